@@ -1,0 +1,1 @@
+"""Train, sweep and compare PyTorch image classifiers."""
