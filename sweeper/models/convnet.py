@@ -1,0 +1,141 @@
+"""Convolutions, then linear layers: LeNet, AlexNet, VGG and what lies between, by plain lists."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, TypeVar
+
+from pydantic import PositiveFloat, PositiveInt
+from torch import Tensor, nn
+
+from sweeper.errors import ConfigError
+from sweeper.models.geometry import Conv, Padding, Pool, Step, output_size
+from sweeper.models.layers import Activation, make_activation, same_conv
+from sweeper.models.mlp import MLP
+from sweeper.schema import Probability
+
+Pooling = Literal["max", "average"]
+T = TypeVar("T")
+
+
+class ConvNet(nn.Module):
+    """A chain of blocks (convolution, batch norm, activation, pooling) and a linear classifier.
+
+    Images (N, C, H, W) float to logits (N, num_classes).
+
+    `channels` holds one number a convolution, and "M" wherever the image is pooled, as the VGG
+    paper's tables do (Simonyan and Zisserman, 2015); a list without any "M" pools after every
+    convolution. `kernel_size`, `stride` and `padding` are one value for all convolutions or a
+    list with one each. Padding "same" keeps the size for even kernels too, and gives
+    ceil(size / stride) with a stride. `pool_size=1` pools nothing. `width` multiplies the
+    channels and the hidden sizes, never below 1. Dropout follows every hidden layer, or comes
+    before the only linear layer where there is none.
+
+    Raises ConfigError for a list of the wrong length, ShapeError when nothing is left of the
+    image.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        num_classes: PositiveInt,
+        channels: list[PositiveInt | Literal["M"]],
+        hidden: list[PositiveInt],
+        kernel_size: PositiveInt | list[PositiveInt] = 3,
+        stride: PositiveInt | list[PositiveInt] = 1,
+        padding: Padding | list[Padding] = "same",
+        pooling: Pooling = "max",
+        pool_size: PositiveInt = 2,
+        batch_norm: bool = False,
+        activation: Activation = "relu",
+        dropout: Probability = 0.0,
+        width: PositiveFloat = 1.0,
+    ) -> None:
+        super().__init__()
+        in_channels, height, image_width = input_shape
+        channels = [c if c == "M" else _scaled(c, width) for c in channels]
+        steps = list(_steps(channels, kernel_size, stride, padding, pool_size))
+        out_height, out_width = output_size(steps, height, image_width)
+        self.features = _features(in_channels, steps, pooling, batch_norm, activation)
+        convolutions = [step.channels for step in steps if isinstance(step, Conv)]
+        shape = ([in_channels, *convolutions][-1], out_height, out_width)
+        sizes = [_scaled(size, width) for size in hidden]
+        self.classifier = MLP(shape, num_classes, sizes, dropout, activation=activation)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+
+def _scaled(count: int, width: float) -> int:
+    return max(1, round(count * width))
+
+
+def _steps(
+    channels: Sequence[int | Literal["M"]],
+    kernel_size: int | list[int],
+    stride: int | list[int],
+    padding: Padding | list[Padding],
+    pool_size: int,
+) -> Iterator[Step]:
+    """The list of channels as a list of convolutions and poolings."""
+    count = sum(c != "M" for c in channels)
+    kernel_sizes = _one_each("kernel_size", kernel_size, count)
+    strides = _one_each("stride", stride, count)
+    paddings: list[Padding] = _one_each("padding", padding, count)
+    convolutions = zip(kernel_sizes, strides, paddings, strict=True)
+    for c in channels:
+        if c != "M":
+            yield Conv(c, *next(convolutions))
+        if pool_size > 1 and (c == "M" or "M" not in channels):
+            yield Pool(pool_size)
+
+
+def _one_each(name: str, value: T | list[T], count: int) -> list[T]:
+    """The value for each of `count` convolutions."""
+    if not isinstance(value, list):
+        return [value] * count
+    if len(value) != count:
+        raise ConfigError(
+            f"model.{name}={value} has {len(value)} values for the {count} convolutions of "
+            f"model.channels; type one number, or a list of {count}"
+        )
+    return value
+
+
+def _features(
+    in_channels: int,
+    steps: Sequence[Step],
+    pooling: Pooling,
+    batch_norm: bool,
+    activation: Activation,
+) -> nn.Sequential:
+    """One nn.Sequential a convolution, with the poolings that follow it."""
+    blocks: list[list[nn.Module]] = []
+    for step in steps:
+        if isinstance(step, Conv):
+            blocks.append(_block(in_channels, step, batch_norm, activation))
+            in_channels = step.channels
+        else:
+            blocks = blocks or [[]]
+            blocks[-1].append(_pool(pooling, step.kernel_size))
+    return nn.Sequential(*(nn.Sequential(*block) for block in blocks))
+
+
+def _block(
+    in_channels: int, step: Conv, batch_norm: bool, activation: Activation
+) -> list[nn.Module]:
+    # Batch norm subtracts the mean, so a bias before it would change nothing.
+    bias = not batch_norm
+    norm = [nn.BatchNorm2d(step.channels)] if batch_norm else []
+    return [_conv(in_channels, step, bias), *norm, make_activation(activation)]
+
+
+def _conv(in_channels: int, step: Conv, bias: bool) -> nn.Conv2d:
+    if step.padding == "same":
+        return same_conv(in_channels, step.channels, step.kernel_size, step.stride, bias)
+    return nn.Conv2d(
+        in_channels, step.channels, step.kernel_size, step.stride, step.padding, bias=bias
+    )
+
+
+def _pool(pooling: Pooling, size: int) -> nn.Module:
+    return nn.MaxPool2d(size) if pooling == "max" else nn.AvgPool2d(size)

@@ -1,0 +1,28 @@
+"""Fresh weights for a whole network from one fill function of `torch.nn.init`."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+
+def initialise(model: nn.Module, fill: Callable[[Tensor], object]) -> None:
+    """Fill the weights of convolutions and linear layers; set their biases and the norms.
+
+    Biases become 0, the weights of batch norms 1. Every other parameter stays as it is. `fill`
+    works in place, as the functions of `torch.nn.init` do.
+    """
+    for module in model.modules():
+        if isinstance(module, _ConvNd | nn.Linear):
+            fill(module.weight)
+            _set(module.bias, 0.0)
+        elif isinstance(module, _BatchNorm):
+            _set(module.weight, 1.0)
+            _set(module.bias, 0.0)
+
+
+def _set(parameter: Tensor | None, value: float) -> None:
+    """Layers without a bias, and norms without learned weights, have None there."""
+    if parameter is not None:
+        nn.init.constant_(parameter, value)

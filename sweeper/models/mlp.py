@@ -1,0 +1,42 @@
+"""A multilayer perceptron; also the linear end of the convolutional networks."""
+
+from itertools import pairwise
+from math import prod
+
+from pydantic import PositiveInt
+from torch import nn
+
+from sweeper.models.layers import Activation, make_activation
+from sweeper.schema import Probability
+
+
+class MLP(nn.Sequential):
+    """Hidden layers of (linear, batch norm, activation, dropout), then one linear layer.
+
+    Images (N, C, H, W) float to logits (N, num_classes). An empty `hidden` is multinomial
+    logistic regression; the dropout then falls on the pixels.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
+        num_classes: PositiveInt,
+        hidden: list[PositiveInt],
+        dropout: Probability = 0.0,
+        batch_norm: bool = False,
+        activation: Activation = "relu",
+    ) -> None:
+        sizes = [prod(input_shape), *hidden]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for size, next_size in pairwise(sizes):
+            # Batch norm subtracts the mean, so a bias before it would change nothing.
+            layers += [nn.Linear(size, next_size, bias=not batch_norm)]
+            layers += [nn.BatchNorm1d(next_size)] if batch_norm else []
+            layers += [make_activation(activation), *_dropout(dropout)]
+        if not hidden:
+            layers += _dropout(dropout)
+        super().__init__(*layers, nn.Linear(sizes[-1], num_classes))
+
+
+def _dropout(probability: float) -> list[nn.Module]:
+    return [nn.Dropout(probability)] if probability else []
