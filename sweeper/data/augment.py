@@ -1,0 +1,146 @@
+"""torchvision's transforms on whole batches, drawing anew for every image.
+
+A v2 random transform draws once for all it is given, so on a batch every image would be flipped
+or none. The common ones are vectorised here, with their own parameters and distributions;
+any other transform is called image by image. All draw from torch's global random state.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import singledispatch
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as TF
+
+from sweeper.data import per_sample
+from sweeper.data.pipeline import Step
+
+ERASE_ATTEMPTS = 10  # as many as torchvision makes
+
+
+def batched(transform: Step) -> Step:
+    """The transform as a step on batches (N, C, H, W)."""
+    return _Batched(transform)
+
+
+@dataclass(frozen=True)
+class _Batched:
+    transform: Step
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return augment(self.transform, images)
+
+    def __str__(self) -> str:
+        return str(self.transform)
+
+
+@singledispatch
+def augment(transform: Any, images: Tensor) -> Tensor:
+    """The transform on a batch (N, C, H, W), with parameters drawn for every image."""
+    return _one_by_one(transform, images)
+
+
+def _one_by_one(transform: Any, images: Tensor) -> Tensor:
+    return torch.stack([transform(image) for image in images])
+
+
+@augment.register(v2.Resize)
+@augment.register(v2.CenterCrop)
+@augment.register(v2.Pad)
+@augment.register(v2.Grayscale)
+@augment.register(v2.RGB)
+@augment.register(v2.Normalize)
+@augment.register(v2.ToDtype)
+@augment.register(v2.Identity)
+def _deterministic(transform: Any, images: Tensor) -> Tensor:
+    return transform(images)  # type: ignore[no-any-return]
+
+
+@augment.register(v2.RandomHorizontalFlip)
+def _horizontal_flip(transform: Any, images: Tensor) -> Tensor:
+    return per_sample.choose(_chance(transform.p, images), images.flip(-1), images)
+
+
+@augment.register(v2.RandomVerticalFlip)
+def _vertical_flip(transform: Any, images: Tensor) -> Tensor:
+    return per_sample.choose(_chance(transform.p, images), images.flip(-2), images)
+
+
+@augment.register(v2.RandomGrayscale)
+def _grayscale(transform: Any, images: Tensor) -> Tensor:
+    gray = TF.rgb_to_grayscale(images, num_output_channels=images.shape[1])
+    return per_sample.choose(_chance(transform.p, images), gray, images)
+
+
+@augment.register(v2.RandomCrop)
+def _crop(transform: Any, images: Tensor) -> Tensor:
+    params = transform.make_params([images])  # for the padding; refuses a crop that is too large
+    if params["needs_pad"]:
+        images = TF.pad(images, params["padding"], transform.fill, transform.padding_mode)
+    height, width = transform.size
+    top = _integers(images.shape[-2] - height, images)
+    left = _integers(images.shape[-1] - width, images)
+    return per_sample.crop(images, top, left, (height, width))
+
+
+@augment.register(v2.RandomRotation)
+def _rotation(transform: Any, images: Tensor) -> Tensor:
+    if transform.expand or isinstance(transform.fill, dict):
+        return _one_by_one(transform, images)
+    fill = transform.fill if isinstance(transform.fill, (list, tuple)) else [transform.fill or 0]
+    return per_sample.rotate(
+        images,
+        _uniform(transform.degrees, (len(images),), images),
+        mode=v2.InterpolationMode(transform.interpolation).value,  # or its plain name
+        center=transform.center,
+        fill=[float(level) for level in fill],
+    )
+
+
+@augment.register(v2.RandomErasing)
+def _erasing(transform: Any, images: Tensor) -> Tensor:
+    box, possible = erasing_boxes(transform, images)
+    erased = per_sample.erase(images, box, _erasing_value(transform, images))
+    return per_sample.choose(_chance(transform.p, images) & possible, erased, images)
+
+
+def erasing_boxes(
+    transform: Any, images: Tensor
+) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
+    """Boxes (top, left, height, width), (N,) each, and whether one was found that fits."""
+    image_height, image_width = images.shape[-2:]
+    shape = (len(images), ERASE_ATTEMPTS)
+    area = image_height * image_width * _uniform(transform.scale, shape, images)
+    low, high = torch.log(torch.tensor(transform.ratio)).tolist()
+    ratio = torch.exp(_uniform((low, high), shape, images))
+    height, width = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
+    fits = (height < image_height) & (width < image_width)
+    first = fits.int().argmax(dim=1, keepdim=True)
+    height, width = height.gather(1, first)[:, 0], width.gather(1, first)[:, 0]
+    top = (_uniform((0, 1), shape[:1], images) * (image_height - height + 1)).floor()
+    left = (_uniform((0, 1), shape[:1], images) * (image_width - width + 1)).floor()
+    return (top, left, height, width), fits.any(dim=1)
+
+
+def _erasing_value(transform: Any, images: Tensor) -> Tensor:
+    if transform.value is not None:
+        return torch.tensor(transform.value, device=images.device).view(1, -1, 1, 1)
+    # "random" is normal noise in torchvision; cast to uint8 that would be noise of 0, 1 and 255.
+    noise = torch.randn(images.shape, device=images.device)
+    return noise if images.is_floating_point() else ((noise + 3) * (255 / 6)).clamp(0, 255)
+
+
+def _chance(p: float, images: Tensor) -> Tensor:
+    return torch.rand(len(images), device=images.device) < p
+
+
+def _uniform(bounds: Sequence[float], shape: tuple[int, ...], images: Tensor) -> Tensor:
+    low, high = bounds
+    return low + (high - low) * torch.rand(shape, device=images.device)
+
+
+def _integers(highest: int, images: Tensor) -> Tensor:
+    return torch.randint(0, highest + 1, (len(images),), device=images.device)

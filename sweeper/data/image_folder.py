@@ -1,0 +1,110 @@
+"""Images in folders: a folder a class, in the root itself or below train, val and test."""
+
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sweeper.data.image_files import FileImages
+from sweeper.data.source import Decoded, Indices, Split, fingerprint
+from sweeper.data.split import FIXED, hold_out
+from sweeper.errors import ConfigError, DataError
+from sweeper.schema import Probability
+
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+MODES = {"rgb": "RGB", "gray": "L"}
+
+
+class ImageFolder:
+    """Images of any size, scaled to a square; without a `test` folder, a part of `train` is it."""
+
+    name = "image_folder"
+
+    def __init__(
+        self, root: str, channels: Literal["rgb", "gray"], test_fraction: Probability
+    ) -> None:
+        self._root = Path(root).expanduser().absolute()
+        self._mode = MODES[channels]
+        self._test_fraction = test_fraction
+
+    def splits(self, image_size: int | None) -> dict[str, Split]:
+        """`train`, and `val` and `test` where there are any; DataError for folders that lack."""
+        if image_size is None:
+            raise ConfigError("data.image_size=null: image_folder needs a size, such as 64")
+        listings = self._listings()
+        return {name: self._split(listing, image_size) for name, listing in listings.items()}
+
+    def _listings(self) -> dict[str, "Listing"]:
+        if not self._root.is_dir():
+            raise DataError(f"data.root={self._root} is not a folder; type data.root=FOLDER")
+        train = self._root / "train"
+        listings = {"train": Listing.of(train if train.is_dir() else self._root)}
+        if train.is_dir():
+            for name in ("val", "test"):
+                if (self._root / name).is_dir():
+                    listings[name] = Listing.of(self._root / name, listings["train"].classes)
+        if "test" not in listings and self._test_fraction > 0:
+            listings["train"], listings["test"] = listings["train"].divided(self._test_fraction)
+        return listings
+
+    def _split(self, listing: "Listing", size: int) -> Split:
+        files = FileImages(listing.paths, size, self._mode)
+
+        def load() -> Decoded:
+            return Decoded(files, listing.labels, listing.classes)
+
+        def stream() -> Decoded:
+            files.check_headers()
+            return load()
+
+        key = {"source": self.name, "mode": self._mode, "size": size, "classes": listing.classes}
+        return Split(fingerprint(key, listing.paths), load, stream, prod(files.shape))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The image files of a split, in order of their names, and their labels."""
+
+    paths: tuple[Path, ...]
+    labels: Indices
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, folder: Path, classes: tuple[str, ...] | None = None) -> "Listing":
+        """The images below `folder`; with `classes`, no folder may be named otherwise."""
+        found = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."))
+        if classes is None and len(found) < 2:
+            raise DataError(
+                f"{folder} has {len(found)} class folders: expected at least 2, one a class; "
+                f"type data.root=FOLDER"
+            )
+        if unknown := sorted(set(found) - set(classes or found)):
+            raise DataError(f"{folder / unknown[0]} is a class that the train folder does not have")
+        names = classes or found
+        images = {name: _images(folder / name) for name in found}
+        labels = [names.index(name) for name in found for _ in images[name]]
+        paths = tuple(path for name in found for path in images[name])
+        return cls(paths, np.array(labels, dtype=np.int64), names)
+
+    def divided(self, fraction: float) -> tuple["Listing", "Listing"]:
+        """This listing without a stratified part, and that part; the same for every seed."""
+        count = max(1, round(len(self.paths) * fraction))
+        kept, held = hold_out(self.labels, count, FIXED)
+        if not len(held):
+            raise DataError(
+                "no image can be held out for testing: every class has a single one; "
+                "type data.test_fraction=0"
+            )
+        return self._taking(kept), self._taking(held)
+
+    def _taking(self, indices: Indices) -> "Listing":
+        return Listing(tuple(self.paths[i] for i in indices), self.labels[indices], self.classes)
+
+
+def _images(folder: Path) -> list[Path]:
+    found = sorted(p for p in folder.rglob("[!.]*") if p.suffix.lower() in SUFFIXES)
+    if not found:
+        raise DataError(f"{folder} holds no image; add some, or remove the folder")
+    return found

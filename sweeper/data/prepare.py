@@ -1,0 +1,101 @@
+"""From a source and the run's settings to batches: the one function `build` calls."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from sweeper.data.image_data import ImageData, Subset
+from sweeper.data.normalise import Normalise, statistics_for
+from sweeper.data.pipeline import Pipeline, common_output, enlarging, steps_for
+from sweeper.data.placement import Placement
+from sweeper.data.source import Source
+from sweeper.data.split import subset_indices
+from sweeper.errors import ConfigError
+from sweeper.schema import Fraction
+
+log = logging.getLogger(__name__)
+
+
+def prepare(
+    source: Source,
+    *,
+    batch_size: PositiveInt,
+    val_fraction: Fraction,
+    image_size: PositiveInt | None,
+    mean: list[float] | None,
+    std: list[PositiveFloat] | None,
+    resident: bool | Literal["auto"],
+    resident_limit_gib: PositiveFloat,
+    num_workers: NonNegativeInt,
+    cache_dir: Path,
+    train_transform: list[Callable[..., Any]],
+    eval_transform: list[Callable[..., Any]],
+    seed: NonNegativeInt,
+    min_image_size: NonNegativeInt,
+    device: torch.device,
+    channels_last: bool,
+    train_limit: PositiveInt | None,
+    val_limit: PositiveInt | None,
+) -> ImageData:
+    """Split, measure and batch a data set.
+
+    `min_image_size` is the least height and width the network takes; `train_limit` and
+    `val_limit` keep that many images. Raises DataError for data that cannot be read and
+    ConfigError for settings that do not fit it.
+    """
+    # Files of any size are decoded at once to what the network needs, not scaled twice.
+    size = image_size and max(image_size, min_image_size)
+    placement = Placement(
+        resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
+    )
+    stored = placement.open_all(source.name, source.splits(size))
+    labels = {name: split.labels for name, split in stored.items()}
+    chosen, fit = subset_indices(labels, val_fraction, seed, train_limit, val_limit)
+
+    train = stored["train"]
+    image = torch.from_numpy(train.images[chosen["train"][:1]]).to(device)
+    train_steps = steps_for(train_transform, image, key="data.train_transform", size=size)
+    eval_steps = steps_for(eval_transform, image, key="data.eval_transform", size=size)
+    output = common_output(train_steps, eval_steps, image)
+    enlarge = enlarging(output, min_image_size)
+    shape = enlarge[0](output).shape[1:] if enlarge else output.shape[1:]
+    if enlarge or (image_size or min_image_size) < min_image_size:
+        log.info("images are enlarged to %dx%d, the least the model takes", *shape[1:])
+    statistics = statistics_for(train, fit, eval_steps, shape[0], mean, std)
+    normalise = Normalise(statistics, shape, device, channels_last)
+
+    if len(chosen["train"]) < min(2, batch_size):
+        raise ConfigError(
+            f"trainer.train_limit={train_limit} leaves {len(chosen['train'])} training image: "
+            f"expected at least 2, or data.batch_size=1"
+        )
+    feeds = {name: placement.feed(split) for name, split in stored.items()}
+    return ImageData(
+        name=source.name,
+        classes=train.classes,
+        input_shape=(shape[0], shape[1], shape[2]),
+        class_counts=torch.from_numpy(train.labels[chosen["train"]]).bincount(
+            minlength=len(train.classes)
+        ),
+        mean=statistics.mean,
+        std=statistics.std,
+        digest=_digest([split.digest for split in stored.values()]),
+        batch_size=batch_size,
+        seed=seed,
+        # Without a split of its own, validation takes images of the training split.
+        subsets={
+            name: Subset(feeds.get(name, feeds["train"]), indices)
+            for name, indices in chosen.items()
+        },
+        train_pipeline=Pipeline((*train_steps, *enlarge), normalise),
+        eval_pipeline=Pipeline((*eval_steps, *enlarge), normalise),
+    )
+
+
+def _digest(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()[:32]

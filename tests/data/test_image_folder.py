@@ -1,0 +1,186 @@
+import os
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sweeper.data.image_files import FileImages
+from sweeper.data.image_folder import ImageFolder
+from sweeper.errors import ConfigError, DataError
+
+
+def source(root: Path, channels: Any = "rgb", test_fraction: float = 0.1) -> ImageFolder:
+    return ImageFolder(str(root), channels, test_fraction)
+
+
+def test_class_folders_alone_are_split_in_three(image_tree: Any, prepared: Any) -> None:
+    data = prepared(source(image_tree({"oak": 20, "elm": 10}), test_fraction=0.2), image_size=16)
+    assert data.classes == ("elm", "oak")
+    assert data.sizes == {"train": 19, "val": 5, "test": 6}
+    assert data.input_shape == (3, 16, 16)
+    assert sorted(torch.cat([y for _, y in data.test()]).tolist()) == [0, 0, 1, 1, 1, 1]
+
+
+def test_folders_for_the_splits_are_used_as_they_are(image_tree: Any, prepared: Any) -> None:
+    for name, count in (("train", 6), ("val", 3), ("test", 2)):
+        root = image_tree({"oak": count, "elm": count}, f"trees/{name}").parent
+    data = prepared(source(root), image_size=16)
+    assert data.sizes == {"train": 12, "val": 6, "test": 4}
+
+
+def test_a_missing_test_folder_is_taken_from_train_for_any_seed(
+    image_tree: Any, prepared: Any
+) -> None:
+    for name, count in (("train", 10), ("val", 3)):
+        root = image_tree({"oak": count, "elm": count}, f"trees/{name}").parent
+    data = [prepared(source(root), image_size=16, seed=seed) for seed in (1, 2)]
+    assert data[0].sizes == {"train": 18, "val": 6, "test": 2}
+    first, second = (next(each.test())[0] for each in data)
+    assert torch.equal(first, second)
+    assert not prepared(source(root, test_fraction=0.0), image_size=16).has_test
+
+
+@pytest.mark.parametrize(("channels", "count"), [("rgb", 3), ("gray", 1)])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1"])
+def test_any_mode_becomes_the_channels_asked_for(
+    image_tree: Any, prepared: Any, channels: str, count: int, mode: str
+) -> None:
+    root = image_tree({"oak": 4, "elm": 4})
+    for path in root.rglob("*.png"):
+        Image.open(path).convert(mode).save(path)
+    assert prepared(source(root, channels), image_size=8).input_shape == (count, 8, 8)
+
+
+def test_streaming_reads_the_files_and_gives_the_same_batches(
+    image_tree: Any, prepared: Any, tmp_path: Path
+) -> None:
+    root = image_tree({"oak": 12, "elm": 12})
+    settings = {"image_size": 8, "batch_size": 4}
+    streamed = prepared(source(root), resident=False, **settings)
+    assert not list((tmp_path / "cache").glob("*/images.npy"))
+    assert list((tmp_path / "cache").glob("*/statistics-*.json"))
+    resident = prepared(source(root), resident=True, **settings)
+    for (images, labels), (others, same) in zip(streamed.train(1), resident.train(1), strict=True):
+        assert torch.equal(images, others)
+        assert torch.equal(labels, same)
+
+
+def test_images_are_decoded_to_what_the_network_needs(image_tree: Any, prepared: Any) -> None:
+    data = prepared(source(image_tree({"oak": 4, "elm": 4})), image_size=8, min_image_size=20)
+    assert data.input_shape == (3, 20, 20)
+    assert data.train_pipeline.steps == ()
+
+
+def test_pixels_are_pillows_resized_ones(image_tree: Any) -> None:
+    root = image_tree({"oak": 2, "elm": 2})
+    decoded = source(root, test_fraction=0.0).splits(6)["train"].load()
+    expected = Image.open(root / "oak" / "001.png").resize((6, 6), Image.Resampling.BILINEAR)
+    assert (
+        decoded.images[np.array([3])][0].transpose(1, 2, 0).tolist() == np.array(expected).tolist()
+    )
+    assert decoded.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_a_large_jpeg_is_decoded_at_a_fraction_that_looks_the_same(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 255, 800).astype(np.uint8)
+    picture = Image.fromarray(np.stack([np.tile(ramp, (600, 1))] * 3, axis=-1))
+    picture.save(tmp_path / "ramp.jpg", quality=95)
+    (pixels,) = FileImages((tmp_path / "ramp.jpg",), 16, "RGB")[np.array([0])]
+    expected = np.array(picture.resize((16, 16), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    assert np.abs(pixels.astype(int) - expected.astype(int)).max() <= 4
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_file_damaged_below_its_header_is_named_when_streamed(
+    image_tree: Any, prepared: Any, num_workers: int
+) -> None:
+    root = image_tree({"oak": 6, "elm": 6})
+    truncated(root)
+    settings = {"image_size": 8, "mean": [0.5] * 3, "std": [1.0] * 3, "num_workers": num_workers}
+    data = prepared(source(root), resident=False, **settings)
+    with pytest.raises(DataError, match=r"^\S*elm/004\.png cannot be read as an image") as caught:
+        list(chain(data.train(0), data.val(), data.test()))
+    assert "\n" not in str(caught.value)
+
+
+def test_hidden_files_and_others_are_passed_over(image_tree: Any) -> None:
+    root = image_tree({"oak": 3, "elm": 3})
+    (root / "oak" / "._000.png").write_text("what a Mac leaves")
+    (root / "oak" / "notes.txt").write_text("not an image")
+    (root / ".thumbnails").mkdir()
+    decoded = source(root, test_fraction=0.0).splits(6)["train"].load()
+    assert (len(decoded.labels), decoded.classes) == (6, ("elm", "oak"))
+
+
+def test_a_changed_file_is_decoded_anew(image_tree: Any, prepared: Any) -> None:
+    root = image_tree({"oak": 4, "elm": 4})
+    before = prepared(source(root), image_size=8).digest
+    assert prepared(source(root), image_size=8).digest == before
+    path = root / "elm" / "000.png"
+    Image.new("RGB", (9, 9), "red").save(path)
+    os.utime(path, ns=(1, 1))
+    assert prepared(source(root), image_size=8).digest != before
+
+
+def empty(root: Path) -> None:
+    (root / "yew").mkdir()
+
+
+def text(root: Path) -> None:
+    (root / "elm" / "999.png").write_text("not an image")
+
+
+def truncated(root: Path) -> None:
+    data = (root / "elm" / "004.png").read_bytes()
+    (root / "elm" / "004.png").write_bytes(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize(
+    ("damage", "resident", "message"),
+    [
+        (empty, True, r"yew holds no image"),
+        (text, True, r"elm/999\.png cannot be read as an image"),
+        (text, False, r"elm/999\.png cannot be read as an image"),
+        (truncated, True, r"elm/004\.png cannot be read as an image"),
+    ],
+)
+def test_what_cannot_be_read_is_named(
+    image_tree: Any, prepared: Any, damage: Any, resident: bool, message: str
+) -> None:
+    root = image_tree({"oak": 6, "elm": 6})
+    damage(root)
+    with pytest.raises(DataError, match=message) as caught:
+        prepared(source(root), image_size=8, resident=resident)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [({"oak": 3}, "has 1 class folders"), ({"oak": 1, "elm": 1}, "test_fraction=0")],
+)
+def test_too_little_is_refused(
+    image_tree: Any, prepared: Any, counts: dict[str, int], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        prepared(source(image_tree(counts)), image_size=8)
+
+
+def test_a_missing_root_is_named_with_what_to_type(prepared: Any, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere is not a folder; type data\.root=FOLDER"):
+        prepared(source(tmp_path / "nowhere"), image_size=8)
+
+
+def test_a_class_unknown_to_training_is_named(image_tree: Any, prepared: Any) -> None:
+    root = image_tree({"oak": 3, "elm": 3}, "trees/train").parent
+    image_tree({"yew": 3}, "trees/val")
+    with pytest.raises(DataError, match=r"val/yew is a class that the train folder does not have"):
+        prepared(source(root), image_size=8)
+
+
+def test_a_size_is_needed(image_tree: Any, prepared: Any) -> None:
+    with pytest.raises(ConfigError, match=r"data\.image_size=null"):
+        prepared(source(image_tree({"oak": 3, "elm": 3})), image_size=None)

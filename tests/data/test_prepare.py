@@ -1,0 +1,235 @@
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms import v2
+
+from sweeper.errors import ConfigError
+
+AUGMENT = [v2.RandomCrop(8, padding=2), v2.RandomHorizontalFlip(), v2.ColorJitter(0.5)]
+
+
+def pixels(data: Any, batches: Any) -> Tensor:
+    """The batches' images as the uint8 pixels they were made of, each row one image."""
+    std, mean = (torch.tensor(v).view(1, -1, 1, 1) for v in (data.std, data.mean))
+    return torch.cat([((x * std + mean) * 255).round().flatten(1) for x, _ in batches])
+
+
+def test_batches_are_normalised_float32_with_int64_labels(prepared: Any, source: Any) -> None:
+    data = prepared(source)
+    images, labels = next(data.train(0))
+    assert (images.shape, images.dtype) == ((16, 3, 8, 8), torch.float32)
+    assert (labels.shape, labels.dtype) == ((16,), torch.int64)
+    everything = torch.cat([x for x, _ in data.train(0)])
+    assert torch.allclose(everything.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(everything.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
+
+
+def test_the_splits_do_not_overlap_and_miss_nothing(prepared: Any, source: Any) -> None:
+    data = prepared(source)
+    assert data.sizes == {"train": 72, "val": 18, "test": 30}
+    splits = [pixels(data, split) for split in (data.train(0), data.val(), data.test())]
+    assert len(torch.cat(splits).unique(dim=0)) == 120
+    assert data.class_counts.tolist() == [24, 24, 24]
+    assert data.classes == ("a", "b", "c")
+
+
+def test_an_epoch_can_be_had_alone_and_differs_from_the_next(prepared: Any, source: Any) -> None:
+    data, again = prepared(source), prepared(source)
+    list(data.train(0))
+    second, alone = list(data.train(1)), list(again.train(1))
+    assert all(torch.equal(a, b) for a, b in zip(second[0], alone[0], strict=True))
+    assert not torch.equal(second[0][0], next(data.train(2))[0])
+    assert not torch.equal(second[0][0], next(prepared(source, seed=2).train(1))[0])
+
+
+def test_evaluation_keeps_one_order(prepared: Any, source: Any) -> None:
+    data = prepared(source)
+    first, second = pixels(data, data.val()), pixels(data, data.val())
+    assert torch.equal(first, second)
+    images, labels = data.samples("val", [5, 0])
+    assert torch.equal(pixels(data, [(images, labels)]), first[[5, 0]])
+
+
+def test_samples_may_be_more_than_a_batch(prepared: Any, source: Any) -> None:
+    images, labels = prepared(source, batch_size=4).samples("test", list(range(10)))
+    assert (len(images), labels.tolist()) == (10, [i % 3 for i in range(10)])
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("num_workers", [0, 2])
+@pytest.mark.parametrize("extra", [{}, {"train_transform": AUGMENT, "min_image_size": 13}])
+def test_streaming_gives_the_same_batches_to_the_bit(
+    prepared: Any, source: Any, channels_last: bool, num_workers: int, extra: dict[str, Any]
+) -> None:
+    settings = {"channels_last": channels_last, "num_workers": num_workers} | extra
+    epochs = []
+    for resident in (True, False):
+        torch.manual_seed(4)
+        data = prepared(source, resident=resident, **settings)
+        epochs.append([*data.train(3), *data.val(), *data.test(), (torch.rand(1), torch.rand(1))])
+    for (images, labels), (others, other_labels) in zip(*epochs, strict=True):
+        assert torch.equal(images, others)
+        assert torch.equal(labels, other_labels)
+
+
+@pytest.mark.parametrize("resident", [False, True])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_batches_have_the_memory_format_asked_for(
+    prepared: Any, source: Any, resident: bool, channels_last: bool
+) -> None:
+    images, _ = next(prepared(source, resident=resident, channels_last=channels_last).train(0))
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    assert images.is_contiguous(memory_format=layout)
+
+
+@pytest.mark.parametrize(("limit", "kind"), [(1.0, "Resident"), (1e-6, "Streaming")])
+def test_auto_is_resident_up_to_the_limit(
+    prepared: Any, source: Any, limit: float, kind: str
+) -> None:
+    data = prepared(source, resident_limit_gib=limit)
+    assert type(data.subsets["train"].feed).__name__ == kind
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "limit", "steps", "last"),
+    [(8, 17, 2, 8), (8, 18, 3, 2), (8, 16, 2, 8), (1, 5, 5, 1), (8, 5, 1, 5), (2, 3, 1, 2)],
+)
+def test_only_a_last_batch_of_one_image_is_left_out(
+    prepared: Any, source: Any, batch_size: int, limit: int, steps: int, last: int
+) -> None:
+    data = prepared(source, batch_size=batch_size, train_limit=limit)
+    batches = list(data.train(0))
+    assert (len(batches), len(batches[-1][1]), data.steps_per_epoch) == (steps, last, steps)
+
+
+def test_a_single_training_image_needs_batches_of_one(prepared: Any, source: Any) -> None:
+    with pytest.raises(ConfigError, match=r"trainer\.train_limit=1 leaves 1 training image"):
+        prepared(source, train_limit=1)
+    assert prepared(source, train_limit=1, batch_size=1).steps_per_epoch == 1
+
+
+def test_evaluation_never_leaves_an_image_out(prepared: Any, source: Any) -> None:
+    data = prepared(source, batch_size=17)
+    assert [len(labels) for _, labels in data.val()] == [17, 1]
+
+
+def test_without_a_test_split_there_is_none(prepared: Any, array_source: Any) -> None:
+    data = prepared(array_source(n_test=0))
+    assert not data.has_test
+    assert "test" not in data.sizes
+    with pytest.raises(ConfigError, match="data=arrays has no test split"):
+        data.test()
+
+
+@pytest.mark.parametrize(
+    ("settings", "shape", "logged"),
+    [
+        ({}, (3, 8, 8), False),
+        ({"min_image_size": 8}, (3, 8, 8), False),
+        ({"min_image_size": 13}, (3, 13, 13), True),
+        ({"image_size": 5}, (3, 5, 5), False),
+        ({"image_size": 5, "min_image_size": 6}, (3, 6, 6), True),
+        ({"image_size": 20, "min_image_size": 6}, (3, 20, 20), False),
+        (
+            {"train_transform": [v2.CenterCrop(4)], "eval_transform": [v2.CenterCrop(4)]},
+            (3, 4, 4),
+            False,
+        ),
+        (
+            {"eval_transform": [v2.Grayscale()], "train_transform": [v2.Grayscale()]},
+            (1, 8, 8),
+            False,
+        ),
+    ],
+)
+def test_the_input_shape_is_what_batches_have(
+    prepared: Any,
+    source: Any,
+    settings: dict[str, Any],
+    shape: tuple[int, int, int],
+    logged: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.INFO, "sweeper"):
+        data = prepared(source, **settings)
+    assert data.input_shape == shape
+    assert all(next(batches)[0].shape[1:] == shape for batches in (data.train(0), data.val()))
+    enlargements = [r.message for r in caplog.records if "enlarged to" in r.message]
+    assert len(enlargements) == logged
+    assert len(data.mean) == len(data.std) == shape[0]
+
+
+def test_transforms_must_agree_on_a_shape(prepared: Any, source: Any) -> None:
+    with pytest.raises(ConfigError, match=r"shape \(3, 6, 6\) .* \(3, 8, 8\)"):
+        prepared(source, train_transform=[v2.RandomCrop(6)])
+
+
+def test_a_transform_that_fails_is_named(prepared: Any, source: Any) -> None:
+    with pytest.raises(ConfigError, match=r"data\.train_transform: RandomCrop.* \(3, 8, 8\)"):
+        prepared(source, train_transform=[v2.RandomCrop(20)])
+
+
+def test_training_is_augmented_and_evaluation_is_not(prepared: Any, source: Any) -> None:
+    plain, augmented = prepared(source), prepared(source, train_transform=AUGMENT)
+    assert not torch.equal(next(plain.train(0))[0], next(augmented.train(0))[0])
+    assert torch.equal(next(plain.val())[0], next(augmented.val())[0])
+
+
+def test_preparing_leaves_the_global_random_state_alone(prepared: Any, source: Any) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    list(prepared(source, train_transform=AUGMENT, resident=False).val())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"mean": [0.5]}, r"data\.mean=\[0\.5\]: expected 3 values"),
+        ({"std": [0.5, 0.5]}, r"data\.std=\[0\.5, 0\.5\]: expected 3 values"),
+    ],
+)
+def test_constants_must_match_the_channels(
+    prepared: Any, source: Any, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        prepared(source, **settings)
+
+
+def test_given_constants_are_used(prepared: Any, source: Any) -> None:
+    data = prepared(source, mean=[0.0, 0.0, 0.0], std=[1.0, 0.5, 0.25])
+    assert (data.mean, data.std) == ((0.0, 0.0, 0.0), (1.0, 0.5, 0.25))
+    assert next(data.val())[0].amax(dim=(0, 2, 3)).ceil().tolist() == [1, 2, 4]
+
+
+def test_the_statistics_are_measured_on_training_images_alone(prepared: Any, source: Any) -> None:
+    data = prepared(source, mean=[0.0] * 3, std=[1.0] * 3)
+    images = torch.cat([x for x, _ in data.train(0)]).double()
+    measured = prepared(source)
+    assert measured.mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), abs=1e-6)
+    assert measured.std == pytest.approx(images.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-6)
+
+
+def test_the_digest_names_the_content(prepared: Any, source: Any, array_source: Any) -> None:
+    assert prepared(source).digest == prepared(source, seed=9).digest
+    assert prepared(source).digest != prepared(array_source(n=93)).digest
+
+
+def test_pictures_show_the_pixels_of_a_batch(prepared: Any, source: Any) -> None:
+    data = prepared(source)
+    images, _ = data.samples("val", [0])
+    (picture,) = data.inverse(images)
+    stored = torch.from_numpy(data.subsets["val"].feed.pixels[data.subsets["val"].indices[:1]])
+    assert np.array(picture).tolist() == stored[0].permute(1, 2, 0).tolist()
+
+
+def test_the_cache_follows_the_settings(prepared: Any, source: Any, tmp_path: Path) -> None:
+    prepared(source)
+    names = sorted(path.name.rsplit("-", 1)[0] for path in (tmp_path / "cache").iterdir())
+    assert names == ["arrays-test", "arrays-train"]
+    assert len(list((tmp_path / "cache").glob("arrays-train-*/statistics-*.json"))) == 1
