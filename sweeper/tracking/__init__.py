@@ -1,0 +1,1 @@
+"""Where runs are recorded: the tracker seam, MLflow behind it, and figures."""

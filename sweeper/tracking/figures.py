@@ -1,0 +1,130 @@
+"""Figures of a run, as matplotlib Figures; save one with `figure.savefig(path)`.
+
+Figure objects and no pyplot: nothing global, no display, safe in any thread. matplotlib takes half
+a second to import, so import this module where a figure is drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import PowerNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import ArrayLike, NDArray
+from PIL.Image import Image
+
+_TRAIN, _VAL, _BEST = "#4477aa", "#cc6633", "#888888"
+_NUMBERED_CLASSES = 20  # beyond these the cells are too small for their counts
+_NAMED_CLASSES = 50  # beyond these only some of the classes are named on the axes
+_TITLE_LENGTH = 22
+
+
+def learning_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
+    """Loss and accuracy by epoch, training and validation, the best epoch marked.
+
+    history: one mapping an epoch with `train/loss`, `val/loss`, `train/accuracy`, `val/accuracy`
+        (fractions), of which some may be missing; epochs count from 1, `best_epoch` too.
+    """
+    figure = _figure(10, 4)
+    loss, accuracy = figure.subplots(1, 2)
+    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+        for split, color in (("train", _TRAIN), ("val", _VAL)):
+            _curve(axes, history, f"{split}/{name}", split, color)
+        axes.axvline(best_epoch, color=_BEST, linestyle=":", label=f"best epoch {best_epoch}")
+        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.grid(alpha=0.3)
+    # One legend above both, where it hides no curve.
+    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    accuracy.set_ylabel("accuracy (% of images)")
+    return figure
+
+
+def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
+    """True classes down, predicted ones across: counts, coloured by share of the true class.
+
+    matrix: (C, C) counts, `matrix[true, predicted]`; classes: C names.
+    """
+    counts = np.asarray(matrix)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = float(np.clip(0.5 * len(classes), 4.5, 12))
+    figure = _figure(side + 1.5, side)
+    axes = figure.subplots()
+    # The square root brings out the few mistakes beside the many hits.
+    image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
+    _name_classes(axes, classes)
+    if len(classes) <= _NUMBERED_CLASSES:
+        _number_cells(axes, counts, shares, cell=0.8 * side / len(classes))
+    accuracy = np.trace(counts) / max(int(counts.sum()), 1)
+    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set_title(f"{counts.sum():,} images, {accuracy:.2%} right")
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02, label="share of the true class")
+    bar.ax.yaxis.set_major_formatter(PercentFormatter(xmax=1))
+    return figure
+
+
+def image_grid(
+    images: Sequence[Image], titles: Sequence[str], columns: int = 8, heading: str = ""
+) -> Figure:
+    """Images in rows of `columns`, each under its title; small ones show their own pixels."""
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    lines = max((title.count("\n") + 1 for title in titles), default=1)
+    width = 1.6 if max(map(_longest_line, titles), default=0) > 12 else 1.3
+    figure = _figure(max(width * columns, 4), rows * (1.2 + 0.17 * lines) + (0.4 if heading else 0))
+    cells: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
+    for axes in cells.flat:
+        axes.set_axis_off()
+    for axes, image, title in zip(cells.flat, images, titles, strict=False):
+        axes.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        axes.set_title("\n".join(map(_short, title.split("\n"))), fontsize=8, pad=3)
+    if heading:
+        figure.suptitle(heading, fontsize=11)
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _curve(
+    axes: Axes, history: Sequence[Mapping[str, float]], name: str, label: str, color: str
+) -> None:
+    points = [(epoch, row[name]) for epoch, row in enumerate(history, 1) if name in row]
+    if points:
+        epochs, values = zip(*points, strict=True)
+        marker = "o" if len(points) <= 30 else ""
+        axes.plot(epochs, values, color=color, marker=marker, markersize=3, label=label)
+
+
+def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
+    every = -(-len(classes) // _NAMED_CLASSES)
+    places = list(range(0, len(classes), every))
+    names = [_short(classes[place]) for place in places]
+    size = 9 if len(classes) <= _NUMBERED_CLASSES else 7
+    upright = max(map(len, names)) * len(names) > 40  # side by side they would overlap
+    axes.set_xticks(places, names, fontsize=size, rotation=90 if upright else 0)
+    axes.set_yticks(places, names, fontsize=size)
+
+
+def _number_cells(axes: Axes, counts: NDArray[Any], shares: NDArray[Any], cell: float) -> None:
+    """Write the counts into cells that are `cell` inches wide."""
+    digits = len(str(counts.max(initial=0)))
+    size = min(12.0, 72 * cell / (0.65 * (digits + 1)))  # a digit is 0.65 as wide as it is high
+    for (row, column), count in np.ndenumerate(counts):
+        color = "white" if shares[row, column] > 0.3 else "black" if count else "#bbbbbb"
+        axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=size)
+
+
+def _longest_line(title: str) -> int:
+    return max(map(len, title.split("\n")))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"

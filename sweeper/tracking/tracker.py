@@ -1,0 +1,80 @@
+"""What a run tells its tracker. Every call returns at once, whatever the server does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The data of a run; `profile` is a JSON text such as the sizes of the splits."""
+
+    name: str
+    digest: str
+    source: str
+    profile: str = "{}"
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What is known of a run before it trains; `run_id` names the run that it continues."""
+
+    experiment: str
+    name: str | None = None
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    dataset: DatasetInfo | None = None
+    run_id: str | None = None
+
+
+class Tracker(Protocol):
+    """Records one run at a time, from `start` to `finish`."""
+
+    @property
+    def run_id(self) -> str | None:
+        """The tracking server's name for the run, once the server has it."""
+        ...
+
+    def start(self, info: RunInfo) -> None:
+        """Begin a run."""
+        ...
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Record values that belong to one step."""
+        ...
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Record a file as it is now, under `folder` among the run's artifacts."""
+        ...
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags, over those of the same name."""
+        ...
+
+    def finish(self, status: Status, reason: str = "") -> None:
+        """End the run; `reason` says why it ended as it did."""
+        ...
+
+
+class NullTracker:
+    """Records nothing."""
+
+    run_id: str | None = None
+
+    def start(self, info: RunInfo) -> None:
+        """Do nothing."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Do nothing."""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Do nothing."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+    def finish(self, status: Status, reason: str = "") -> None:
+        """Do nothing."""

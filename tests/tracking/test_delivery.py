@@ -1,0 +1,142 @@
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.tracking.delivery import Delivery, deliver_until_closed
+from sweeper.tracking.outbox import Outbox, Record
+from sweeper.tracking.store import RefusedError
+
+
+class FakeStore:
+    """Takes what it is given, after `failures` connection errors; refuses metrics named `bad`."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.seen: list[Any] = []
+
+    def connect(self, uri: str, folder: Path) -> "FakeStore":
+        return self
+
+    def start(self, record: Record, key: str) -> str:
+        self._fail()
+        self.seen.append("start")
+        return "run"
+
+    def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
+        self._fail()
+        if any("bad" in record.body["metrics"] for record in records):
+            raise RefusedError("a bad name")
+        self.seen.append([record.body["step"] for record in records])
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        self.seen.append(tags)
+
+    def log_artifact(self, run_id: str, path: Path, folder: str) -> None:
+        self.seen.append((path.read_text(), folder))
+
+    def finish(self, run_id: str, status: str, reason: str, time: int) -> None:
+        self._fail()
+        self.seen.append(status)
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise ConnectionError("nobody there")
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Outbox:
+    outbox = Outbox.create(tmp_path / "outbox")
+    outbox.append("start", {"uri": "fake", "run_id": None})
+    return outbox
+
+
+def metrics(outbox: Outbox, *steps: int, name: str = "loss") -> None:
+    for step in steps:
+        outbox.append("metrics", {"metrics": {name: 1.0}, "step": step})
+
+
+def end(outbox: Outbox) -> None:
+    outbox.append("finish", {"status": "FINISHED", "reason": ""})
+
+
+def delivery(outbox: Outbox, store: FakeStore) -> Delivery:
+    return Delivery(outbox, store.connect)  # type: ignore[arg-type]
+
+
+def test_metrics_that_wait_together_travel_together(outbox: Outbox) -> None:
+    store = FakeStore()
+    metrics(outbox, 0, 1, 2)
+    outbox.append("tags", {"tags": {"a": "b"}})
+    metrics(outbox, 3)
+    assert delivery(outbox, store).attempt()
+    assert store.seen == ["start", [0, 1, 2], {"a": "b"}, [3]]
+
+
+def test_what_was_delivered_is_not_sent_again(outbox: Outbox) -> None:
+    store = FakeStore()
+    metrics(outbox, 0)
+    delivery(outbox, store).attempt()
+    metrics(outbox, 1)
+    delivery(outbox, store).attempt()
+    assert store.seen == ["start", [0], [1]]
+
+
+def test_records_wait_while_the_server_is_away(outbox: Outbox) -> None:
+    store = FakeStore(failures=2)
+    metrics(outbox, 0)
+    sending = delivery(outbox, store)
+    assert not sending.attempt()
+    assert sending.failure == "nobody there"
+    assert not sending.attempt()
+    assert sending.attempt()
+    assert sending.failure is None
+    assert store.seen == ["start", [0]]
+
+
+def test_a_refused_record_is_named_and_does_not_hold_up_the_rest(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = FakeStore()
+    metrics(outbox, 0)
+    metrics(outbox, 1, name="bad")
+    metrics(outbox, 2)
+    assert delivery(outbox, store).attempt()
+    assert store.seen == ["start", [0], [2]]
+    assert "refused a record of metrics: a bad name" in caplog.text
+
+
+@pytest.mark.parametrize(("failures", "left"), [(0, False), (1, True)], ids=["there", "away"])
+def test_closing_removes_what_arrived_and_leaves_what_did_not(
+    outbox: Outbox, failures: int, left: bool
+) -> None:
+    end(outbox)
+    closing = threading.Event()
+    closing.set()
+    deliver_until_closed(delivery(outbox, FakeStore(failures)), closing)
+    assert outbox.folder.exists() == left
+
+
+def test_a_killed_owners_records_are_delivered_with_an_end(outbox: Outbox, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    path.write_text("weights")
+    outbox.append("artifact", {"path": outbox.keep(path), "folder": "checkpoints"})
+    path.unlink()
+    outbox.release()
+    taken = Outbox.take_over(outbox.folder)
+    assert taken is not None
+    store = FakeStore()
+    assert delivery(taken, store).attempt()
+    assert store.seen == ["start", ("weights", "checkpoints"), "KILLED"]
+
+
+def test_a_run_that_goes_on_elsewhere_is_not_ended(outbox: Outbox) -> None:
+    store = FakeStore()
+    end(outbox)
+    Outbox.create(outbox.folder.parent).append("start", {"run_id": "run"})
+    assert delivery(outbox, store).attempt()
+    assert store.seen == ["start"]
+    assert outbox.delivered.finished

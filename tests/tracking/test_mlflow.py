@@ -1,0 +1,282 @@
+import logging
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from sweeper.errors import ConfigError
+from sweeper.tracking.deliver import deliver
+from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.outbox import Delivered, Outbox
+from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker
+
+INFO = RunInfo(
+    experiment="digits",
+    params={"optimizer.lr": "0.1", "long": "x" * 7000, "transform[0]": "flip"},
+    tags={"model": "cnn"},
+    dataset=DatasetInfo("digits", "abc", "sklearn", '{"train": 1200}'),
+)
+
+
+def client(uri: str):  # type: ignore[no-untyped-def]
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def record(tracker: MLflowTracker, info: RunInfo = INFO) -> str:
+    """Record a short run; return its id."""
+    tracker.start(info)
+    for step in range(3):
+        tracker.log_metrics({"val/loss": 1.0 / (step + 1), "odd": math.nan}, step)
+    tracker.finish("FINISHED", "all done")
+    assert tracker.run_id is not None
+    return tracker.run_id
+
+
+@pytest.mark.parametrize("tracker", [NullTracker(), MLflowTracker("http://localhost:1")])
+def test_trackers_are_trackers(tracker: Tracker) -> None:
+    assert tracker.run_id is None
+
+
+def test_a_run_arrives_whole(database: str, tmp_path: Path) -> None:
+    run_id = record(MLflowTracker(database, folder=tmp_path))
+    run = client(database).get_run(run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["model"] == "cnn"
+    assert run.data.tags["sweeper.end_reason"] == "all done"
+    assert run.data.params["optimizer.lr"] == "0.1"
+    assert run.data.params["transform_0_"] == "flip"
+    assert run.data.params["long"] == "x" * 5997 + "..."
+    assert math.isnan(run.data.metrics["odd"])
+    assert run.inputs.dataset_inputs[0].dataset.profile == '{"train": 1200}'
+    history = client(database).get_metric_history(run_id, "val/loss")
+    assert [(point.step, point.value) for point in history] == [(0, 1.0), (1, 0.5), (2, 1 / 3)]
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_an_artifact_arrives_as_it_was_when_it_was_logged(database: str, tmp_path: Path) -> None:
+    path = tmp_path / "best.pt"
+    path.write_text("weights")
+    tracker = MLflowTracker(database, folder=tmp_path)
+    tracker.start(INFO)
+    tracker.log_artifact(path, "checkpoints")
+    path.unlink()
+    tracker.finish("FINISHED")
+    assert tracker.run_id is not None
+    fetched = client(database).download_artifacts(tracker.run_id, "checkpoints/best.pt")
+    assert Path(fetched).read_text() == "weights"
+
+
+def test_the_configured_experiment_wins_over_the_data_name(database: str, tmp_path: Path) -> None:
+    run_id = record(MLflowTracker(database, "mine", folder=tmp_path))
+    experiment = client(database).get_experiment_by_name("mine")
+    assert client(database).get_run(run_id).info.experiment_id == experiment.experiment_id
+
+
+def test_a_deleted_experiment_of_the_name_is_restored(database: str, tmp_path: Path) -> None:
+    mlflow = client(database)
+    mlflow.delete_experiment(mlflow.create_experiment("deleted"))
+    record(MLflowTracker(database, "deleted", folder=tmp_path))
+    assert mlflow.get_experiment_by_name("deleted").lifecycle_stage == "active"
+
+
+def test_a_run_is_continued_under_its_id(database: str, tmp_path: Path) -> None:
+    first = record(MLflowTracker(database, folder=tmp_path))
+    tracker = MLflowTracker(database, folder=tmp_path)
+    tracker.start(replace(INFO, run_id=first))
+    tracker.log_metrics({"val/loss": 0.1}, 3)
+    tracker.finish("KILLED")
+    run = client(database).get_run(first)
+    assert tracker.run_id == first
+    assert run.info.status == "KILLED"
+    assert "sweeper.end_reason" not in run.data.tags
+    assert len(client(database).get_metric_history(first, "val/loss")) == 4
+
+
+@pytest.mark.parametrize("change", ["params", "run_id"])
+def test_a_run_that_cannot_be_continued_is_named_by_the_new_one(
+    database: str, tmp_path: Path, change: str
+) -> None:
+    first = record(MLflowTracker(database, folder=tmp_path)) if change == "params" else "0" * 32
+    params = {**INFO.params, "optimizer.lr": "0.2" if change == "params" else "0.1"}
+    second = record(
+        MLflowTracker(database, folder=tmp_path), replace(INFO, run_id=first, params=params)
+    )
+    assert second != first
+    assert client(database).get_run(second).data.tags["sweeper.resumed_from"] == first
+
+
+def test_a_replayed_outbox_makes_no_second_run_and_no_second_point(
+    database: str, tmp_path: Path
+) -> None:
+    # The process dies after everything has arrived and before anything is marked as delivered.
+    outbox = Outbox.create(tmp_path / "outbox")
+    body = {"params": {}, "tags": {}, "dataset": None, "run_id": None, "name": None}
+    outbox.append("start", {"uri": database, "experiment": "replay", **body})
+    outbox.append("metrics", {"metrics": {"loss": 1.0, "odd": math.nan}, "step": 0})
+    assert Delivery(outbox).attempt()
+    outbox.delivered = Delivered()
+    assert Delivery(outbox).attempt()
+    mlflow = client(database)
+    experiment = mlflow.get_experiment_by_name("replay")
+    runs = mlflow.search_runs([experiment.experiment_id])
+    assert len(runs) == 1
+    for name in ("loss", "odd"):
+        assert len(mlflow.get_metric_history(runs[0].info.run_id, name)) == 1
+
+
+def test_the_next_run_delivers_what_a_killed_one_left(database: str, tmp_path: Path) -> None:
+    script = f"""
+import os
+from pathlib import Path
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.tracker import RunInfo
+tracker = MLflowTracker({database!r}, folder=Path({str(tmp_path)!r}))
+tracker.start(RunInfo("killed"))
+tracker.log_metrics({{"loss": 1.0}}, 0)
+os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    record(MLflowTracker(database, folder=tmp_path))
+    mlflow = client(database)
+    experiment = mlflow.get_experiment_by_name("killed")
+    (run,) = mlflow.search_runs([experiment.experiment_id])
+    assert (run.info.status, run.data.metrics) == ("KILLED", {"loss": 1.0})
+    assert not (tmp_path / "outbox").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "outbox").write_text("a file where the folder should be")
+    with pytest.raises(ConfigError, match="cannot write records"):
+        MLflowTracker("http://localhost:1", folder=tmp_path).start(INFO)
+
+
+def test_nothing_is_recorded_after_the_end(database: str, tmp_path: Path) -> None:
+    tracker = MLflowTracker(database, folder=tmp_path)
+    record(tracker)
+    tracker.finish("FAILED")
+    assert client(database).get_run(tracker.run_id).info.status == "FINISHED"
+    with pytest.raises(RuntimeError, match="between start"):
+        tracker.log_metrics({"loss": 1.0}, 0)
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+def away(port: int, folder: Path) -> MLflowTracker:
+    """Record a run whose server is not there."""
+    tracker = MLflowTracker(f"http://127.0.0.1:{port}", folder=folder)
+    tracker.start(INFO)
+    tracker.log_metrics({"loss": 1.0}, 0)
+    path = folder / "notes.txt"
+    path.write_text("kept")
+    tracker.log_artifact(path)
+    tracker.finish("FINISHED")
+    return tracker
+
+
+def test_a_run_without_its_server_ends_with_one_warning(
+    port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        tracker = away(port, tmp_path)
+    (warning,) = caplog.messages
+    assert str(tmp_path / "outbox") in warning
+    assert "\n" not in warning
+    assert tracker.run_id is None
+    assert len(list((tmp_path / "outbox").iterdir())) == 1
+    assert capfd.readouterr().err == ""
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[int], None]]:
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def start(port: int) -> None:
+        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
+        home = tmp_path / "server"
+        home.mkdir()
+        environment = {
+            name: os.environ[name] for name in os.environ if name != "PYTEST_CURRENT_TEST"
+        }
+        with (tmp_path / "server.log").open("wb") as log:
+            processes.append(
+                subprocess.Popen(
+                    command,
+                    cwd=home,
+                    env=environment,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                )
+            )
+        wait_for(f"http://127.0.0.1:{port}/health")
+
+    yield start
+    for process in processes:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def wait_for(url: str, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)  # the server has no way to say that it is up
+        else:
+            return
+
+
+@pytest.mark.slow
+def test_what_waited_is_delivered_once_the_server_is_back(
+    port: int, tmp_path: Path, serve: Callable[[int], None]
+) -> None:
+    away(port, tmp_path)
+    assert deliver(tmp_path) == 1
+    serve(port)
+    assert deliver(tmp_path) == 0
+    mlflow = client(f"http://127.0.0.1:{port}")
+    experiment = mlflow.get_experiment_by_name("digits")
+    (run,) = mlflow.search_runs([experiment.experiment_id])
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
+    assert [file.path for file in mlflow.list_artifacts(run.info.run_id)] == ["notes.txt"]
+    assert not (tmp_path / "outbox").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_create_the_database_at_once(tmp_path: Path) -> None:
+    script = """
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.tracker import RunInfo
+tracker = MLflowTracker(flush_seconds=120)
+tracker.start(RunInfo("digits"))
+tracker.finish("FINISHED")
+"""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": ""}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=environment)
+        for _ in range(2)
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    mlflow = client(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    runs = mlflow.search_runs([mlflow.get_experiment_by_name("digits").experiment_id])
+    assert [run.info.status for run in runs] == ["FINISHED"] * 2
+    assert not (tmp_path / "outbox").exists()
