@@ -1,0 +1,39 @@
+"""One fully composed config, built into objects."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sweeper.data.image_data import ImageData
+from sweeper.losses import Adapter
+from sweeper.tracking.tracker import Tracker
+from sweeper.training.callback import Callback
+from sweeper.training.settings import RunSettings, TrainerSettings
+from sweeper.training.stopping import Criterion
+from sweeper.training.updates import Updates
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a run trains and how, with nothing left of how it was configured."""
+
+    settings: RunSettings
+    trainer: TrainerSettings
+    data: ImageData
+    model: nn.Module
+    criterion: Adapter
+    updates: Updates
+    stopping: Criterion | None
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager[object]]
+    tracker: Tracker
+    callbacks: tuple[Callback, ...]
+    """The user's own."""
+
+    @property
+    def eval_model(self) -> nn.Module:
+        """The network to validate and to keep: the averaged one where weights are averaged."""
+        return self.updates.eval_model

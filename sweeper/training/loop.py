@@ -1,0 +1,96 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from torch import Tensor
+
+from sweeper.errors import TrainingError
+from sweeper.training.callback import Callback
+from sweeper.training.evaluate import evaluate
+from sweeper.training.experiment import Experiment
+from sweeper.training.seeding import rng_state, set_rng_state
+from sweeper.training.state import RunState
+
+CHECK_EVERY = 100
+"""Batches between looks at the loss on a GPU, since each look makes the host wait."""
+
+
+def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) -> None:
+    """Train until the epochs are over, or until the run is stopped or interrupted.
+
+    Raises:
+        TrainingError: the loss is not finite.
+    """
+    for callback in callbacks:
+        callback.on_fit_start(state)
+    while not state.over:
+        for callback in callbacks:
+            callback.on_epoch_start(state)
+        started = time.perf_counter()
+        train = train_epoch(experiment, state, callbacks)
+        if state.interrupted and state.batch < state.steps_per_epoch:
+            break
+        val = evaluate(experiment, experiment.data.val())
+        require_finite(val["loss"], "validation", experiment, state)
+        seconds = {"epoch_seconds": time.perf_counter() - started}
+        lr = {"lr": state.lr}
+        state.record(train | {f"val/{name}": value for name, value in val.items()} | lr | seconds)
+        experiment.updates.schedule.after_epoch(state.value)
+        for callback in callbacks:
+            callback.on_epoch_end(state)
+    for callback in callbacks:
+        callback.on_fit_end(state)
+
+
+def train_epoch(
+    experiment: Experiment, state: RunState, callbacks: Sequence[Callback]
+) -> dict[str, float]:
+    """Train on every batch of an epoch, or on those that an interrupted run has left."""
+    meter = state.meter = state.meter or experiment.criterion.meter(experiment.device)
+    started, images_before = time.perf_counter(), meter.count
+    check_every = 1 if experiment.device.type == "cpu" else CHECK_EVERY
+    experiment.model.train()
+    for images, labels in remaining_batches(experiment, state):
+        with experiment.autocast():
+            outputs = experiment.model(images)
+        loss = experiment.criterion(outputs, labels)
+        if state.batch % check_every == 0:
+            require_finite(loss.item(), "training", experiment, state)
+        state.batch, state.lr = state.batch + 1, experiment.updates.lr
+        experiment.updates.after_batch(loss, state.batch, state.steps_per_epoch)
+        meter.update(outputs, labels, loss)
+        for callback in callbacks:
+            callback.on_batch_end(state)
+        if state.interrupted:
+            break
+    measured = meter.compute()
+    require_finite(measured["loss"], "training", experiment, state)
+    rate = (meter.count - images_before) / (time.perf_counter() - started)
+    return {f"train/{name}": value for name, value in measured.items()} | {
+        "images_per_second": rate
+    }
+
+
+def remaining_batches(experiment: Experiment, state: RunState) -> Iterator[tuple[Tensor, Tensor]]:
+    """Return the batches of the epoch after the `state.batch` that are done already."""
+    batches = experiment.data.train(state.epoch + 1)
+    if state.batch:
+        before = rng_state()  # drawing the done batches again must not move the generators
+        for _ in islice(batches, state.batch):
+            pass
+        set_rng_state(before)
+    return batches
+
+
+def require_finite(loss: float, kind: str, experiment: Experiment, state: RunState) -> None:
+    """Raise TrainingError, with where and what to try, for a loss of nan or inf."""
+    if math.isfinite(loss):
+        return
+    raise TrainingError(
+        f"The {kind} loss became {loss} in epoch {state.epoch + 1}, batch {state.batch + 1} of "
+        f"{state.steps_per_epoch}, at a learning rate of {experiment.updates.lr:g}: "
+        "try a smaller optimizer.lr, or trainer.clip_norm=1"
+    )

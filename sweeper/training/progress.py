@@ -1,0 +1,86 @@
+"""What a person sees while a run trains."""
+
+import logging
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sweeper.training.callback import Callback
+from sweeper.training.state import RunState
+
+log = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 0.25
+
+
+def epoch_line(state: RunState) -> str:
+    """Return the last epoch in one line."""
+    last, width = state.history[-1], len(str(state.epochs))
+    return (
+        f"epoch {state.epoch:{width}}/{state.epochs}  "
+        f"train loss {last['train/loss']:.4f} accuracy {last['train/accuracy']:.4f}  "
+        f"val loss {last['val/loss']:.4f} accuracy {last['val/accuracy']:.4f}  "
+        f"lr {last['lr']:.2e}  {last['images_per_second']:,.0f} images/s  "
+        f"{last['epoch_seconds']:.2f} s" + ("  *" if state.improved else "")
+    )
+
+
+class EpochLines(Callback):
+    """One plain line an epoch; a star marks the best so far."""
+
+    def on_epoch_end(self, state: RunState) -> None:
+        log.info(epoch_line(state))
+
+
+class LiveProgress(Callback):
+    """A progress bar of the whole run below one line an epoch."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[measured]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            auto_refresh=False,
+        )
+        self._task = self._progress.add_task("", total=None, epoch="", measured="")
+        self._drawn = 0.0
+
+    def on_fit_start(self, state: RunState) -> None:
+        self._progress.start()
+        self._started, self._images = time.monotonic(), 0
+
+    def on_epoch_start(self, state: RunState) -> None:
+        self._started, self._images = time.monotonic(), state.meter.count if state.meter else 0
+
+    def on_batch_end(self, state: RunState) -> None:
+        now = time.monotonic()
+        if now - self._drawn < REFRESH_SECONDS or state.meter is None:
+            return
+        self._drawn = now
+        running = state.meter.compute()
+        rate = (state.meter.count - self._images) / max(now - self._started, 1e-9)
+        self._progress.update(
+            self._task,
+            total=state.epochs * state.steps_per_epoch,
+            completed=state.epoch * state.steps_per_epoch + state.batch,
+            epoch=f"{state.epoch + 1}/{state.epochs}",
+            measured=f"loss {running['loss']:.4f}  accuracy {running['accuracy']:.4f}  "
+            f"lr {state.lr:.2e}  {rate:,.0f} images/s",
+            refresh=True,
+        )
+
+    def on_epoch_end(self, state: RunState) -> None:
+        log.info(epoch_line(state))
+
+    def on_fit_end(self, state: RunState) -> None:
+        self._progress.stop()
+
+
+def progress() -> Callback:
+    """Return the display that suits where the output goes."""
+    console = Console(stderr=True)
+    return LiveProgress(console) if console.is_terminal else EpochLines()

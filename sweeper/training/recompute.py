@@ -1,0 +1,63 @@
+"""Activation checkpointing: recompute activations in the backward pass instead of keeping them."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recompute_activations(model: nn.Module) -> int:
+    """Let every block of `model` recompute its activations; return how many blocks there are.
+
+    A block is a child of an `nn.Sequential` that has children of its own: a convolution with what
+    follows it, or a residual block. Results are those of plain training: dropout draws the same
+    masks again, and batch norm counts a batch once.
+    """
+    blocks = [
+        block
+        for sequence in model.modules()
+        if isinstance(sequence, nn.Sequential)
+        for block in sequence
+        if any(True for _ in block.children()) and not _holds_blocks(block)
+    ]
+    for block in blocks:
+        block.forward = partial(_checkpointed, block.forward, block)
+    return len(blocks)
+
+
+def _holds_blocks(module: nn.Module) -> bool:
+    return isinstance(module, nn.Sequential) and any(list(child.children()) for child in module)
+
+
+def _checkpointed(forward: Any, block: nn.Module, *inputs: Any) -> Any:
+    if not block.training:
+        return forward(*inputs)
+
+    def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+        return nullcontext(), _frozen_statistics(block)
+
+    return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+
+
+@contextmanager
+def _frozen_statistics(block: nn.Module) -> Iterator[None]:
+    """Keep batch norm from counting the recomputed batch into its running statistics again."""
+    norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    before = [(m.momentum, _copy(m.num_batches_tracked)) for m in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None and count is not None:
+                norm.num_batches_tracked.copy_(count)
+
+
+def _copy(count: Tensor | None) -> Tensor | None:
+    return None if count is None else count.clone()

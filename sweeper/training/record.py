@@ -1,0 +1,122 @@
+"""What of a run goes on record: its config, its epochs, its outcome and its pictures."""
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.models.summary import summarise
+from sweeper.tracking.tracker import DatasetInfo, Tracker
+from sweeper.training.callback import Callback
+from sweeper.training.evaluate import Predictions
+from sweeper.training.experiment import Experiment
+from sweeper.training.state import RunState
+
+PICTURES = 25
+"""Images in a grid."""
+
+UNRECORDED = {"_target_", "search", "resume", "tracking", "callbacks"}
+"""Keys that say nothing of the experiment itself."""
+
+
+class TrackEpochs(Callback):
+    """Hands every epoch to the tracker in one write, those of before a resume first."""
+
+    def __init__(self, tracker: Tracker, recorded: int) -> None:
+        self._tracker = tracker
+        self._recorded = recorded
+
+    def on_fit_start(self, state: RunState) -> None:
+        for epoch in range(self._recorded, len(state.history)):
+            self._tracker.log_metrics(state.history[epoch], step=epoch + 1)
+
+    def on_epoch_end(self, state: RunState) -> None:
+        self._tracker.log_metrics(state.history[-1], step=state.epoch)
+
+
+def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
+    """Return the experiment's config as dotted keys, with each group's option by its name."""
+    content = OmegaConf.to_container(cfg, resolve=True)
+    options = {group: option for group, option in choices.items() if group not in UNRECORDED}
+    return dict(_flattened(content, "")) | options
+
+
+def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in node.items():
+        if key in UNRECORDED:
+            continue
+        if isinstance(value, dict):
+            yield from _flattened(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)
+
+
+def tags(choices: Mapping[str, str], params: Mapping[str, str]) -> dict[str, str]:
+    """Return the option of each group, the seed and the commit of the code that ran."""
+    chosen = {group: option for group, option in choices.items() if group in params}
+    commit = _git_commit()
+    return (
+        chosen | {"seed": params["seed"]} | ({"mlflow.source.git.commit": commit} if commit else {})
+    )
+
+
+def _git_commit() -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None  # no git here
+    return done.stdout.strip() or None
+
+
+def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
+    """Return what identifies the data of a run."""
+    data = experiment.data
+    profile = {"sizes": data.sizes, "input_shape": data.input_shape, "classes": len(data.classes)}
+    return DatasetInfo(data.name, data.digest, source, json.dumps(profile))
+
+
+def write_model_summary(experiment: Experiment, folder: Path) -> Path:
+    """Write the table of layers."""
+    path = folder / "model_summary.txt"
+    table = summarise(experiment.model, experiment.data.input_shape).table()
+    path.write_text(table + "\n", encoding="utf-8")
+    return path
+
+
+def draw_figures(
+    experiment: Experiment, state: RunState, val: Predictions, final: Predictions, folder: Path
+) -> list[Path]:
+    """Draw learning curves, confusion matrix, a training batch and the worst mistakes as PNG.
+
+    `val` are the best network's predictions on the validation split, whose mistakes are shown;
+    `final` are those that the confusion matrix counts.
+    """
+    from sweeper.tracking import figures  # brings in matplotlib
+
+    data = experiment.data
+    images, labels = next(data.train(1))
+    batch = data.inverse(images[:PICTURES].cpu())
+    worst = val.worst_mistakes(PICTURES)
+    drawn = {
+        "learning_curves": figures.learning_curves(state.history, state.best_epoch or 1),
+        "confusion_matrix": figures.confusion_matrix(final.confusion().numpy(), data.classes),
+        "training_batch": figures.image_grid(batch, [data.classes[i] for i in labels[:PICTURES]]),
+    }
+    if len(worst):
+        mistakes = data.inverse(data.samples("val", worst.tolist())[0].cpu())
+        titles = [
+            f"{data.classes[val.labels[i]]}, taken for {data.classes[val.predicted[i]]}"
+            for i in worst
+        ]
+        drawn["worst_mistakes"] = figures.image_grid(mistakes, titles)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, figure in drawn.items():
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1], dpi=120)
+    return paths

@@ -1,0 +1,47 @@
+"""Learning-rate schedules whose horizon needs arithmetic that torch's own leave to the caller."""
+
+import math
+
+from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR, MultiStepLR
+
+from sweeper.schema import Fraction, Probability, UnitInterval
+
+
+def warmup_cosine(
+    optimizer: Optimizer, total_steps: int, warmup: Probability, final_factor: UnitInterval
+) -> LambdaLR:
+    """Return a linear warm-up over a fraction of the run and a cosine from there to its end."""
+    rising = round(warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        done = min((step - rising) / max(total_steps - rising, 1), 1.0)
+        return final_factor + (1.0 - final_factor) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+    return LambdaLR(optimizer, factor)
+
+
+def multistep(
+    optimizer: Optimizer, total_steps: int, milestones: list[Fraction], gamma: PositiveFloat
+) -> MultiStepLR:
+    """Return MultiStepLR with its milestones given as fractions of the run."""
+    steps = [round(milestone * total_steps) for milestone in milestones]
+    return MultiStepLR(optimizer, steps, gamma)
+
+
+def cosine_warm_restarts(
+    optimizer: Optimizer,
+    total_steps: int,
+    cycles: PositiveInt,
+    t_mult: PositiveInt,
+    eta_min: NonNegativeFloat,
+) -> CosineAnnealingWarmRestarts:
+    """Return SGDR with a first period such that `cycles` cycles fill the run.
+
+    Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017).
+    """
+    first = math.ceil(total_steps / sum(t_mult**cycle for cycle in range(cycles)))
+    return CosineAnnealingWarmRestarts(optimizer, first, t_mult, eta_min)

@@ -1,0 +1,135 @@
+"""Resuming equals never having stopped, and what cannot be resumed is refused."""
+
+import pytest
+import torch
+
+from sweeper.errors import CheckpointError
+from sweeper.training.checkpoint import SaveCheckpoints, read_checkpoint, write_checkpoint
+from sweeper.training.state import RunState
+
+SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
+
+
+def same(one: object, other: object, path: str = "") -> None:
+    """Assert that two checkpoints hold the same values, times aside."""
+    assert type(one) is type(other), path
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), path
+        for key in one.keys() - {"config", "epoch_seconds", "images_per_second", "run_id"}:
+            same(one[key], other[key], f"{path}.{key}")
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other), path
+        for index, (a, b) in enumerate(zip(one, other, strict=True)):
+            same(a, b, f"{path}[{index}]")
+    elif isinstance(one, torch.Tensor):
+        assert torch.equal(one, other), path
+    else:
+        assert one == other, path
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("model=alexnet", "model.channels=[4,M,4]", "model.hidden=[8]", "scheduler=exponential"),
+        ("optimizer=muon", "trainer.ema_decay=0.9", "trainer.accumulate=3"),
+        ("loss=mse", "scheduler=plateau", "scheduler.patience=1", "trainer.clip_norm=1"),
+        (
+            "data.train_transform=[{_target_: torchvision.transforms.v2.RandomCrop,"
+            " size: 8, padding: 1}]",
+        ),
+    ],
+    ids=["plain", "dropout", "muon-average-accumulation", "plateau", "augmentation"],
+)
+def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, overrides) -> None:
+    small = [o for o in SMALL if not any("model=" in given for given in overrides)]
+    everything = (*small, *SMALL[:2], *overrides)
+    ran(*everything, "trainer.epochs=4", folder="whole")
+    ran(*everything, "trainer.epochs=2", folder="half")
+    resume = f"resume={tmp_path}/half/checkpoints/last.pt"
+    ran(*everything, "trainer.epochs=4", resume, folder="rest")
+    for name in ("last.pt", "best.pt"):
+        whole, rest = (
+            read_checkpoint(tmp_path / run / "checkpoints" / name) for run in ("whole", "rest")
+        )
+        same(whole, rest)
+
+
+def test_a_run_interrupted_inside_an_epoch_goes_on_at_the_next_batch(
+    ran, tmp_path, monkeypatch
+) -> None:
+    overrides = (
+        *SMALL,
+        "data.batch_size=16",
+        "trainer.epochs=2",
+        "model.dropout=0.3",
+        "model.hidden=[8]",
+    )
+    ran(*overrides, folder="whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveCheckpoints, "on_batch_end", interrupt_in_the_second_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            ran(*overrides, folder="part")
+    stopped = read_checkpoint(tmp_path / "part/checkpoints/last.pt")
+    assert (stopped["state"]["batch"], len(stopped["state"]["history"])) == (5, 1)
+    ran(*overrides, f"resume={tmp_path}/part/checkpoints/last.pt", folder="rest")
+    whole, rest = (
+        read_checkpoint(tmp_path / run / "checkpoints/last.pt") for run in ("whole", "rest")
+    )
+    same(whole, rest)
+
+
+def interrupt_in_the_second_epoch(callback: SaveCheckpoints, state: RunState) -> None:
+    if (state.epoch, state.batch) == (1, 5):
+        state.interrupt()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "No checkpoint at"),
+        (b"not a checkpoint", "is damaged"),
+        ({"weights": 1}, "not a checkpoint of sweeper"),
+    ],
+)
+def test_what_is_no_checkpoint_is_refused(tmp_path, content, message) -> None:
+    path = tmp_path / "some.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    elif content is not None:
+        torch.save(content, path)
+    with pytest.raises(CheckpointError, match=message):
+        read_checkpoint(path)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path) -> None:
+    torch.save({"format": 1, "model": print}, tmp_path / "evil.pt")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_checkpoint(tmp_path / "evil.pt")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("model.kernel_size=3", r"another model: features.* \(4, 1, 5, 5\) there"),
+        ("model=mlp", "another model"),
+        ("optimizer=sgd", "another optimizer"),
+        ("optimizer=muon", "another optimizer"),
+    ],
+)
+def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, message) -> None:
+    small = [*SMALL, "trainer.epochs=1"]
+    ran(*small, folder="first")
+    if changed.startswith("model="):
+        small.remove("model.channels=[4,8]")
+    with pytest.raises(CheckpointError, match=message):
+        ran(*small, changed, f"resume={tmp_path}/first/checkpoints/last.pt", folder="second")
+
+
+def test_a_failed_write_leaves_the_old_checkpoint(tmp_path) -> None:
+    path = tmp_path / "last.pt"
+    write_checkpoint(path, {"format": 1, "value": 1})
+    with pytest.raises(AttributeError, match="local object"):
+        write_checkpoint(path, {"format": 1, "value": lambda: None})
+    assert read_checkpoint(path)["value"] == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
