@@ -1,0 +1,142 @@
+"""Images a second of `sweeper`'s training loop, between two loops written by hand.
+
+    python benchmarks/train_throughput.py [--root data] [--models cnn lenet] [--threads 1 2]
+
+bare     a uint8 tensor in memory, indexed, normalised and trained on: what the machine can do
+course   `DataLoader` over torchvision's dataset with `ToTensor` and `Normalize`: how it is taught
+sweeper  `fit` as a run executes it, with validation left out of the time
+
+All three train the same network with the same optimizer on the same images, in turn, several
+times; a ratio is that of the medians.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import open_dict
+from torch.nn import functional
+from torch.utils.data import DataLoader, Subset
+
+from sweeper.app import CONFIGS
+from sweeper.build import build
+from sweeper.run import named_choices
+from sweeper.training.experiment import Experiment
+from sweeper.training.loop import train_epoch
+from sweeper.training.state import RunState
+
+MEAN, STD = 0.1307, 0.3081
+
+
+def experiment_of(model: str, arguments: argparse.Namespace) -> Experiment:
+    """Build the experiment that all three loops train."""
+    overrides = [
+        *(f"model={model}", "data=mnist", "optimizer=sgd", "tracking=none"),
+        *(f"data.root={arguments.root}", f"data.batch_size={arguments.batch_size}"),
+        *(f"trainer.train_limit={arguments.images}", "trainer.val_limit=100"),
+        *(f"data.mean=[{MEAN}]", f"data.std=[{STD}]", *arguments.override),
+    ]
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        cfg = compose("config", overrides, return_hydra_config=True)
+    choices = cfg.hydra.runtime.choices
+    with open_dict(cfg):
+        del cfg["hydra"]
+    return build(cfg, named_choices(cfg, choices), Path.cwd())
+
+
+def bare(experiment: Experiment, images: torch.Tensor, labels: torch.Tensor, batch: int) -> None:
+    """Train an epoch from a resident tensor, with nothing else."""
+    model, optimizer = experiment.model.train(), experiment.updates.optimizer
+    for chosen in torch.randperm(len(images)).split(batch):
+        inputs = images[chosen].float().sub_(MEAN * 255).div_(STD * 255)
+        loss = functional.cross_entropy(model(inputs), labels[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def course(experiment: Experiment, loader: DataLoader) -> None:
+    """Train an epoch as the course teaches it, the running loss included."""
+    model, optimizer = experiment.model.train(), experiment.updates.optimizer
+    criterion, running = torch.nn.CrossEntropyLoss(), 0.0
+    for inputs, labels in loader:
+        optimizer.zero_grad()
+        loss = criterion(model(inputs), labels)
+        loss.backward()
+        optimizer.step()
+        running += loss.item()
+
+
+def ours(experiment: Experiment) -> None:
+    """Train an epoch as a run does."""
+    steps = experiment.data.steps_per_epoch
+    train_epoch(experiment, RunState(1, steps, "val/loss", "minimize"), [])
+
+
+def loops(experiment: Experiment, arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
+    """Return the three loops over the same number of images."""
+    from torchvision import datasets, transforms
+
+    steps = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
+    dataset = datasets.MNIST(arguments.root, transform=transforms.Compose(steps))
+    images, labels = dataset.data[: arguments.images, None], dataset.targets[: arguments.images]
+    part = Subset(dataset, range(arguments.images))
+    loader = DataLoader(part, arguments.batch_size, shuffle=True)
+    return {
+        "bare": lambda: bare(experiment, images, labels, arguments.batch_size),
+        "course": lambda: course(experiment, loader),
+        "sweeper": lambda: ours(experiment),
+    }
+
+
+def measure(model: str, threads: int, arguments: argparse.Namespace) -> dict[str, object]:
+    """Time the three loops in turn."""
+    torch.set_num_threads(threads)
+    experiment = experiment_of(model, arguments)
+    seconds: dict[str, list[float]] = {}
+    for repeat in range(arguments.repeats + 1):
+        for name, loop in loops(experiment, arguments).items():
+            started = time.perf_counter()
+            loop()
+            if repeat:  # the first round warms up
+                seconds.setdefault(name, []).append(time.perf_counter() - started)
+    rate = {name: arguments.images / statistics.median(s) for name, s in seconds.items()}
+    row = {"model": model, "threads": threads, **{k: round(v) for k, v in rate.items()}}
+    return row | {
+        f"of_{name}": round(rate["sweeper"] / rate[name], 3) for name in ("bare", "course")
+    }
+
+
+def main() -> None:
+    """Print a table and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--root", default="data", help="folder with torchvision's MNIST")
+    parser.add_argument("--models", nargs="+", default=["cnn", "lenet"])
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--images", type=int, default=6400)
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--override", nargs="*", default=[], help="further overrides for sweeper")
+    parser.add_argument(
+        "--json", type=Path, default=Path(tempfile.gettempdir()) / "throughput.json"
+    )
+    arguments = parser.parse_args()
+    rows = [measure(m, t, arguments) for m in arguments.models for t in arguments.threads]
+    print("images a second".ljust(18) + "".join(f"{k:>11}" for k in list(rows[0])[2:]))
+    for row in rows:
+        print(f"{row['model']}, {row['threads']} thread(s)".ljust(18), end="")
+        print("".join(f"{value:>11,}" for value in list(row.values())[2:]))
+    arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()

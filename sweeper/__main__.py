@@ -1,0 +1,5 @@
+"""`python -m sweeper`."""
+
+from sweeper.app import main
+
+main()

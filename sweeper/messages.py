@@ -1,0 +1,36 @@
+"""What a user reads when something cannot work."""
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from sweeper.errors import SweeperError
+from sweeper.schema import did_you_mean
+
+
+def one_line(error: Exception) -> str | None:
+    """Return the line to print for an error that its user can mend, or None for any other."""
+    if isinstance(error, SweeperError):
+        return str(error)
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
+        group, _, option = error.missing_cfg_file.rpartition("/")
+        return f"{group}={option}: there is no such option; {did_you_mean(option, error.options)}"
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: {_joined(error.message)}"
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _joined(str(error)) + _near_keys(error.__cause__)
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}; hydra.run.dir=PATH writes to another folder"
+    return None
+
+
+def _joined(text: str) -> str:
+    lines = (line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if line)
+
+
+def _near_keys(cause: BaseException | None) -> str:
+    parent = getattr(cause, "parent_node", None)
+    if not isinstance(cause, OmegaConfBaseException) or not isinstance(parent, DictConfig):
+        return ""
+    return f"; {did_you_mean(str(cause.key), (str(key) for key in parent))}"

@@ -1,0 +1,95 @@
+"""Types that configuration values are checked against, and the check.
+
+An option is a `_target_` and plain arguments, so its schema is the signature of the target:
+each value is validated against the annotation of its parameter, ranges included.
+"""
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import (
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PydanticSchemaGenerationError,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
+
+from sweeper.errors import ConfigError
+
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+UnitInterval = Annotated[float, Field(ge=0, le=1)]
+
+OPTIMIZER_RANGES: Mapping[str, Any] = {
+    "lr": PositiveFloat,
+    "adamw_lr": PositiveFloat,
+    "momentum": NonNegativeFloat,
+    "weight_decay": NonNegativeFloat,
+    "eps": NonNegativeFloat,
+    "alpha": Probability,
+    "rho": Probability,
+    "betas": tuple[Probability, Probability],
+    "adamw_betas": tuple[Probability, Probability],
+}
+"""torch annotates its optimizers with `float`, and names no argument when it refuses a value."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the names nearest to `name`, or all of them when none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"choose one of {', '.join(known)}" if known else "there is nothing to choose from"
+
+
+def checked(
+    path: str,
+    target: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    ranges: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the arguments as the target's annotations want them.
+
+    `path` is where they stand in the config; `ranges` narrows annotations that are too wide.
+
+    Raises:
+        ConfigError: the target has no such parameter, or the value is of another type or range.
+    """
+    parameters = inspect.signature(target).parameters
+    hints = _annotations(target) | dict(ranges or {})
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    result = {}
+    for name, value in arguments.items():
+        if name not in parameters and not takes_any:
+            raise ConfigError(f"{path} has no key {name}; {did_you_mean(name, parameters)}")
+        result[name] = _validated(f"{path}.{name}", hints.get(name, Any), value)
+    return result
+
+
+def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return get_type_hints(
+            target.__init__ if inspect.isclass(target) else target,
+            include_extras=True,
+        )
+    except (NameError, TypeError):
+        return {}  # annotations that only a type checker can read
+
+
+def _validated(key: str, annotation: Any, value: Any) -> Any:
+    try:
+        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return value  # not a type of values; the target sees for itself
+    try:
+        return adapter.validate_python(value)
+    except ValidationError as error:
+        wanted = dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in error.errors())
+        raise ConfigError(f"{key}={value}: expected {' or '.join(wanted)}") from None

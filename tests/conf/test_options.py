@@ -1,0 +1,52 @@
+"""Every option of every group composes, builds, and takes one training step."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from sweeper.app import CONFIGS
+
+GROUPS = ("loss", "model", "optimizer", "scheduler", "init", "stopping", "trainer")
+OFFLINE = {"data": ["digits"], "tracking": ["none"]}
+
+
+def options(group: str) -> list[str]:
+    return OFFLINE.get(group) or sorted(path.stem for path in (CONFIGS / group).glob("*.yaml"))
+
+
+EVERY = [(group, option) for group in (*GROUPS, *OFFLINE) for option in options(group)]
+
+
+@pytest.mark.parametrize(("group", "option"), EVERY)
+def test_every_option_takes_a_training_step(built, group, option) -> None:
+    small = {"vgg": ["model.width=0.1"], "alexnet": ["model.width=0.1"]}
+    extra = next((more for name, more in small.items() if option.startswith(name)), [])
+    experiment = built(f"{group}={option}", *extra, "trainer.train_limit=8", "data.batch_size=4")
+    before = [p.detach().clone() for p in experiment.model.parameters()]
+    experiment.model.train()
+    for batch, (images, labels) in enumerate(experiment.data.train(1), start=1):
+        loss = experiment.criterion(experiment.model(images), labels)
+        experiment.updates.after_batch(loss, batch, 2)
+    experiment.updates.schedule.after_epoch(0.5)
+    assert loss.isfinite()
+    after = experiment.model.parameters()
+    assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize(
+    "path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
+def test_every_search_space_is_in_hydras_grammar(path: Path, composed) -> None:
+    cfg = composed(f"{path.parent.name}={path.stem}").cfg[path.parent.name]
+    space = cfg.get("search", {})
+    parser = OverridesParser.create()
+    for key, values in space.items():
+        assert key in cfg
+        assert parser.parse_override(f"{key}={values}").is_sweep_override()
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_every_option_says_what_it_is(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").startswith("# ")

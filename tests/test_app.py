@@ -1,0 +1,125 @@
+"""The command line, as a process of its own."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "sweeper", *arguments]
+
+
+def sweeper(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*arguments), cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])
+def test_looking_needs_neither_torch_nor_mlflow(tmp_path, flags) -> None:
+    code = (
+        "import sys, runpy, json; sys.argv[1:] = json.loads(sys.argv[1])\n"
+        "try: runpy.run_module('sweeper', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'torchvision', 'mlflow', 'matplotlib', 'sklearn', 'optuna'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(flags)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_help_lists_groups_options_and_examples(tmp_path) -> None:
+    text = sweeper(tmp_path, "--help").stdout
+    assert "optimizer: adadelta, adagrad, adam" in text
+    assert text.count("python -m sweeper model=") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["model=alexnte"], "model=alexnte: there is no such option; did you mean alexnet"),
+        (["model.kernel_sise=3"], "did you mean kernel_size?"),
+        (["optimizer.lr=["], "optimizer.lr=[: "),
+        (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
+        (
+            ["data=image_folder", "data.root=nowhere"],
+            "nowhere is not a folder; type data.root=FOLDER",
+        ),
+        (["resume=nothing.pt"], "No checkpoint at nothing.pt"),
+        (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
+        (["--config-dir", "nowhere"], "nowhere' not found"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, line) -> None:
+    done = sweeper(tmp_path, *arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_bad_input_leaves_what_was_there(tmp_path) -> None:
+    (tmp_path / "mine.txt").write_text("kept")
+    assert sweeper(tmp_path, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
+    assert (tmp_path / "mine.txt").read_text() == "kept"
+
+
+@pytest.mark.slow
+def test_a_full_traceback_is_there_for_who_asks(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    assert "Traceback" in sweeper(tmp_path, "optimizer.lr=-1").stderr
+
+
+@pytest.mark.slow
+def test_a_grid_runs_every_combination(tmp_path) -> None:
+    quick = ["trainer=quick", "tracking=none", "figures=false"]
+    done = sweeper(tmp_path, "--multirun", "model=cnn,mlp", "optimizer=sgd,adam", *quick)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("multirun/*/*/*/checkpoints/best.pt"))) == 4
+
+
+@pytest.mark.slow
+def test_an_own_network_is_an_option_like_any_other(tmp_path) -> None:
+    (tmp_path / "my_package.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, input_shape, num_classes, hidden):\n"
+        "        pixels = input_shape[0] * input_shape[1] * input_shape[2]\n"
+        "        layers = nn.Linear(pixels, hidden), nn.Linear(hidden, num_classes)\n"
+        "        super().__init__(nn.Flatten(), *layers)\n"
+    )
+    (tmp_path / "my_conf/model").mkdir(parents=True)
+    (tmp_path / "my_conf/model/mine.yaml").write_text("_target_: my_package.Net\nhidden: 16\n")
+    quick = ["trainer=quick", "tracking=none", "figures=false"]
+    done = sweeper(tmp_path, "--config-dir", "my_conf", "model=mine", "model.hidden=8", *quick)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_saved_and_says_how_to_resume(tmp_path, number) -> None:
+    long = ["trainer.epochs=100000", "tracking=none", "figures=false", "hydra.run.dir=run"]
+    with subprocess.Popen(command(*long), cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
+        assert run.stderr is not None
+        run.stderr.readline()  # the first epoch
+        run.send_signal(number)
+        rest = run.stderr.read()
+    assert run.returncode == 130
+    resume = rest.strip().splitlines()[-1].split()
+    assert resume[:3] == ["python", "-m", "sweeper"]
+    again = [o for o in resume[3:] if not o.startswith("trainer.epochs")]
+    done = sweeper(tmp_path, *again, "trainer.epochs=1", "hydra.run.dir=again")
+    assert "resumed from" in done.stderr

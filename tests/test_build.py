@@ -1,0 +1,107 @@
+"""From config to experiment: what flows where, and what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from sweeper.errors import ConfigError, SweeperError
+
+
+def test_the_network_is_told_what_the_data_is(built) -> None:
+    experiment = built("model=mlp", "model.hidden=[7]")
+    sizes = [
+        (m.in_features, m.out_features)
+        for m in experiment.model.modules()
+        if isinstance(m, nn.Linear)
+    ]
+    assert sizes == [(64, 7), (7, 10)]
+
+
+def test_small_images_are_enlarged_for_a_network_that_needs_it(built, caplog) -> None:
+    caplog.set_level("INFO")
+    assert built("model=vgg11", "model.width=0.1").data.input_shape == (1, 32, 32)
+    assert "enlarged to 32x32" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            "nn.Sequential(nn.Flatten(), nn.Linear(64, 3))",
+            r"returns \(1, 3\) .* \(1, 10\) is needed",
+        ),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", r"cannot take an image of shape"),
+    ],
+)
+def test_an_own_network_is_tried_before_training(
+    built, tmp_path, monkeypatch, network, message
+) -> None:
+    source = f"from torch import nn\n\n\ndef net():\n    return {network}\n"
+    (tmp_path / f"own_{tmp_path.name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        built("~model", f"+model={{_target_: own_{tmp_path.name}.net}}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer.lr=-1"], r"^optimizer\.lr=-1: expected"),
+        (["optimizer.lr=abc"], r"^optimizer\.lr=abc: expected"),
+        (["optimizer.betas=[0.9,1.5]"], r"^optimizer\.betas=\[0\.9, 1\.5\]: expected"),
+        (["trainer.epochs=abc"], r"^trainer\.epochs=abc: expected"),
+        (["trainer.epochs=0"], r"^trainer\.epochs=0: expected"),
+        (["seed=-1"], r"^config\.seed=-1: expected"),
+        (["data.batch_size=0"], r"^data\.batch_size=0: expected"),
+        (["data.val_fraction=2"], r"^data\.val_fraction=2: expected"),
+        (["trainer.device=tpu"], r"^trainer\.device=tpu: there is no such device.* cpu$"),
+        (["trainer.precision=fp16", "trainer.device=cpu"], r"fp16 needs a GPU"),
+        (["metric=test/accuracy"], r"use metric=val/accuracy"),
+        (["metric=val/acuracy"], r"did you mean val/accuracy"),
+        (["model.channels=[8,8,8,8]"], r"8 -> conv .* -> 0"),
+        (["+model.depth=3"], r"^model has no key depth"),
+        (["+optimizer.speed=3"], r"^optimizer has no key speed"),
+        (["model._target_=no_such_package.Net"], r"^model=cnn: .*no_such_package"),
+        (["loss.adapter=sweeper.losses.Nope"], r"^loss\.adapter=sweeper\.losses\.Nope"),
+        (["init=normal", "init.std=-1"], r"^init=normal: .*std"),
+        (["model=torchvision", "model.weights=w.pt", "init=normal"], r"use init=default"),
+        (["loss.weight=[1,2,3]"], r"3 numbers, but the data has 10 classes"),
+        (
+            ["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"],
+            r"^optimizer=sgd .*Nesterov",
+        ),
+        (["model=mlp", "trainer.activation_checkpointing=true"], r"finds no block"),
+        (["optimizer.lr=${nowhere}"], r"^optimizer: .*nowhere"),
+        (["optimizer.lr=???"], r"^optimizer: .*lr"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line(built, overrides, message) -> None:
+    with pytest.raises(SweeperError, match=message) as caught:
+        built(*overrides)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "trainer", ["channels_last=true", "precision=bf16", "ema_decay=0.9", "threads=1"]
+)
+def test_every_way_to_train_takes_a_step(built, trainer) -> None:
+    threads = torch.get_num_threads()
+    experiment = built(f"trainer.{trainer}", "trainer.train_limit=64")
+    images, labels = next(experiment.data.train(1))
+    with experiment.autocast():
+        outputs = experiment.model(images)
+    experiment.updates.after_batch(experiment.criterion(outputs, labels), 1, 1)
+    torch.set_num_threads(threads)
+    assert all(torch.isfinite(p).all() for p in experiment.model.parameters())
+
+
+def test_initialisation_fills_the_weights(built) -> None:
+    experiment = built("init=constant", "init.val=0.25")
+    assert {p.unique().item() for n, p in experiment.model.named_parameters() if "weight" in n} == {
+        0.25
+    }
+
+
+def test_a_search_space_reaches_no_target(composed, built) -> None:
+    assert "search" in composed().cfg.model
+    assert not hasattr(built().model, "search")

@@ -1,0 +1,139 @@
+"""One run as a whole: numbers that repeat, records that are right, failures that say why."""
+
+import json
+
+import pytest
+
+from sweeper.errors import ConfigError, TrainingError
+from sweeper.training.checkpoint import read_checkpoint
+
+QUICK = ("trainer.epochs=2", "trainer.train_limit=300")
+
+
+def history(folder) -> list[dict[str, float]]:
+    epochs = read_checkpoint(folder / "checkpoints/last.pt")["state"]["history"]
+    timed = {"epoch_seconds", "images_per_second"}
+    return [{k: v for k, v in epoch.items() if k not in timed} for epoch in epochs]
+
+
+@pytest.mark.parametrize("overrides", [(), ("model=alexnet", "model.hidden=[32]", "optimizer=sgd")])
+def test_the_same_command_gives_the_same_numbers(ran, tmp_path, overrides) -> None:
+    values = [ran(*QUICK, *overrides, folder=folder) for folder in ("one", "two")]
+    assert values[0] == values[1]
+    assert history(tmp_path / "one") == history(tmp_path / "two")
+
+
+def test_another_seed_gives_other_numbers(ran, tmp_path) -> None:
+    ran(*QUICK, folder="one")
+    ran(*QUICK, "seed=1", folder="two")
+    assert history(tmp_path / "one") != history(tmp_path / "two")
+
+
+def test_the_value_returned_is_the_best_of_the_monitored_metric(ran, tmp_path) -> None:
+    value = ran(*QUICK, "metric=val/loss", "optimizer.lr=0.03", "trainer.epochs=5")
+    assert value == min(epoch["val/loss"] for epoch in history(tmp_path / "run"))
+
+
+def test_the_default_run_learns_the_digits(ran, tmp_path, caplog) -> None:
+    caplog.set_level("INFO")
+    ran()
+    accuracy = next(line for line in caplog.text.splitlines() if line.startswith("test accuracy"))
+    assert float(accuracy.split()[-1]) >= 0.97
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_the_reason(ran) -> None:
+    with pytest.raises(
+        TrainingError, match=r"The training loss became .*(nan|inf).* smaller optimizer.lr"
+    ):
+        ran("optimizer=sgd", "optimizer.lr=1e30")
+
+
+def test_early_stopping_ends_the_run(ran, tmp_path) -> None:
+    ran("stopping=patience", "stopping.patience=1", "optimizer.lr=1e-9", "trainer.epochs=9")
+    assert len(history(tmp_path / "run")) < 9
+
+
+def test_the_artifacts_lie_in_the_runs_folder(ran, tmp_path) -> None:
+    ran(*QUICK, "figures=true")
+    found = {
+        str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*.*") if p.is_file()
+    }
+    figures = ("learning_curves", "confusion_matrix", "training_batch", "worst_mistakes")
+    assert found == {
+        "checkpoints/best.pt",
+        "checkpoints/last.pt",
+        "config.yaml",
+        "overrides.yaml",
+        "model_summary.txt",
+        *(f"figures/{name}.png" for name in figures),
+    }
+
+
+class Recorder:
+    """A tracker that keeps what it is told."""
+
+    run_id = None
+    told: list[tuple[object, ...]] = []  # noqa: RUF012
+
+    def start(self, info) -> None:
+        self.told.append(("start", info))
+
+    def log_metrics(self, metrics, step) -> None:
+        self.told.append(("metrics", dict(metrics), step))
+
+    def log_artifact(self, path, folder="") -> None:
+        self.told.append(("artifact", path.name, folder))
+
+    def set_tags(self, tags) -> None:
+        self.told.append(("tags", tags))
+
+    def finish(self, status, reason="") -> None:
+        self.told.append(("finish", status, reason))
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Record what a run tells its tracker."""
+    records: list[tuple[object, ...]] = []
+    monkeypatch.setattr(Recorder, "told", records)
+    monkeypatch.setattr("sweeper.tracking.tracker.NullTracker", Recorder)
+    return records
+
+
+def test_every_epoch_is_one_write_and_the_outcome_follows(ran, told) -> None:
+    ran(*QUICK)
+    epoch = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr"}
+    outcome = {"best/val_accuracy", "test/loss", "test/accuracy"}
+    writes = [(set(entry[1]), entry[2]) for entry in told if entry[0] == "metrics"]
+    timed = epoch | {"epoch_seconds", "images_per_second"}
+    assert writes == [(timed, 1), (timed, 2), (outcome, 2)]
+    assert told[-1] == ("finish", "FINISHED", "")
+
+
+def test_params_name_options_and_values(ran, told) -> None:
+    ran(*QUICK, "optimizer=sgd", "model.kernel_size=3")
+    info = told[0][1]
+    expected = {
+        "model": "cnn",
+        "optimizer": "sgd",
+        "model.kernel_size": "3",
+        "optimizer.lr": "0.01",
+    }
+    assert expected.items() <= info.params.items()
+    assert not [key for key in info.params if "_target_" in key or "search" in key]
+    assert {"model": "cnn", "data": "digits", "seed": "0"}.items() <= info.tags.items()
+    assert info.experiment == info.dataset.name == "digits"
+    assert json.loads(info.dataset.profile)["sizes"]["test"] > 0
+
+
+def test_a_failed_run_is_recorded_as_failed_with_its_reason(ran, told) -> None:
+    with pytest.raises(TrainingError):
+        ran("optimizer=sgd", "optimizer.lr=1e30")
+    assert told[-1][:2] == ("finish", "FAILED")
+    assert "loss became" in told[-1][2]
+
+
+def test_nothing_is_recorded_of_a_run_that_cannot_begin(ran, told) -> None:
+    with pytest.raises(ConfigError):
+        ran("optimizer.lr=-1")
+    assert told == []

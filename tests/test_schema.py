@@ -1,0 +1,62 @@
+"""Values are checked against the annotations of what they are for."""
+
+from typing import Literal
+
+import pytest
+from pydantic import PositiveInt
+
+from sweeper.errors import ConfigError
+from sweeper.schema import Fraction, Probability, checked, did_you_mean
+
+
+def target(
+    size: PositiveInt | list[PositiveInt] = 1,
+    rate: Probability = 0.0,
+    part: Fraction = 0.5,
+    kind: Literal["max", "average"] = "max",
+    anything=None,
+) -> None:
+    """Stand in for the target of an option."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"size": "3"}, {"size": 3}),
+        ({"size": [1, 2]}, {"size": [1, 2]}),
+        ({"rate": 0}, {"rate": 0.0}),
+        ({"anything": {"a": 1}}, {"anything": {"a": 1}}),
+    ],
+)
+def test_good_values_arrive_in_the_type_asked_for(arguments, expected) -> None:
+    assert checked("model", target, arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"size": 0}, r"^model\.size=0: expected .*greater than 0"),
+        ({"size": 2.5}, r"^model\.size=2\.5: expected .*integer"),
+        ({"size": "abc"}, r"^model\.size=abc: expected .*integer"),
+        ({"size": [1, -1]}, r"^model\.size=\[1, -1\]: expected .*greater than 0"),
+        ({"rate": 1.0}, r"^model\.rate=1\.0: expected .*less than 1"),
+        ({"part": 0}, r"^model\.part=0: expected .*greater than 0"),
+        ({"kind": "maximum"}, r"^model\.kind=maximum: expected 'max' or 'average'"),
+        ({"sise": 1}, r"^model has no key sise; did you mean size\?"),
+    ],
+)
+def test_bad_values_are_named_with_what_was_expected(arguments, message) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        checked("model", target, arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("alexnte", "did you mean alexnet?"),
+        ("zzz", "choose one of alexnet, cnn"),
+    ],
+)
+def test_suggestions_are_near_or_complete(name, suggestion) -> None:
+    assert did_you_mean(name, ["cnn", "alexnet"]) == suggestion
