@@ -1,5 +1,6 @@
 """What of a run goes on record: its config, its epochs, its outcome and its pictures."""
 
+import getpass
 import json
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -55,12 +56,15 @@ def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def tags(choices: Mapping[str, str], params: Mapping[str, str]) -> dict[str, str]:
-    """Return the option of each group, the seed and the commit of the code that ran."""
+    """Return the option of each group, the seed, who ran it and the commit of the code."""
     chosen = {group: option for group, option in choices.items() if group in params}
-    commit = _git_commit()
-    return (
-        chosen | {"seed": params["seed"]} | ({"mlflow.source.git.commit": commit} if commit else {})
-    )
+    source = {
+        "seed": params["seed"],
+        "mlflow.user": getpass.getuser(),
+        "mlflow.source.name": "python -m sweeper",
+        "mlflow.source.git.commit": _git_commit(),
+    }
+    return chosen | {key: value for key, value in source.items() if value is not None}
 
 
 def _git_commit() -> str | None:

@@ -1,0 +1,60 @@
+"""Every option of a group in a run of its own: seconds of the command and what it learned.
+
+    python benchmarks/options.py model trainer.epochs=3
+    python benchmarks/options.py optimizer data=mnist data.root=data trainer.epochs=1
+
+Each run is the command a user types, with tracking off.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from sweeper.app import CONFIGS
+
+
+def run(overrides: list[str], folder: Path) -> dict[str, object]:
+    """Run one command; return its wall time and its summary."""
+    command = [sys.executable, "-m", "sweeper", *overrides, f"hydra.run.dir={folder}"]
+    started = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    seconds = round(time.perf_counter() - started, 1)
+    if done.returncode:
+        return {"seconds": seconds, "error": done.stderr.strip().splitlines()[-1]}
+    summary = done.stderr.strip().splitlines()
+    test = next(line for line in summary if line.startswith("test accuracy"))
+    return {"seconds": seconds, "test_accuracy": float(test.split()[-1])}
+
+
+def main() -> None:
+    """Print a table and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("group")
+    parser.add_argument("overrides", nargs="*")
+    parser.add_argument("--only", nargs="*", help="these options instead of all")
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "options.json")
+    arguments = parser.parse_args()
+    options = arguments.only or sorted(p.stem for p in (CONFIGS / arguments.group).glob("*.yaml"))
+    rows = []
+    print(f"{arguments.group:<24}{'seconds':>9}{'test accuracy':>15}", flush=True)
+    for option in options:
+        with tempfile.TemporaryDirectory() as folder:
+            quiet = ["tracking=none", "figures=false", *arguments.overrides]
+            row = run([f"{arguments.group}={option}", *quiet], Path(folder) / "run")
+        rows.append({arguments.group: option, **row})
+        print(
+            f"{option:<24}{row['seconds']:>9}{row.get('test_accuracy', row.get('error')):>15}",
+            flush=True,
+        )
+    arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()
