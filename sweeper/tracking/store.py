@@ -52,6 +52,9 @@ os.register_at_fork(
     after_in_child=_importing.release,
 )
 
+_EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's page opens on the traces of language models instead of training runs."""
+
 
 class RefusedError(Exception):
     """The server will never take this record."""
@@ -137,7 +140,9 @@ class MLflowStore:
         from mlflow.exceptions import MlflowException
 
         try:
-            created = self._client.create_experiment(name, artifact_location=self._artifacts)
+            created = self._client.create_experiment(
+                name, artifact_location=self._artifacts, tags=_EXPERIMENT_TAGS
+            )
         except MlflowException:
             # Another run may have created it since we looked.
             if experiment := self._client.get_experiment_by_name(name):

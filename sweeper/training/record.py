@@ -16,7 +16,7 @@ from sweeper.training.evaluate import Predictions
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 
-PICTURES = 25
+PICTURES = 24
 """Images in a grid."""
 
 UNRECORDED = {"_target_", "search", "resume", "tracking", "callbacks"}
