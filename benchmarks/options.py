@@ -25,7 +25,7 @@ def run(overrides: list[str], folder: Path) -> dict[str, object]:
     seconds = round(time.perf_counter() - started, 1)
     if done.returncode:
         return {"seconds": seconds, "error": done.stderr.strip().splitlines()[-1]}
-    summary = done.stderr.strip().splitlines()
+    summary = done.stdout.strip().splitlines()
     test = next(line for line in summary if line.startswith("test accuracy"))
     return {"seconds": seconds, "test_accuracy": float(test.split()[-1])}
 

@@ -5,12 +5,16 @@ import sys
 
 
 class ConsoleHandler(logging.Handler):
-    """Writes to the standard error of the moment, so that a live display can redirect it."""
+    """Writes to the streams of the moment, so that a live display can redirect them.
+
+    Warnings and errors go to standard error, everything else to standard output.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         try:
-            sys.stderr.write(self.format(record) + "\n")
-            sys.stderr.flush()
+            stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
+            stream.write(self.format(record) + "\n")
+            stream.flush()
         except Exception:
             self.handleError(record)

@@ -112,14 +112,15 @@ def test_an_own_network_is_an_option_like_any_other(tmp_path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_saved_and_says_how_to_resume(tmp_path, number) -> None:
     long = ["trainer.epochs=100000", "tracking=none", "figures=false", "hydra.run.dir=run"]
-    with subprocess.Popen(command(*long), cwd=tmp_path, stderr=subprocess.PIPE, text=True) as run:
-        assert run.stderr is not None
-        run.stderr.readline()  # the first epoch
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(*long), cwd=tmp_path, text=True, **pipes) as run:
+        assert run.stdout is not None
+        run.stdout.readline()  # the first epoch
         run.send_signal(number)
-        rest = run.stderr.read()
+        rest = run.communicate()[1]
     assert run.returncode == 130
     resume = rest.strip().splitlines()[-1].split()
     assert resume[:3] == ["python", "-m", "sweeper"]
     again = [o for o in resume[3:] if not o.startswith("trainer.epochs")]
     done = sweeper(tmp_path, *again, "trainer.epochs=1", "hydra.run.dir=again")
-    assert "resumed from" in done.stderr
+    assert "resumed from" in done.stdout

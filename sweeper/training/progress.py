@@ -82,5 +82,5 @@ class LiveProgress(Callback):
 
 def progress() -> Callback:
     """Return the display that suits where the output goes."""
-    console = Console(stderr=True)
+    console = Console()
     return LiveProgress(console) if console.is_terminal else EpochLines()
