@@ -66,12 +66,13 @@ def run(cfg: DictConfig, invocation: Invocation) -> float:
     run_id = _resume(store, experiment, state)
     tracker = experiment.tracker
     tracker.start(_run_info(cfg, invocation, experiment, run_id))
+    display = progress()
     callbacks = [
         record.TrackEpochs(tracker, recorded=len(state.history) if run_id else 0),
         *([StopEarly(experiment.stopping)] if experiment.stopping else []),
         *experiment.callbacks,
         SaveCheckpoints(store, experiment),
-        progress(),
+        display,
     ]
     try:
         with interruptible(state):
@@ -86,6 +87,8 @@ def run(cfg: DictConfig, invocation: Invocation) -> float:
     except BaseException as error:
         tracker.finish("FAILED", str(error) or type(error).__name__)
         raise
+    finally:
+        display.close()
     tracker.finish("FINISHED", state.stop_reason or "")
     return state.best_value
 

@@ -33,8 +33,12 @@ class EpochLines(Callback):
         log.info(epoch_line(state))
 
 
-class LiveProgress(Callback):
-    """A progress bar of the whole run below one line an epoch."""
+    def close(self) -> None:
+        """Leave the terminal as it was, however the run ended."""
+
+
+class LiveProgress(EpochLines):
+    """A progress bar of the whole run below the lines."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -47,11 +51,11 @@ class LiveProgress(Callback):
             auto_refresh=False,
         )
         self._task = self._progress.add_task("", total=None, epoch="", measured="")
-        self._drawn = 0.0
+        self._drawn = self._started = 0.0
+        self._images = 0
 
     def on_fit_start(self, state: RunState) -> None:
         self._progress.start()
-        self._started, self._images = time.monotonic(), 0
 
     def on_epoch_start(self, state: RunState) -> None:
         self._started, self._images = time.monotonic(), state.meter.count if state.meter else 0
@@ -73,14 +77,14 @@ class LiveProgress(Callback):
             refresh=True,
         )
 
-    def on_epoch_end(self, state: RunState) -> None:
-        log.info(epoch_line(state))
-
     def on_fit_end(self, state: RunState) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._progress.stop()
 
 
-def progress() -> Callback:
+def progress() -> EpochLines:
     """Return the display that suits where the output goes."""
     console = Console()
     return LiveProgress(console) if console.is_terminal else EpochLines()
