@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from hydra.utils import get_original_cwd
 from omegaconf import OmegaConf
 
-from sweeper.errors import SweeperError, TrainingError
+from sweeper.errors import SweeperError
 from sweeper.messages import one_line
 
 if TYPE_CHECKING:
@@ -39,41 +39,48 @@ OmegaConf.register_new_resolver(
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
 def task(cfg: "DictConfig") -> float:
     """Run the composed experiment; return the best value of its metric."""
-    from sweeper.run import (
-        Invocation,
-        named_choices,
-        run,
-    )  # torch takes seconds to import, --help does without
+    # torch takes seconds to import, and --help does without.
+    from sweeper.run import Invocation, named_choices, prepare
 
     settings = HydraConfig.get()
     invocation = Invocation(
         choices=named_choices(cfg, settings.runtime.choices),
         overrides=list(settings.overrides.task),
+        arguments=sys.argv[1:],
         folder=Path(settings.runtime.output_dir),
         start_folder=Path(get_original_cwd()),
     )
+    begun = False
     try:
-        return run(cfg, invocation)
-    except SweeperError as error:
-        if not isinstance(error, TrainingError):
-            _discard(invocation.folder, settings.output_subdir, f"{settings.job.name}.log")
-        if settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK:
+        run = prepare(cfg, invocation)
+        begun = True
+        return run.execute()
+    except (SweeperError, KeyboardInterrupt) as error:
+        if not begun:
+            written = {str(settings.output_subdir), f"{settings.job.name}.log"}
+            _discard(invocation.folder, invocation.start_folder, written)
+        hydra_tells = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK
+        if isinstance(error, KeyboardInterrupt) or hydra_tells:
             raise
         # Hydra would put a line of its own before the error of a single run.
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
 
 
-def _discard(folder: Path, *written_by_hydra: str | None) -> None:
-    """Remove the folder of a run that never began, unless something else lies in it."""
-    names = {name for name in written_by_hydra if name}
-    if {path.name for path in folder.iterdir()} - names:
-        return
-    shutil.rmtree(folder)
-    for parent in folder.parents[:2]:  # outputs/<day>, outputs
-        if any(parent.iterdir()):
+def _discard(folder: Path, start_folder: Path, written_by_hydra: set[str]) -> None:
+    """Remove what Hydra wrote for a run that never began, and the folders made for it."""
+    if {path.name for path in folder.iterdir()} - written_by_hydra:
+        return  # something else lies there, so this may be another run's record
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for made in (folder, *folder.parents):
+        # Elsewhere a folder may have been there before, and only its owner knows.
+        if not made.is_relative_to(start_folder / "outputs") or any(made.iterdir()):
             return
-        parent.rmdir()
+        made.rmdir()
 
 
 def main() -> None:

@@ -1,15 +1,16 @@
 """From a composed config to an experiment."""
 
+import copy
+import importlib
 import inspect
-import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar
 
 import torch
-from hydra.errors import HydraException
-from hydra.utils import get_object
 from omegaconf import DictConfig
+from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
@@ -17,9 +18,10 @@ from sweeper.data.image_data import ImageData
 from sweeper.data.prepare import prepare
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
+from sweeper.losses.weights import Weight
 from sweeper.models.init import initialise
 from sweeper.option import Option, optional, plain
-from sweeper.schema import OPTIMIZER_RANGES, checked
+from sweeper.schema import LOSS_RANGES, OPTIMIZER_RANGES, SCHEDULER_RANGES, checked
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
@@ -28,7 +30,7 @@ from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
 
-log = logging.getLogger(__name__)
+DEFAULT_THREADS = torch.get_num_threads()
 
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
@@ -70,33 +72,61 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     )
 
 
+@dataclass(frozen=True)
+class ModelKeys:
+    """What a model option says beside its target's arguments."""
+
+    min_image_size: Annotated[int, Field(ge=1, le=4096)] = 1
+
+
+@dataclass(frozen=True)
+class LossKeys:
+    """What a loss option says beside its target's arguments."""
+
+    adapter: str = "sweeper.losses.ClassIndex"
+    weight: Weight = None
+
+
+@dataclass(frozen=True)
+class SchedulerKeys:
+    """What a scheduler option says beside its target's arguments."""
+
+    interval: Literal["step", "epoch"] = "epoch"
+    horizon: str | None = None
+
+
+Keys = TypeVar("Keys", ModelKeys, LossKeys, SchedulerKeys)
+
+
 class Options:
     """The chosen option of every group, checked but not yet built."""
 
     def __init__(self, cfg: DictConfig, choices: Mapping[str, str]) -> None:
-        nodes = {group: plain(cfg, group) for group in ("model", "data", "loss", "scheduler")}
-        self._min_image_size = nodes["model"].pop("min_image_size", 1)
-        self._model = Option("model", choices["model"], nodes["model"])
+        model, data, loss, scheduler = (
+            plain(cfg, group) for group in ("model", "data", "loss", "scheduler")
+        )
+        self._min_image_size = _taken("model", ModelKeys, model).min_image_size
+        self._model = Option("model", choices["model"], model)
         self._init = optional("init", choices["init"], plain(cfg, "init"))
         if self._init is not None and self._model.arguments.get("weights") is not None:
             raise ConfigError(
                 f"init={self._init.name} would overwrite model.weights: use init=default"
             )
 
-        pipeline = {key: nodes["data"].pop(key) for key in _pipeline_keys() & nodes["data"].keys()}
-        self._source = Option("data", choices["data"], nodes["data"])
+        pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
+        self._source = Option("data", choices["data"], data)
         target = {"_target_": f"{prepare.__module__}.{prepare.__name__}"}
         self._prepare = Option("data", choices["data"], target | pipeline)
 
-        self._adapter = _located("loss.adapter", nodes["loss"].pop("adapter", None))
-        self._class_weight = nodes["loss"].pop("weight", None)
-        self._loss = Option("loss", choices["loss"], nodes["loss"])
+        keys = _taken("loss", LossKeys, loss)
+        self._adapter, self._class_weight = _adapter(keys.adapter), keys.weight
+        self._loss = Option("loss", choices["loss"], loss, LOSS_RANGES)
 
         optimizer = plain(cfg, "optimizer")
         self._optimizer = Option("optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES)
-        self._interval = nodes["scheduler"].pop("interval", "epoch")
-        self._horizon = nodes["scheduler"].pop("horizon", None)
-        self._scheduler = optional("scheduler", choices["scheduler"], nodes["scheduler"])
+        self._timing = _taken("scheduler", SchedulerKeys, scheduler)
+        name = choices["scheduler"]
+        self._scheduler = optional("scheduler", name, scheduler, SCHEDULER_RANGES)
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
         self._tracking = Option("tracking", choices["tracking"], plain(cfg, "tracking"))
         self.callbacks = [
@@ -129,7 +159,8 @@ class Options:
         """Build the network, tell it what it will see, and fill its weights."""
         shape = {"input_shape": input_shape, "num_classes": n_outputs}
         model: nn.Module = self._model(**{k: v for k, v in shape.items() if self._model.accepts(k)})
-        _try_out(model, self._model, input_shape, n_outputs)
+        batch_size = self._prepare.arguments["batch_size"]
+        _try_out(model, self._model, input_shape, n_outputs, batch_size)
         if self._init is not None:
             self._initialise(model, self._init)
         return model
@@ -169,11 +200,13 @@ class Options:
         if self._scheduler is None:
             return Schedule(None)
         given: dict[str, Any] = {"optimizer": optimizer}
-        if self._horizon is not None:
-            given[self._horizon] = epochs * steps if self._interval == "step" else epochs
+        horizon = None
+        if self._timing.horizon is not None:
+            horizon = epochs * steps if self._timing.interval == "step" else epochs
+            given[self._timing.horizon] = horizon
         if self._scheduler.target is ReduceLROnPlateau:
             given["mode"] = settings.sought[:3]  # "min" or "max"
-        return Schedule(self._scheduler(**given), self._interval)
+        return Schedule(self._scheduler(**given), self._timing.interval, horizon)
 
     def tracker(self, folder: Path) -> Tracker:
         """Build the tracker of a command started in `folder`."""
@@ -191,17 +224,25 @@ def _pipeline_keys() -> set[str]:
     return set(inspect.signature(prepare).parameters)
 
 
-def _located(key: str, path: str | None) -> type[Adapter]:
+def _taken(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
+    """Take out of a node what is meant for `build`, not for the target."""
+    names = inspect.signature(keys).parameters.keys() & node.keys()
+    return keys(**checked(group, keys, {name: node.pop(name) for name in names}))
+
+
+def _adapter(path: str) -> type[Adapter]:
+    module, _, name = path.rpartition(".")
     try:
-        found: type[Adapter] = get_object(path or "")
-    except (HydraException, ImportError, ValueError) as error:
-        raise ConfigError(f"{key}={path}: there is no such class") from error
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"loss.adapter={path}: there is no such class") from error
+    if not (inspect.isclass(found) and issubclass(found, Adapter)):
+        raise ConfigError(f"loss.adapter={path} is no subclass of sweeper.losses.Adapter")
     return found
 
 
 def _configure_torch(trainer: TrainerSettings) -> None:
-    if trainer.threads is not None:
-        torch.set_num_threads(trainer.threads)
+    torch.set_num_threads(trainer.threads or DEFAULT_THREADS)
     if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
         torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
     torch.backends.cudnn.benchmark = not trainer.deterministic
@@ -209,16 +250,24 @@ def _configure_torch(trainer: TrainerSettings) -> None:
 
 
 def _try_out(
-    model: nn.Module, option: Option, input_shape: tuple[int, int, int], n_outputs: int
+    model: nn.Module,
+    option: Option,
+    input_shape: tuple[int, int, int],
+    n_outputs: int,
+    batch_size: int,
 ) -> None:
     """Run one blank image through the network, so that a misfit is found before training."""
+    blank = torch.zeros(1, *input_shape)
     with torch.no_grad():
         try:
-            outputs = model.eval()(torch.zeros(1, *input_shape))
+            outputs = model.eval()(blank)
+            if batch_size == 1:  # batch norm over a single value fails in training alone
+                copy.deepcopy(model).train()(blank)
         except (RuntimeError, ValueError, TypeError) as error:
             reason = " ".join(str(error).split())
             raise ConfigError(
-                f"model={option.name} cannot take an image of shape {input_shape}: {reason}"
+                f"model={option.name} cannot take {batch_size} images of shape {input_shape}: "
+                f"{reason}"
             ) from error
     shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
     if shape != (1, n_outputs):

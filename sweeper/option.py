@@ -8,7 +8,7 @@ from typing import Any
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.schema import checked
@@ -25,7 +25,12 @@ def plain(cfg: DictConfig, group: str) -> dict[str, Any]:
     """
     try:
         node = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        key = error.full_key
+        raise ConfigError(f"{key} has no value of its own: type {key}=VALUE") from error
     except OmegaConfBaseException as error:
+        if isinstance(error.__cause__, SweeperError):
+            raise error.__cause__ from error
         raise ConfigError(f"{group}: {str(error).splitlines()[0]}") from error
     if not isinstance(node, dict):
         raise ConfigError(f"{group}={node}: there is no such option; see --help for the groups")
@@ -68,7 +73,7 @@ class Option:
             return self.target(**self.arguments, **given)
         except SweeperError:
             raise
-        except (TypeError, ValueError, AssertionError, NotImplementedError) as error:
+        except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
             raise ConfigError(f"{self.group}={self.name} ({values}): {reason}") from error
@@ -82,6 +87,8 @@ class Option:
         return name in inspect.signature(self.target).parameters
 
 
-def optional(group: str, name: str, node: Mapping[str, Any]) -> Option | None:
+def optional(
+    group: str, name: str, node: Mapping[str, Any], ranges: Mapping[str, Any] | None = None
+) -> Option | None:
     """Return the option, or None for one that stands for doing nothing."""
-    return None if node.get("_target_") is None else Option(group, name, node)
+    return None if node.get("_target_") is None else Option(group, name, node, ranges)

@@ -6,14 +6,17 @@ each value is validated against the annotation of its parameter, ranges included
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
     ConfigDict,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
+    PositiveInt,
     PydanticSchemaGenerationError,
     PydanticUserError,
     TypeAdapter,
@@ -38,6 +41,29 @@ OPTIMIZER_RANGES: Mapping[str, Any] = {
     "adamw_betas": tuple[Probability, Probability],
 }
 """torch annotates its optimizers with `float`, and names no argument when it refuses a value."""
+
+SCHEDULER_RANGES: Mapping[str, Any] = {
+    "step_size": PositiveInt,
+    "gamma": PositiveFloat,
+    "eta_min": NonNegativeFloat,
+    "power": NonNegativeFloat,
+    "factor": Fraction,
+    "patience": NonNegativeInt,
+    "threshold": NonNegativeFloat,
+    "threshold_mode": Literal["rel", "abs"],
+    "cooldown": NonNegativeInt,
+    "min_lr": NonNegativeFloat,
+}
+
+LOSS_RANGES: Mapping[str, Any] = {
+    "label_smoothing": UnitInterval,
+    "reduction": Literal["mean", "sum", "none"],
+    "p": Literal[1, 2],
+}
+"""torch looks at these in the first batch only."""
+
+GIVEN = {"self", "params", "optimizer", "input_shape", "num_classes"}
+"""Parameters that the run fills in; nobody needs to be told of them."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -68,7 +94,8 @@ def checked(
     result = {}
     for name, value in arguments.items():
         if name not in parameters and not takes_any:
-            raise ConfigError(f"{path} has no key {name}; {did_you_mean(name, parameters)}")
+            known = parameters.keys() - GIVEN
+            raise ConfigError(f"{path} has no key {name}; {did_you_mean(name, known)}")
         result[name] = _validated(f"{path}.{name}", hints.get(name, Any), value)
     return result
 
@@ -89,7 +116,19 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
     except (PydanticSchemaGenerationError, PydanticUserError):
         return value  # not a type of values; the target sees for itself
     try:
-        return adapter.validate_python(value)
+        result = adapter.validate_python(value)
     except ValidationError as error:
-        wanted = dict.fromkeys(e["msg"].removeprefix("Input should be ") for e in error.errors())
+        wanted = dict.fromkeys(_wanted(e["msg"]) for e in error.errors())
         raise ConfigError(f"{key}={value}: expected {' or '.join(wanted)}") from None
+    if isinstance(value, bool) and not isinstance(result, bool):
+        raise ConfigError(f"{key}={value}: expected a number")
+    if isinstance(result, float) and not math.isfinite(result):
+        raise ConfigError(f"{key}={value}: expected a finite number")
+    return result
+
+
+def _wanted(message: str) -> str:
+    wanted = message.removeprefix("Input should be ").removeprefix("Input is not ")
+    if wanted.startswith(("greater", "less")):
+        return f"a value {wanted}"
+    return "more values" if wanted == "Field required" else wanted

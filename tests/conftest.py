@@ -65,12 +65,13 @@ def built(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., ob
 @pytest.fixture
 def ran(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., float]:
     """Return a function that runs overrides in a folder below `tmp_path`."""
-    from sweeper.run import Invocation, run
+    from sweeper.run import Invocation, prepare
 
     def run_overrides(*overrides: str, folder: str = "run") -> float:
         got = composed(*overrides)
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
-        return run(got.cfg, Invocation(got.choices, overrides, place, tmp_path))
+        invocation = Invocation(got.choices, overrides, overrides, place, tmp_path)
+        return prepare(got.cfg, invocation).execute()
 
     return run_overrides

@@ -78,6 +78,23 @@ def test_bad_input_leaves_what_was_there(tmp_path) -> None:
 
 
 @pytest.mark.slow
+def test_bad_input_leaves_the_folders_that_were_there(tmp_path) -> None:
+    place = tmp_path / "mine/empty"
+    place.mkdir(parents=True)
+    assert sweeper(place, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
+    assert place.is_dir()
+
+
+@pytest.mark.slow
+def test_paths_start_where_the_command_did(tmp_path) -> None:
+    quick = ["trainer=quick", "tracking=none", "figures=false", "hydra.job.chdir=true"]
+    assert sweeper(tmp_path, *quick, "hydra.run.dir=one").returncode == 0
+    resume = ["hydra.run.dir=two", "resume=one/checkpoints/last.pt"]
+    done = sweeper(tmp_path, *quick, *resume)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_a_full_traceback_is_there_for_who_asks(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert "Traceback" in sweeper(tmp_path, "optimizer.lr=-1").stderr

@@ -72,7 +72,7 @@ def test_the_artifacts_lie_in_the_runs_folder(ran, tmp_path) -> None:
 class Recorder:
     """A tracker that keeps what it is told."""
 
-    run_id = None
+    uri = run_id = None
     told: list[tuple[object, ...]] = []  # noqa: RUF012
 
     def start(self, info) -> None:

@@ -43,6 +43,8 @@ class FileImages:
         return _reading(path, self._pixels)
 
     def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
+        if image.mode.startswith("I;16"):  # convert() would clip all above 255
+            image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
         image.draft(self.mode, (self.size, self.size))  # a JPEG far larger is decoded at a fraction
         square = image.convert(self.mode).resize((self.size, self.size), Image.Resampling.BILINEAR)
         return np.asarray(square).reshape(self.size, self.size, -1).transpose(2, 0, 1)

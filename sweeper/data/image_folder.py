@@ -40,6 +40,7 @@ class ImageFolder:
         if not self._root.is_dir():
             raise DataError(f"data.root={self._root} is not a folder; type data.root=FOLDER")
         train = self._root / "train"
+        self._check_names(train)
         listings = {"train": Listing.of(train if train.is_dir() else self._root)}
         if train.is_dir():
             for name in ("val", "test"):
@@ -48,6 +49,17 @@ class ImageFolder:
         if "test" not in listings and self._test_fraction > 0:
             listings["train"], listings["test"] = listings["train"].divided(self._test_fraction)
         return listings
+
+    def _check_names(self, train: Path) -> None:
+        """Refuse a split by a name that would leave it out, or make a class of it."""
+        found = {path.name for path in self._root.iterdir() if path.is_dir()}
+        if not train.is_dir() and (splits := sorted(found & {"val", "test"})):
+            raise DataError(f"{self._root} has a folder {splits[0]}, but none called train")
+        strange = sorted(name for name in found - {"train", "val", "test"} if name[0] != ".")
+        if train.is_dir() and strange:
+            raise DataError(
+                f"{self._root / strange[0]} is no split: beside train there may be val and test"
+            )
 
     def _split(self, listing: "Listing", size: int) -> Split:
         files = FileImages(listing.paths, size, self._mode)
@@ -104,7 +116,13 @@ class Listing:
 
 
 def _images(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.rglob("[!.]*") if p.suffix.lower() in SUFFIXES)
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
     if not found:
         raise DataError(f"{folder} holds no image; add some, or remove the folder")
     return found

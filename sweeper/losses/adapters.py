@@ -44,9 +44,17 @@ class Adapter(nn.Module):
         """Return a score a class that sums to one: `(N, K)` outputs to `(N, K)` float32."""
         return outputs.float().softmax(dim=1)
 
+    def scored(self, labels: Tensor) -> Tensor | None:
+        """Return which images count for the metrics as `(N,)` bool; None for all of them."""
+        return None
+
+    def loss_weight(self, labels: Tensor) -> Tensor | int:
+        """Return what the criterion divides the summed loss of a batch by."""
+        return len(labels)
+
     def meter(self, device: torch.device) -> Meter:
         """Return a fresh meter for one pass over a split."""
-        return Meter(self.predict, summed=self.reduction == "sum", device=device)
+        return Meter(self, device)
 
 
 class ClassIndex(Adapter):
@@ -64,6 +72,18 @@ class ClassIndex(Adapter):
         if self.ignored is not None and bool((labels == self.ignored).all()):
             return outputs.float().sum() * 0.0  # the mean of no image at all would be nan
         return super().forward(outputs, labels)
+
+    def scored(self, labels: Tensor) -> Tensor | None:
+        return None if self.ignored is None else labels != self.ignored
+
+    def loss_weight(self, labels: Tensor) -> Tensor | int:
+        if not isinstance(self.criterion, nn.CrossEntropyLoss) or self.reduction != "mean":
+            return len(labels)  # cross entropy alone averages over weights, not over images
+        scored, weight = self.scored(labels), self.criterion.weight
+        if weight is None:
+            return len(labels) if scored is None else scored.sum()
+        weights = weight[labels]
+        return weights.sum() if scored is None else weights[scored].sum()
 
 
 class OneHot(Adapter):

@@ -61,7 +61,7 @@ def summarise(model: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
     with torch.random.fork_rng(devices=[]):
         try:
             rows = _rows(model, input_shape, "meta")
-        except RuntimeError:  # NotImplementedError among them: a value was asked for
+        except (RuntimeError, TypeError, ValueError):  # it asks for values, which meta has not
             rows = _rows(model, input_shape, "cpu")
     return Summary(tuple(rows), sum(p.numel() for p in model.parameters()))
 

@@ -34,6 +34,11 @@ class Tracker(Protocol):
     """Records one run at a time, from `start` to `finish`."""
 
     @property
+    def uri(self) -> str | None:
+        """Where the run is recorded."""
+        ...
+
+    @property
     def run_id(self) -> str | None:
         """The tracking server's name for the run, once the server has it."""
         ...
@@ -62,6 +67,7 @@ class Tracker(Protocol):
 class NullTracker:
     """Records nothing."""
 
+    uri: str | None = None
     run_id: str | None = None
 
     def start(self, info: RunInfo) -> None:

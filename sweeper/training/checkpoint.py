@@ -11,7 +11,6 @@ import torch
 from torch import nn
 
 from sweeper.errors import CheckpointError
-from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.seeding import rng_state, set_rng_state
@@ -67,6 +66,43 @@ def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> No
     model.load_state_dict(weights)
 
 
+def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
+    """Return what must be the same for one run to go on from another."""
+    return {
+        "seed": experiment.settings.seed,
+        "metric": state.metric,
+        "direction": state.direction,
+        "data": experiment.data.digest,
+        "images of each split": experiment.data.sizes,
+        "batches an epoch": state.steps_per_epoch,
+        "horizon of the schedule": experiment.updates.schedule.horizon,
+    }
+
+
+def require_identity(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:
+    """Raise CheckpointError for the first difference between two experiments."""
+    for name, value in here.items():
+        if there.get(name) != value:
+            raise CheckpointError(
+                f"{path} is of another experiment: {name} is {there.get(name)} there and {value} "
+                "here; give the overrides that it was trained with"
+            )
+
+
+def best_beside(last: Path, state: RunState) -> Path:
+    """Return where the best network is that belongs to the checkpoint `last`.
+
+    Raises:
+        CheckpointError: it is not there, and `last` itself is of another epoch.
+    """
+    best = last.parent / "best.pt"
+    if best.is_file():
+        return best
+    if state.improved and state.batch == 0:
+        return last
+    raise CheckpointError(f"{best} is missing: keep the best network beside {last.name}")
+
+
 @dataclass(frozen=True)
 class CheckpointStore:
     """The checkpoints of one run: `last.pt`, and `best.pt` by the monitored metric."""
@@ -74,8 +110,6 @@ class CheckpointStore:
     folder: Path
     config: str
     """The resolved config as YAML, so that a checkpoint knows what it is of."""
-    tracker: Tracker
-    """Asked for the name of the tracked run, which a resumed run continues."""
 
     @property
     def last(self) -> Path:
@@ -91,7 +125,8 @@ class CheckpointStore:
         content = {
             "format": FORMAT,
             "config": self.config,
-            "run_id": self.tracker.run_id,
+            "identity": identity(experiment, state),
+            "run": {"id": experiment.tracker.run_id, "uri": experiment.tracker.uri},
             "state": state.state_dict(),
             "model": experiment.model.state_dict(),
             "updates": experiment.updates.state_dict(),
@@ -117,28 +152,33 @@ class CheckpointStore:
         Returns the content of the checkpoint.
 
         Raises:
-            CheckpointError: it is missing, damaged, of another model, or of another schedule.
+            CheckpointError: it is missing, damaged, or of another experiment.
         """
         content = read_checkpoint(path)
+        require_identity(identity(experiment, state), content["identity"], path)
         load_weights(experiment.model, content["model"], path)
         try:
             experiment.updates.load_state_dict(content["updates"])
             state.load_state_dict(content["state"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path} is of another optimizer, scheduler or metric ({error}): "
+                f"{path} is of another optimizer or scheduler ({error}): "
                 "give the overrides that it was trained with"
             ) from error
+        if state.best_epoch is not None:
+            best_beside(path, state)
         if content["state"]["meter"] is not None:
             state.meter = experiment.criterion.meter(experiment.device)
             state.meter.load_state_dict(content["state"]["meter"])
-        self._take_best_from(path.parent / "best.pt", path)
         set_rng_state(content["rng"])
         return content
 
-    def _take_best_from(self, best: Path, fallback: Path) -> None:
+    def take_best_from(self, resumed: Path, state: RunState) -> None:
+        """Copy the best network beside the checkpoint that a run was resumed from."""
+        if state.best_epoch is None:
+            return
+        source = best_beside(resumed, state)
         self.folder.mkdir(parents=True, exist_ok=True)
-        source = best if best.is_file() else fallback
         if source.resolve() != self.best.resolve():
             shutil.copyfile(source, self.best)
 

@@ -1,11 +1,12 @@
 """Measuring a network on a split."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from sweeper.losses.meter import Meter
 from sweeper.training.experiment import Experiment
 
 
@@ -34,28 +35,34 @@ class Predictions:
         return wrong[given.argsort()[:count]]
 
 
-@torch.inference_mode()
 def evaluate(experiment: Experiment, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
     """Return `loss` and `accuracy` of the network to keep."""
-    model, criterion = experiment.eval_model.eval(), experiment.criterion
-    meter = criterion.meter(experiment.device)
-    for images, labels in batches:
-        with experiment.autocast():
-            outputs = model(images)
-        meter.update(outputs, labels, criterion(outputs, labels))
+    meter = experiment.criterion.meter(experiment.device)
+    for _ in _measured(experiment, batches, meter):
+        pass
     return meter.compute()
 
 
-@torch.inference_mode()
 def predict(experiment: Experiment, batches: Iterable[tuple[Tensor, Tensor]]) -> Predictions:
     """Return the metrics and every prediction of the network to keep."""
-    model, criterion = experiment.eval_model.eval(), experiment.criterion
+    criterion = experiment.criterion
     meter = criterion.meter(experiment.device)
-    seen: list[tuple[Tensor, Tensor, Tensor]] = []
+    seen = [
+        (criterion.probabilities(outputs), criterion.predict(outputs), labels)
+        for outputs, labels in _measured(experiment, batches, meter)
+    ]
+    probabilities, predicted, labels = (torch.cat(part).cpu() for part in zip(*seen, strict=True))
+    return Predictions(meter.compute(), probabilities, predicted, labels)
+
+
+@torch.inference_mode()
+def _measured(
+    experiment: Experiment, batches: Iterable[tuple[Tensor, Tensor]], meter: Meter
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield outputs and labels of each batch once they are measured."""
+    model, criterion = experiment.eval_model.eval(), experiment.criterion
     for images, labels in batches:
         with experiment.autocast():
             outputs = model(images)
         meter.update(outputs, labels, criterion(outputs, labels))
-        seen.append((criterion.probabilities(outputs), criterion.predict(outputs), labels))
-    probabilities, predicted, labels = (torch.cat(part).cpu() for part in zip(*seen, strict=True))
-    return Predictions(meter.compute(), probabilities, predicted, labels)
+        yield outputs, labels

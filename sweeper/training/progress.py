@@ -32,7 +32,6 @@ class EpochLines(Callback):
     def on_epoch_end(self, state: RunState) -> None:
         log.info(epoch_line(state))
 
-
     def close(self) -> None:
         """Leave the terminal as it was, however the run ended."""
 

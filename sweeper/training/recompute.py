@@ -17,13 +17,15 @@ def recompute_activations(model: nn.Module) -> int:
     follows it, or a residual block. Results are those of plain training: dropout draws the same
     masks again, and batch norm counts a batch once.
     """
-    blocks = [
-        block
-        for sequence in model.modules()
-        if isinstance(sequence, nn.Sequential)
-        for block in sequence
-        if any(True for _ in block.children()) and not _holds_blocks(block)
-    ]
+    blocks: list[nn.Module] = []
+    inside: set[nn.Module] = set()  # of a block already: nothing is recomputed twice
+    for sequence in model.modules():
+        if not isinstance(sequence, nn.Sequential) or sequence in inside:
+            continue
+        for block in sequence:
+            if list(block.children()) and not _holds_blocks(block):
+                blocks.append(block)
+                inside.update(block.modules())
     for block in blocks:
         block.forward = partial(_checkpointed, block.forward, block)
     return len(blocks)

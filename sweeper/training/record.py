@@ -3,7 +3,7 @@
 import getpass
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,23 +55,29 @@ def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
             yield f"{prefix}{key}", str(value)
 
 
-def tags(choices: Mapping[str, str], params: Mapping[str, str]) -> dict[str, str]:
+def tags(choices: Mapping[str, str], seed: str) -> dict[str, str]:
     """Return the option of each group, the seed, who ran it and the commit of the code."""
-    chosen = {group: option for group, option in choices.items() if group in params}
     source = {
-        "seed": params["seed"],
-        "mlflow.user": getpass.getuser(),
+        "seed": seed,
+        "mlflow.user": _user(),
         "mlflow.source.name": "python -m sweeper",
-        "mlflow.source.git.commit": _git_commit(),
+        # An own network lies where the command was started; else the code is this package's.
+        "mlflow.source.git.commit": _git_commit(Path.cwd()) or _git_commit(Path(__file__).parent),
     }
-    return chosen | {key: value for key, value in source.items() if value is not None}
+    return dict(choices) | {key: value for key, value in source.items() if value is not None}
 
 
-def _git_commit() -> str | None:
+def _user() -> str | None:
     try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=False
-        )
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return None  # a container's user may have no name
+
+
+def _git_commit(folder: Path) -> str | None:
+    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None  # no git here
     return done.stdout.strip() or None
@@ -84,12 +90,18 @@ def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
     return DatasetInfo(data.name, data.digest, source, json.dumps(profile))
 
 
-def write_model_summary(experiment: Experiment, folder: Path) -> Path:
-    """Write the table of layers."""
-    path = folder / "model_summary.txt"
-    table = summarise(experiment.model, experiment.data.input_shape).table()
-    path.write_text(table + "\n", encoding="utf-8")
-    return path
+def write_documents(
+    experiment: Experiment, config: str, overrides: Sequence[str], folder: Path
+) -> list[Path]:
+    """Write the resolved config, the overrides and the table of layers into the run's folder."""
+    documents = {
+        "config.yaml": config,
+        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(overrides))),
+        "model_summary.txt": summarise(experiment.model, experiment.data.input_shape).table(),
+    }
+    for name, text in documents.items():
+        (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    return [folder / name for name in documents]
 
 
 def draw_figures(

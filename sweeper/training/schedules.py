@@ -1,10 +1,16 @@
 """Learning-rate schedules whose horizon needs arithmetic that torch's own leave to the caller."""
 
 import math
+from typing import Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import CosineAnnealingWarmRestarts, LambdaLR, MultiStepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingWarmRestarts,
+    LambdaLR,
+    MultiStepLR,
+    OneCycleLR,
+)
 
 from sweeper.schema import Fraction, Probability, UnitInterval
 
@@ -22,6 +28,31 @@ def warmup_cosine(
         return final_factor + (1.0 - final_factor) * 0.5 * (1.0 + math.cos(math.pi * done))
 
     return LambdaLR(optimizer, factor)
+
+
+def one_cycle(
+    optimizer: Optimizer,
+    total_steps: int,
+    pct_start: Fraction,
+    anneal_strategy: Literal["cos", "linear"],
+    div_factor: PositiveFloat,
+    final_div_factor: PositiveFloat,
+) -> OneCycleLR:
+    """Return OneCycleLR up to each parameter group's own learning rate.
+
+    Momentum is left alone, since not every optimizer has one. Source: Smith and Topin,
+    "Super-Convergence" (2018).
+    """
+    return OneCycleLR(
+        optimizer,
+        [group["lr"] for group in optimizer.param_groups],
+        total_steps=total_steps,
+        pct_start=pct_start,
+        anneal_strategy=anneal_strategy,
+        cycle_momentum=False,
+        div_factor=div_factor,
+        final_div_factor=final_div_factor,
+    )
 
 
 def multistep(

@@ -1,14 +1,15 @@
 """The plain settings of a run: the root of the config, and its trainer."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from sweeper.errors import ConfigError
 from sweeper.schema import Fraction, did_you_mean
 from sweeper.training.state import Direction
 
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
@@ -16,7 +17,7 @@ METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 class RunSettings:
     """The root of the config; see `conf/config.yaml`."""
 
-    seed: NonNegativeInt
+    seed: Seed
     metric: str
     direction: Direction | None
     resume: str | None

@@ -11,9 +11,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 class Schedule:
     """A learning-rate scheduler, stepped at the interval that it counts in."""
 
-    def __init__(self, scheduler: LRScheduler | None, interval: str = "epoch") -> None:
+    def __init__(
+        self,
+        scheduler: LRScheduler | None,
+        interval: str = "epoch",
+        horizon: int | None = None,
+    ) -> None:
         self.scheduler = scheduler
         self.interval = interval
+        self.horizon = horizon
+        """Intervals until the schedule is over; None for one without an end."""
 
     def after_step(self) -> None:
         """Step a scheduler that counts optimizer steps."""

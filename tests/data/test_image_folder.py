@@ -184,3 +184,30 @@ def test_a_class_unknown_to_training_is_named(image_tree: Any, prepared: Any) ->
 def test_a_size_is_needed(image_tree: Any, prepared: Any) -> None:
     with pytest.raises(ConfigError, match=r"data\.image_size=null"):
         prepared(source(image_tree({"oak": 3, "elm": 3})), image_size=None)
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        (["val", "test"], "has a folder test, but none called train"),
+        (["train", "valid"], "valid is no split"),
+    ],
+)
+def test_a_tree_that_would_be_misread_is_refused(tmp_path, folders, message) -> None:
+    for split in folders:
+        for name in ("elm", "oak"):
+            (tmp_path / split / name).mkdir(parents=True)
+            Image.new("L", (8, 8)).save(tmp_path / split / name / "0.png")
+    with pytest.raises(DataError, match=message):
+        ImageFolder(str(tmp_path), "gray", 0.1).splits(8)
+
+
+def test_deep_grey_levels_are_scaled_and_hidden_or_odd_files_left_out(tmp_path) -> None:
+    levels = np.array([[0, 255], [256, 65535]], dtype=np.uint16)
+    for name in ("elm", "oak"):
+        (tmp_path / name / ".thumbs").mkdir(parents=True)
+        (tmp_path / name / "folder.png").mkdir()
+        Image.fromarray(levels).save(tmp_path / name / "0.png")
+        Image.fromarray(levels).save(tmp_path / name / ".thumbs/1.png")
+    train = ImageFolder(str(tmp_path), "gray", 0.0).splits(2)["train"].load()
+    assert train.images[np.array([0, 1])][:, 0].tolist() == 2 * [[[0, 0], [1, 255]]]

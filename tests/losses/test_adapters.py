@@ -67,7 +67,36 @@ def test_class_weights_are_given_or_computed(weight, counts, expected) -> None:
     )
 
 
-@pytest.mark.parametrize("weight", ["even", [1.0], [1.0, -1.0]])
+@pytest.mark.parametrize(
+    "criterion",
+    [
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0, 0.5])),
+        nn.CrossEntropyLoss(ignore_index=1),
+        nn.CrossEntropyLoss(weight=torch.tensor([1.0, 3.0, 0.5]), ignore_index=2),
+        nn.CrossEntropyLoss(label_smoothing=0.1),
+        nn.MultiMarginLoss(weight=torch.tensor([1.0, 3.0, 0.5])),
+    ],
+)
+def test_the_loss_measured_does_not_depend_on_the_batch_size(criterion) -> None:
+    adapter, generator = ClassIndex(criterion, 3), torch.Generator().manual_seed(0)
+    outputs = torch.randn(30, 3, generator=generator)
+    labels = torch.randint(3, (30,), generator=generator)
+    meter = adapter.meter(torch.device("cpu"))
+    for batch in torch.arange(30).split(7):
+        meter.update(outputs[batch], labels[batch], adapter(outputs[batch], labels[batch]))
+    assert meter.compute()["loss"] == pytest.approx(criterion(outputs, labels).item(), rel=1e-5)
+
+
+def test_ignored_labels_count_for_no_metric() -> None:
+    adapter = ClassIndex(nn.CrossEntropyLoss(ignore_index=1), 2)
+    meter = adapter.meter(torch.device("cpu"))
+    labels = torch.tensor([0, 1])
+    meter.update(OUTPUTS.flip(1), labels, adapter(OUTPUTS.flip(1), labels))
+    assert meter.compute()["accuracy"] == 0.0
+    assert meter.count == 2
+
+
+@pytest.mark.parametrize("weight", [[1.0], [0.0, 0.0]])
 def test_class_weights_that_do_not_fit_are_refused(weight) -> None:
     with pytest.raises(ConfigError, match=r"loss\.weight"):
         class_weights(weight, torch.tensor([1, 1]))

@@ -126,6 +126,44 @@ def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, m
         ran(*small, changed, f"resume={tmp_path}/first/checkpoints/last.pt", folder="second")
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (["seed=1"], "seed is 0 there and 1 here"),
+        (["data.val_fraction=0.2"], "images of each split is"),
+        (["data.batch_size=32"], "batches an epoch is"),
+        (["metric=val/loss"], "metric is val/accuracy there and val/loss here"),
+        (["scheduler=cosine", "trainer.epochs=3"], "horizon of the schedule is"),
+    ],
+)
+def test_what_would_mix_two_experiments_is_refused(ran, tmp_path, changed, message) -> None:
+    first = [*SMALL[1:], "trainer.epochs=2", *(o for o in changed if o.startswith("scheduler"))]
+    ran(*first, folder="first")
+    with pytest.raises(CheckpointError, match=message):
+        ran(*first, *changed, f"resume={tmp_path}/first/checkpoints/last.pt", folder="second")
+
+
+def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path) -> None:
+    ran(*SMALL, "trainer.epochs=1", folder="first")
+    ran(*SMALL, "trainer.epochs=2", f"resume={tmp_path}/first/checkpoints/last.pt", folder="more")
+    ran(*SMALL, "trainer.epochs=2", folder="whole")
+    more, whole = (
+        read_checkpoint(tmp_path / f"{run}/checkpoints/last.pt") for run in ("more", "whole")
+    )
+    same(more, whole)
+
+
+def test_the_best_network_must_lie_beside_the_last(ran, tmp_path) -> None:
+    overrides = [*SMALL, "optimizer.lr=0.5", "optimizer=sgd", "trainer.epochs=4"]
+    ran(*overrides, folder="first")
+    folder = tmp_path / "first/checkpoints"
+    history = read_checkpoint(folder / "last.pt")["state"]["history"]
+    assert max(history, key=lambda epoch: epoch["val/accuracy"]) is not history[-1]
+    (folder / "best.pt").unlink()
+    with pytest.raises(CheckpointError, match=r"best\.pt is missing"):
+        ran(*overrides, f"resume={folder}/last.pt", folder="second")
+
+
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path) -> None:
     path = tmp_path / "last.pt"
     write_checkpoint(path, {"format": 1, "value": 1})
