@@ -1,0 +1,100 @@
+"""What a worker is handed: everything about its study that pickles."""
+
+import functools
+import math
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler, QMCSampler
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.ledger import Budget
+from sweeper.sweep.observer import Observers
+from sweeper.sweep.space import Space
+
+
+@dataclass(frozen=True)
+class Constraints:
+    """Optuna's constraint function over noted values; a trial that noted none violates it."""
+
+    bounds: Mapping[str, float]
+
+    def __call__(self, trial: FrozenTrial) -> list[float]:
+        """Return by how much each value exceeds its bound; at most 0 is feasible."""
+        noted = trial.user_attrs
+        return [float(noted.get(k, math.inf)) - bound for k, bound in self.bounds.items()]
+
+
+@dataclass(frozen=True)
+class SamplerRecipe:
+    """A sampler still to be made, so that each trial of a seeded study can have its own seed.
+
+    One seeded sampler a worker would make all workers, and each resumed study, propose the same
+    points again. A seed drawn from the study's seed and the trial's number does not, and a study
+    that was interrupted samples as one that was not.
+    """
+
+    make: "functools.partial[BaseSampler] | BaseSampler"
+
+    def constrained(self, bounds: Mapping[str, float]) -> "SamplerRecipe":
+        """Return the recipe of a sampler that keeps noted values below these bounds.
+
+        Raises ConfigError for a sampler that knows no constraints.
+        """
+        make = self.make
+        if isinstance(make, BaseSampler) or "constraints_func" not in signature(make).parameters:
+            raise ConfigError(
+                "hydra.sweeper.constraints need a sampler that knows constraints: "
+                "hydra/sweeper/sampler=tpe, gp, nsgaii or nsgaiii"
+            )
+        return SamplerRecipe(functools.partial(make, constraints_func=Constraints(dict(bounds))))
+
+    @property
+    def seeded(self) -> bool:
+        """Whether each trial needs a sampler of its own."""
+        seed = self.make.keywords.get("seed") if isinstance(self.make, functools.partial) else None
+        return seed is not None and self.make.func is not QMCSampler  # type: ignore[union-attr]
+
+    def sampler(self, number: int = 0) -> BaseSampler:
+        """Return the sampler of trial `number`."""
+        if isinstance(self.make, BaseSampler):
+            return self.make
+        with warnings.catch_warnings():
+            # Optuna calls grouping, multivariate TPE and others experimental since years.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            if not self.seeded:
+                return self.make()
+            entropy = (self.make.keywords["seed"], number)
+            return self.make(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """One study as its workers know it.
+
+    `storage` None is the journal in `folder`. With `exhaustive` trial k has the grid's k-th
+    point. With `capture_output` each trial's output goes to its folder.
+    """
+
+    name: str
+    folder: Path
+    space: Space
+    budget: Budget
+    sampler: SamplerRecipe
+    pruner: BasePruner
+    storage: str | BaseStorage | None = None
+    warm_start: bool = True
+    enqueue: Sequence[Mapping[str, Any]] = ()
+    extend_space: str | None = None
+    observers: Observers = field(default_factory=Observers)
+    parent_id: str | None = None
+    capture_output: bool = False
