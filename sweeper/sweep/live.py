@@ -30,9 +30,9 @@ class LiveSpace:
         return [p for p in named if self.composer.is_group(p.key)]
 
     def parameters(self, params: Mapping[str, Value]) -> dict[str, Parameter]:
-        """Return the named parameters and those of the search blocks that `params` makes live."""
+        """Return the named parameters and, once the options are chosen, those of their blocks."""
         live = dict(self.space.parameters)
-        if self.space.auto:
+        if self.space.auto and all(g.key in params for g in self.groups):
             for key, parameter in self._block(params).items():
                 live[key] = replace(parameter, name=self._name(key, params))
         return live

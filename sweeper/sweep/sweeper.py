@@ -115,7 +115,10 @@ class StudyRun:
             study.set_user_attr(PARENT_KEY, parent_id)
         ledger = Ledger(study, storage, self.spec.folder, self.spec.budget)
         with Progress(study, self.spec, in_terminal=self.spec.capture_output):
-            interrupted = self._launch_until_spent(ledger, study, parent_id)
+            try:
+                interrupted = self._launch_until_spent(ledger, study, parent_id)
+            except KeyboardInterrupt:
+                interrupted = True
         self.spec.observers.study_finished(replace(info, parent_id=parent_id))
         results = Results.of(study, self.spec, self.live)
         results.write()
