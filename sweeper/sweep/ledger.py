@@ -21,6 +21,7 @@ from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.storage import file_lock
 
 FAILURE_KEY = "failure"
+POINT_KEY = "sweeper:point"
 SURPLUS = "surplus: the budget was already taken"
 LOCK_FILE = ".claims.lock"
 
@@ -29,9 +30,10 @@ LOCK_FILE = ".claims.lock"
 class Budget:
     """How much a study may run.
 
-    `n_trials` counts complete and pruned trials, or with `exhaustive` (each point of a grid once)
-    all of them. `deadline` and `since` are seconds since the epoch: when this command must end,
-    and when it began. `max_failures` is how many trials may fail under one command.
+    `n_trials` counts complete and pruned trials; with `exhaustive` it is the points of a grid, of
+    which each is run once, and once more by a later command if it failed. `deadline` and `since`
+    are seconds since the epoch: when this command must end, and when it began. `max_failures` is
+    how many trials may fail under one command.
     """
 
     n_trials: int | None
@@ -50,6 +52,7 @@ class Claim:
     trial_id: int
     number: int
     lease: Lease
+    point: int | None = None  # Which point of the grid, in an exhaustive study.
 
     @property
     def attempt(self) -> int:
@@ -89,7 +92,11 @@ class Ledger:
         now = time.time()
         left = any(t.state == TrialState.WAITING for t in trials)
         gone = (t for t in trials if t.state == TrialState.RUNNING)
-        return left or any(self._is_abandoned(t, now) for t in gone) or self._has_place(trials)
+        return (
+            left
+            or any(self._is_abandoned(t, now) for t in gone)
+            or self._free_place(trials) is not None
+        )
 
     def finished(self, trials: Sequence[FrozenTrial]) -> int:
         """Count the trials that use up the budget for good."""
@@ -140,8 +147,10 @@ class Ledger:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
     def _counts(self, trial: FrozenTrial) -> bool:
-        """A failed trial gives its place back, save in a grid, which has each point once."""
-        return trial.state != TrialState.FAIL or self._budget.exhaustive
+        """A failed trial gives its place back; in a grid, only to a later command."""
+        if trial.state != TrialState.FAIL:
+            return True
+        return self._budget.exhaustive and bool(failures([trial], self._budget.since))
 
     def _owns(self, claim: Claim) -> bool:
         trial = self._storage.get_trial(claim.trial_id)
@@ -194,26 +203,38 @@ class Ledger:
     def _take(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         lease = Lease.take(self._budget.lease_seconds, deaths, cuts)
         self._write(trial._trial_id, lease)
-        return Claim(trial._trial_id, trial.number, lease)
+        point = trial.system_attrs.get(POINT_KEY)
+        return Claim(trial._trial_id, trial.number, lease, point)
 
     def _new(self) -> Claim | None:
         """Create a trial that bears its lease from the start, if the budget has a place for it."""
-        if not self._has_place(self._trials()):
+        point = self._free_place(self._trials())
+        if point is None:
             return None
         lease = Lease.take(self._budget.lease_seconds)
-        template = create_trial(state=TrialState.RUNNING, system_attrs={LEASE_KEY: lease.record()})
+        marks: dict[str, Any] = {LEASE_KEY: lease.record()}
+        if self._budget.exhaustive:
+            marks[POINT_KEY] = point
+        template = create_trial(state=TrialState.RUNNING, system_attrs=marks)
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
         number = self._storage.get_trial(trial_id).number
         # Workers that share no folder may both have seen the last place: the lower number has it.
-        if self._has_place([t for t in self._trials() if t.number < number]):
-            return Claim(trial_id, number, lease)
+        earlier = [t for t in self._trials() if t.number < number]
+        if self._free_place(earlier, point) is not None:
+            return Claim(trial_id, number, lease, marks.get(POINT_KEY))
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         return None
 
-    def _has_place(self, trials: Sequence[FrozenTrial]) -> bool:
-        n_trials = self._budget.n_trials
-        return n_trials is None or sum(map(self._counts, trials)) < n_trials
+    def _free_place(self, trials: Sequence[FrozenTrial], wanted: int | None = None) -> int | None:
+        """Return a place that none of these trials has: a grid's point, or merely the next."""
+        taking, n_trials = [t for t in trials if self._counts(t)], self._budget.n_trials
+        if not self._budget.exhaustive:
+            return len(taking) if n_trials is None or len(taking) < n_trials else None
+        assert n_trials is not None
+        taken = {t.system_attrs.get(POINT_KEY) for t in taking}
+        places = range(n_trials) if wanted is None else (wanted,)
+        return next((p for p in places if p not in taken), None)
 
 
 def failures(trials: Sequence[FrozenTrial], since: float = 0.0) -> list[FrozenTrial]:

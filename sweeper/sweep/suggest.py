@@ -24,10 +24,10 @@ class Preset:
     warm_start: bool
     points: Sequence[Mapping[str, Any]] = ()
 
-    def point(self, number: int) -> Mapping[str, Any] | None:
-        """Return trial `number`'s point, or None where it is the defaults' or the sampler's."""
+    def point(self, number: int) -> Mapping[str, Any]:
+        """Return what is preset of trial `number`; nothing where it is the sampler's."""
         index = number - self.warm_start
-        return self.points[index] if 0 <= index < len(self.points) else None
+        return self.points[index] if 0 <= index < len(self.points) else {}
 
     def is_default(self, number: int) -> bool:
         """Tell whether trial `number` is the default config itself."""
@@ -40,13 +40,12 @@ class Suggester:
     def __init__(self, live: LiveSpace, preset: Preset, storage: BaseStorage) -> None:
         self._live, self._preset, self._storage = live, preset, storage
 
-    def suggest(self, trial: optuna.Trial) -> Params:
-        """Return the trial's parameters, asking its sampler for what is not preset.
+    def suggest(self, trial: optuna.Trial, place: int) -> Params:
+        """Return the trial's parameters, asking its sampler for what `place` does not preset.
 
         A trial that was cut short keeps what it has: Optuna returns a stored parameter as it is.
         """
-        point = self._preset.point(trial.number) or {}
-        fixed = {key: stored(value) for key, value in point.items()}
+        fixed = {key: stored(value) for key, value in self._preset.point(place).items()}
         known = dict(trial.params)
         params: Params = {}
         while True:
@@ -54,7 +53,7 @@ class Suggester:
             missing = [p for p in parameters.values() if p.key not in params]
             if not missing:
                 return params
-            if self._preset.is_default(trial.number):
+            if self._preset.is_default(place):
                 fixed = self._live.defaults(params)
             for p in missing:
                 if p.key in fixed and p.name not in known and holds(p.distribution, fixed[p.key]):

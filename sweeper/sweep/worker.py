@@ -91,15 +91,16 @@ class Session:
                 self._study.sampler = self._spec.sampler.sampler(claim.number)
             trial = optuna.Trial(self._study, claim.trial_id)
             try:
-                params = self._suggest(trial)
+                params = self._suggest(claim, trial)
             except Exception as error:
                 self._end(claim, judge_error(error), None)
                 return
             if not self._told_by_twin(claim, trial):
                 self._attempt(claim, trial, params, renewer)
 
-    def _suggest(self, trial: optuna.Trial) -> Params:
-        params = self._suggester.suggest(trial)
+    def _suggest(self, claim: Claim, trial: optuna.Trial) -> Params:
+        place = claim.number if claim.point is None else claim.point
+        params = self._suggester.suggest(trial, place)
         if self._spec.extend_space is None:
             return params
         get_method(self._spec.extend_space)(self._worker.master, trial)

@@ -110,8 +110,9 @@ def test_a_second_ctrl_c_stops_at_once(app, wait_for):
 
 def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app):
     out = app.run("x=interval(0,10)", "breaks_above=8", "hydra.sweeper.n_trials=6",
-                  "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=0",
-                  "hydra.sweeper.max_failure_rate=1", "hydra/launcher=basic")  # fmt: skip
+                  "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
+                  "hydra.sweeper.sampler.seed=0", "hydra.sweeper.max_failure_rate=1",
+                  "hydra/launcher=basic")  # fmt: skip
     failed = [t for t in app.trials() if t.state.name == "FAIL"]
     assert failed, out
     assert Counter(app.states())["COMPLETE"] == 6
