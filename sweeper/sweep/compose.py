@@ -74,7 +74,7 @@ class Composer:
 def job_subdir(config: DictConfig) -> str:
     """Return the folder that `hydra.sweep.subdir` gives a job, below the sweep's."""
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
+    HydraConfig.instance().cfg = config  # For `${hydra:...}`; set_config would copy all of it.
     try:
         return str(config.hydra.sweep.subdir)
     finally:
