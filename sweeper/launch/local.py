@@ -75,8 +75,7 @@ class LocalPool:
         """
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         queue = deque(Job(first_number + i, list(o)) for i, o in enumerate(jobs))
-        for job in queue:
-            log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))
+        self._announce(queue)
         before = signal.signal(signal.SIGINT, self._handle_interrupt)
         try:
             results = self._serve(queue)
@@ -84,6 +83,13 @@ class LocalPool:
             signal.signal(signal.SIGINT, before)
             self._end()
         return [results[number] for number in sorted(results)]
+
+    def _announce(self, jobs: Sequence[Job]) -> None:
+        if self._pulls():
+            log.info("Starting %d workers", len(jobs))
+            return
+        for job in jobs:
+            log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))
 
     def _serve(self, queue: deque[Job]) -> dict[int, JobReturn]:
         results: dict[int, JobReturn] = {}

@@ -74,7 +74,8 @@ class Composer:
 def job_subdir(config: DictConfig) -> str:
     """Return the folder that `hydra.sweep.subdir` gives a job, below the sweep's."""
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = config  # For `${hydra:...}`; set_config would copy all of it.
+    # For `${hydra:...}`; set_config would copy all of it.
+    HydraConfig.instance().cfg = config  # type: ignore[assignment]
     try:
         return str(config.hydra.sweep.subdir)
     finally:

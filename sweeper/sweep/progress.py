@@ -32,8 +32,10 @@ class Progress:
         self._many = len(study.directions) > 1
         self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = in_terminal and self._console.is_terminal
-        self._seen = {t.number for t in study.get_trials(deepcopy=False) if t.state.is_finished()}
-        self._n_before, self._began = len(self._seen), time.monotonic()
+        finished = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        self._seen = {t.number for t in finished}
+        self._n_done = sum(t.state != TrialState.FAIL for t in finished)
+        self._n_before, self._began = len(finished), time.monotonic()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="progress", daemon=True)
 
@@ -61,18 +63,22 @@ class Progress:
                     return
 
     def _screen(self) -> AbstractContextManager[Live | None]:
-        return Live(console=self._console, auto_refresh=False) if self._live else nullcontext()
+        return (
+            Live(console=self._console, auto_refresh=False, transient=True)
+            if self._live
+            else nullcontext()
+        )
 
     def _print_new(self, trials: Sequence[FrozenTrial]) -> None:
         for t in trials:
             if t.state.is_finished() and t.number not in self._seen:
                 self._seen.add(t.number)
-                self._console.print(self.line(t, trials))
+                self._n_done += t.state != TrialState.FAIL
+                self._console.print(self.line(t))
 
-    def line(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> str:
+    def line(self, trial: FrozenTrial) -> str:
         """Return one finished trial as a line."""
-        n = counts(trials)
-        done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        done = self._n_done
         of = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
         result = _values(trial) if trial.values else trial.user_attrs.get(FAILURE_KEY, "")
         state = trial.state.name.lower()

@@ -12,7 +12,7 @@ from sweeper.sweep.space import override_line, parse_space
     [
         ("k=1,2", Choice((1, 2))),
         ("k=null,1", Choice(("null", 1))),
-        ("k=choice(1,2.5,true,a)", Choice((1, 2.5, True, "a"))),
+        ("k=choice(2,2.5,true,a)", Choice((2, 2.5, True, "a"))),
         ("k=[16,32],[32,64]", Choice(("[16,32]", "[32,64]"))),
         ("k={a:1},{a:2}", Choice(("{a:1}", "{a:2}"))),
         ("k='a b','c,d'", Choice(("'a b'", "'c,d'"))),
