@@ -14,7 +14,7 @@ Axes = Sequence[tuple[str, tuple[Value, ...]]]
 
 @dataclass(frozen=True)
 class Grid(Sequence[Mapping[str, Value]]):
-    """The points of some products of axes, one product after another; the last axis is fastest."""
+    """The points of products of axes by Optuna's names; the last axis is the fastest."""
 
     blocks: Sequence[Axes]
 
@@ -42,9 +42,8 @@ def full_grid(live: LiveSpace) -> Grid | None:
         parameters = live.parameters(chosen).values()
         if any(p.values is None for p in parameters):
             return None
-        blocks.append(
-            [(p.key, (chosen[p.key],) if p.key in chosen else _values(p)) for p in parameters]
-        )
+        one = {key: (value,) for key, value in chosen.items()}
+        blocks.append([(p.name, one.get(p.key, _values(p))) for p in parameters])
     return Grid(blocks)
 
 

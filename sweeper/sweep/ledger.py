@@ -7,7 +7,7 @@ atomic, and the lease's token is checked before every ending, so a trial still e
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sweeper.sweep.storage import file_lock
 
 FAILURE_KEY = "failure"
 POINT_KEY = "sweeper:point"
+FIXED_KEY = "fixed_params"  # Optuna's own: what a trial is given instead of sampled values.
 SURPLUS = "surplus: the budget was already taken"
 LOCK_FILE = ".claims.lock"
 
@@ -52,7 +53,6 @@ class Claim:
     trial_id: int
     number: int
     lease: Lease
-    point: int | None = None  # Which point of the grid, in an exhaustive study.
 
     @property
     def attempt(self) -> int:
@@ -63,8 +63,15 @@ class Claim:
 class Ledger:
     """The claims of one study."""
 
-    def __init__(self, study: Study, storage: BaseStorage, folder: Path, budget: Budget) -> None:
-        self._study, self._storage, self._budget = study, storage, budget
+    def __init__(
+        self,
+        study: Study,
+        storage: BaseStorage,
+        folder: Path,
+        budget: Budget,
+        grid: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        self._study, self._storage, self._budget, self._grid = study, storage, budget, grid
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
 
@@ -92,11 +99,7 @@ class Ledger:
         now = time.time()
         left = any(t.state == TrialState.WAITING for t in trials)
         gone = (t for t in trials if t.state == TrialState.RUNNING)
-        return (
-            left
-            or any(self._is_abandoned(t, now) for t in gone)
-            or self._free_place(trials) is not None
-        )
+        return left or any(self._is_abandoned(t, now) for t in gone) or self._has_place(trials)
 
     def finished(self, trials: Sequence[FrozenTrial]) -> int:
         """Count the trials that use up the budget for good."""
@@ -173,6 +176,10 @@ class Ledger:
             self._give_up(trial, old, deaths)
         return None
 
+    def _has_place(self, trials: Sequence[FrozenTrial]) -> bool:
+        n_trials = self._budget.n_trials
+        return n_trials is None or sum(map(self._counts, trials)) < n_trials
+
     def _is_abandoned(self, trial: FrozenTrial, now: float) -> bool:
         lease = Lease.read(trial.system_attrs)
         if lease is not None:
@@ -189,7 +196,7 @@ class Ledger:
 
     def _waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         for trial in trials:
-            if trial.state != TrialState.WAITING:
+            if trial.state != TrialState.WAITING or self._place(trials, trial) is None:
                 continue
             try:
                 won = self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
@@ -203,38 +210,39 @@ class Ledger:
     def _take(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         lease = Lease.take(self._budget.lease_seconds, deaths, cuts)
         self._write(trial._trial_id, lease)
-        point = trial.system_attrs.get(POINT_KEY)
-        return Claim(trial._trial_id, trial.number, lease, point)
+        return Claim(trial._trial_id, trial.number, lease)
 
     def _new(self) -> Claim | None:
         """Create a trial that bears its lease from the start, if the budget has a place for it."""
-        point = self._free_place(self._trials())
-        if point is None:
+        place = self._place(self._trials())
+        if place is None:
             return None
         lease = Lease.take(self._budget.lease_seconds)
         marks: dict[str, Any] = {LEASE_KEY: lease.record()}
         if self._budget.exhaustive:
-            marks[POINT_KEY] = point
+            marks |= {POINT_KEY: place, FIXED_KEY: self._grid[place]}
         template = create_trial(state=TrialState.RUNNING, system_attrs=marks)
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
-        number = self._storage.get_trial(trial_id).number
+        trial = self._storage.get_trial(trial_id)
         # Workers that share no folder may both have seen the last place: the lower number has it.
-        earlier = [t for t in self._trials() if t.number < number]
-        if self._free_place(earlier, point) is not None:
-            return Claim(trial_id, number, lease, marks.get(POINT_KEY))
+        if self._place(self._trials(), trial) is not None:
+            return Claim(trial_id, trial.number, lease)
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         return None
 
-    def _free_place(self, trials: Sequence[FrozenTrial], wanted: int | None = None) -> int | None:
-        """Return a place that none of these trials has: a grid's point, or merely the next."""
-        taking, n_trials = [t for t in trials if self._counts(t)], self._budget.n_trials
+    def _place(self, trials: Sequence[FrozenTrial], trial: FrozenTrial | None = None) -> int | None:
+        """Return the place in the budget that a trial has, or a next one would have, or None.
+
+        It goes by the trials with lower numbers, so all workers always agree on it.
+        """
+        earlier = [t for t in trials if self._counts(t) and (not trial or t.number < trial.number)]
         if not self._budget.exhaustive:
-            return len(taking) if n_trials is None or len(taking) < n_trials else None
-        assert n_trials is not None
-        taken = {t.system_attrs.get(POINT_KEY) for t in taking}
-        places = range(n_trials) if wanted is None else (wanted,)
-        return next((p for p in places if p not in taken), None)
+            n, n_trials = len(earlier), self._budget.n_trials
+            return n if n_trials is None or n < n_trials else None
+        taken = {t.system_attrs.get(POINT_KEY) for t in earlier}
+        wanted = range(len(self._grid)) if trial is None else [trial.system_attrs.get(POINT_KEY)]
+        return next((p for p in wanted if p not in taken), None)
 
 
 def failures(trials: Sequence[FrozenTrial], since: float = 0.0) -> list[FrozenTrial]:

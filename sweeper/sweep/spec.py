@@ -3,11 +3,10 @@
 import functools
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from inspect import signature
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from optuna.exceptions import ExperimentalWarning
@@ -81,8 +80,8 @@ class SamplerRecipe:
 class StudySpec:
     """One study as its workers know it.
 
-    `storage` None is the journal in `folder`. With `exhaustive` trial k has the grid's k-th
-    point. With `capture_output` each trial's output goes to its folder.
+    `storage` None is the journal in `folder`; with `capture_output` each trial's output goes to
+    its folder.
     """
 
     name: str
@@ -92,8 +91,6 @@ class StudySpec:
     sampler: SamplerRecipe
     pruner: BasePruner
     storage: str | BaseStorage | None = None
-    warm_start: bool = True
-    enqueue: Sequence[Mapping[str, Any]] = ()
     extend_space: str | None = None
     observers: Observers = field(default_factory=Observers)
     parent_id: str | None = None

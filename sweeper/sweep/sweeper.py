@@ -22,15 +22,16 @@ from sweeper.launch.devices import n_workers
 from sweeper.sweep.check import check_options
 from sweeper.sweep.compose import Composer
 from sweeper.sweep.grid import Grid, full_grid, required_grid
-from sweeper.sweep.ledger import Budget, Ledger
-from sweeper.sweep.live import LiveSpace
+from sweeper.sweep.ledger import LOCK_FILE, Budget, Ledger
+from sweeper.sweep.live import LiveSpace, Params
 from sweeper.sweep.observer import StudyInfo
+from sweeper.sweep.points import default_point, enqueue, named_point
 from sweeper.sweep.progress import Progress
 from sweeper.sweep.results import Results
 from sweeper.sweep.settings import DEFAULT_N_TRIALS, Settings, read_settings
 from sweeper.sweep.space import parse_space
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage import file_lock, open_storage
 from sweeper.sweep.study import (
     PARENT_KEY,
     Search,
@@ -57,6 +58,7 @@ class StudyRun:
     search: Search
     worker: Worker
     live: LiveSpace
+    points: Sequence[Params]
 
     @staticmethod
     def prepare(
@@ -74,6 +76,8 @@ class StudyRun:
         live = LiveSpace(space, Composer(context.config_loader, config, space))
         if settings.check:
             check_options(live)
+        points = [default_point(live)] if settings.warm_start else []
+        points += [named_point(live, point) for point in settings.enqueue]
         search = Search(
             space=live.describe(),
             directions=settings.directions,
@@ -91,8 +95,6 @@ class StudyRun:
             sampler=settings.sampler,
             pruner=settings.pruner,
             storage=settings.storage,
-            warm_start=settings.warm_start,
-            enqueue=settings.enqueue,
             extend_space=settings.extend_space,
             observers=settings.observers,
             capture_output=config.hydra.launcher._target_ == LOCAL_LAUNCHER,
@@ -100,7 +102,8 @@ class StudyRun:
         master = copy.deepcopy(config)
         with read_write(master.hydra), open_dict(master.hydra):
             master.hydra.sweep.dir = str(folder)
-        return StudyRun(spec, settings, search, Worker(spec, task, context, master), live)
+        worker = Worker(spec, task, context, master)
+        return StudyRun(spec, settings, search, worker, live, () if grid else points)
 
     def run(self) -> Results:
         """Open the study, spend its budget, write its results, and return them.
@@ -113,6 +116,8 @@ class StudyRun:
         study = open_study(self.spec.name, storage, self.spec.sampler.sampler(), self.spec.pruner)
         if parent_id is not None:
             study.set_user_attr(PARENT_KEY, parent_id)
+        with file_lock(self.spec.folder / LOCK_FILE):
+            enqueue(study, self.points)
         ledger = Ledger(study, storage, self.spec.folder, self.spec.budget)
         with Progress(study, self.spec, in_terminal=self.spec.capture_output):
             try:

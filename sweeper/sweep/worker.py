@@ -26,7 +26,7 @@ from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
-from sweeper.sweep.suggest import Preset, Suggester
+from sweeper.sweep.suggest import suggest
 from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)
@@ -76,13 +76,10 @@ class Session:
         self._worker, self._spec, self._interrupt = worker, spec, interrupt
         self._storage = open_storage(spec.storage, spec.folder)
         self._study = open_study(spec.name, self._storage, spec.sampler.sampler(), spec.pruner)
-        self.ledger = Ledger(self._study, self._storage, spec.folder, spec.budget)
-        self._composer = Composer(worker.context.config_loader, worker.master, spec.space)
-        live = LiveSpace(spec.space, self._composer)
-        preset = Preset(spec.warm_start, spec.enqueue)
-        if spec.budget.exhaustive:
-            preset = Preset(warm_start=False, points=required_grid(live))
-        self._suggester = Suggester(live, preset, self._storage)
+        composer = Composer(worker.context.config_loader, worker.master, spec.space)
+        self._composer, self._live = composer, LiveSpace(spec.space, composer)
+        grid = required_grid(self._live) if spec.budget.exhaustive else ()
+        self.ledger = Ledger(self._study, self._storage, spec.folder, spec.budget, grid)
 
     def run(self, claim: Claim) -> None:
         """Run one claimed trial to whatever end it has."""
@@ -91,16 +88,15 @@ class Session:
                 self._study.sampler = self._spec.sampler.sampler(claim.number)
             trial = optuna.Trial(self._study, claim.trial_id)
             try:
-                params = self._suggest(claim, trial)
+                params = self._suggest(trial)
             except Exception as error:
                 self._end(claim, judge_error(error), None)
                 return
             if not self._told_by_twin(claim, trial):
                 self._attempt(claim, trial, params, renewer)
 
-    def _suggest(self, claim: Claim, trial: optuna.Trial) -> Params:
-        place = claim.number if claim.point is None else claim.point
-        params = self._suggester.suggest(trial, place)
+    def _suggest(self, trial: optuna.Trial) -> Params:
+        params = suggest(trial, self._live)
         if self._spec.extend_space is None:
             return params
         get_method(self._spec.extend_space)(self._worker.master, trial)

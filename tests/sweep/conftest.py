@@ -1,7 +1,8 @@
 """A small application's config, composed as Hydra does for a multirun."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -60,7 +61,8 @@ def storage() -> BaseStorage:
 def ledger(storage: BaseStorage, tmp_path: Path) -> Callable[..., Ledger]:
     optuna.create_study(study_name="s", storage=storage)
 
-    def make(n_trials: int | None = 2, **keys: float) -> Ledger:
-        return Ledger(open_study("s", storage), storage, tmp_path, Budget(n_trials, **keys))
+    def make(n_trials: int | None = 2, grid: Sequence[Any] = (), **keys: Any) -> Ledger:
+        budget = Budget(n_trials, **keys)
+        return Ledger(open_study("s", storage), storage, tmp_path, budget, grid)
 
     return make

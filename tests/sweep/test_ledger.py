@@ -2,7 +2,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.ledger import FAILURE_KEY, SURPLUS
@@ -12,6 +12,10 @@ COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
 def states(storage):
     return [t.state for t in storage.get_all_trials(0)]
+
+
+def given(storage, claim):
+    return storage.get_trial(claim.trial_id).system_attrs["fixed_params"]
 
 
 def abandon(storage, claim):
@@ -33,13 +37,14 @@ def test_a_failed_trial_gives_its_place_back(ledger, storage):
     assert states(storage) == [FAIL, COMPLETE]
 
 
-def test_a_grids_failed_point_is_left_to_a_later_command(ledger):
-    book = ledger(n_trials=2, exhaustive=True)
+def test_a_grids_failed_point_is_left_to_a_later_command(ledger, storage):
+    grid = [{"x": 1}, {"x": 2}]
+    book = ledger(n_trials=2, exhaustive=True, grid=grid)
     book.finish(book.claim(), FAIL)
-    assert book.claim().point == 1
+    assert given(storage, book.claim()) == {"x": 2}
     assert book.claim() is None
-    later = ledger(n_trials=2, exhaustive=True, since=time.time() + 1).claim()
-    assert (later.number, later.point) == (2, 0)
+    later = ledger(n_trials=2, exhaustive=True, since=time.time() + 1, grid=grid).claim()
+    assert (later.number, given(storage, later)) == (2, {"x": 1})
 
 
 def test_a_dead_workers_trial_is_claimed_first_and_keeps_its_number(ledger, storage):
@@ -79,6 +84,13 @@ def test_a_released_trial_is_claimed_again_without_a_death(ledger, storage):
     assert states(storage) == [TrialState.WAITING]
     again = book.claim()
     assert (again.number, again.attempt, again.lease.deaths) == (0, 1, 0)
+
+
+def test_enqueued_trials_come_first_and_none_beyond_the_budget(ledger, storage):
+    book = ledger(n_trials=2)
+    for _ in range(3):
+        storage.create_new_trial(0, create_trial(state=TrialState.WAITING))
+    assert [c and c.number for c in (book.claim(), book.claim(), book.claim())] == [0, 1, None]
 
 
 def test_a_renewal_prolongs_the_lease(ledger, storage):
