@@ -1,5 +1,6 @@
 """A worker process from the inside: import the task once, then run one job after another."""
 
+import io
 import os
 import pickle
 import sys
@@ -21,6 +22,10 @@ READY = "ready"
 
 def main(connection_handle: int, lifeline_handle: int) -> None:
     """Serve jobs from the connection until it closes; die at once when the parent does."""
+    # Line by line, so that a killed process's last words are not lost.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
     threading.Thread(target=_die_with, args=(lifeline_handle,), daemon=True).start()
     connection = Connection(connection_handle)
     runner = JobRunner(*pickle.loads(connection.recv_bytes()))

@@ -99,8 +99,12 @@ def _directions(value: Any) -> tuple[str, ...]:
 def _sampler(make: Any, constraints: Mapping[str, float]) -> SamplerRecipe:
     if not isinstance(make, BaseSampler) and not callable(make):
         raise ConfigError(f"hydra.sweeper.sampler={make!r} is no Optuna sampler")
-    recipe = SamplerRecipe(make)
-    return recipe.constrained(constraints) if constraints else recipe
+    recipe = SamplerRecipe(make).constrained(constraints) if constraints else SamplerRecipe(make)
+    try:
+        recipe.sampler()
+    except (ImportError, TypeError, ValueError) as error:
+        raise ConfigError(f"hydra.sweeper.sampler cannot be made: {error}") from error
+    return recipe
 
 
 def _pruner(value: Any) -> BasePruner:

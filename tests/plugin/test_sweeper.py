@@ -5,6 +5,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import optuna
 import pytest
 from omegaconf import OmegaConf
 
@@ -199,3 +200,52 @@ def test_the_winner_is_kept_and_can_be_run_again(app):
 def test_a_trials_output_goes_to_its_folder(app):
     app.run("x=1,2", "hydra.sweeper.n_jobs=1")
     assert (app.folder / "1/stdout.log").read_text().strip() == "value 5"
+
+
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "gp", "random", "qmc", "cmaes", "nsgaii", "nsgaiii", "grid", "brute_force"]
+)
+def test_every_sampler_samples(app, sampler):
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes")
+    app.run("x=choice(0,1,2)", "steps=range(1,4)", f"hydra/sweeper/sampler={sampler}",
+            "hydra.sweeper.n_trials=4", "hydra/launcher=basic")  # fmt: skip
+    assert len(app.trials()) == 4
+    assert set(app.states()) <= {"COMPLETE", "PRUNED"}
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    ["none", "median", "percentile", "asha", "hyperband", "patient", "threshold", "wilcoxon"],
+)
+def test_every_pruner_prunes(app, pruner):
+    bound = ["hydra.sweeper.pruner.upper=5"] if pruner == "threshold" else []
+    app.run("x=range(0,6)", "steps=3", f"hydra/sweeper/pruner={pruner}", *bound,
+            "hydra/launcher=basic")  # fmt: skip
+    assert len(app.trials()) == 6
+    assert set(app.states()) <= {"COMPLETE", "PRUNED"}
+
+
+def test_ctrl_c_in_one_process_puts_the_trial_back(app, wait_for):
+    command = (*SPACE, "hydra.sweeper.n_trials=1", "steps=20", "step_seconds=0.1",
+               "hydra/launcher=basic")  # fmt: skip
+    process = app.start(*command)
+    wait_for(lambda: (app.folder / "0/steps.log").exists())
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert app.states() == ["WAITING"]
+
+
+def test_a_custom_search_space_adds_its_parameters(app):
+    app.run("x=interval(0,1)", "hydra.sweeper.custom_search_space=spaces.more",
+            "hydra.sweeper.n_trials=2", "hydra/launcher=basic")  # fmt: skip
+    assert all({"x", "steps"} == set(t.params) for t in app.trials())
+
+
+def test_a_database_serves_as_storage(app):
+    url = f"sqlite:///{app.cwd}/o.db"
+    app.run(*SPACE, f"hydra.sweeper.storage={url}", "hydra.sweeper.n_trials=6",
+            "hydra.sweeper.n_jobs=2")  # fmt: skip
+    states = [t.state.name for t in optuna.load_study(study_name="s", storage=url).trials]
+    assert states == ["COMPLETE"] * 6

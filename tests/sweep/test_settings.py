@@ -49,6 +49,7 @@ def test_a_duration_is_read_in_its_unit(text, expected):
         ("max_failure_rate", 2, "within 0 and 1"),
         ("enqueue", [1], "must list points"),
         ("sampler", "tpe", "no Optuna sampler"),
+        ("sampler", functools.partial(optuna.samplers.TPESampler, lr=1), "cannot be made.*'lr'"),
         ("pruner", "median", "no Optuna pruner"),
     ],
 )
