@@ -77,12 +77,20 @@ def should_stop() -> bool:
 
 
 def stop_reason() -> str | None:
-    """Return `pruned`, `interrupted`, `timeout` or `lost` once `should_stop` was true."""
+    """Return why `should_stop` was true, or None if it was not.
+
+    One of `pruned`, `infeasible` (a constraint is violated), `interrupted`, `timeout` and `lost`
+    (another worker has taken the trial over).
+    """
     return _reporter.stop_reason() if _reporter is not None else None
 
 
 def note(key: str, value: Any) -> None:
-    """Keep a JSON value on the trial's record; constraints read it, and so do people."""
+    """Keep a JSON value on the trial's record.
+
+    Where `hydra.sweeper.constraints` bounds it, a value above the bound makes `should_stop` true,
+    so what is known before training, such as a number of parameters, is best noted before it.
+    """
     if _reporter is not None:
         _reporter.note(key, value)
 

@@ -24,8 +24,8 @@ class Verdict:
 
 def judge_return(value: Any, n_objectives: int, stop_reason: str | None) -> Verdict:
     """Judge a task that returned; a task that was told to stop is not judged by its value."""
-    if stop_reason == "pruned":
-        return Verdict(TrialState.PRUNED, reason="pruned")
+    if stop_reason in ("pruned", "infeasible"):
+        return Verdict(TrialState.PRUNED, reason=stop_reason)
     if stop_reason is not None:
         return Verdict(None, reason=stop_reason)
     try:

@@ -1,6 +1,7 @@
 """A running trial's line to its study: values out, the order to stop in."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -27,10 +28,12 @@ class StudyReporter:
         renewer: Renewer,
         interrupt: Interrupt,
         deadline: float | None,
+        constraints: Mapping[str, float],
     ) -> None:
         self.info = info
         self._trial, self._claim, self._ledger = trial, claim, ledger
         self._renewer, self._interrupt, self._deadline = renewer, interrupt, deadline
+        self._constraints, self._violated = dict(constraints), False
         self._reason: str | None = None
         self._reported_since_asked = False
 
@@ -56,9 +59,14 @@ class StudyReporter:
         return self._reason
 
     def note(self, key: str, value: Any) -> None:
-        """Keep a JSON value on the trial's record."""
-        if not self._lost():
-            self._trial.set_user_attr(key, value)
+        """Keep a JSON value on the trial's record; a bound on it is a constraint of Optuna's."""
+        if self._lost():
+            return
+        self._trial.set_user_attr(key, value)
+        bound = self._constraints.pop(key, None)
+        if bound is not None:
+            self._trial.set_constraint(key, float(value) - bound)
+            self._violated = self._violated or value > bound
 
     def _why(self) -> str | None:
         if self._lost():
@@ -67,6 +75,8 @@ class StudyReporter:
             return "interrupted"
         if self._deadline is not None and time.time() >= self._deadline:
             return "timeout"
+        if self._violated:
+            return "infeasible"
         return "pruned" if self._pruned() else None
 
     def _pruned(self) -> bool:

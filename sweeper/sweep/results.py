@@ -39,7 +39,7 @@ class Results:
         """Read a study's results."""
         trials = study.get_trials(deepcopy=False)
         best: Sequence[FrozenTrial] = ()
-        if any(t.state == TrialState.COMPLETE for t in trials):
+        if any(t.state == TrialState.COMPLETE and _feasible(t) for t in trials):
             best = [study.best_trial] if len(study.directions) == 1 else study.best_trials
         return Results(spec, live, trials, best, len(study.directions))
 
@@ -112,6 +112,10 @@ class Results:
             _link(str(file), str(fresh / file.name))
         shutil.rmtree(target, ignore_errors=True)
         fresh.replace(target)
+
+
+def _feasible(trial: FrozenTrial) -> bool:
+    return all(violation <= 0 for violation in trial.constraints.values())
 
 
 def again_command(overrides: Sequence[str]) -> str:

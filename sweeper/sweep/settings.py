@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -16,6 +17,8 @@ from sweeper.sweep.spec import SamplerRecipe
 
 UNITS = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 20
+# Optuna imports these only when a trial is sampled.
+NEEDED_PACKAGES = {"CmaEsSampler": "cmaes", "GPSampler": "torch", "QMCSampler": "scipy"}
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Settings:
     warm_start: bool
     check: bool
     enqueue: Sequence[Mapping[str, Any]] = ()
+    constraints: Mapping[str, float] = field(default_factory=dict)
     observers: Observers = field(default_factory=Observers)
 
     @property
@@ -53,7 +57,7 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
     keys = {k: _plain(v) for k, v in keys.items()}
     return Settings(
         directions=_directions(keys["direction"]),
-        sampler=_sampler(keys["sampler"], keys["constraints"]),
+        sampler=_sampler(keys["sampler"]),
         pruner=_pruner(keys["pruner"]),
         storage=keys["storage"],
         study_name=keys["study_name"],
@@ -70,6 +74,7 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
         warm_start=keys["warm_start"],
         check=keys["check"],
         enqueue=_points(keys["enqueue"]),
+        constraints={k: float(v) for k, v in keys["constraints"].items()},
         observers=Observers(tuple(keys["observers"] or ())),
     )
 
@@ -96,13 +101,16 @@ def _directions(value: Any) -> tuple[str, ...]:
     return names
 
 
-def _sampler(make: Any, constraints: Mapping[str, float]) -> SamplerRecipe:
+def _sampler(make: Any) -> SamplerRecipe:
     if not isinstance(make, BaseSampler) and not callable(make):
         raise ConfigError(f"hydra.sweeper.sampler={make!r} is no Optuna sampler")
-    recipe = SamplerRecipe(make).constrained(constraints) if constraints else SamplerRecipe(make)
+    package = NEEDED_PACKAGES.get(getattr(make, "func", type(make)).__name__)
+    if package is not None and find_spec(package) is None:
+        raise ConfigError(f"this sampler needs the package {package}: pip install {package}")
+    recipe = SamplerRecipe(make)
     try:
         recipe.sampler()
-    except (ImportError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"hydra.sweeper.sampler cannot be made: {error}") from error
     return recipe
 

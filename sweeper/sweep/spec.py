@@ -1,11 +1,9 @@
 """What a worker is handed: everything about its study that pickles."""
 
 import functools
-import math
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +11,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, QMCSampler
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial
 
-from sweeper.errors import ConfigError
 from sweeper.sweep.ledger import Budget
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.space import Space
-
-
-@dataclass(frozen=True)
-class Constraints:
-    """Optuna's constraint function over noted values; a trial that noted none violates it."""
-
-    bounds: Mapping[str, float]
-
-    def __call__(self, trial: FrozenTrial) -> list[float]:
-        """Return by how much each value exceeds its bound; at most 0 is feasible."""
-        noted = trial.user_attrs
-        return [float(noted.get(k, math.inf)) - bound for k, bound in self.bounds.items()]
 
 
 @dataclass(frozen=True)
@@ -43,19 +27,6 @@ class SamplerRecipe:
     """
 
     make: "functools.partial[BaseSampler] | BaseSampler"
-
-    def constrained(self, bounds: Mapping[str, float]) -> "SamplerRecipe":
-        """Return the recipe of a sampler that keeps noted values below these bounds.
-
-        Raises ConfigError for a sampler that knows no constraints.
-        """
-        make = self.make
-        if isinstance(make, BaseSampler) or "constraints_func" not in signature(make).parameters:
-            raise ConfigError(
-                "hydra.sweeper.constraints need a sampler that knows constraints: "
-                "hydra/sweeper/sampler=tpe, gp, nsgaii or nsgaiii"
-            )
-        return SamplerRecipe(functools.partial(make, constraints_func=Constraints(dict(bounds))))
 
     @property
     def seeded(self) -> bool:
@@ -92,6 +63,7 @@ class StudySpec:
     pruner: BasePruner
     storage: str | BaseStorage | None = None
     extend_space: str | None = None
+    constraints: Mapping[str, float] = field(default_factory=dict)
     observers: Observers = field(default_factory=Observers)
     parent_id: str | None = None
     capture_output: bool = False

@@ -96,6 +96,7 @@ class StudyRun:
             pruner=settings.pruner,
             storage=settings.storage,
             extend_space=settings.extend_space,
+            constraints=settings.constraints,
             observers=settings.observers,
             capture_output=config.hydra.launcher._target_ == LOCAL_LAUNCHER,
         )

@@ -124,9 +124,15 @@ class Session:
         except Exception as error:
             self._end(claim, judge_error(error), None)
             return
-        deadline = self._spec.budget.deadline
         reporter = StudyReporter(
-            info, trial, claim, self.ledger, renewer, self._interrupt, deadline
+            info,
+            trial,
+            claim,
+            self.ledger,
+            renewer,
+            self._interrupt,
+            deadline=self._spec.budget.deadline,
+            constraints=self._spec.constraints,
         )
         with current_trial.reported_by(reporter), self._output(info.folder):
             self._spec.observers.trial_started(info)

@@ -17,6 +17,7 @@ from sweeper.sweep.outcome import judge_error, judge_return
         (None, 1, None, TrialState.FAIL, ()),
         ("text", 1, None, TrialState.FAIL, ()),
         (float("nan"), 1, "pruned", TrialState.PRUNED, ()),
+        (None, 1, "infeasible", TrialState.PRUNED, ()),
         (1, 1, "interrupted", None, ()),
         (1, 1, "timeout", None, ()),
         (1, 1, "lost", None, ()),

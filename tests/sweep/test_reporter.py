@@ -26,7 +26,7 @@ def reporter(ledger, storage):
         interrupt.requested = interrupted
         info = TrialInfo("s", claim.number, 0, Path(), {})
         watch = SimpleNamespace(lost=lost)
-        return StudyReporter(info, trial, claim, book, watch, interrupt, deadline)
+        return StudyReporter(info, trial, claim, book, watch, interrupt, deadline, {"size": 9})
 
     return make
 
@@ -68,3 +68,12 @@ def test_outside_a_study_everything_is_a_no_op():
     assert current.info() is None
     assert not current.should_stop()
     assert current.stop_reason() is None
+
+
+@pytest.mark.parametrize(("size", "reason"), [(9, None), (12, "infeasible")])
+def test_a_noted_value_above_its_bound_is_infeasible(reporter, storage, size, reason):
+    with current.reported_by(reporter()):
+        current.note("size", size)
+        assert current.should_stop() is (reason is not None)
+        assert current.stop_reason() == reason
+    assert storage.get_all_trials(0)[0].constraints == {"size": size - 9}

@@ -66,18 +66,11 @@ def test_directions_are_one_or_several(given, directions):
     assert read_settings({**KEYS, "direction": given}).directions == directions
 
 
-def test_constraints_bound_noted_values():
-    recipe = read_settings({**KEYS, "constraints": {"n_parameters": 100}}).sampler
-    violation = recipe.make.keywords["constraints_func"]
-    trial = optuna.trial.create_trial(value=1, user_attrs={"n_parameters": 130})
-    assert violation(trial) == [30]
-    assert violation(optuna.trial.create_trial(value=1)) == [float("inf")]
-
-
-def test_constraints_need_a_sampler_that_knows_them():
-    random = functools.partial(optuna.samplers.RandomSampler, seed=None)
-    with pytest.raises(ConfigError, match="hydra/sweeper/sampler=tpe"):
-        read_settings({**KEYS, "sampler": random, "constraints": {"a": 1}})
+def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch):
+    monkeypatch.setattr("sweeper.sweep.settings.find_spec", lambda name: None)
+    cmaes = functools.partial(optuna.samplers.CmaEsSampler, seed=None)
+    with pytest.raises(ConfigError, match="pip install cmaes"):
+        read_settings({**KEYS, "sampler": cmaes})
 
 
 def test_a_seeded_study_gives_each_trial_its_own_seed():
