@@ -18,7 +18,8 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState, create_trial
 
-from sweeper.sweep.ledger import Budget, Ledger
+from sweeper.sweep.budget import Budget
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import FAILURE_KEY
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import counts

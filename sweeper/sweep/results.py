@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 import __main__
-from sweeper.sweep.ledger import FAILURE_KEY, failures
+from sweeper.sweep.budget import FAILURE_KEY, failures
 from sweeper.sweep.live import LiveSpace
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import counts

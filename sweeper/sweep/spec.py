@@ -12,7 +12,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler, QMCSampler
 from optuna.storages import BaseStorage
 
-from sweeper.sweep.ledger import Budget
+from sweeper.sweep.budget import Budget
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.space import Space
 

@@ -14,11 +14,12 @@ from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
 from sweeper.launch.output import output_to
+from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.compose import Composer, job_subdir
 from sweeper.sweep.grid import required_grid
 from sweeper.sweep.interrupt import Interrupt
 from sweeper.sweep.lease import Renewer
-from sweeper.sweep.ledger import FAILURE_KEY, Claim, Ledger
+from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.sweep.live import LiveSpace, Params
 from sweeper.sweep.observer import Outcome
 from sweeper.sweep.outcome import FAILURE_FILE, Verdict, find_twin, judge_error, judge_return

@@ -14,8 +14,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from optuna.storages import BaseStorage, InMemoryStorage
 
+from sweeper.sweep.budget import Budget
 from sweeper.sweep.compose import Composer
-from sweeper.sweep.ledger import Budget, Ledger
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.live import LiveSpace
 from sweeper.sweep.space import parse_space
 from sweeper.sweep.study import open_study

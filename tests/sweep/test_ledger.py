@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from sweeper.sweep.budget import FAILURE_KEY, SURPLUS
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.ledger import FAILURE_KEY, SURPLUS
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -101,6 +101,23 @@ def test_a_renewal_prolongs_the_lease(ledger, storage):
     )
     assert book.renew(claim)
     assert Lease.read(storage.get_trial(claim.trial_id).system_attrs).expires > time.time() + 50
+
+
+def test_a_worker_that_died_before_it_signed_for_a_waiting_trial_is_known(
+    ledger, storage, monkeypatch
+):
+    book = ledger()
+    book.release(book.claim())
+    with monkeypatch.context() as patch:
+        patch.setattr(book, "_sign", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            book.claim()
+    assert states(storage) == [TrialState.RUNNING]
+    assert (book.claim().number, book.claim().number) == (0, 1)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(("age", "number"), [(5, 1), (500, 0)])

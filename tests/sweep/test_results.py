@@ -5,7 +5,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from sweeper.sweep import results as module
-from sweeper.sweep.ledger import Budget
+from sweeper.sweep.budget import Budget
 from sweeper.sweep.results import Results, again_command
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 
