@@ -1,8 +1,8 @@
 """`kill -9` at random moments: the final count, duplicates, and epochs that had to be run twice.
 
-    python benchmarks/kill_storm.py [--trials 40] [--kills 30] [--seed 0] [--json FILE]
+    python benchmarks/kill_storm.py [--trials 40] [--kills 30] [--step-seconds 0.1] [--seed 0]
 
-Four local workers run trials of ten 0.1 s epochs. Again and again a random worker, the parent, or
+Four local workers run trials of ten short epochs. Again and again a random worker, the parent, or
 all of them are killed; when the parent is gone the same command is given again.
 """
 
@@ -32,11 +32,12 @@ KEYS = {"study_name": "storm", "n_jobs": 4, "max_retries": 30}
 class Storm:
     """One study and those who kill it."""
 
-    def __init__(self, folder: Path, trials: int, seed: int) -> None:
+    def __init__(self, folder: Path, trials: int, step_seconds: float, seed: int) -> None:
         self._folder, self._random = folder, random.Random(seed)
         settings = [f"hydra.sweeper.{k}={v}" for k, v in {**KEYS, "n_trials": trials}.items()]
         sweeper = ["hydra/sweeper=sweeper", "hydra/launcher=local", "hydra/sweeper/sampler=random"]
         self._command = [sys.executable, str(APP), "-m", *sweeper, *settings, *SPACE]
+        self._command.append(f"step_seconds={step_seconds}")
         self.kills: Counter[str] = Counter()
 
     def rage(self, n_kills: int) -> int:
@@ -95,12 +96,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--step-seconds", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        storm = Storm(Path(folder), args.trials, args.seed)
+        storm = Storm(Path(folder), args.trials, args.step_seconds, args.seed)
         starts = storm.rage(args.kills)
         found = examine(Path(folder) / "multirun" / "storm")
     results = {"kills": storm.kills, "commands given": starts, **found}

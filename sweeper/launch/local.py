@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -76,13 +77,24 @@ class LocalPool:
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         queue = deque(Job(first_number + i, list(o)) for i, o in enumerate(jobs))
         self._announce(queue)
+        with self._interruptible():
+            try:
+                results = self._serve(queue)
+            finally:
+                self._end()
+        return [results[number] for number in sorted(results)]
+
+    @contextlib.contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Catch Ctrl-C for a while, where this is the thread that can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         before = signal.signal(signal.SIGINT, self._handle_interrupt)
         try:
-            results = self._serve(queue)
+            yield
         finally:
             signal.signal(signal.SIGINT, before)
-            self._end()
-        return [results[number] for number in sorted(results)]
 
     def _announce(self, jobs: Sequence[Job]) -> None:
         if self._pulls():

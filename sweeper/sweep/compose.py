@@ -20,6 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.sweep.space import Space, Value, override_line
 
+MAX_BASES = 64  # A sampled `+key=` is one composition a value, and a study may have thousands.
+
 
 class Composer:
     """Composes one study's trials from Hydra's master config."""
@@ -45,7 +47,10 @@ class Composer:
         if key not in self._bases:
             lines = [*self._space.fixed.values(), *key]
             self._bases[key] = self._loader.load_sweep_config(self._master, lines)
-        return self._bases[key]
+        base = self._bases[key]
+        while len(self._bases) > MAX_BASES:
+            del self._bases[next(iter(self._bases))]
+        return base
 
     def compose(self, params: Mapping[str, Value], number: int, folder: Path) -> DictConfig:
         """Return trial `number`'s config, equal to Hydra's own for the same overrides.

@@ -21,7 +21,7 @@ class LiveSpace:
 
     def __init__(self, space: Space, composer: Composer) -> None:
         self.space, self.composer = space, composer
-        self._blocks: dict[int, dict[str, Parameter]] = {}
+        self._blocks: dict[tuple[tuple[str, Value], ...], dict[str, Parameter]] = {}
 
     @cached_property
     def groups(self) -> list[Parameter]:
@@ -101,11 +101,13 @@ class LiveSpace:
         return clashing
 
     def _block(self, params: Mapping[str, Value]) -> dict[str, Parameter]:
-        base = self.composer.base(params)
-        if id(base) not in self._blocks:
+        chosen = {k: v for k, v in params.items() if self.composer.is_group(k)}
+        key = tuple(chosen.items())
+        if key not in self._blocks:
+            base = self.composer.base(chosen)
             lines = [line for line in block_lines(base) if not self._is_named(line)]
-            self._blocks[id(base)] = dict(parse_space(lines).parameters)
-        return self._blocks[id(base)]
+            self._blocks[key] = dict(parse_space(lines).parameters)
+        return self._blocks[key]
 
     def _is_named(self, line: str) -> bool:
         return self.space.names(line.partition("=")[0])

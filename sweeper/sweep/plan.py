@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.sweep.budget import Budget
@@ -45,7 +46,7 @@ def plan_study(
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
-        check_options(live)
+        check_options(live, get_method(settings.verify) if settings.verify else None)
     search = _search(settings, live)
     grid = _grid(settings, live)
     points = [] if grid is not None else _points(settings, live)

@@ -42,6 +42,7 @@ class Settings:
     extend_space: str | None
     warm_start: bool
     check: bool
+    verify: str | None
     enqueue: Sequence[Mapping[str, Any]] = ()
     constraints: Mapping[str, float] = field(default_factory=dict)
     observers: Observers = field(default_factory=Observers)
@@ -73,6 +74,7 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
         extend_space=keys["custom_search_space"],
         warm_start=keys["warm_start"],
         check=keys["check"],
+        verify=keys["verify"],
         enqueue=_points(keys["enqueue"]),
         constraints={k: float(v) for k, v in keys["constraints"].items()},
         observers=Observers(tuple(keys["observers"] or ())),

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, ShapeError
 from sweeper.sweep.check import check_options
 
 
@@ -50,3 +50,13 @@ def test_what_does_not_compose_is_found_beforehand(live, lines):
 def test_a_key_of_one_option_does_not_compose_with_the_others(live):
     with pytest.raises(ConfigError, match=r"shape\.tilt"):
         check_options(live("shape=sphere,plane", "shape.tilt=1,2"))
+
+
+def test_what_the_application_refuses_is_listed_with_its_point(live):
+    def refuse(config):
+        if config.shape.get("tilt"):
+            raise ShapeError("nothing is left of the image")
+
+    with pytest.raises(ConfigError) as error:
+        check_options(live("shape=sphere,plane"), refuse)
+    assert str(error.value) == "shape=plane: nothing is left of the image"

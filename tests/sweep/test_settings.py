@@ -26,6 +26,7 @@ KEYS = {
     "enqueue": [],
     "constraints": {},
     "check": True,
+    "verify": None,
     "observers": [],
 }
 

@@ -73,8 +73,10 @@ class StudySweeperConf:
     # Upper bounds of values that the task records with `trial.note`, for the sampler to respect.
     constraints: dict[str, float] = field(default_factory=dict)
 
-    # Compose every option that the space can choose before the first trial.
+    # Compose every option that the space can choose, with the extremes of its space, before the
+    # first trial, and call `verify`, a function (config), on each; a SweeperError of its is shown.
     check: bool = True
+    verify: str | None = None
 
     # Followers of the study, each a `_target_`; see sweeper.sweep.observer.
     observers: list[Any] = field(default_factory=list)
