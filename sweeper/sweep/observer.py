@@ -41,7 +41,8 @@ class Observer(Protocol):
 
     The study's two events reach it in the sweeper's process, the trials' in the workers', so it
     must be picklable before `trial_started`. `study_opened` may return an id that every trial
-    then carries as `parent_id`; on resume it is called again with the id it gave before.
+    then carries as `parent_id`; on resume it is called again with the id it gave before. A trial
+    that never ran (a duplicate, or one that did not compose) is finished without being started.
     """
 
     def study_opened(self, study: StudyInfo) -> str | None: ...

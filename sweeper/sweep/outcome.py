@@ -2,13 +2,14 @@
 
 import math
 import traceback
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+DUPLICATE_KEY = "duplicate_of"
 FAILURE_FILE = "failure.txt"
 
 
@@ -20,6 +21,7 @@ class Verdict:
     values: tuple[float, ...] = ()
     reason: str | None = None
     details: str = ""
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judge_return(value: Any, n_objectives: int, stop_reason: str | None) -> Verdict:
@@ -41,6 +43,13 @@ def judge_error(error: BaseException) -> Verdict:
         return Verdict(TrialState.PRUNED, reason="pruned")
     details = "".join(traceback.format_exception(error))
     return Verdict(TrialState.FAIL, reason=f"{type(error).__name__}: {error}", details=details)
+
+
+def judge_twin(twin: FrozenTrial) -> Verdict:
+    """Judge a trial by an identical one that has ended."""
+    values = tuple(twin.values or ()) if twin.state == TrialState.COMPLETE else ()
+    notes = {DUPLICATE_KEY: twin.number}
+    return Verdict(twin.state, values, reason=f"duplicate of trial {twin.number}", notes=notes)
 
 
 def objective_values(value: Any, n_objectives: int) -> tuple[float, ...]:

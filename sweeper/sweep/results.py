@@ -16,6 +16,7 @@ from rich.console import Console
 import __main__
 from sweeper.sweep.budget import FAILURE_KEY, failures
 from sweeper.sweep.live import LiveSpace
+from sweeper.sweep.outcome import DUPLICATE_KEY
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import counts
 
@@ -101,7 +102,7 @@ class Results:
 
     def _copy_winner(self, trial: FrozenTrial) -> None:
         """Link the winner's files into `best/`, its config on top; replaced as a whole."""
-        number = trial.user_attrs.get("duplicate_of", trial.number)
+        number = trial.user_attrs.get(DUPLICATE_KEY, trial.number)
         source, target = self.spec.folder / str(number), self.spec.folder / BEST_FOLDER
         if not source.exists():
             return

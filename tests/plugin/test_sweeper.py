@@ -249,3 +249,29 @@ def test_a_database_serves_as_storage(app):
             "hydra.sweeper.n_jobs=2")  # fmt: skip
     states = [t.state.name for t in optuna.load_study(study_name="s", storage=url).trials]
     assert states == ["COMPLETE"] * 6
+
+
+def test_observers_follow_the_study_from_its_workers(app):
+    diary = app.cwd / "diary.txt"
+    follow = f"hydra.sweeper.observers=[{{_target_: watch.Diary, path: '{diary}'}}]"
+    app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
+    app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
+    assert diary.read_text().splitlines() == [
+        "opened s None",
+        "started 0 under parent-1",
+        "finished 0 complete [2.0]",
+        "started 1 under parent-1",
+        "finished 1 complete [5.0]",
+        "closed under parent-1",
+        "opened s parent-1",
+        "closed under parent-1",
+    ]
+
+
+def test_two_commands_at_once_share_one_budget(app):
+    command = (*SPACE, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2", "steps=2",
+               "step_seconds=0.05")  # fmt: skip
+    processes = [app.start(*command) for _ in range(2)]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [p.returncode for p in processes] == [0, 0], outputs
+    assert app.states() == ["COMPLETE"] * 12

@@ -16,6 +16,8 @@ class StudySweeperConf:
     """A study: its space, budget, sampler, pruner and storage."""
 
     _target_: str = "hydra_plugins.sweeper_plugin.sweeper.StudySweeper"
+    # Plain lists and mappings: OmegaConf would make configs of observers that are dataclasses.
+    _convert_: str = "all"
     defaults: list[Any] = field(
         default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "median"}]
     )
