@@ -1,0 +1,72 @@
+"""What this machine bears: how many workers, and each one's share of threads and GPUs."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+WORKER_MEMORY_BYTES = 3 * 2**29  # torch, mlflow, a small network and its data: about 1.5 GiB
+
+
+def n_workers(n_jobs: int | str) -> int:
+    """Return how many workers to run; `auto` is one a GPU, else what cores and memory bear."""
+    if n_jobs != "auto":
+        return int(n_jobs)
+    gpus = visible_gpus()
+    if gpus:
+        return len(gpus)
+    return max(1, min(n_cores(), _available_memory() // WORKER_MEMORY_BYTES))
+
+
+def worker_environment(index: int, n: int) -> dict[str, str]:
+    """Return the environment of worker `index` of `n`: threads divided, GPUs round robin.
+
+    Thread counts that the user has set are left alone.
+    """
+    threads = str(max(1, n_cores() // n))
+    environment = {name: os.environ.get(name, threads) for name in THREAD_VARIABLES}
+    gpus = visible_gpus()
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = gpus[index % len(gpus)]
+    return environment
+
+
+def n_cores() -> int:
+    """Return the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _cgroup_cores())
+    return os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """List the GPUs that a process may use, as CUDA_VISIBLE_DEVICES names them."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name for name in named.split(",") if name.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    # Asking torch would load it and CUDA into the parent, which needs neither.
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    return [str(i) for i in range(sum(line.startswith("GPU ") for line in lines))]
+
+
+def _cgroup_cores() -> int:
+    """Return a container's share of the processors; a large number where there is no limit."""
+    limit = Path("/sys/fs/cgroup/cpu.max")
+    quota, _, period = limit.read_text().partition(" ") if limit.exists() else ("max", "", "")
+    return 2**16 if quota == "max" else max(1, int(quota) // int(period))
+
+
+def _available_memory() -> int:
+    """Return free bytes of memory; a large number where the system does not say."""
+    meminfo = Path("/proc/meminfo")
+    lines = meminfo.read_text().splitlines() if meminfo.exists() else []
+    free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
+    return free[0] if free else 2**60

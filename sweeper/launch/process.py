@@ -1,0 +1,75 @@
+"""A worker process from the inside: import the task once, then run one job after another."""
+
+import io
+import os
+import pickle
+import sys
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, run_job, setup_globals
+from omegaconf import OmegaConf, open_dict
+
+from sweeper.launch.output import output_to
+
+READY = "ready"
+
+
+def main(connection_handle: int, lifeline_handle: int) -> None:
+    """Serve jobs from the connection until it closes; die at once when the parent does."""
+    # Line by line, so that a killed process's last words are not lost.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+    threading.Thread(target=_die_with, args=(lifeline_handle,), daemon=True).start()
+    connection = Connection(connection_handle)
+    runner = JobRunner(*pickle.loads(connection.recv_bytes()))
+    connection.send(READY)
+    while True:
+        try:
+            overrides, number = connection.recv()
+        except EOFError:
+            return
+        connection.send_bytes(cloudpickle.dumps(runner.run(overrides, number)))
+
+
+class JobRunner:
+    """Runs Hydra jobs with what the parent process knew."""
+
+    def __init__(self, singletons: Any, context: Any, config: Any, task: Any) -> None:
+        setup_globals()
+        Singleton.set_state(singletons)
+        self._context, self._config, self._task = context, config, task
+
+    def run(self, overrides: list[str], number: int) -> JobReturn:
+        """Compose and run one job; its output goes to its folder."""
+        loader = self._context.config_loader
+        config = loader.load_sweep_config(self._config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        HydraConfig.instance().set_config(config)
+        subdir = OmegaConf.select(config, "hydra.sweep.subdir")
+        with output_to(Path(str(config.hydra.sweep.dir)) / str(subdir)):
+            return run_job(
+                hydra_context=self._context,
+                task_function=self._task,
+                config=config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+
+
+def _die_with(lifeline_handle: int) -> None:
+    """Wait for the other end of the pipe to close, which only the parent's death does."""
+    os.read(lifeline_handle, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

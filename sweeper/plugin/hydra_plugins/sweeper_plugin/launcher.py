@@ -1,0 +1,29 @@
+"""`hydra/launcher=local`, as Hydra finds it; every start of any application imports this file."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class LocalLauncher(Launcher):
+    """Runs jobs, or a study's workers, in processes of this machine."""
+
+    def __init__(self, n_jobs: int | str = "auto") -> None:
+        self._n_jobs = n_jobs
+        self._setup: dict[str, Any] = {}
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self._setup = {"context": hydra_context, "task": task_function, "config": config}
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from sweeper.launch.local import LocalPool
+
+        return LocalPool(**self._setup, n_jobs=self._n_jobs).run(job_overrides, initial_job_idx)

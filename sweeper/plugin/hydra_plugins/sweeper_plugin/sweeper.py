@@ -1,0 +1,34 @@
+"""`hydra/sweeper=sweeper`, as Hydra finds it; every start of any application imports this file."""
+
+from typing import Any
+
+from hydra.errors import CompactHydraException
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from sweeper.errors import SweeperError
+
+
+class StudySweeper(Sweeper):
+    """Turns a multirun into a study that workers pull trials from."""
+
+    def __init__(self, **settings: Any) -> None:
+        self._settings = settings
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context, self.config = hydra_context, config
+        self._task = task_function
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from sweeper.sweep.sweeper import sweep
+
+        assert self.hydra_context is not None
+        assert self.config is not None
+        try:
+            return sweep(self._settings, self._task, self.hydra_context, self.config, arguments)
+        except SweeperError as error:
+            # Hydra shows this kind as its message alone, without a traceback.
+            raise CompactHydraException(str(error)) from error

@@ -1,0 +1,1 @@
+"""Studies: spaces, workers that pull trials, leases, exact budgets, results."""

@@ -1,0 +1,149 @@
+"""What came of a study: its best trial, as a file, a folder and a command to train it again."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+import __main__
+from sweeper.sweep.budget import FAILURE_KEY, failures
+from sweeper.sweep.live import LiveSpace
+from sweeper.sweep.outcome import DUPLICATE_KEY
+from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.study import counts
+
+RESULTS_FILE = "optimization_results.yaml"
+BEST_FOLDER = "best"
+CONFIG_OPTIONS = ("--config-name", "--config-path", "--config-dir", "-cn", "-cp", "-cd")
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's state after a command: `best` has one trial, or a Pareto front, or none."""
+
+    spec: StudySpec
+    live: LiveSpace
+    trials: Sequence[FrozenTrial]
+    best: Sequence[FrozenTrial]
+    n_objectives: int
+
+    @staticmethod
+    def of(study: optuna.Study, spec: StudySpec, live: LiveSpace) -> "Results":
+        """Read a study's results."""
+        trials = study.get_trials(deepcopy=False)
+        best: Sequence[FrozenTrial] = ()
+        if any(t.state == TrialState.COMPLETE and _feasible(t) for t in trials):
+            best = [study.best_trial] if len(study.directions) == 1 else study.best_trials
+        return Results(spec, live, trials, best, len(study.directions))
+
+    def write(self) -> None:
+        """Write the results file, and the winner's folder where there is one winner."""
+        if not self.best:
+            return
+        OmegaConf.save(OmegaConf.create(self.summary()), self.spec.folder / RESULTS_FILE)
+        if self.n_objectives == 1:
+            self._copy_winner(self.best[0])
+
+    def summary(self) -> dict[str, Any]:
+        """Return what the official Optuna sweeper writes."""
+        if self.n_objectives == 1:
+            best = self.best[0]
+            params = dict(self.live.by_key(best.params))
+            return {"name": "optuna", "best_params": params, "best_value": best.value}
+        front = [
+            {"params": dict(self.live.by_key(t.params)), "values": list(t.values)}
+            for t in self.best
+        ]
+        return {"name": "optuna", "solutions": front}
+
+    def show(self, interrupted: bool) -> None:
+        """Print the counts, the best trials and the command that trains one again."""
+        console = Console(soft_wrap=True, highlight=False, markup=False)
+        console.print(self._counted(interrupted))
+        for t in self.best:
+            values = ", ".join(f"{v:.6g}" for v in t.values)
+            console.print(f"Best: {values} in trial {t.number} of {self.spec.folder}")
+            console.print(f"  {shlex.join(self.overrides(t))}")
+        if self.n_objectives == 1 and self.best:
+            console.print(f"Train it again: {again_command(self.overrides(self.best[0]))}")
+
+    def overrides(self, trial: FrozenTrial) -> list[str]:
+        """Return the overrides that make a trial's config."""
+        return self.live.composer.lines(self.live.by_key(trial.params))
+
+    def too_many_failures(self) -> str:
+        """Return the one line that ends a study in which too much failed."""
+        failed = failures(self.trials, self.spec.budget.since)
+        reason = failed[-1].user_attrs.get(FAILURE_KEY, "no reason on record")
+        return (
+            f"{len(failed)} trials failed, more than hydra.sweeper.max_failure_rate allows; "
+            f"trial {failed[-1].number}: {reason}"
+        )
+
+    def _counted(self, interrupted: bool) -> str:
+        n = counts(self.trials)
+        done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        total = "" if self.spec.budget.n_trials is None else f" of {self.spec.budget.n_trials}"
+        line = (
+            f"Study {self.spec.name}: {done}{total} trials done, {n[TrialState.PRUNED]} of them "
+            f"pruned, {len(failures(self.trials))} failed"
+        )
+        left = n[TrialState.RUNNING]
+        line += f", {left} running elsewhere" if left and not interrupted else ""
+        return line + ("; interrupted, the same command goes on" if interrupted else "")
+
+    def _copy_winner(self, trial: FrozenTrial) -> None:
+        """Link the winner's files into `best/`, its config on top; replaced as a whole."""
+        number = trial.user_attrs.get(DUPLICATE_KEY, trial.number)
+        source, target = self.spec.folder / str(number), self.spec.folder / BEST_FOLDER
+        if not source.exists():
+            return
+        fresh = target.with_name(f".{BEST_FOLDER}.{os.getpid()}")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(source, fresh, copy_function=_link)
+        for file in (fresh / ".hydra").glob("*.yaml"):
+            _link(str(file), str(fresh / file.name))
+        shutil.rmtree(target, ignore_errors=True)
+        fresh.replace(target)
+
+
+def _feasible(trial: FrozenTrial) -> bool:
+    return all(violation <= 0 for violation in trial.constraints.values())
+
+
+def again_command(overrides: Sequence[str]) -> str:
+    """Return the command line that runs this application once with these overrides."""
+    return shlex.join([*_program(), *_config_options(sys.argv[1:]), *overrides])
+
+
+def _program() -> list[str]:
+    spec = getattr(__main__, "__spec__", None)
+    if spec is None:
+        return ["python", sys.argv[0]]
+    return ["python", "-m", spec.name.removesuffix(".__main__")]
+
+
+def _config_options(arguments: Sequence[str]) -> list[str]:
+    """Keep the options that say where the config is."""
+    kept: list[str] = []
+    for i, argument in enumerate(arguments):
+        name, equals, _ = argument.partition("=")
+        if name in CONFIG_OPTIONS:
+            kept += [argument] if equals else arguments[i : i + 2]
+    return kept
+
+
+def _link(source: str, target: str) -> None:
+    """Link a file, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)

@@ -1,0 +1,183 @@
+"""One worker's open study: from a claim to the trial's end."""
+
+import logging
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import optuna
+from hydra.core.utils import JobStatus, run_job
+from hydra.types import HydraContext, TaskFunction
+from hydra.utils import get_method
+from omegaconf import DictConfig
+from optuna.trial import TrialState
+
+from sweeper import trial as current_trial
+from sweeper.launch.output import output_to
+from sweeper.sweep.budget import FAILURE_KEY
+from sweeper.sweep.compose import Composer, job_subdir
+from sweeper.sweep.grid import required_grid
+from sweeper.sweep.interrupt import Interrupt
+from sweeper.sweep.lease import Renewer
+from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.live import LiveSpace, Params
+from sweeper.sweep.observer import Outcome
+from sweeper.sweep.outcome import (
+    FAILURE_FILE,
+    Verdict,
+    find_twin,
+    judge_error,
+    judge_return,
+    judge_twin,
+)
+from sweeper.sweep.reporter import StudyReporter
+from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.storage import open_storage
+from sweeper.sweep.study import open_study
+from sweeper.sweep.suggest import suggest
+from sweeper.trial import TrialInfo
+
+log = logging.getLogger(__name__)
+OUTCOMES = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+class Session:
+    """Runs claimed trials; `ledger` is where to claim them."""
+
+    def __init__(
+        self,
+        spec: StudySpec,
+        task: TaskFunction,
+        context: HydraContext,
+        master: DictConfig,
+        interrupt: Interrupt,
+    ) -> None:
+        self._spec, self._task, self._context, self._master = spec, task, context, master
+        self._interrupt = interrupt
+        self._storage = open_storage(spec.storage, spec.folder)
+        self._study = open_study(spec.name, self._storage, spec.sampler.sampler(), spec.pruner)
+        self._composer = Composer(context.config_loader, master, spec.space)
+        self._live = LiveSpace(spec.space, self._composer)
+        grid = required_grid(self._live) if spec.budget.exhaustive else ()
+        self.ledger = Ledger(self._study, self._storage, spec.folder, spec.budget, grid)
+
+    def run(self, claim: Claim) -> None:
+        """Run one claimed trial to whatever end it has."""
+        seconds = self._spec.budget.lease_seconds
+        info = self._info(claim)
+        with Renewer(lambda: self.ledger.renew(claim), seconds) as renewer:
+            try:
+                trial, params = self._suggest(claim)
+                twin = self._judge_by_twin(claim, trial)
+                config = self._composer.compose(params, claim.number, self._spec.folder)
+                folder = self._spec.folder / job_subdir(config)
+                info = replace(info, params=params, folder=folder)
+            except Exception as error:
+                self._end(claim, info, judge_error(error))
+                return
+            if twin is not None:
+                self._end(claim, info, twin)
+                return
+            self._attempt(claim, info, config, self._reporter(info, trial, claim, renewer))
+
+    def _suggest(self, claim: Claim) -> tuple[optuna.Trial, Params]:
+        if self._spec.sampler.seeded:
+            self._study.sampler = self._spec.sampler.sampler(claim.number)
+        trial = optuna.Trial(self._study, claim.trial_id)
+        params = suggest(trial, self._live)
+        if self._spec.extend_space is not None:
+            get_method(self._spec.extend_space)(self._master, trial)
+            named = {p.name for p in self._live.parameters(params).values()}
+            params |= {k: v for k, v in trial.params.items() if k not in named}
+        return trial, params
+
+    def _judge_by_twin(self, claim: Claim, trial: optuna.Trial) -> Verdict | None:
+        """Return the verdict on an identical trial that has ended, if there is one."""
+        if claim.attempt:
+            return None
+        params = self._storage.get_trial(claim.trial_id).params
+        twin = find_twin(self._study.get_trials(deepcopy=False), params)
+        if twin is not None and twin.state == TrialState.PRUNED and twin.last_step is not None:
+            # Optuna values a pruned trial by its last report.
+            trial.report(twin.intermediate_values[twin.last_step], twin.last_step)
+        return None if twin is None else judge_twin(twin)
+
+    def _attempt(
+        self, claim: Claim, info: TrialInfo, config: DictConfig, reporter: StudyReporter
+    ) -> None:
+        with current_trial.reported_by(reporter), self._output(info.folder):
+            self._spec.observers.trial_started(info)
+            try:
+                verdict = self._execute(config, reporter)
+            except KeyboardInterrupt:
+                self.ledger.release(claim)
+                raise
+            self._end(claim, info, verdict)
+
+    def _output(self, folder: Path) -> AbstractContextManager[None]:
+        return output_to(folder) if self._spec.capture_output else nullcontext()
+
+    def _execute(self, config: DictConfig, reporter: StudyReporter) -> Verdict:
+        """Run the task; whatever it raises becomes the trial's verdict."""
+        try:
+            job = run_job(
+                hydra_context=self._context,
+                task_function=self._task,
+                config=config,
+                job_dir_key="hydra.sweep.dir",
+                job_subdir_key="hydra.sweep.subdir",
+            )
+        except (Exception, SystemExit) as error:
+            return judge_error(error)
+        if job.status == JobStatus.FAILED:
+            return judge_error(job._return_value)
+        n_objectives = len(self._study.directions)
+        return judge_return(job.return_value, n_objectives, reporter.stop_reason())
+
+    def _end(self, claim: Claim, info: TrialInfo, verdict: Verdict) -> None:
+        """Tell the study, then those who watch it; a trial that was lost is another's to end."""
+        ended = verdict.state is not None and self._finish(claim, verdict)
+        if not ended:
+            self.ledger.release(claim)
+        elif verdict.state == TrialState.FAIL:
+            log.warning("Trial %d failed: %s", claim.number, verdict.reason)
+            info.folder.mkdir(parents=True, exist_ok=True)
+            (info.folder / FAILURE_FILE).write_text(f"{verdict.reason}\n\n{verdict.details}")
+        state = OUTCOMES[verdict.state] if ended and verdict.state else "released"
+        outcome = Outcome(state, verdict.values, verdict.reason)
+        self._spec.observers.trial_finished(info, outcome)
+
+    def _finish(self, claim: Claim, verdict: Verdict) -> bool:
+        assert verdict.state is not None
+        notes = dict(verdict.notes)
+        if verdict.state == TrialState.FAIL:
+            notes[FAILURE_KEY] = verdict.reason
+        return self.ledger.finish(claim, verdict.state, verdict.values or None, notes)
+
+    def _reporter(
+        self, info: TrialInfo, trial: optuna.Trial, claim: Claim, renewer: Renewer
+    ) -> StudyReporter:
+        return StudyReporter(
+            info,
+            trial,
+            claim,
+            self.ledger,
+            renewer,
+            self._interrupt,
+            deadline=self._spec.budget.deadline,
+            constraints=self._spec.constraints,
+        )
+
+    def _info(self, claim: Claim) -> TrialInfo:
+        return TrialInfo(
+            study=self._spec.name,
+            number=claim.number,
+            attempt=claim.attempt,
+            folder=self._spec.folder / str(claim.number),
+            params={},
+            parent_id=self._spec.parent_id,
+        )

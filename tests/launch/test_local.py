@@ -1,0 +1,98 @@
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from hydra.core.utils import JobStatus
+
+from sweeper.errors import TrainingError
+from sweeper.launch import local
+
+pytestmark = [
+    pytest.mark.slow,
+    # Hydra's runner reads HydraConfig without a version.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.fixture
+def sweep(hydra_sweep_runner, hydra_restore_singletons, tmp_path):
+    """Run `task` for each value of `a` in two local processes; return what came back."""
+
+    def run(task, n=3, n_jobs=2):
+        runner = hydra_sweep_runner(
+            calling_file=None,
+            calling_module="hydra.test_utils.a_module",
+            task_function=task,
+            config_path="configs",
+            config_name="compose",
+            overrides=[
+                "hydra/launcher=local",
+                f"hydra.launcher.n_jobs={n_jobs}",
+                f"+a={','.join(map(str, range(n)))}",
+            ],
+            temp_dir=tmp_path / "sweep",
+        )
+        with runner:
+            return [(r.status, r._return_value) for r in runner.returns[0]]
+
+    return run
+
+
+def test_processes_stay_from_job_to_job(sweep):
+    pids = {value for _, value in sweep(lambda _: os.getpid(), n=4, n_jobs=2)}
+    assert len(pids) == 2
+    assert os.getpid() not in pids
+
+
+def test_each_process_has_its_share_of_threads(sweep, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("sweeper.launch.devices.n_cores", lambda: 6)
+    [(_, threads)] = sweep(lambda _: os.environ["OMP_NUM_THREADS"], n=1, n_jobs=2)
+    assert threads == "6"
+
+
+def test_a_jobs_error_comes_back_as_hydra_would_raise_it(sweep):
+    def task(cfg):
+        raise ValueError(f"a is {cfg.a}")
+
+    with pytest.raises(ValueError, match="a is 0"):
+        sweep(task)
+
+
+def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch):
+    seen = {}
+    real = local.LocalPool._serve
+
+    def serve(self, queue):
+        seen.update(real(self, queue))
+        return seen
+
+    monkeypatch.setattr(local.LocalPool, "_serve", serve)
+
+    def task(cfg):
+        if cfg.a == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return cfg.a
+
+    with pytest.raises(ChildProcessError, match="killed by SIGKILL"):
+        sweep(task, n=4)
+    good = [seen[i]._return_value for i in (0, 2, 3)]
+    assert good == [0, 2, 3]
+    assert seen[1].status == JobStatus.FAILED
+
+
+def test_a_process_that_cannot_start_is_not_tried_for_ever(sweep, monkeypatch):
+    monkeypatch.setattr(local.sys, "executable", "/bin/false")
+    with pytest.raises(TrainingError, match="ended with exit code 1 before they could import"):
+        sweep(lambda _: 0)
+
+
+def test_output_goes_to_the_jobs_folder(sweep):
+    def task(_):
+        os.system("echo from below")
+        print("from python")
+        return Path("/proc/self/fd/1").resolve().read_text()
+
+    [(_, text)] = sweep(task, n=1)
+    assert {"from below", "from python"} <= set(text.splitlines())

@@ -1,0 +1,49 @@
+"""Hydra's own suites for launchers, on ours under the basic sweeper and on our sweeper."""
+
+import pytest
+from hydra.test_utils.launcher_common_tests import (
+    BatchedSweeperTestSuite,
+    IntegrationTestSuite,
+    LauncherTestSuite,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    # The suite leaves files to the garbage collector, and reads HydraConfig without a version.
+    pytest.mark.filterwarnings("ignore"),
+]
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("local", ["hydra.launcher.n_jobs=1"])])
+class TestLocalLauncher(LauncherTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("launcher_name", "overrides"),
+    [("local", ["hydra.launcher.n_jobs=2", "hydra.sweeper.max_batch_size=2"])],
+)
+class TestLocalLauncherInBatches(BatchedSweeperTestSuite):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("task_launcher_cfg", "extra_flags"), [({}, ["-m", "hydra/launcher=local"])]
+)
+class TestLocalLauncherIntegration(IntegrationTestSuite):
+    pass
+
+
+# These tasks return nothing, so their trials fail: the runs themselves are what is tested. One
+# test gives the same command twice and wants job 0 twice, where a study would go on with trial 1.
+SWEEPER = [
+    "-m",
+    "hydra/sweeper=sweeper",
+    "hydra.sweeper.max_failure_rate=1",
+    "hydra.sweeper.study=fresh",
+]
+
+
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, SWEEPER)])
+class TestSweeperIntegration(IntegrationTestSuite):
+    pass

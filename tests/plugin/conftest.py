@@ -1,0 +1,67 @@
+"""Runs the sphere application as a user would, in processes of its own."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial
+
+APP = Path(__file__).parent / "sphere" / "app.py"
+
+
+@dataclass(frozen=True)
+class App:
+    """The application in an empty folder, with a study named `s`."""
+
+    cwd: Path
+
+    @property
+    def folder(self) -> Path:
+        return self.cwd / "multirun" / "s"
+
+    def command(self, *overrides: str) -> list[str]:
+        sweeper = ["hydra/sweeper=sweeper", "hydra/launcher=local", "hydra.sweeper.study_name=s"]
+        return [sys.executable, str(APP), "--multirun", *sweeper, *overrides]
+
+    def start(self, *overrides: str) -> "subprocess.Popen[str]":
+        pipe = subprocess.PIPE
+        command = self.command(*overrides)
+        return subprocess.Popen(command, cwd=self.cwd, stdout=pipe, stderr=pipe, text=True)
+
+    def run(self, *overrides: str, code: int = 0) -> str:
+        process = self.start(*overrides)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == code, out + err
+        return out + err
+
+    def trials(self) -> list[FrozenTrial]:
+        journal = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
+        return optuna.load_study(study_name="s", storage=journal).trials
+
+    def states(self) -> list[str]:
+        return [t.state.name for t in self.trials()]
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    return App(tmp_path)
+
+
+@pytest.fixture
+def wait_for() -> Callable[[Callable[[], bool]], None]:
+    """Poll a condition of another process until it holds."""
+    import time
+
+    def wait(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, "the condition never held"
+            time.sleep(0.05)
+
+    return wait

@@ -1,0 +1,31 @@
+"""The smallest task that a study can improve: a bowl or a slope, without torch."""
+
+import time
+
+import hydra
+from omegaconf import DictConfig
+
+from sweeper import trial
+
+
+@hydra.main(version_base=None, config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> float | None:
+    if cfg.x > cfg.breaks_above:
+        raise ValueError("x is too large")
+    value = cfg.x**2 + cfg.shape.get("radius", 0) + cfg.shape.get("tilt", 0)
+    info = trial.info()
+    progress = info.folder / "steps.log" if info else None
+    start = len(progress.read_text()) if progress and progress.exists() else 0
+    for step in range(start, cfg.steps):
+        time.sleep(cfg.step_seconds)
+        trial.report(value, step)
+        if progress:
+            progress.write_text("." * (step + 1))
+        if trial.should_stop():
+            break
+    print("value", value)
+    return cfg.returns if cfg.returns is not None else value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,277 @@
+"""Studies of the sphere application, through real processes."""
+
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import optuna
+import pytest
+from omegaconf import OmegaConf
+
+pytestmark = pytest.mark.slow
+SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none")
+
+
+def children(pid):
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(c) for t in tasks for c in (t / "children").read_text().split()]
+
+
+def test_a_finite_space_is_run_point_by_point(app):
+    app.run("x=1,2", "shape=sphere,plane", "hydra/launcher=basic")
+    points = [tuple(t.params.values()) for t in app.trials()]
+    assert points == [(1, "sphere"), (1, "plane"), (2, "sphere"), (2, "plane")]
+
+
+def test_the_chosen_options_spaces_are_live_when_nothing_else_is_swept(app):
+    app.run("hydra.sweeper.n_trials=3", "hydra/launcher=basic")
+    assert all(set(t.params) == {"shape.radius", "shape.size"} for t in app.trials())
+
+
+def test_a_sampled_option_brings_its_own_space_and_no_other(app):
+    app.run("shape=sphere,plane", "hydra.sweeper.auto=true", "hydra.sweeper.n_trials=12",
+            "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1")  # fmt: skip
+    own = {
+        "sphere": {"shape", "shape.radius", "shape.size@sphere"},
+        "plane": {"shape", "shape.tilt", "shape.size@plane"},
+    }
+    chosen = Counter(t.params["shape"] for t in app.trials())
+    assert set(chosen) == set(own)
+    assert all(set(t.params) == own[t.params["shape"]] for t in app.trials())
+
+
+def test_four_workers_end_with_exactly_the_budget(app):
+    app.run(*SPACE, "hydra.sweeper.n_trials=30", "hydra.sweeper.n_jobs=4", "step_seconds=0.01")
+    assert app.states() == ["COMPLETE"] * 30
+    assert all((app.folder / str(i) / ".hydra/config.yaml").exists() for i in range(30))
+
+
+def test_the_same_command_finishes_what_is_missing_and_no_more(app):
+    app.run(*SPACE, "hydra.sweeper.n_trials=3", "hydra/launcher=basic")
+    before = [t.params for t in app.trials()]
+    app.run(*SPACE, "hydra.sweeper.n_trials=5", "hydra/launcher=basic")
+    app.run(*SPACE, "hydra.sweeper.n_trials=5", "hydra/launcher=basic")
+    assert [t.params for t in app.trials()][:3] == before
+    assert app.states() == ["COMPLETE"] * 5
+
+
+def test_a_killed_workers_trial_goes_on_from_its_checkpoint(app, wait_for):
+    process = app.start(*SPACE, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1",
+                        "steps=8", "step_seconds=0.1")  # fmt: skip
+    wait_for(lambda: (app.folder / "0/steps.log").exists())
+    os.kill(children(process.pid)[0], signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    first = app.trials()[0]
+    assert sorted(first.intermediate_values) == list(range(8))
+    assert first.system_attrs["sweeper:lease"]["deaths"] == 1
+    assert app.states() == ["COMPLETE"] * 2
+
+
+@pytest.mark.parametrize("victims", ["parent", "all"])
+def test_after_a_kill_the_same_command_completes_the_study(app, wait_for, victims):
+    command = (*SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2",
+               "steps=5", "step_seconds=0.1")  # fmt: skip
+    process = app.start(*command)
+    wait_for(lambda: (app.folder / "1/steps.log").exists())
+    workers = children(process.pid)
+    for pid in [process.pid, *(workers if victims == "all" else [])]:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    app.run(*command)
+    assert app.states() == ["COMPLETE"] * 4
+    assert all(len(t.intermediate_values) == 5 for t in app.trials()[2:])
+
+
+def test_ctrl_c_puts_running_trials_back_to_be_resumed(app, wait_for):
+    command = (*SPACE, "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2",
+               "steps=6", "step_seconds=0.1")  # fmt: skip
+    process = app.start(*command)
+    wait_for(lambda: (app.folder / "1/steps.log").exists())
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in out
+    assert app.states() == ["WAITING"] * 2
+    app.run(*command)
+    assert app.states() == ["COMPLETE"] * 3
+    assert all(sorted(t.intermediate_values) == list(range(6)) for t in app.trials())
+
+
+def test_a_second_ctrl_c_stops_at_once(app, wait_for):
+    process = app.start(*SPACE, "hydra.sweeper.n_jobs=1", "steps=1", "step_seconds=50")
+    wait_for(lambda: (app.folder / "0/.hydra").exists())
+    process.send_signal(signal.SIGINT)
+    wait_for(lambda: "Interrupted" in process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert process.returncode == 130
+
+
+def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app):
+    out = app.run("x=interval(0,10)", "breaks_above=8", "hydra.sweeper.n_trials=6",
+                  "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
+                  "hydra.sweeper.sampler.seed=0", "hydra.sweeper.max_failure_rate=1",
+                  "hydra/launcher=basic")  # fmt: skip
+    failed = [t for t in app.trials() if t.state.name == "FAIL"]
+    assert failed, out
+    assert Counter(app.states())["COMPLETE"] == 6
+    assert all(t.user_attrs["failure"] == "ValueError: x is too large" for t in failed)
+    assert "too large" in (app.folder / str(failed[0].number) / "failure.txt").read_text()
+
+
+@pytest.mark.parametrize("returned", ["nan", "inf", "text"])
+def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned):
+    out = app.run("x=1,2", f"returns={returned}", "hydra.sweeper.max_failure_rate=0",
+                  "hydra/launcher=basic", code=1)  # fmt: skip
+    assert app.states() == ["FAIL"]
+    assert "not a finite number" in out
+    assert "Traceback" not in out
+
+
+def test_pruned_trials_count_as_done(app):
+    app.run("x=range(0,12)", "hydra/sweeper/pruner=median", "steps=2", "hydra/launcher=basic")
+    assert app.states() == ["COMPLETE"] * 5 + ["PRUNED"] * 7
+
+
+def test_a_changed_space_is_refused_with_both_ways_out(app):
+    app.run("x=1,2", "hydra/launcher=basic")
+    out = app.run("x=1,2,3", "hydra/launcher=basic", code=1)
+    assert "space x" in out
+    assert "hydra.sweeper.study_name=" in out
+    assert "hydra.sweeper.study=fresh" in out
+    app.run("x=1,2,3", "hydra/launcher=basic", "hydra.sweeper.study=fresh")
+    assert len(app.trials()) == 3
+
+
+def test_one_worker_and_a_seed_repeat_a_study(app):
+    command = ("x=interval(-3,3)", "hydra.sweeper.sampler.seed=3", "hydra.sweeper.n_jobs=1",
+               "hydra.sweeper.n_trials=14")  # fmt: skip
+    app.run(*command)
+    first = [(t.params, t.value) for t in app.trials()]
+    app.run(*command, "hydra.sweeper.study=fresh")
+    assert [(t.params, t.value) for t in app.trials()] == first
+
+
+def test_the_default_config_is_the_first_trial_and_points_follow(app):
+    app.run(*SPACE, "shape.radius=interval(0,5)", "hydra.sweeper.enqueue=[{x: 2.5}]",
+            "hydra.sweeper.n_trials=3", "hydra/launcher=basic")  # fmt: skip
+    default, point, _ = (t.params for t in app.trials())
+    assert default == {"x": 1.0, "shape.radius": 1.0}
+    assert point["x"] == 2.5
+
+
+def test_an_identical_trial_is_told_its_value_without_running(app):
+    app.run("x=1,2", "hydra.sweeper.n_trials=8", "hydra/launcher=basic")
+    twins = [t for t in app.trials() if "duplicate_of" in t.user_attrs]
+    assert app.states() == ["COMPLETE"] * 8
+    assert len(twins) == 6
+    assert not any((app.folder / str(t.number)).exists() for t in twins)
+
+
+def test_a_timeout_puts_back_what_still_runs(app):
+    app.run(*SPACE, "hydra.sweeper.timeout=2s", "hydra.sweeper.n_trials=1",
+            "steps=100", "step_seconds=0.1", "hydra/launcher=basic")  # fmt: skip
+    assert app.states() == ["WAITING"]
+
+
+def test_several_objectives_end_in_a_pareto_front(app):
+    app.run(*SPACE, "returns=[1.0,2.0]", "hydra.sweeper.direction=[minimize,maximize]",
+            "hydra.sweeper.n_trials=2", "hydra/launcher=basic")  # fmt: skip
+    results = OmegaConf.load(app.folder / "optimization_results.yaml")
+    assert results.solutions[0]["values"] == [1.0, 2.0]
+
+
+def test_an_unknown_option_or_key_is_found_before_the_first_trial(app):
+    out = app.run("shape=sphere,cube", "y=1,2", "hydra/launcher=basic", code=1)
+    assert "cube" in out
+    assert not app.folder.exists()
+
+
+def test_the_winner_is_kept_and_can_be_run_again(app):
+    out = app.run("x=2,0.5,1", "hydra/launcher=basic")
+    results = OmegaConf.load(app.folder / "optimization_results.yaml")
+    assert results == {"name": "optuna", "best_params": {"x": 0.5}, "best_value": 1.25}
+    assert OmegaConf.load(app.folder / "best/config.yaml").x == 0.5
+    assert "app.py x=0.5" in out
+
+
+def test_a_trials_output_goes_to_its_folder(app):
+    app.run("x=1,2", "hydra.sweeper.n_jobs=1")
+    assert (app.folder / "1/stdout.log").read_text().strip() == "value 5"
+
+
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "gp", "random", "qmc", "cmaes", "nsgaii", "nsgaiii", "grid", "brute_force"]
+)
+def test_every_sampler_samples(app, sampler):
+    if sampler == "cmaes":
+        pytest.importorskip("cmaes")
+    app.run("x=choice(0,1,2)", "steps=range(1,4)", f"hydra/sweeper/sampler={sampler}",
+            "hydra.sweeper.n_trials=4", "hydra/launcher=basic")  # fmt: skip
+    assert len(app.trials()) == 4
+    assert set(app.states()) <= {"COMPLETE", "PRUNED"}
+
+
+@pytest.mark.parametrize(
+    "pruner",
+    ["none", "median", "percentile", "asha", "hyperband", "patient", "threshold", "wilcoxon"],
+)
+def test_every_pruner_prunes(app, pruner):
+    bound = ["hydra.sweeper.pruner.upper=5"] if pruner == "threshold" else []
+    app.run("x=range(0,6)", "steps=3", f"hydra/sweeper/pruner={pruner}", *bound,
+            "hydra/launcher=basic")  # fmt: skip
+    assert len(app.trials()) == 6
+    assert set(app.states()) <= {"COMPLETE", "PRUNED"}
+
+
+def test_ctrl_c_in_one_process_puts_the_trial_back(app, wait_for):
+    command = (*SPACE, "hydra.sweeper.n_trials=1", "steps=20", "step_seconds=0.1",
+               "hydra/launcher=basic")  # fmt: skip
+    process = app.start(*command)
+    wait_for(lambda: (app.folder / "0/steps.log").exists())
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, out + err
+    assert app.states() == ["WAITING"]
+
+
+def test_a_custom_search_space_adds_its_parameters(app):
+    app.run("x=interval(0,1)", "hydra.sweeper.custom_search_space=spaces.more",
+            "hydra.sweeper.n_trials=2", "hydra/launcher=basic")  # fmt: skip
+    assert all({"x", "steps"} == set(t.params) for t in app.trials())
+
+
+def test_a_database_serves_as_storage(app):
+    url = f"sqlite:///{app.cwd}/o.db"
+    app.run(*SPACE, f"hydra.sweeper.storage={url}", "hydra.sweeper.n_trials=6",
+            "hydra.sweeper.n_jobs=2")  # fmt: skip
+    states = [t.state.name for t in optuna.load_study(study_name="s", storage=url).trials]
+    assert states == ["COMPLETE"] * 6
+
+
+def test_observers_follow_the_study_from_its_workers(app):
+    diary = app.cwd / "diary.txt"
+    follow = f"hydra.sweeper.observers=[{{_target_: watch.Diary, path: '{diary}'}}]"
+    app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
+    app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
+    assert diary.read_text().splitlines() == [
+        "opened s None",
+        "started 0 under parent-1",
+        "finished 0 complete [2.0]",
+        "started 1 under parent-1",
+        "finished 1 complete [5.0]",
+        "closed under parent-1",
+        "opened s parent-1",
+        "closed under parent-1",
+    ]
+
+
+def test_two_commands_at_once_share_one_budget(app):
+    command = (*SPACE, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2", "steps=2",
+               "step_seconds=0.05")  # fmt: skip
+    processes = [app.start(*command) for _ in range(2)]
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [p.returncode for p in processes] == [0, 0], outputs
+    assert app.states() == ["COMPLETE"] * 12

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from sweeper.sweep.compose import Composer
+from sweeper.sweep.space import parse_space
+
+
+def as_hydra_does(loader, master, lines):
+    config = loader.load_sweep_config(master, lines)
+    config.hydra.job.id, config.hydra.job.num = "7", 7
+    config.hydra.sweep.dir = "/study"
+    return OmegaConf.to_container(config)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "params"),
+    [
+        ([], {"x": 2.5}),
+        (["steps=4"], {"x": 1}),
+        ([], {"shape": "plane", "shape.tilt": 0.25}),
+        (["shape=plane"], {"shape.tilt": 1e-5, "+extra": "[1,2]"}),
+        (["~step_seconds"], {"x": "null", "shape.search.radius": "'a b'"}),
+        (["+shape@other=plane"], {"other.tilt": True}),
+    ],
+)
+def test_a_composed_trial_equals_hydras_own(loader, master, fixed, params):
+    composer = Composer(loader, master, parse_space(fixed, loader))
+    composer.compose({k: params[k] for k in params}, 0, Path("/study"))
+    config = composer.compose(params, 7, Path("/study"))
+    assert OmegaConf.to_container(config) == as_hydra_does(loader, master, composer.lines(params))
+
+
+def test_trials_do_not_see_each_others_values(loader, master):
+    composer = Composer(loader, master, parse_space([], loader))
+    composer.compose({"x": 5}, 0, Path())
+    assert composer.compose({"steps": 2}, 1, Path()).x == 1.0
+
+
+def test_an_unknown_key_is_hydras_own_error(loader, master):
+    composer = Composer(loader, master, parse_space([], loader))
+    with pytest.raises(HydraException, match="Could not override 'nothing'"):
+        composer.compose({"nothing": 5}, 0, Path())

@@ -1,0 +1,67 @@
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution as Choice
+from optuna.distributions import FloatDistribution as Float
+from optuna.distributions import IntDistribution as Int
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.points import default_point, enqueue, holds, named_point
+
+
+@pytest.mark.parametrize(
+    ("distribution", "value", "expected"),
+    [
+        (Choice((1, 2)), 2, True),
+        (Choice((1, 2)), True, False),
+        (Choice(("[1,2]",)), "[1,2]", True),
+        (Int(1, 7, step=3), 4, True),
+        (Int(1, 7, step=3), 5, False),
+        (Int(1, 7), 2.5, False),
+        (Float(0, 1), 1, True),
+        (Float(0, 1), 1.01, False),
+        (Float(0, 0.75, step=0.25), 0.5, True),
+        (Float(0, 0.75, step=0.25), 0.6, False),
+        (Float(0, 1), "null", False),
+    ],
+)
+def test_a_distribution_holds_what_it_could_give(distribution, value, expected):
+    assert holds(distribution, value) is expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "point"),
+    [
+        (["x=interval(0,5)", "steps=2,3"], {"x": 1.0}),
+        (["shape=plane"], {"shape.tilt": 0.5, "shape.size": 3}),
+        (["shape=plane,sphere"], {"shape": "sphere"}),
+    ],
+)
+def test_the_default_point_has_what_the_space_has_of_the_default_config(live, lines, point):
+    assert default_point(live(*lines)) == point
+
+
+def test_the_default_point_has_the_default_options_own_space(live):
+    point = default_point(live("shape=plane,sphere", auto=True))
+    assert point == {"shape": "sphere", "shape.radius": 1, "shape.size@sphere": 1}
+
+
+@pytest.mark.parametrize(
+    ("point", "says"),
+    [
+        ({"y": 1}, "names y, which is not searched"),
+        ({"x": 9}, "x=9, which lies outside"),
+        ({"shape": "plane", "shape.radius": 1}, "shape.radius, which is not searched"),
+    ],
+)
+def test_a_point_outside_the_space_is_refused(live, point, says):
+    with pytest.raises(ConfigError, match=says):
+        named_point(live("x=interval(0,5)", "shape=plane,sphere", auto=True), point)
+
+
+def test_a_point_is_enqueued_once(live, storage):
+    study = optuna.create_study(storage=storage)
+    point = named_point(live("shape=plane,sphere", auto=True), {"shape": "plane", "shape.size": 4})
+    assert point == {"shape": "plane", "shape.size@plane": 4}
+    for _ in range(2):
+        enqueue(study, [{}, point])
+    assert len(study.trials) == 1

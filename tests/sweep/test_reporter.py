@@ -1,0 +1,79 @@
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pytest
+
+from sweeper import trial as current
+from sweeper.sweep.interrupt import Interrupt
+from sweeper.sweep.reporter import StudyReporter
+from sweeper.trial import TrialInfo
+
+
+class AlwaysPrune(optuna.pruners.BasePruner):
+    def prune(self, study, trial):
+        return True
+
+
+@pytest.fixture
+def reporter(ledger, storage):
+    def make(pruner=None, deadline=None, lost=False, interrupted=False):
+        book = ledger()
+        claim = book.claim()
+        study = optuna.load_study(study_name="s", storage=storage, pruner=pruner)
+        trial = optuna.Trial(study, claim.trial_id)
+        interrupt = Interrupt()
+        interrupt.requested = interrupted
+        info = TrialInfo("s", claim.number, 0, Path(), {})
+        watch = SimpleNamespace(lost=lost)
+        return StudyReporter(info, trial, claim, book, watch, interrupt, deadline, {"size": 9})
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("keys", "reason"),
+    [
+        ({}, None),
+        ({"pruner": AlwaysPrune()}, "pruned"),
+        ({"deadline": 1.0, "pruner": AlwaysPrune()}, "timeout"),
+        ({"interrupted": True, "deadline": 1.0}, "interrupted"),
+        ({"lost": True, "interrupted": True}, "lost"),
+    ],
+)
+def test_a_task_is_told_why_to_stop(reporter, keys, reason):
+    with current.reported_by(reporter(**keys)):
+        current.report(1.0, step=0)
+        assert current.should_stop() is (reason is not None)
+        assert current.stop_reason() == reason
+
+
+def test_values_and_notes_are_on_the_record_unless_the_trial_was_lost(reporter, storage):
+    for lost in (False, True):
+        with current.reported_by(reporter(lost=lost)):
+            current.report(0.5, step=3)
+            current.note("size", 7)
+    kept, lost = storage.get_all_trials(0)
+    assert (kept.intermediate_values, kept.user_attrs) == ({3: 0.5}, {"size": 7})
+    assert (lost.intermediate_values, lost.user_attrs) == ({}, {})
+
+
+def test_a_pruner_is_asked_only_after_a_report(reporter):
+    assert not reporter(pruner=AlwaysPrune()).should_stop()
+
+
+def test_outside_a_study_everything_is_a_no_op():
+    current.report(1.0, step=0)
+    current.note("size", 7)
+    assert current.info() is None
+    assert not current.should_stop()
+    assert current.stop_reason() is None
+
+
+@pytest.mark.parametrize(("size", "reason"), [(9, None), (12, "infeasible")])
+def test_a_noted_value_above_its_bound_is_infeasible(reporter, storage, size, reason):
+    with current.reported_by(reporter()):
+        current.note("size", size)
+        assert current.should_stop() is (reason is not None)
+        assert current.stop_reason() == reason
+    assert storage.get_all_trials(0)[0].constraints == {"size": size - 9}

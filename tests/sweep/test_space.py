@@ -1,0 +1,85 @@
+import pytest
+from optuna.distributions import CategoricalDistribution as Choice
+from optuna.distributions import FloatDistribution as Float
+from optuna.distributions import IntDistribution as Int
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.space import override_line, parse_space
+
+
+@pytest.mark.parametrize(
+    ("line", "distribution"),
+    [
+        ("k=1,2", Choice((1, 2))),
+        ("k=null,1", Choice(("null", 1))),
+        ("k=choice(2,2.5,true,a)", Choice((2, 2.5, True, "a"))),
+        ("k=[16,32],[32,64]", Choice(("[16,32]", "[32,64]"))),
+        ("k={a:1},{a:2}", Choice(("{a:1}", "{a:2}"))),
+        ("k='a b','c,d'", Choice(("'a b'", "'c,d'"))),
+        ("k=range(1,4)", Int(1, 3)),
+        ("k=range(1,8,3)", Int(1, 7, step=3)),
+        ("k=range(0,1,0.25)", Float(0, 0.75, step=0.25)),
+        ("k=range(3,0,-1)", Choice((3, 2, 1))),
+        ("k=interval(1,5)", Float(1, 5)),
+        ("k=int(interval(1,5))", Int(1, 5)),
+        ("k=tag(log,interval(1e-4,1))", Float(1e-4, 1, log=True)),
+        ("k=tag(log,int(interval(1,64)))", Int(1, 64, log=True)),
+    ],
+)
+def test_a_sweep_is_read_as_a_distribution(line, distribution):
+    assert parse_space([line]).parameters["k"].distribution == distribution
+
+
+@pytest.mark.parametrize("line", ["k=1,2", "k=[1,2],[3]", "k='a b','c,d'", "k=a\\,b,c", "k=null,x"])
+def test_a_choice_becomes_an_override_that_reads_as_itself(line):
+    values = parse_space([line]).parameters["k"].values
+    again = [parse_space([override_line("k", v)]) for v in values]
+    assert not any(space.parameters for space in again)
+    assert len({space.fixed["k"] for space in again}) == 2
+
+
+@pytest.mark.parametrize("line", ["+k=1,2", "++k=1,2", "k@pkg=1,2", "+a/b@c=x,y"])
+def test_prefix_and_package_stay_with_the_key(line):
+    assert list(parse_space([line]).parameters) == [line.partition("=")[0]]
+
+
+@pytest.mark.parametrize("line", ["k=1", "+k=1", "~k", "~k=1", "k=[1,2]", "k='1,2'"])
+def test_what_sweeps_nothing_is_kept_as_it_was_typed(line):
+    space = parse_space([line])
+    assert list(space.fixed.values()) == [line]
+    assert not space.parameters
+
+
+@pytest.mark.parametrize(("lines", "swept"), [(["k=1,2", "k=3"], False), (["k=3", "k=1,2"], True)])
+def test_a_later_override_of_a_key_wins(lines, swept):
+    assert bool(parse_space(lines).parameters) is swept
+
+
+@pytest.mark.parametrize("line", ["k=shuffle(1,2,3,4,5,6)", "k=shuffle(range(1,7))"])
+def test_a_shuffle_is_the_same_in_every_process(line):
+    first, second = (parse_space([line]).parameters["k"].values for _ in range(2))
+    assert first == second
+    assert sorted(first) == [1, 2, 3, 4, 5, 6]
+    assert list(first) != sorted(first)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("k=interval(2,1)", "low <= high"),
+        ("k=tag(log,interval(0,1))", "start above 0"),
+        ("k=range(2,2)", "empty"),
+        ("k=1,1", "twice"),
+    ],
+)
+def test_a_sweep_that_cannot_be_sampled_is_refused(line, says):
+    with pytest.raises(ConfigError, match=says):
+        parse_space([line])
+
+
+@pytest.mark.parametrize(
+    ("lines", "auto", "expected"),
+    [([], None, True), (["k=1"], None, True), (["k=1,2"], None, False), (["k=1,2"], True, True)],
+)
+def test_options_own_spaces_count_if_asked_for_or_nothing_else_is_swept(lines, auto, expected):
+    assert parse_space(lines, auto=auto).auto is expected

@@ -1,0 +1,56 @@
+import fcntl
+import multiprocessing
+import os
+import signal
+
+import optuna
+import pytest
+
+from sweeper.sweep.storage import KernelLock, file_lock, open_storage
+
+
+@pytest.mark.parametrize("torn", [b'{"op_code": 5, "tri', b"x" * 9000])
+def test_a_record_that_a_killed_process_wrote_half_is_cut_off(tmp_path, torn):
+    optuna.create_study(study_name="s", storage=open_storage(None, tmp_path))
+    journal = tmp_path / "journal.log"
+    whole = journal.read_bytes()
+    journal.write_bytes(whole + torn)
+    study = optuna.load_study(study_name="s", storage=open_storage(None, tmp_path))
+    study.ask()
+    assert len(optuna.load_study(study_name="s", storage=open_storage(None, tmp_path)).trials) == 1
+    assert journal.read_bytes().startswith(whole + b'{"op_code":4')
+
+
+def hold(path, pipe):
+    lock = KernelLock(path)
+    lock.acquire()
+    pipe.send("held")
+    signal.pause()
+
+
+def test_a_killed_process_gives_its_lock_back_at_once(tmp_path):
+    ours, theirs = multiprocessing.Pipe()
+    holder = multiprocessing.get_context("spawn").Process(
+        target=hold, args=(tmp_path / "journal.log", theirs)
+    )
+    holder.start()
+    assert ours.recv() == "held"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    lock = KernelLock(tmp_path / "journal.log")
+    assert lock.acquire()
+    lock.release()
+
+
+def test_a_file_lock_is_exclusive(tmp_path):
+    lock = tmp_path / "lock"
+    with file_lock(lock), lock.open() as other, pytest.raises(BlockingIOError):
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/o.db", "{}/other.log"])
+def test_a_storage_can_be_named(tmp_path, url):
+    storage = open_storage(url.format(tmp_path), tmp_path / "unused")
+    optuna.create_study(study_name="s", storage=storage)
+    again = open_storage(url.format(tmp_path), tmp_path / "unused")
+    assert [s.study_name for s in again.get_all_studies()] == ["s"]
