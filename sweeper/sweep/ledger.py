@@ -8,6 +8,7 @@ atomic, and the lease's token is checked before every ending, so a trial still e
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,13 @@ class Ledger:
 
     def claim(self) -> Claim | None:
         """Claim an abandoned trial, a waiting one or a new one; None when nothing is left."""
-        with file_lock(self._lock):
-            trials = self._trials()
-            if self._budget.spent(trials, time.time()):
-                return None
-            return self._abandoned(trials) or self._waiting(trials) or self._new()
+        while True:
+            # A worker that shares no folder may end a trial between our look and our claim.
+            with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+                trials = self._trials()
+                if self._budget.spent(trials, time.time()):
+                    return None
+                return self._abandoned(trials) or self._waiting(trials) or self._new()
 
     def has_work(self) -> bool:
         """Tell whether a worker could claim a trial now."""
@@ -74,12 +77,13 @@ class Ledger:
 
     def renew(self, claim: Claim) -> bool:
         """Extend the claim's lease; False when the trial is no longer this worker's."""
-        with file_lock(self._lock):
+        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if not self.owns(claim):
                 return False
             expires = time.time() + self._budget.lease_seconds
             self._sign(claim.trial_id, replace(claim.lease, expires=expires))
             return True
+        return False
 
     def owns(self, claim: Claim) -> bool:
         """Tell whether the trial is still this worker's to run."""
@@ -90,7 +94,7 @@ class Ledger:
 
     def release(self, claim: Claim) -> None:
         """Put the trial back for a later worker, to go on where this one stopped."""
-        with file_lock(self._lock):
+        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
                 self._sign(claim.trial_id, replace(claim.lease, cuts=claim.lease.cuts + 1))
                 self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
@@ -103,13 +107,20 @@ class Ledger:
         notes: Mapping[str, Any] | None = None,
     ) -> bool:
         """End the trial; False (and nothing written) when it is no longer this worker's."""
-        with file_lock(self._lock):
+        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if not self.owns(claim):
                 return False
             for key, value in (notes or {}).items():
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
-            self._study.tell(claim.number, values, state)
+            try:
+                self._study.tell(claim.number, values, state)
+            except ValueError:
+                # Optuna refuses a trial that does not run; so does it a value that is no number.
+                if self.owns(claim):
+                    raise
+                return False
             return True
+        return False
 
     def _trials(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
@@ -161,10 +172,12 @@ class Ledger:
         between, the next to hold the lock knows that nobody runs the trial.
         """
         self._lock.write_text(str(trial._trial_id))
-        try:
-            return self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-        except UpdateFinishedTrialError:
-            return False
+        won = False
+        with suppress(UpdateFinishedTrialError):
+            won = self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        if not won:
+            self._lock.write_text("")
+        return won
 
     def _take(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         lease = Lease.take(self._budget.lease_seconds, deaths, cuts)
@@ -189,4 +202,4 @@ class Ledger:
             return Claim(trial_id, trial.number, lease)
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        return None
+        return self._new()  # Whoever has the place may just have failed: look once more.
