@@ -25,8 +25,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 
 from sweeper.app import CONFIGS
-from sweeper.build import build
-from sweeper.run import named_choices
+from sweeper.build import build, named_choices
 from sweeper.training.experiment import Experiment
 from sweeper.training.loop import train_epoch
 from sweeper.training.state import RunState

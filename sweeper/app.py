@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from sweeper.errors import SweeperError
 from sweeper.messages import one_line
+from sweeper.objectives import directions
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,16 +32,18 @@ def torchvision_min_image_size(name: str) -> int:
     return min_image_size(name)
 
 
+OmegaConf.register_new_resolver("directions", directions, replace=True)
 OmegaConf.register_new_resolver(
     "torchvision_min_image_size", torchvision_min_image_size, replace=True
 )
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
-def task(cfg: "DictConfig") -> float:
-    """Run the composed experiment; return the best value of its metric."""
+def task(cfg: "DictConfig") -> float | tuple[float, ...]:
+    """Run the composed experiment; return the best value of its metric, or of its metrics."""
     # torch takes seconds to import, and --help does without.
-    from sweeper.run import Invocation, named_choices, prepare
+    from sweeper.build import named_choices
+    from sweeper.run import Invocation, prepare
 
     settings = HydraConfig.get()
     invocation = Invocation(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from pydantic import Field
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
@@ -98,6 +98,34 @@ class SchedulerKeys:
 Keys = TypeVar("Keys", ModelKeys, LossKeys, SchedulerKeys)
 
 
+def verify(cfg: DictConfig) -> None:
+    """Check that a composed config (with its `hydra` node) builds, on the meta device.
+
+    Nothing is allocated or trained; the data is read, once, to know its shape.
+
+    Raises:
+        SweeperError: something cannot work.
+    """
+    choices = cfg.hydra.runtime.choices
+    cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    settings = RunSettings(**checked("config", RunSettings, _root(cfg)))
+    trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
+    device = available_device(trainer.device)
+    autocast(device, trainer.precision)
+    options = Options(cfg, named_choices(cfg, choices))
+    data = options.data(settings, trainer, torch.device("cpu"))
+    criterion = options.criterion(data)
+    with torch.device("meta"):
+        model = options.model(data.input_shape, criterion.n_outputs)
+        options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
+
+
+def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
+    """Return the option of each group; a group that was written out has none and is `inline`."""
+    groups = [str(key) for key in cfg if isinstance(cfg[key], DictConfig) and key != "callbacks"]
+    return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
+
+
 class Options:
     """The chosen option of every group, checked but not yet built."""
 
@@ -128,7 +156,9 @@ class Options:
         name = choices["scheduler"]
         self._scheduler = optional("scheduler", name, scheduler, SCHEDULER_RANGES)
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
-        self._tracking = Option("tracking", choices["tracking"], plain(cfg, "tracking"))
+        tracking = plain(cfg, "tracking")
+        tracking.pop("study_observers", None)  # the sweeper's
+        self._tracking = Option("tracking", choices["tracking"], tracking)
         self.callbacks = [
             Option("callbacks", name, node) for name, node in plain(cfg, "callbacks").items()
         ]

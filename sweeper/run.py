@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import re
 import shlex
 import time
@@ -12,7 +13,10 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper import trial
 from sweeper.build import build
+from sweeper.models.summary import Summary, summarise
+from sweeper.objectives import SIZES
 from sweeper.tracking.tracker import RunInfo
 from sweeper.training import record
 from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
@@ -21,6 +25,7 @@ from sweeper.training.experiment import Experiment
 from sweeper.training.interrupt import interruptible, terminable
 from sweeper.training.loop import fit
 from sweeper.training.progress import EpochLines, progress
+from sweeper.training.report import ReportToTrial
 from sweeper.training.state import RunState
 from sweeper.training.stopping import StopEarly
 
@@ -42,12 +47,6 @@ class Invocation:
     """That the command was started in; relative paths in the config start there."""
 
 
-def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
-    """Return the option of each group; a group that was written out has none and is `inline`."""
-    groups = [str(key) for key in cfg if isinstance(cfg[key], DictConfig) and key != "callbacks"]
-    return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
-
-
 @dataclass(frozen=True)
 class Run:
     """An experiment that is about to be trained, and where it stands."""
@@ -56,12 +55,13 @@ class Run:
     state: RunState
     store: CheckpointStore
     invocation: Invocation
+    summary: Summary
     recorded: int
     """Epochs that the tracked run has already."""
     started: float
 
-    def execute(self) -> float:
-        """Train, score and record; return the best monitored metric.
+    def execute(self) -> float | tuple[float, ...]:
+        """Train, score and record; return the best of the metric, or each of the metrics.
 
         Raises:
             TrainingError: the loss is not finite.
@@ -71,7 +71,8 @@ class Run:
         try:
             with terminable():
                 self._train(display)
-                self._conclude()
+                if trial.stop_reason() is None:
+                    self._conclude()
         except KeyboardInterrupt:
             self._track_best()
             tracker.finish("KILLED", "interrupted")
@@ -83,8 +84,28 @@ class Run:
             raise
         finally:
             display.close()
-        tracker.finish("FINISHED", self.state.stop_reason or "")
-        return self.state.best_value
+        self._finish()
+        values = self._values()
+        return values if len(values) > 1 else values[0]
+
+    def _finish(self) -> None:
+        tracker, reason = self.experiment.tracker, trial.stop_reason()
+        if reason is None:
+            tracker.finish("FINISHED", self.state.stop_reason or "")
+        else:
+            tracker.set_tags({"sweeper.state": reason})
+            tracker.finish("KILLED", reason)
+
+    def _values(self) -> tuple[float, ...]:
+        """Return the metrics at the best epoch; a trial that was stopped may have none."""
+        state, sizes = self.state, self._sizes()
+        best = {} if state.best_epoch is None else state.history[state.best_epoch - 1]
+        known = best | sizes
+        return tuple(known.get(name, math.nan) for name in self.experiment.settings.metrics)
+
+    def _sizes(self) -> dict[str, float]:
+        counted = (self.summary.parameters, self.summary.multiply_adds)
+        return dict(zip(SIZES, counted, strict=True))
 
     def _train(self, display: EpochLines) -> None:
         experiment = self.experiment
@@ -92,9 +113,14 @@ class Run:
             record.TrackEpochs(experiment.tracker, self.recorded),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
+            ReportToTrial(),
             SaveCheckpoints(self.store, experiment),
             display,
         ]
+        for name, size in self._sizes().items():
+            trial.note(name, size)
+        if trial.should_stop():  # a bound on the network's size is known to be broken
+            return
         with interruptible(self.state):
             fit(experiment, self.state, callbacks)
         if self.state.interrupted and self.state.epoch < self.state.epochs:
@@ -107,16 +133,18 @@ class Run:
         best = state.history[(state.best_epoch or 1) - 1]
         monitored = {state.metric, "val/accuracy"}
         outcome = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
+        outcome |= self._sizes()
         final = None
         if experiment.data.has_test:
             final = predict(experiment, experiment.data.test())
             outcome |= {f"test/{name}": value for name, value in final.metrics.items()}
         experiment.tracker.log_metrics(outcome, step=state.epoch)
         self._track_best()
-        if experiment.settings.figures:
+        figures = experiment.settings.figures
+        if figures is True or (figures == "auto" and trial.info() is None):
             val = predict(experiment, experiment.data.val())
-            figures = self.invocation.folder / "figures"
-            for path in record.draw_figures(experiment, state, val, final or val, figures):
+            place = self.invocation.folder / "figures"
+            for path in record.draw_figures(experiment, state, val, final or val, place):
                 experiment.tracker.log_artifact(path, "figures")
         log.info("%s", self._summary(best, outcome))
 
@@ -164,27 +192,40 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
         state = RunState(
             epochs=experiment.trainer.epochs,
             steps_per_epoch=experiment.data.steps_per_epoch,
-            metric=experiment.settings.metric,
+            metric=experiment.settings.monitored,
             direction=experiment.settings.sought,
         )
         config = OmegaConf.to_yaml(cfg, resolve=True)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
-        run_id = _resume(store, experiment, state)
+        resumed = _resumed_checkpoint(experiment)
+        run_id = _resume(resumed, store, experiment, state) if resumed else None
         experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id))
-        if experiment.settings.resume is not None:
-            store.take_best_from(Path(experiment.settings.resume), state)
-    for path in record.write_documents(experiment, config, invocation.overrides, invocation.folder):
+        if resumed:
+            store.take_best_from(resumed, state)
+    summary = summarise(experiment.model, experiment.data.input_shape)
+    documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
+    for path in documents:
         experiment.tracker.log_artifact(path)
     recorded = len(state.history) if run_id else 0
-    return Run(experiment, state, store, invocation, recorded, started)
+    return Run(experiment, state, store, invocation, summary, recorded, started)
 
 
-def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> str | None:
-    """Go on from the checkpoint asked for; return the tracked run if this continues the same."""
-    path = experiment.settings.resume
-    if path is None:
+def _resumed_checkpoint(experiment: Experiment) -> Path | None:
+    """Return the checkpoint asked for, or the one that a former attempt at the trial left."""
+    if experiment.settings.resume is not None:
+        return Path(experiment.settings.resume)
+    info = trial.info()
+    if info is None or info.resume_folder is None:
         return None
-    content = store.resume(Path(path), experiment, state)
+    left = info.resume_folder / "checkpoints/last.pt"
+    return left if left.is_file() else None
+
+
+def _resume(
+    path: Path, store: CheckpointStore, experiment: Experiment, state: RunState
+) -> str | None:
+    """Go on from a checkpoint; return the tracked run if this continues the same."""
+    content = store.resume(path, experiment, state)
     log.info("resumed from %s after epoch %d", path, state.epoch)
     same_config = _without_resume(content["config"]) == _without_resume(store.config)
     same_server = content["run"]["uri"] == experiment.tracker.uri
@@ -201,11 +242,17 @@ def _run_info(
     cfg: DictConfig, invocation: Invocation, experiment: Experiment, run_id: str | None
 ) -> RunInfo:
     params = record.flat_params(cfg, invocation.choices)
+    name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
+    tags = record.tags(invocation.choices, params["seed"])
+    info = trial.info()
+    if info is not None:
+        name = f"trial {info.number}"
+        tags |= record.trial_tags(info)
     return RunInfo(
         experiment=experiment.data.name,
-        name=f"{invocation.choices['model']}-{invocation.choices['optimizer']}",
+        name=name,
         params=params,
-        tags=record.tags(invocation.choices, params["seed"]),
+        tags=tags,
         dataset=record.dataset_info(experiment, str(cfg.data.get("root", experiment.data.name))),
         run_id=run_id,
     )

@@ -36,12 +36,14 @@ class Composed:
 def composed() -> Callable[..., Composed]:
     """Return a function that composes overrides as the command line does, untracked."""
 
-    from sweeper.run import named_choices
+    from sweeper.build import named_choices
 
-    def compose_overrides(*overrides: str) -> Composed:
+    def compose_overrides(*overrides: str, hydra: bool = False) -> Composed | DictConfig:
         defaults = ["tracking=none", "figures=false"]
         with initialize_config_dir(str(CONFIGS), version_base="1.3"):
             cfg = compose("config", [*defaults, *overrides], return_hydra_config=True)
+        if hydra:
+            return cfg
         choices = cfg.hydra.runtime.choices
         with open_dict(cfg):
             del cfg["hydra"]

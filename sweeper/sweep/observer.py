@@ -19,6 +19,8 @@ class StudyInfo:
     folder: Path
     directions: tuple[str, ...]
     space: Mapping[str, Any]
+    options: Mapping[str, str]
+    """The chosen option of each config group that is not searched."""
     n_trials: int | None
     storage: Any
     parent_id: str | None = None

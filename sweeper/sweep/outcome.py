@@ -10,6 +10,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 DUPLICATE_KEY = "duplicate_of"
+# Sums over more threads round differently, so a trial is repeated with as many as it had.
+THREADS_KEY = "sweeper:threads"
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 FAILURE_FILE = "failure.txt"
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 import __main__
 from sweeper.sweep.budget import FAILURE_KEY, failures
 from sweeper.sweep.live import LiveSpace
-from sweeper.sweep.outcome import DUPLICATE_KEY
+from sweeper.sweep.outcome import DUPLICATE_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import counts
 
@@ -73,7 +73,8 @@ class Results:
             console.print(f"Best: {values} in trial {t.number} of {self.spec.folder}")
             console.print(f"  {shlex.join(self.overrides(t))}")
         if self.n_objectives == 1 and self.best:
-            console.print(f"Train it again: {again_command(self.overrides(self.best[0]))}")
+            command = again_command(self.overrides(self.best[0]))
+            console.print(f"Train it again: {_threads(self.best[0])}{command}")
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
         """Return the overrides that make a trial's config."""
@@ -113,6 +114,12 @@ class Results:
             _link(str(file), str(fresh / file.name))
         shutil.rmtree(target, ignore_errors=True)
         fresh.replace(target)
+
+
+def _threads(trial: FrozenTrial) -> str:
+    threads = trial.user_attrs.get(THREADS_KEY)
+    same = threads is None or threads == os.environ.get(THREADS_VARIABLE)
+    return "" if same else f"{THREADS_VARIABLE}={threads} "
 
 
 def _feasible(trial: FrozenTrial) -> bool:

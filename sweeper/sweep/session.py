@@ -1,6 +1,7 @@
 """One worker's open study: from a claim to the trial's end."""
 
 import logging
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from sweeper.sweep.live import LiveSpace, Params
 from sweeper.sweep.observer import Outcome
 from sweeper.sweep.outcome import (
     FAILURE_FILE,
+    THREADS_KEY,
+    THREADS_VARIABLE,
     Verdict,
     find_twin,
     judge_error,
@@ -109,6 +112,8 @@ class Session:
     def _attempt(
         self, claim: Claim, info: TrialInfo, config: DictConfig, reporter: StudyReporter
     ) -> None:
+        threads = os.environ.get(THREADS_VARIABLE)
+        self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
         with current_trial.reported_by(reporter), self._output(info.folder):
             self._spec.observers.trial_started(info)
             try:

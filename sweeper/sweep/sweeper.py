@@ -151,6 +151,7 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
         folder=plan.spec.folder,
         directions=plan.settings.directions,
         space=plan.search.space,
+        options=plan.search.options,
         n_trials=plan.spec.budget.n_trials,
         storage=storage,
         parent_id=study.user_attrs.get(PARENT_KEY),

@@ -82,7 +82,7 @@ class MLflowStore:
             }
             run = (
                 self._find(experiment, key)
-                or self._continue(body["run_id"], params)
+                or self._continue(body["run_id"] or self._former(experiment, body["tags"]), params)
                 or self._create(experiment, record, key)
             )
             run_id: str = run.info.run_id
@@ -153,6 +153,20 @@ class MLflowStore:
     def _find(self, experiment: str, key: str) -> "Run | None":
         found = self._client.search_runs([experiment], f"tags.`{_OUTBOX_TAG}` = '{key}'")
         return found[0] if found else None
+
+    def _former(self, experiment: str, tags: Mapping[str, str]) -> str | None:
+        """Return the run of an earlier attempt at the same trial, if one was begun."""
+        parent, number = tags.get("mlflow.parentRunId"), tags.get("sweeper.trial")
+        if parent is None or number is None:
+            return None
+        same = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`sweeper.trial` = '{number}'"
+        found = self._client.search_runs([experiment], same)
+        return str(found[0].info.run_id) if found else None
+
+    def reopen(self, run_id: str) -> None:
+        """Mark a run as running again."""
+        with _refusals():
+            self._client.update_run(run_id, status="RUNNING")
 
     def _continue(self, run_id: str | None, params: Mapping[str, str]) -> "Run | None":
         from mlflow.exceptions import MlflowException

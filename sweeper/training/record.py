@@ -9,17 +9,18 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.models.summary import summarise
+from sweeper.models.summary import Summary
 from sweeper.tracking.tracker import DatasetInfo, Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.evaluate import Predictions
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
+from sweeper.trial import TrialInfo
 
 PICTURES = 24
 """Images in a grid."""
 
-UNRECORDED = {"_target_", "search", "resume", "tracking", "callbacks"}
+UNRECORDED = {"_target_", "search", "study", "resume", "figures", "tracking", "callbacks"}
 """Keys that say nothing of the experiment itself."""
 
 
@@ -32,10 +33,16 @@ class TrackEpochs(Callback):
 
     def on_fit_start(self, state: RunState) -> None:
         for epoch in range(self._recorded, len(state.history)):
-            self._tracker.log_metrics(state.history[epoch], step=epoch + 1)
+            self._write(state, epoch)
 
     def on_epoch_end(self, state: RunState) -> None:
-        self._tracker.log_metrics(state.history[-1], step=state.epoch)
+        self._write(state, state.epoch - 1)
+
+    def _write(self, state: RunState, epoch: int) -> None:
+        measured = state.history[epoch]
+        # MLflow's page of a comparison opens on the metric that came first: the objective.
+        ordered = {state.metric: measured[state.metric], **measured}
+        self._tracker.log_metrics(ordered, step=epoch + 1)
 
 
 def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
@@ -90,14 +97,20 @@ def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
     return DatasetInfo(data.name, data.digest, source, json.dumps(profile))
 
 
+def trial_tags(info: TrialInfo) -> dict[str, str]:
+    """Return what ties a trial's run to its study, and a later attempt to the same run."""
+    tags = {"sweeper.study": info.study, "sweeper.trial": str(info.number)}
+    return tags | ({"mlflow.parentRunId": info.parent_id} if info.parent_id else {})
+
+
 def write_documents(
-    experiment: Experiment, config: str, overrides: Sequence[str], folder: Path
+    config: str, overrides: Sequence[str], summary: Summary, folder: Path
 ) -> list[Path]:
     """Write the resolved config, the overrides and the table of layers into the run's folder."""
     documents = {
         "config.yaml": config,
         "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(overrides))),
-        "model_summary.txt": summarise(experiment.model, experiment.data.input_shape).table(),
+        "model_summary.txt": summary.table(),
     }
     for name, text in documents.items():
         (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")

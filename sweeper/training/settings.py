@@ -6,11 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from sweeper.errors import ConfigError
+from sweeper.objectives import METRICS, SIZES, Direction, sought
 from sweeper.schema import Fraction, did_you_mean
-from sweeper.training.state import Direction
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 @dataclass(frozen=True)
@@ -18,24 +17,46 @@ class RunSettings:
     """The root of the config; see `conf/config.yaml`."""
 
     seed: Seed
-    metric: str
-    direction: Direction | None
+    metric: str | list[str]
+    direction: Direction | list[Direction] | None
+    study: Literal["resume", "fresh"]
     resume: str | None
-    figures: bool
+    figures: bool | Literal["auto"]
 
     def __post_init__(self) -> None:
-        if self.metric.startswith("test/"):
+        for name in self.metrics:
+            if name.startswith("test/"):
+                raise ConfigError(
+                    f"metric={name}: nothing is ever chosen by the test split; "
+                    f"use metric={name.replace('test/', 'val/')}"
+                )
+            if name not in (*METRICS, *SIZES):
+                raise ConfigError(f"metric={name}: {did_you_mean(name, (*METRICS, *SIZES))}")
+        if not self.metrics or self.monitored not in METRICS:
             raise ConfigError(
-                f"metric={self.metric}: nothing is ever chosen by the test split; "
-                f"use metric={self.metric.replace('test/', 'val/')}"
+                f"metric={self.metric}: the first must change by the epoch, as {METRICS[-1]} does"
             )
-        if self.metric not in METRICS:
-            raise ConfigError(f"metric={self.metric}: {did_you_mean(self.metric, METRICS)}")
+        given = self.direction
+        if given is not None and len(self.metrics) != (
+            len(given) if isinstance(given, list) else 1
+        ):
+            raise ConfigError(f"direction={given}: give one for each of metric={self.metric}")
+
+    @property
+    def metrics(self) -> list[str]:
+        """All that the run is judged by."""
+        return [self.metric] if isinstance(self.metric, str) else self.metric
+
+    @property
+    def monitored(self) -> str:
+        """The metric that decides the best epoch, patience and plateaus."""
+        return self.metrics[0]
 
     @property
     def sought(self) -> Direction:
-        """The direction given, or else: a loss is minimised, anything else maximised."""
-        return self.direction or ("minimize" if self.metric.endswith("loss") else "maximize")
+        """The direction of the monitored metric."""
+        given = self.direction[0] if isinstance(self.direction, list) else self.direction
+        return given or sought(self.monitored)
 
 
 @dataclass(frozen=True)

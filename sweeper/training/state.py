@@ -2,11 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from sweeper.losses.meter import Meter
-
-Direction = Literal["minimize", "maximize"]
+from sweeper.objectives import Direction
 
 
 @dataclass

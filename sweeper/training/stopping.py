@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
+from sweeper.objectives import Direction
 from sweeper.training.callback import Callback
-from sweeper.training.state import Direction, RunState
+from sweeper.training.state import RunState
 
 
 @dataclass(frozen=True)

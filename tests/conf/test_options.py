@@ -35,9 +35,10 @@ def test_every_option_takes_a_training_step(built, group, option) -> None:
     assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-@pytest.mark.parametrize(
-    "path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: f"{path.parent.name}-{path.stem}"
-)
+SPACED = [path for path in sorted(CONFIGS.glob("*/*.yaml")) if path.parent.name != "search"]
+
+
+@pytest.mark.parametrize("path", SPACED, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_search_space_is_in_hydras_grammar(path: Path, composed) -> None:
     cfg = composed(f"{path.parent.name}={path.stem}").cfg[path.parent.name]
     space = cfg.get("search", {})
@@ -47,6 +48,14 @@ def test_every_search_space_is_in_hydras_grammar(path: Path, composed) -> None:
         assert parser.parse_override(f"{key}={values}").is_sweep_override()
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*/*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_option_says_what_it_is(path: Path) -> None:
     assert path.read_text(encoding="utf-8").startswith("# ")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("search/*.yaml")), ids=lambda path: path.stem)
+def test_every_ready_made_search_is_in_hydras_grammar(path: Path, composed) -> None:
+    sweeper = composed(f"search={path.stem}", hydra=True).hydra.sweeper
+    for key, values in (sweeper.params or {}).items():
+        override = OverridesParser.create().parse_override(f"{key}={values}")
+        assert override.is_sweep_override()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from sweeper.sweep.observer import Observers, StudyInfo
 
-INFO = StudyInfo("s", Path(), ("minimize",), {}, 3, None, parent_id="before")
+INFO = StudyInfo("s", Path(), ("minimize",), {}, {}, 3, None, parent_id="before")
 
 
 class Names:

@@ -94,10 +94,13 @@ class LocalLauncherConf:
     n_jobs: Any = "auto"
 
 
+# An application's own seed, where its config has one, makes its studies repeatable.
+SEED = "${oc.select:seed,null}"
+
 SAMPLERS: dict[str, dict[str, Any]] = {
     "tpe": {
         "_target_": "optuna.samplers.TPESampler",
-        "seed": None,
+        "seed": SEED,
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
         "multivariate": True,
@@ -106,11 +109,11 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "gp": {
         "_target_": "optuna.samplers.GPSampler",
-        "seed": None,
+        "seed": SEED,
         "n_startup_trials": 10,
         "deterministic_objective": False,
     },
-    "random": {"_target_": "optuna.samplers.RandomSampler", "seed": None},
+    "random": {"_target_": "optuna.samplers.RandomSampler", "seed": SEED},
     "qmc": {
         "_target_": "optuna.samplers.QMCSampler",
         "qmc_type": "sobol",
@@ -122,7 +125,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "cmaes": {
         "_target_": "optuna.samplers.CmaEsSampler",
-        "seed": None,
+        "seed": SEED,
         "x0": None,
         "sigma0": None,
         "n_startup_trials": 1,
@@ -134,7 +137,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "nsgaii": {
         "_target_": "optuna.samplers.NSGAIISampler",
-        "seed": None,
+        "seed": SEED,
         "population_size": 50,
         "mutation_prob": None,
         "crossover_prob": 0.9,
@@ -142,7 +145,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     "nsgaiii": {
         "_target_": "optuna.samplers.NSGAIIISampler",
-        "seed": None,
+        "seed": SEED,
         "population_size": 50,
         "mutation_prob": None,
         "crossover_prob": 0.9,
@@ -150,7 +153,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
     },
     # Every point once, in order; the study does it itself, which is exact among many workers.
     "grid": {"_target_": "sweeper.sweep.exhaustive.GridSampler"},
-    "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": None},
+    "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": SEED},
 }
 
 PRUNERS: dict[str, dict[str, Any]] = {

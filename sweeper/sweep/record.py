@@ -1,0 +1,164 @@
+"""A study on record in MLflow: one run, the parent of its trials' runs."""
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.sweep.budget import FAILURE_KEY, failures
+from sweeper.sweep.observer import Outcome, StudyInfo
+from sweeper.sweep.outcome import DUPLICATE_KEY
+from sweeper.sweep.study import counts
+from sweeper.tracking.outbox import Record
+from sweeper.tracking.store import MLflowStore
+from sweeper.tracking.uri import resolve_uri
+from sweeper.trial import TrialInfo
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MLflowStudy:
+    """Keeps the parent run: space, counts, best trial and Optuna's figures.
+
+    `metric` names the objectives; `experiment` null is the name of the data. The run is found
+    again by the study's folder.
+    """
+
+    metric: str | list[str]
+    uri: str | None = None
+    experiment: str | None = None
+    folder: Path = field(default_factory=lambda: Path.cwd().absolute())
+
+    def study_opened(self, study: StudyInfo) -> str | None:
+        """Begin the parent run, or take it up again; return its id."""
+        params = {f"space/{key}": _text(values) for key, values in study.space.items()}
+        params |= {group: str(option) for group, option in study.options.items()}
+        tags = {"sweeper.study": study.name, "sweeper.directions": " ".join(study.directions)}
+        store = self._store()
+        run_id = self._begin(store, study, study.name, str(study.folder), params, tags)
+        store.reopen(run_id)
+        return run_id
+
+    def trial_started(self, trial: TrialInfo) -> None:
+        """Leave it to the trial, which records its own run."""
+
+    def trial_finished(self, trial: TrialInfo, outcome: Outcome) -> None:
+        """Leave it to the trial, or to the end of the study if it never ran."""
+
+    def study_finished(self, study: StudyInfo) -> None:
+        """Write what came of the study so far, and draw it."""
+        if study.parent_id is None:
+            return
+        loaded = optuna.load_study(study_name=study.name, storage=study.storage)
+        store, trials = self._store(), loaded.get_trials(deepcopy=False)
+        for trial in trials:
+            if trial.state.is_finished() and not (study.folder / str(trial.number)).is_dir():
+                self._record_unrun(store, study, trial)
+        store.log_metrics(
+            study.parent_id, [_record("metrics", metrics=self._figures(loaded), step=0)]
+        )
+        store.set_tags(study.parent_id, _best_tags(loaded))
+        with tempfile.TemporaryDirectory() as folder:
+            for path in _drawn(loaded, self._names(), Path(folder)):
+                store.log_artifact(study.parent_id, path, "figures")
+        results = study.folder / "optimization_results.yaml"
+        if results.is_file():
+            store.log_artifact(study.parent_id, results, "")
+        store.finish(study.parent_id, "FINISHED", "", _now())
+
+    def _figures(self, study: optuna.Study) -> dict[str, float]:
+        found = counts(study.get_trials(deepcopy=False))
+        numbers = {
+            "trials/complete": found[TrialState.COMPLETE],
+            "trials/pruned": found[TrialState.PRUNED],
+            "trials/failed": len(failures(study.get_trials(deepcopy=False))),
+        }
+        best = _best(study)
+        if best is None:
+            return {name: float(number) for name, number in numbers.items()}
+        values = {f"best/{_key(n)}": v for n, v in zip(self._names(), best.values, strict=True)}
+        return {name: float(number) for name, number in numbers.items()} | values
+
+    def _record_unrun(self, store: MLflowStore, study: StudyInfo, trial: FrozenTrial) -> None:
+        """Record a duplicate, whose value was known, or a trial that could not be composed."""
+        notes, place = trial.user_attrs, f"{study.folder}/{trial.number}"
+        twin, reason = notes.get(DUPLICATE_KEY), notes.get(FAILURE_KEY, "")
+        tags = {"sweeper.study": study.name, "sweeper.trial": str(trial.number)}
+        tags |= {"mlflow.parentRunId": study.parent_id or ""}
+        tags |= {"sweeper.duplicate_of": str(twin)} if twin is not None else {}
+        params = {name: str(value) for name, value in trial.params.items()}
+        run_id = self._begin(store, study, f"trial {trial.number}", place, params, tags)
+        if trial.values:
+            values = {
+                f"best/{_key(n)}": v for n, v in zip(self._names(), trial.values, strict=True)
+            }
+            store.log_metrics(run_id, [_record("metrics", metrics=values, step=0)])
+        states = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED"}
+        store.finish(run_id, states.get(trial.state, "KILLED"), str(reason), _now())
+
+    def _begin(
+        self,
+        store: MLflowStore,
+        study: StudyInfo,
+        name: str,
+        key: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+    ) -> str:
+        experiment = self.experiment or study.options.get("data") or study.name
+        body: dict[str, Any] = {"experiment": experiment, "name": name, "params": dict(params)}
+        body |= {"tags": dict(tags), "dataset": None, "run_id": None}
+        return store.start(_record("start", **body), key)
+
+    def _store(self) -> MLflowStore:
+        return MLflowStore(resolve_uri(self.uri, self.folder), self.folder)
+
+    def _names(self) -> list[str]:
+        return [self.metric] if isinstance(self.metric, str) else list(self.metric)
+
+
+def _record(op: Any, **body: Any) -> Record:
+    return Record(op, _now(), body)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _key(metric: str) -> str:
+    return metric.replace("/", "_")
+
+
+def _best(study: optuna.Study) -> FrozenTrial | None:
+    """Return the best trial of a single objective, if one is complete."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return study.best_trial if complete and len(study.directions) == 1 else None
+
+
+def _best_tags(study: optuna.Study) -> dict[str, str]:
+    best = _best(study)
+    if best is None:
+        return {}
+    params = {f"best/{name}": str(value) for name, value in best.params.items()}
+    return params | {"best/trial": str(best.number)}
+
+
+def _drawn(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
+    from sweeper.tracking.study_figures import study_figures  # brings in matplotlib
+
+    for name, figure in study_figures(study, names):
+        path = folder / f"{name}.png"
+        figure.savefig(path, dpi=110, bbox_inches="tight")
+        yield path
