@@ -77,3 +77,34 @@ def ran(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., floa
         return prepare(got.cfg, invocation).execute()
 
     return run_overrides
+
+
+class Recorder:
+    """A tracker that keeps what it is told."""
+
+    uri = run_id = None
+    told: list[tuple[object, ...]] = []  # noqa: RUF012
+
+    def start(self, info) -> None:
+        self.told.append(("start", info))
+
+    def log_metrics(self, metrics, step) -> None:
+        self.told.append(("metrics", dict(metrics), step))
+
+    def log_artifact(self, path, folder="") -> None:
+        self.told.append(("artifact", path.name, folder))
+
+    def set_tags(self, tags) -> None:
+        self.told.append(("tags", tags))
+
+    def finish(self, status, reason="") -> None:
+        self.told.append(("finish", status, reason))
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Record what a run tells its tracker."""
+    records: list[tuple[object, ...]] = []
+    monkeypatch.setattr(Recorder, "told", records)
+    monkeypatch.setattr("sweeper.tracking.tracker.NullTracker", Recorder)
+    return records
