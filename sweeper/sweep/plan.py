@@ -9,6 +9,7 @@ from typing import Any
 from hydra.core.config_loader import ConfigLoader
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
+from optuna.pruners import NopPruner
 
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.check import check_options
@@ -93,7 +94,8 @@ def _spec(
         space=live.space,
         budget=_budget(settings, grid),
         sampler=settings.sampler,
-        pruner=settings.pruner,
+        # Who asks for a grid without a word of Optuna wants every point's own value.
+        pruner=settings.pruner if grid is None or settings.wants_grid else NopPruner(),
         storage=settings.storage,
         extend_space=settings.extend_space,
         constraints=settings.constraints,

@@ -50,6 +50,8 @@ def study_figures(study: optuna.Study, names: Sequence[str]) -> Iterator[tuple[s
             except (ValueError, RuntimeError, ImportError) as error:
                 log.info("figure %s is left out: %s", title, error)
                 continue
+            if title == "parallel_coordinates":  # or the scales run into each other
+                figure.set_size_inches(14, 6)
             yield title, figure
             pyplot.close(figure)
 
