@@ -163,6 +163,8 @@ class Run:
         return "\n" + "\n".join(f"{name.replace('/', ' '):<14}{value}" for name, value in rows)
 
     def _say_how_to_resume(self) -> None:
+        if trial.info() is not None:
+            return  # the same command goes on with the whole study
         if not self.store.last.is_file():
             log.warning("interrupted before anything was saved")
             return
@@ -206,7 +208,9 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
     documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
     for path in documents:
         experiment.tracker.log_artifact(path)
-    recorded = len(state.history) if run_id else 0
+    info = trial.info()
+    again = info is not None and info.attempt > 0  # its epochs are on record, or in the outbox
+    recorded = len(state.history) if run_id or again else 0
     return Run(experiment, state, store, invocation, summary, recorded, started)
 
 

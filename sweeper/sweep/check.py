@@ -14,12 +14,12 @@ Verify = Callable[[DictConfig], Any]
 
 
 def check_options(live: LiveSpace, verify: Verify | None = None) -> None:
-    """Compose every option with the first and the last values of its space.
+    """Compose every option with the first and the last values of its space, and each choice.
 
     `verify` is given each config so composed, and raises a SweeperError for one that cannot work.
     Raises ConfigError listing all that fail, a line each.
     """
-    points = [live.extreme_point(c, last) for c in live.choices() for last in (False, True)]
+    points = [point for chosen in live.choices() for point in live.probes(chosen)]
     faults = [(point, _fault(live, point, verify)) for point in points]
     lines = [f"{_shown(live, point)}: {fault}" for point, fault in faults if fault]
     if lines:

@@ -13,6 +13,7 @@ from sweeper.sweep.compose import Composer
 from sweeper.sweep.space import Parameter, Space, Value, parse_space, stored
 
 SEARCH_BLOCK = "search"
+MAX_PROBES = 100  # Of one parameter's values: a range may list thousands.
 Params = dict[str, Value]
 
 
@@ -66,6 +67,16 @@ class LiveSpace:
         for parameter in self.parameters(chosen).values():
             point.setdefault(parameter.key, parameter.ends[last])
         return point
+
+    def probes(self, chosen: Params) -> Iterator[Params]:
+        """Yield points with these options: both ends, then every listed value once."""
+        first = self.extreme_point(chosen, last=False)
+        yield first
+        yield self.extreme_point(chosen, last=True)
+        for parameter in self.parameters(chosen).values():
+            if parameter.key not in chosen:
+                for value in (parameter.values or ())[1:-1][:MAX_PROBES]:
+                    yield first | {parameter.key: value}
 
     def first_point(self) -> Params:
         """Return one point of the space."""

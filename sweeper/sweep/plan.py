@@ -48,18 +48,20 @@ def plan_study(
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
         check_options(live, get_method(settings.verify) if settings.verify else None)
-    search = _search(settings, live)
     grid = _grid(settings, live)
+    search = _search(settings, live, whole=grid is not None)
     points = [] if grid is not None else _points(settings, live)
     return StudyPlan(settings, live, search, _spec(settings, live, search, grid, config), points)
 
 
-def _search(settings: Settings, live: LiveSpace) -> Search:
+def _search(settings: Settings, live: LiveSpace, whole: bool) -> Search:
     fixed = live.space.fixed
+    # Points of a grid and sampled ones are counted differently, so neither continues the other.
+    mode = ("every point of the space",) if whole else ()
     return Search(
         space=live.describe(),
         directions=settings.directions,
-        fixed=tuple(line for key, line in fixed.items() if key not in STEERING_KEYS),
+        fixed=(*(line for key, line in fixed.items() if key not in STEERING_KEYS), *mode),
         options=_options(live),
     )
 
@@ -80,8 +82,7 @@ def _points(settings: Settings, live: LiveSpace) -> list[Params]:
 def _grid(settings: Settings, live: LiveSpace) -> Grid | None:
     if settings.wants_grid:
         return required_grid(live)
-    limited = settings.n_trials is not None or settings.timeout_seconds is not None
-    return None if limited or settings.extend_space else full_grid(live)
+    return None if settings.n_trials or settings.extend_space else full_grid(live)
 
 
 def _spec(
@@ -94,14 +95,18 @@ def _spec(
         space=live.space,
         budget=_budget(settings, grid),
         sampler=settings.sampler,
-        # Who asks for a grid without a word of Optuna wants every point's own value.
-        pruner=settings.pruner if grid is None or settings.wants_grid else NopPruner(),
+        pruner=settings.pruner if grid is None or _names_pruner(config) else NopPruner(),
         storage=settings.storage,
         extend_space=settings.extend_space,
         constraints=settings.constraints,
         observers=settings.observers,
         capture_output=config.hydra.launcher._target_ == LOCAL_LAUNCHER,
     )
+
+
+def _names_pruner(config: DictConfig) -> bool:
+    """Tell whether the command names a pruner; without one, a grid's points all run to the end."""
+    return any("hydra/sweeper/pruner" in line for line in config.hydra.overrides.hydra)
 
 
 def _folder(config: DictConfig, name: str) -> Path:

@@ -1,7 +1,6 @@
 """A study on record in MLflow: one run, the parent of its trials' runs."""
 
 import json
-import logging
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -21,7 +20,12 @@ from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.uri import resolve_uri
 from sweeper.trial import TrialInfo
 
-log = logging.getLogger(__name__)
+STATUS = {
+    TrialState.COMPLETE: "FINISHED",
+    TrialState.PRUNED: "KILLED",
+    TrialState.FAIL: "FAILED",
+}
+"""How MLflow shows the states of trials that have ended."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +62,37 @@ class MLflowStudy:
         if study.parent_id is None:
             return
         loaded = optuna.load_study(study_name=study.name, storage=study.storage)
-        store, trials = self._store(), loaded.get_trials(deepcopy=False)
+        store = self._store()
+        try:
+            self._reconcile(store, study, loaded.get_trials(deepcopy=False))
+            metrics = _record("metrics", metrics=self._figures(loaded), step=0)
+            store.log_metrics(study.parent_id, [metrics])
+            store.set_tags(study.parent_id, _best_tags(loaded))
+            results = study.folder / "optimization_results.yaml"
+            if results.is_file():
+                store.log_artifact(study.parent_id, results, "")
+            with tempfile.TemporaryDirectory() as folder:
+                for path in _drawn(loaded, self._names(), Path(folder)):
+                    store.log_artifact(study.parent_id, path, "figures")
+        finally:
+            store.finish(study.parent_id, "FINISHED", "", _now())
+
+    def _reconcile(self, store: MLflowStore, study: StudyInfo, trials: list[FrozenTrial]) -> None:
+        """Make MLflow say of every trial what the study says.
+
+        A trial may have had no run (a duplicate, one that could not be built), and a dead worker
+        none to tell how it ended.
+        """
+        runs = store.trials(str(study.parent_id))
         for trial in trials:
-            if trial.state.is_finished() and not (study.folder / str(trial.number)).is_dir():
-                self._record_unrun(store, study, trial)
-        store.log_metrics(
-            study.parent_id, [_record("metrics", metrics=self._figures(loaded), step=0)]
-        )
-        store.set_tags(study.parent_id, _best_tags(loaded))
-        with tempfile.TemporaryDirectory() as folder:
-            for path in _drawn(loaded, self._names(), Path(folder)):
-                store.log_artifact(study.parent_id, path, "figures")
-        results = study.folder / "optimization_results.yaml"
-        if results.is_file():
-            store.log_artifact(study.parent_id, results, "")
-        store.finish(study.parent_id, "FINISHED", "", _now())
+            status = STATUS.get(trial.state)
+            if status is None:
+                continue
+            if trial.number not in runs:
+                self._record_unrun(store, study, trial, status)
+            elif runs[trial.number].info.status != status:
+                reason = str(trial.user_attrs.get(FAILURE_KEY, ""))
+                store.settle(runs[trial.number].info.run_id, status, reason)
 
     def _figures(self, study: optuna.Study) -> dict[str, float]:
         found = counts(study.get_trials(deepcopy=False))
@@ -87,22 +107,23 @@ class MLflowStudy:
         values = {f"best/{_key(n)}": v for n, v in zip(self._names(), best.values, strict=True)}
         return {name: float(number) for name, number in numbers.items()} | values
 
-    def _record_unrun(self, store: MLflowStore, study: StudyInfo, trial: FrozenTrial) -> None:
+    def _record_unrun(
+        self, store: MLflowStore, study: StudyInfo, trial: FrozenTrial, status: str
+    ) -> None:
         """Record a duplicate, whose value was known, or a trial that could not be composed."""
         notes, place = trial.user_attrs, f"{study.folder}/{trial.number}"
         twin, reason = notes.get(DUPLICATE_KEY), notes.get(FAILURE_KEY, "")
         tags = {"sweeper.study": study.name, "sweeper.trial": str(trial.number)}
         tags |= {"mlflow.parentRunId": study.parent_id or ""}
         tags |= {"sweeper.duplicate_of": str(twin)} if twin is not None else {}
-        params = {name: str(value) for name, value in trial.params.items()}
+        params = {_config_key(name): str(value) for name, value in trial.params.items()}
         run_id = self._begin(store, study, f"trial {trial.number}", place, params, tags)
         if trial.values:
             values = {
                 f"best/{_key(n)}": v for n, v in zip(self._names(), trial.values, strict=True)
             }
             store.log_metrics(run_id, [_record("metrics", metrics=values, step=0)])
-        states = {TrialState.COMPLETE: "FINISHED", TrialState.FAIL: "FAILED"}
-        store.finish(run_id, states.get(trial.state, "KILLED"), str(reason), _now())
+        store.finish(run_id, status, str(reason), _now())
 
     def _begin(
         self,
@@ -151,8 +172,16 @@ def _best_tags(study: optuna.Study) -> dict[str, str]:
     best = _best(study)
     if best is None:
         return {}
-    params = {f"best/{name}": str(value) for name, value in best.params.items()}
-    return params | {"best/trial": str(best.number)}
+    params = {_config_key(name): str(value) for name, value in best.params.items()}
+    found = "\n".join(f"- `{name}`: {value}" for name, value in params.items())
+    note = f"Best: **{best.value:.6g}** in trial {best.number}\n\n{found}"
+    tags = {f"best/{name}": value for name, value in params.items()}
+    return tags | {"best/trial": str(best.number), "mlflow.note.content": note}
+
+
+def _config_key(name: str) -> str:
+    """Return the key of a parameter that Optuna tells apart by the option it belongs to."""
+    return name.partition("@")[0]
 
 
 def _drawn(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:

@@ -73,7 +73,8 @@ class Results:
             console.print(f"Best: {values} in trial {t.number} of {self.spec.folder}")
             console.print(f"  {shlex.join(self.overrides(t))}")
         if self.n_objectives == 1 and self.best:
-            command = again_command(self.overrides(self.best[0]))
+            lines = [o for o in self.overrides(self.best[0]) if not o.startswith("study=")]
+            command = again_command(lines)
             console.print(f"Train it again: {_threads(self.best[0])}{command}")
 
     def overrides(self, trial: FrozenTrial) -> list[str]:

@@ -76,7 +76,7 @@ def read_settings(keys: Mapping[str, Any]) -> Settings:
         check=keys["check"],
         verify=keys["verify"],
         enqueue=_points(keys["enqueue"]),
-        constraints={k: float(v) for k, v in keys["constraints"].items()},
+        constraints={k: float(v) for k, v in (keys["constraints"] or {}).items()},
         observers=Observers(tuple(keys["observers"] or ())),
     )
 

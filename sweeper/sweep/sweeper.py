@@ -66,8 +66,10 @@ def sweep(
     crew = Crew(plan, Worker(spec, task, context, master), study, storage)
     with Progress(study, spec, in_terminal=spec.capture_output):
         interrupted = crew.work()
+    results = Results.of(study, plan.spec, plan.live)
+    results.write()
     spec.observers.study_finished(replace(info, parent_id=parent_id))
-    return _conclude(plan, study, interrupted)
+    return _conclude(plan, results, interrupted)
 
 
 @dataclass(frozen=True)
@@ -158,9 +160,7 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
     )
 
 
-def _conclude(plan: StudyPlan, study: PulledStudy, interrupted: bool) -> Results:
-    results = Results.of(study, plan.spec, plan.live)
-    results.write()
+def _conclude(plan: StudyPlan, results: Results, interrupted: bool) -> Results:
     results.show(interrupted)
     if interrupted:
         raise SystemExit(INTERRUPTED_EXIT_CODE)

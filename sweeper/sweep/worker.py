@@ -41,7 +41,10 @@ class Worker:
         with Interrupt() as interrupt:
             session = Session(self.spec, self.task, self.context, self.master, interrupt)
             while not interrupt.requested and (claim := session.ledger.claim()) is not None:
-                session.run(claim)
+                try:
+                    session.run(claim)
+                except KeyboardInterrupt:  # the task saved and ended; its trial is put back
+                    interrupt.requested = True
                 n_trials += 1
         # Each trial's run left Python's logging pointed at that trial's folder.
         configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)

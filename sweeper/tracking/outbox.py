@@ -125,9 +125,15 @@ class Outbox:
         draft.replace(self.folder / "delivered.json")
 
     def continued_elsewhere(self) -> bool:
-        """Whether another outbox beside this one continues its run."""
+        """Whether another outbox beside this one continues its run, or tries its trial again."""
+        start = self.first()
+        trial = _trial(start.body) if start else None
         others = set(self.folder.parent.glob("*/records.jsonl")) - {self.folder / "records.jsonl"}
-        return any(_continued_run(path) == self.delivered.run_id for path in others)
+        bodies = [body for path in others if (body := _start_body(path)) is not None]
+        return any(
+            body["run_id"] == self.delivered.run_id or (trial and _trial(body) == trial)
+            for body in bodies
+        )
 
     def release(self) -> None:
         """Leave what is not delivered to the next owner."""
@@ -191,15 +197,21 @@ def _delivered(folder: Path) -> Delivered:
         return Delivered()
 
 
-def _continued_run(records: Path) -> str | None:
-    """Return the run that this outbox's start record asks to continue."""
+def _start_body(records: Path) -> dict[str, Any] | None:
+    """Return what an outbox's start record says, once it is written."""
     try:
         with records.open() as file:
             line = file.readline()
     except FileNotFoundError:  # delivered and removed meanwhile
         return None
-    continued: str | None = json.loads(line)["body"]["run_id"] if line.endswith("\n") else None
-    return continued
+    body: dict[str, Any] | None = json.loads(line)["body"] if line.endswith("\n") else None
+    return body
+
+
+def _trial(body: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return which trial of which study's run this is, if it is one."""
+    parent, number = (body.get("tags", {}).get(k) for k in ("mlflow.parentRunId", "sweeper.trial"))
+    return (parent, number) if parent and number else None
 
 
 def _make_folder(path: Path, attempts: int = 10) -> Path:

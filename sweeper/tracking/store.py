@@ -28,10 +28,11 @@ logger = logging.getLogger(__name__)
 
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 8000  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST = 1000, 100
-_OUTBOX_TAG, _RESUMED_TAG, _REASON_TAG = (
+_OUTBOX_TAG, _RESUMED_TAG, _REASON_TAG, _STATE_TAG = (
     "sweeper.outbox",
     "sweeper.resumed_from",
     "sweeper.end_reason",
+    "sweeper.state",
 )
 # Said only where the user's own environment says nothing. The outbox does the retrying.
 _ENVIRONMENT = {
@@ -108,7 +109,7 @@ class MLflowStore:
         """Write tags, over those of the same name."""
         with _refusals():
             for name, value in tags.items():
-                self._client.set_tag(run_id, name, shorten(value, _TAG_LENGTH))
+                self._client.set_tag(run_id, allowed_name(name), shorten(value, _TAG_LENGTH))
 
     def log_artifact(self, run_id: str, path: Path, folder: str) -> None:
         """Upload one file."""
@@ -163,6 +164,27 @@ class MLflowStore:
         found = self._client.search_runs([experiment], same)
         return str(found[0].info.run_id) if found else None
 
+    def trials(self, experiment_of: str) -> "dict[int, Run]":
+        """Return the runs of a parent's trials by the trial's number."""
+        experiment = self._client.get_run(experiment_of).info.experiment_id
+        found: dict[int, Run] = {}
+        token: str | None = None
+        while True:
+            page = self._client.search_runs(
+                [experiment], f"tags.`mlflow.parentRunId` = '{experiment_of}'", page_token=token
+            )
+            found |= {int(run.data.tags["sweeper.trial"]): run for run in page}
+            token = page.token
+            if not token:
+                return found
+
+    def settle(self, run_id: str, status: str, reason: str) -> None:
+        """Give a run the end that it has in truth, whatever was recorded of it."""
+        with _refusals():
+            if reason:
+                self._client.set_tag(run_id, _REASON_TAG, shorten(reason, _TAG_LENGTH))
+            self._client.set_terminated(run_id, status)
+
     def reopen(self, run_id: str) -> None:
         """Mark a run as running again."""
         with _refusals():
@@ -183,8 +205,8 @@ class MLflowStore:
         if not run.data.params.items() <= params.items():
             return None
         self._client.update_run(run.info.run_id, status="RUNNING")
-        if _REASON_TAG in run.data.tags:
-            self._client.delete_tag(run.info.run_id, _REASON_TAG)
+        for tag in {_REASON_TAG, _STATE_TAG} & run.data.tags.keys():
+            self._client.delete_tag(run.info.run_id, tag)
         return run
 
     def _create(self, experiment: str, record: Record, key: str) -> "Run":

@@ -39,10 +39,11 @@ class TrackEpochs(Callback):
         self._write(state, state.epoch - 1)
 
     def _write(self, state: RunState, epoch: int) -> None:
-        measured = state.history[epoch]
+        so_far = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
+        best = max(so_far) if state.direction == "maximize" else min(so_far)
         # MLflow's page of a comparison opens on the metric that came first: the objective.
-        ordered = {state.metric: measured[state.metric], **measured}
-        self._tracker.log_metrics(ordered, step=epoch + 1)
+        objective = {f"best/{state.metric.replace('/', '_')}": best}
+        self._tracker.log_metrics(objective | state.history[epoch], step=epoch + 1)
 
 
 def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:

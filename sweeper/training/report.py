@@ -8,10 +8,6 @@ from sweeper.training.state import RunState
 class ReportToTrial(Callback):
     """Reports the monitored metric every epoch, and ends the run when the study says so."""
 
-    def on_fit_start(self, state: RunState) -> None:
-        for epoch, metrics in enumerate(state.history, start=1):
-            trial.report(metrics[state.metric], epoch)
-
     def on_epoch_end(self, state: RunState) -> None:
         trial.report(state.value, state.epoch)
         if trial.should_stop():

@@ -130,6 +130,11 @@ def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned):
     assert "Traceback" not in out
 
 
+def test_the_points_of_a_plain_grid_run_to_their_ends(app):
+    app.run("x=range(0,12)", "steps=2", "hydra/launcher=basic")
+    assert app.states() == ["COMPLETE"] * 12
+
+
 def test_pruned_trials_count_as_done(app):
     app.run("x=range(0,12)", "hydra/sweeper/pruner=median", "steps=2", "hydra/launcher=basic")
     assert app.states() == ["COMPLETE"] * 5 + ["PRUNED"] * 7

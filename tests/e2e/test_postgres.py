@@ -1,0 +1,128 @@
+"""A study that four workers share through a real PostgreSQL server."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+import pytest
+
+pytestmark = pytest.mark.slow
+APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
+N_TRIALS = 20
+
+
+def initdb() -> Path | None:
+    """Find the program, which Debian keeps out of the PATH."""
+    debians = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    on_path = shutil.which("initdb")
+    return debians[-1] if debians else Path(on_path) if on_path else None
+
+
+@pytest.fixture(scope="module")
+def database(required, free_port) -> Iterator[str]:
+    """Run a server in a folder of its own; yield the address of its database."""
+    programs = required(initdb(), "PostgreSQL").parent
+    root = os.geteuid() == 0
+    as_user = ["runuser", "-u", "postgres", "--"] if root else []  # the server refuses root
+
+    # Not below tmp_path, which no other user may enter.
+    with tempfile.TemporaryDirectory(prefix="sweeper-postgres-") as folder:
+        if root:
+            shutil.chown(folder, "postgres")
+
+        def run(program: str, *arguments: str) -> None:
+            command = [*as_user, str(programs / program), "-D", f"{folder}/data", *arguments]
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+
+        port = free_port()
+        run("initdb", "--username=postgres", "--auth=trust", "--no-sync")
+        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run("pg_ctl", "start", "--wait", "-l", f"{folder}/log", "-o", options)
+        try:
+            yield f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres"
+        finally:
+            run("pg_ctl", "stop", "--wait", "-m", "immediate")
+
+
+class Study:
+    """The study `name` of the sphere application, with four workers."""
+
+    def __init__(self, name: str, database: str, cwd: Path) -> None:
+        self.name, self.database, self.cwd = name, database, cwd
+        self.folder = cwd / "multirun" / name
+
+    def start(self) -> "subprocess.Popen[str]":
+        overrides = ["hydra/sweeper=sweeper", "hydra/launcher=local", "x=interval(-3,3)",
+                     "steps=4", "step_seconds=0.1", "hydra/sweeper/sampler=random",
+                     "hydra/sweeper/pruner=none", "hydra.sweeper.n_jobs=4",
+                     f"hydra.sweeper.n_trials={N_TRIALS}", f"hydra.sweeper.study_name={self.name}",
+                     f"hydra.sweeper.storage={self.database}"]  # fmt: skip
+        return subprocess.Popen(
+            [sys.executable, str(APP), "--multirun", *overrides], cwd=self.cwd,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def run(self) -> None:
+        process = self.start()
+        out, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, out
+
+    def assert_exact(self) -> None:
+        """The budget is complete, step by step, and only a dead worker's trial ran again."""
+        trials = optuna.load_study(study_name=self.name, storage=self.database).trials
+        assert [(t.number, t.state.name) for t in trials] == [
+            (number, "COMPLETE") for number in range(N_TRIALS)
+        ]
+        assert len({t.params["x"] for t in trials}) == N_TRIALS
+        assert all(sorted(t.intermediate_values) == [0, 1, 2, 3] for t in trials)
+        logs = [self.folder / str(t.number) / "stdout.log" for t in trials]
+        runs = [log.read_text().count("value") for log in logs]
+        deaths = [t.system_attrs["sweeper:lease"]["deaths"] for t in trials]
+        assert all(1 <= n <= 1 + dead for n, dead in zip(runs, deaths, strict=True)), (runs, deaths)
+
+
+@pytest.fixture
+def study(request, database: str, tmp_path: Path) -> Study:
+    return Study(request.node.name, database, tmp_path)
+
+
+def workers(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
+    assert process.stdout
+    assert any("] trial" in line for line in process.stdout)
+
+
+def test_four_workers_end_with_exactly_the_budget(study: Study) -> None:
+    study.run()
+    study.assert_exact()
+
+
+def test_a_killed_worker_costs_no_trial_and_the_same_command_adds_none(study: Study) -> None:
+    process = study.start()
+    wait_for_a_trial(process)
+    os.kill(workers(process.pid)[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    study.assert_exact()
+    study.run()
+    study.assert_exact()
+
+
+def test_after_a_kill_of_all_the_same_command_completes_the_study(study: Study) -> None:
+    process = study.start()
+    wait_for_a_trial(process)
+    for pid in [process.pid, *workers(process.pid)]:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    study.run()
+    study.assert_exact()
