@@ -105,7 +105,7 @@ def test_a_grid_runs_every_combination(tmp_path) -> None:
     quick = ["trainer=quick", "tracking=none", "figures=false"]
     done = sweeper(tmp_path, "--multirun", "model=cnn,mlp", "optimizer=sgd,adam", *quick)
     assert done.returncode == 0, done.stderr
-    assert len(list(tmp_path.glob("multirun/*/*/*/checkpoints/best.pt"))) == 4
+    assert len(list(tmp_path.glob("multirun/*/[0-9]/checkpoints/best.pt"))) == 4
 
 
 @pytest.mark.slow

@@ -106,7 +106,9 @@ def _spec(
 
 def _names_pruner(config: DictConfig) -> bool:
     """Tell whether the command names a pruner; without one, a grid's points all run to the end."""
-    return any("hydra/sweeper/pruner" in line for line in config.hydra.overrides.hydra)
+    # Unresolved: an override may refer to what is known of a job only.
+    lines = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    return any("hydra/sweeper/pruner" in str(line) for line in lines)
 
 
 def _folder(config: DictConfig, name: str) -> Path:

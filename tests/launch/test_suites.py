@@ -1,17 +1,29 @@
 """Hydra's own suites for launchers, on ours under the basic sweeper and on our sweeper."""
 
+from collections.abc import Iterator
+
 import pytest
 from hydra.test_utils.launcher_common_tests import (
     BatchedSweeperTestSuite,
     IntegrationTestSuite,
     LauncherTestSuite,
 )
+from hydra.version import VersionBase, __compat_version__
 
 pytestmark = [
     pytest.mark.slow,
     # The suite leaves files to the garbage collector, and reads HydraConfig without a version.
     pytest.mark.filterwarnings("ignore"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def _version_base_of_the_suite() -> Iterator[None]:
+    base = VersionBase.instance()
+    before = base.version_base
+    base.setbase(__compat_version__)
+    yield
+    base.version_base = before
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("local", ["hydra.launcher.n_jobs=1"])])
