@@ -108,7 +108,7 @@ def _names_pruner(config: DictConfig) -> bool:
     """Tell whether the command names a pruner; without one, a grid's points all run to the end."""
     # Unresolved: an override may refer to what is known of a job only.
     lines = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-    return any("hydra/sweeper/pruner" in str(line) for line in lines)
+    return any("hydra/sweeper/pruner" in str(line) for line in lines or ())
 
 
 def _folder(config: DictConfig, name: str) -> Path:
