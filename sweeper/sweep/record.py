@@ -75,7 +75,7 @@ class MLflowStudy:
                 for path in _drawn(loaded, self._names(), Path(folder)):
                     store.log_artifact(study.parent_id, path, "figures")
         finally:
-            store.finish(study.parent_id, "FINISHED", "", _now())
+            store.finish(study.parent_id, _status(study, loaded), "", _now())
 
     def _reconcile(self, store: MLflowStore, study: StudyInfo, trials: list[FrozenTrial]) -> None:
         """Make MLflow say of every trial what the study says.
@@ -160,6 +160,13 @@ def _now() -> int:
 
 def _key(metric: str) -> str:
     return metric.replace("/", "_")
+
+
+def _status(study: StudyInfo, loaded: optuna.Study) -> str:
+    """Return FINISHED once the budget is spent; a study that stopped before was ended."""
+    found = counts(loaded.get_trials(deepcopy=False))
+    done = found[TrialState.COMPLETE] + found[TrialState.PRUNED]
+    return "FINISHED" if study.n_trials is None or done >= study.n_trials else "KILLED"
 
 
 def _best(study: optuna.Study) -> FrozenTrial | None:
