@@ -1,5 +1,7 @@
 """What a user reads when something cannot work."""
 
+import traceback
+
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
@@ -18,7 +20,9 @@ def one_line(error: Exception) -> str | None:
     if isinstance(error, OverrideParseException):
         return f"{error.override}: {_joined(error.message)}"
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return _joined(str(error)) + _near_keys(error.__cause__)
+        return _joined(str(error)) + _why(error.__cause__)
+    if isinstance(error, ValueError) and _raised_by_hydra(error):
+        return _joined(str(error))  # such as a group set to null
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}; hydra.run.dir=PATH writes to another folder"
     return None
@@ -29,8 +33,16 @@ def _joined(text: str) -> str:
     return " ".join(line for line in lines if line)
 
 
-def _near_keys(cause: BaseException | None) -> str:
+def _why(cause: BaseException | None) -> str:
+    """Return the keys near to one that is not there, or what is wrong with a value."""
     parent = getattr(cause, "parent_node", None)
     if not isinstance(cause, OmegaConfBaseException) or not isinstance(parent, DictConfig):
         return ""
+    if cause.key in parent:
+        return f"; {str(cause).splitlines()[0]}"
     return f"; {did_you_mean(str(cause.key), (str(key) for key in parent))}"
+
+
+def _raised_by_hydra(error: Exception) -> bool:
+    frames = list(traceback.walk_tb(error.__traceback__))
+    return bool(frames) and str(frames[-1][0].f_globals.get("__name__")).startswith("hydra.")

@@ -50,6 +50,8 @@ def test_help_lists_groups_options_and_examples(tmp_path) -> None:
     [
         (["model=alexnte"], "model=alexnte: there is no such option; did you mean alexnet"),
         (["model.kernel_sise=3"], "did you mean kernel_size?"),
+        (["hydra.sweeper.n_trials=abc"], "could not be converted to Integer"),
+        (["optimizer=null"], "Config group override must be a string or a list"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
         (

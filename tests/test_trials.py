@@ -102,6 +102,11 @@ def test_the_study_seeks_what_the_run_is_judged_by(composed, overrides, directio
     assert composed(*overrides, hydra=True).hydra.sweeper.direction == directions
 
 
+def test_bounds_are_given_on_the_command_line(composed) -> None:
+    cfg = composed("hydra.sweeper.constraints={n_parameters: 2000}", hydra=True)
+    assert cfg.hydra.sweeper.constraints == {"n_parameters": 2000}
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

@@ -73,7 +73,7 @@ class StudySweeperConf:
     enqueue: list[Any] = field(default_factory=list)
 
     # Upper bounds of values that the task records with `trial.note`, for the sampler to respect.
-    constraints: dict[str, float] | None = None
+    constraints: Any = None
 
     # Compose every option that the space can choose, with the extremes of its space, before the
     # first trial, and call `verify`, a function (config), on each; a SweeperError of its is shown.
