@@ -26,7 +26,7 @@ def run(overrides: list[str], folder: Path) -> dict[str, object]:
     if done.returncode:
         return {"seconds": seconds, "error": done.stderr.strip().splitlines()[-1]}
     summary = done.stdout.strip().splitlines()
-    test = next(line for line in summary if line.startswith("test accuracy"))
+    test = next(line for line in summary if line.startswith(("test accuracy", "test sequence")))
     return {"seconds": seconds, "test_accuracy": float(test.split()[-1])}
 
 

@@ -39,15 +39,17 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     _configure_torch(trainer)
 
     data = options.data(settings, trainer, device)
-    criterion = options.criterion(data).to(device)
+    criterion = options.criterion(data)
     seed_everything(settings.seed)
-    model = _placed(options.model(data.input_shape, criterion.n_outputs), trainer, device)
+    model = options.model(data.input_shape, criterion.n_outputs)
+    options.require_fit(model, criterion, data)
+    model = _placed(model, trainer, device)
     return Experiment(
         settings=settings,
         trainer=trainer,
         data=data,
         model=model,
-        criterion=criterion,
+        criterion=criterion.to(device),
         updates=options.updates(model, data.steps_per_epoch, settings, trainer, device),
         stopping=options.stopping.partial() if options.stopping else None,
         device=device,
@@ -76,6 +78,7 @@ def verify(cfg: DictConfig) -> None:
     criterion = options.criterion(data)
     with torch.device("meta"):
         model = options.model(data.input_shape, criterion.n_outputs)
+        options.require_fit(model, criterion, data)
         options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
 
 

@@ -1,20 +1,46 @@
 """What a run can be judged by, known before anything heavy is imported."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 Direction = Literal["minimize", "maximize"]
 
-METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
-"""Measured every epoch."""
+LabelType = Literal["multiclass", "multilabel", "sequence"]
+"""What is known of an image: its one class, the set of its classes, or a string of them."""
+
+MEASURES: Mapping[LabelType, tuple[str, ...]] = {
+    "multiclass": ("accuracy",),
+    "multilabel": ("mean_average_precision", "f1"),
+    "sequence": ("sequence_accuracy", "character_error_rate"),
+}
+"""What is measured of predictions beside the loss; the first says most."""
+
+SPLITS = ("train", "val")
+
+METRICS = tuple(
+    f"{split}/{name}"
+    for split in SPLITS
+    for name in ("loss", *(name for names in MEASURES.values() for name in names))
+)
+"""Measured every epoch, by one type of labels or another."""
 
 SIZES = ("n_parameters", "multiply_adds")
 """Known of a network before it is trained."""
 
 
+def measured(label_type: LabelType) -> tuple[str, ...]:
+    """Return the metrics of an epoch on data with labels of this type."""
+    return tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *MEASURES[label_type]))
+
+
+def headline(label_type: LabelType) -> str:
+    """Return the validation metric that says most."""
+    return f"val/{MEASURES[label_type][0]}"
+
+
 def sought(metric: str) -> Direction:
-    """Return the direction that a metric is good in: only accuracy is to grow."""
-    return "maximize" if metric.endswith("accuracy") else "minimize"
+    """Return the direction that a metric is good in: rates of what is right are to grow."""
+    return "maximize" if metric.endswith(("accuracy", "precision", "f1")) else "minimize"
 
 
 def directions(

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
@@ -12,6 +12,8 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.schema import checked
+
+Keys = TypeVar("Keys")
 
 SEARCH = "search"
 """The key under which an option keeps its search space; no target sees it."""
@@ -35,6 +37,12 @@ def plain(cfg: DictConfig, group: str) -> dict[str, Any]:
     if not isinstance(node, dict):
         raise ConfigError(f"{group}={node}: there is no such option; see --help for the groups")
     return {str(key): value for key, value in node.items() if key != SEARCH}
+
+
+def taken(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
+    """Take out of a node what is not for its target; `keys` is a dataclass of such values."""
+    names = inspect.signature(keys).parameters.keys() & node.keys()
+    return keys(**checked(group, keys, {name: node.pop(name) for name in names}))
 
 
 class Option:
@@ -75,8 +83,11 @@ class Option:
             raise
         except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError) as error:
             reason = " ".join(str(error).split())
-            values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
-            raise ConfigError(f"{self.group}={self.name} ({values}): {reason}") from error
+            raise ConfigError(f"{self}: {reason}") from error
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
+        return f"{self.group}={self.name} ({values})"
 
     def partial(self) -> Callable[..., Any]:
         """Return the target with its arguments filled in."""

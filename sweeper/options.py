@@ -1,27 +1,28 @@
 """The chosen option of every group: checked as a whole first, built one after another then."""
 
 import copy
-import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import torch
 from omegaconf import DictConfig
 from pydantic import Field
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sweeper.data.image_data import ImageData
 from sweeper.data.prepare import prepare
+from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError
-from sweeper.losses import Adapter, class_weights
-from sweeper.losses.weights import Weight
+from sweeper.loss_option import LossOption
+from sweeper.losses import Adapter
 from sweeper.models.init import initialise
-from sweeper.option import Option, optional, plain
-from sweeper.schema import LOSS_RANGES, OPTIMIZER_RANGES, SCHEDULER_RANGES, checked
+from sweeper.objectives import SIZES, LabelType, headline, measured
+from sweeper.option import Option, optional, plain, taken
+from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
@@ -38,11 +39,10 @@ class ModelKeys:
 
 
 @dataclass(frozen=True)
-class LossKeys:
-    """What a loss option says beside its target's arguments."""
+class DataKeys:
+    """What a data option says beside its target's arguments, for the root of the config."""
 
-    adapter: str = "sweeper.losses.ClassIndex"
-    weight: Weight = None
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,6 @@ class SchedulerKeys:
     horizon: str | None = None
 
 
-Keys = TypeVar("Keys", ModelKeys, LossKeys, SchedulerKeys)
-
-
 class Options:
     """The chosen option of every group, checked but not yet built."""
 
@@ -63,7 +60,7 @@ class Options:
         model, data, loss, scheduler = (
             plain(cfg, group) for group in ("model", "data", "loss", "scheduler")
         )
-        self._min_image_size = _taken("model", ModelKeys, model).min_image_size
+        self._min_image_size = taken("model", ModelKeys, model).min_image_size
         self._model = Option("model", choices["model"], model)
         self._init = optional("init", choices["init"], plain(cfg, "init"))
         if self._init is not None and self._model.arguments.get("weights") is not None:
@@ -71,18 +68,17 @@ class Options:
                 f"init={self._init.name} would overwrite model.weights: use init=default"
             )
 
+        taken("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
         self._source = Option("data", choices["data"], data)
         target = {"_target_": f"{prepare.__module__}.{prepare.__name__}"}
         self._prepare = Option("data", choices["data"], target | pipeline)
 
-        keys = _taken("loss", LossKeys, loss)
-        self._adapter, self._class_weight = _adapter(keys.adapter), keys.weight
-        self._loss = Option("loss", choices["loss"], loss, LOSS_RANGES)
+        self._loss = LossOption(choices["loss"], loss)
 
         optimizer = plain(cfg, "optimizer")
         self._optimizer = Option("optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES)
-        self._timing = _taken("scheduler", SchedulerKeys, scheduler)
+        self._timing = taken("scheduler", SchedulerKeys, scheduler)
         name = choices["scheduler"]
         self._scheduler = optional("scheduler", name, scheduler, SCHEDULER_RANGES)
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
@@ -96,9 +92,13 @@ class Options:
     def data(
         self, settings: RunSettings, trainer: TrainerSettings, device: torch.device
     ) -> ImageData:
-        """Read, split and batch the data."""
+        """Read, split and batch the data, once loss and metric are known to go with its labels."""
+        source = self._source()
+        label_type = label_type_of(source)
+        self._loss.require(label_type, self._source.name)
+        _require_measured(settings, label_type, self._source.name)
         prepared: ImageData = self._prepare(
-            source=self._source(),
+            source=source,
             seed=settings.seed,
             min_image_size=self._min_image_size,
             device=device,
@@ -110,20 +110,23 @@ class Options:
 
     def criterion(self, data: ImageData) -> Adapter:
         """Build the loss for the classes of the data."""
-        weight = class_weights(self._class_weight, data.class_counts)
-        given: dict[str, Tensor] = {} if weight is None else {"weight": weight}
-        adapter: Adapter = self._adapter(self._loss(**given), len(data.classes))
-        return adapter
+        return self._loss.build(data)
 
     def model(self, input_shape: tuple[int, int, int], n_outputs: int) -> nn.Module:
         """Build the network, tell it what it will see, and fill its weights."""
         shape = {"input_shape": input_shape, "num_classes": n_outputs}
         model: nn.Module = self._model(**{k: v for k, v in shape.items() if self._model.accepts(k)})
-        batch_size = self._prepare.arguments["batch_size"]
-        _try_out(model, self._model, input_shape, n_outputs, batch_size)
+        _try_out(model, self._model, input_shape, self._prepare.arguments["batch_size"])
         if self._init is not None:
             self._initialise(model, self._init)
         return model
+
+    def require_fit(self, model: nn.Module, criterion: Adapter, data: ImageData) -> None:
+        """Raise ConfigError unless the loss can be computed of what the network returns."""
+        with torch.no_grad():
+            outputs = model.eval()(torch.zeros(1, *data.input_shape))
+        with torch.device("cpu"):
+            self._loss.try_out(criterion, outputs, data, self._model.name)
 
     def _initialise(self, model: nn.Module, init: Option) -> None:
         try:
@@ -179,35 +182,14 @@ def _pipeline_keys() -> set[str]:
     return set(inspect.signature(prepare).parameters)
 
 
-def _taken(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
-    """Take out of a node what is meant for `build`, not for the target."""
-    names = inspect.signature(keys).parameters.keys() & node.keys()
-    return keys(**checked(group, keys, {name: node.pop(name) for name in names}))
-
-
-def _adapter(path: str) -> type[Adapter]:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise ConfigError(f"loss.adapter={path}: there is no such class") from error
-    if not (inspect.isclass(found) and issubclass(found, Adapter)):
-        raise ConfigError(f"loss.adapter={path} is no subclass of sweeper.losses.Adapter")
-    return found
-
-
 def _try_out(
-    model: nn.Module,
-    option: Option,
-    input_shape: tuple[int, int, int],
-    n_outputs: int,
-    batch_size: int,
+    model: nn.Module, option: Option, input_shape: tuple[int, int, int], batch_size: int
 ) -> None:
     """Run one blank image through the network, so that a misfit is found before training."""
     blank = torch.zeros(1, *input_shape)
     with torch.no_grad():
         try:
-            outputs = model.eval()(blank)
+            model.eval()(blank)
             if batch_size == 1:  # batch norm over a single value fails in training alone
                 copy.deepcopy(model).train()(blank)
         except (RuntimeError, ValueError, TypeError) as error:
@@ -216,9 +198,12 @@ def _try_out(
                 f"model={option.name} cannot take {batch_size} images of shape {input_shape}: "
                 f"{reason}"
             ) from error
-    shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-    if shape != (1, n_outputs):
-        raise ConfigError(
-            f"model={option.name} returns {shape} for one image, but (1, {n_outputs}) is needed: "
-            "take num_classes in its constructor"
-        )
+
+
+def _require_measured(settings: RunSettings, label_type: LabelType, data: str) -> None:
+    for name in settings.metrics:
+        if name not in (*measured(label_type), *SIZES):
+            raise ConfigError(
+                f"metric={name}: data={data} is measured by {', '.join(measured(label_type))}; "
+                f"type metric={headline(label_type)}"
+            )

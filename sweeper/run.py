@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeper import trial
 from sweeper.build import build
 from sweeper.models.summary import Summary, summarise
-from sweeper.objectives import SIZES
+from sweeper.objectives import SIZES, headline
 from sweeper.tracking.tracker import RunInfo
 from sweeper.training import record
 from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
@@ -131,18 +131,18 @@ class Run:
         experiment, state = self.experiment, self.state
         self.store.load_best(experiment)
         best = state.history[(state.best_epoch or 1) - 1]
-        monitored = {state.metric, "val/accuracy"}
+        monitored = {state.metric, headline(experiment.data.label_type)}
         outcome = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
         outcome |= self._sizes()
         final = None
         if experiment.data.has_test:
-            final = predict(experiment, experiment.data.test())
+            final = predict(experiment.kept, experiment.data.test())
             outcome |= {f"test/{name}": value for name, value in final.metrics.items()}
         experiment.tracker.log_metrics(outcome, step=state.epoch)
         self._track_best()
         figures = experiment.settings.figures
         if figures is True or (figures == "auto" and trial.info() is None):
-            val = predict(experiment, experiment.data.val())
+            val = predict(experiment.kept, experiment.data.val())
             place = self.invocation.folder / "figures"
             for path in record.draw_figures(experiment, state, val, final or val, place):
                 experiment.tracker.log_artifact(path, "figures")
@@ -156,11 +156,12 @@ class Run:
         rows = [("best epoch", f"{self.state.best_epoch} of {self.state.epoch}")]
         if self.state.stop_reason:
             rows.append(("stopped", self.state.stop_reason))
-        rows += [(name, f"{best[name]:.4f}") for name in ("val/loss", "val/accuracy")]
+        rows += [(name, f"{value:.4f}") for name, value in best.items() if name.startswith("val/")]
         rows += [(k, f"{v:.4f}") for k, v in outcome.items() if k.startswith("test/")]
         rows.append(("seconds", f"{time.perf_counter() - self.started:.1f}"))
         rows.append(("artifacts", str(self.invocation.folder)))
-        return "\n" + "\n".join(f"{name.replace('/', ' '):<14}{value}" for name, value in rows)
+        width = max(13, *(len(name) for name, _ in rows)) + 1
+        return "\n" + "\n".join(f"{n.replace('/', ' '):<{width}}{value}" for n, value in rows)
 
     def _say_how_to_resume(self) -> None:
         if trial.info() is not None:

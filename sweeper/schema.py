@@ -57,7 +57,7 @@ SCHEDULER_RANGES: Mapping[str, Any] = {
 
 LOSS_RANGES: Mapping[str, Any] = {
     "label_smoothing": UnitInterval,
-    "reduction": Literal["mean", "sum", "none"],
+    "reduction": Literal["mean", "sum", "none", "batchmean"],
     "p": Literal[1, 2],
 }
 """torch looks at these in the first batch only."""

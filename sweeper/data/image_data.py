@@ -11,9 +11,10 @@ from torch import Tensor
 from sweeper.data.batches import Batch, Feed
 from sweeper.data.inverse import to_pictures
 from sweeper.data.pipeline import Pipeline
-from sweeper.data.source import Indices
+from sweeper.data.source import Indices, in_words
 from sweeper.data.split import permutation
 from sweeper.errors import ConfigError
+from sweeper.objectives import LabelType
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,16 @@ class Subset:
 class ImageData:
     """A prepared data set; batches are normalised float32 (B, C, H, W) and int64 labels (B,).
 
-    `input_shape` is (C, H, W) as the network sees it, `class_counts` (classes,) int64 counts the
-    training images, `mean` and `std` are per channel for pixels in 0..1, and `digest` names
-    the pixels, labels and classes.
+    `input_shape` is (C, H, W) as the network sees it, `label_shape` that of the labels of one
+    image, `class_counts` (classes,) int64 counts each class in the training images, `mean` and
+    `std` are per channel for pixels in 0..1, and `digest` names the pixels, labels and classes.
     """
 
     name: str
     classes: tuple[str, ...]
     input_shape: tuple[int, int, int]
+    label_type: LabelType
+    label_shape: tuple[int, ...]
     class_counts: Tensor
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -77,6 +80,10 @@ class ImageData:
         for images, labels in subset.feed.batches(order[: self._images_per_epoch], self.batch_size):
             yield self.train_pipeline(images), labels
 
+    def reference(self) -> Iterator[Batch]:
+        """The training batches as they are evaluated: in a fixed order, not augmented."""
+        return self._evaluation("train", self.subsets["train"].indices)
+
     def val(self) -> Iterator[Batch]:
         """The validation batches, in a fixed order."""
         return self._evaluation("val", self.subsets["val"].indices)
@@ -93,6 +100,10 @@ class ImageData:
         batches = list(self._evaluation(split, chosen))
         images, labels = zip(*batches, strict=True)
         return torch.cat(images), torch.cat(labels)
+
+    def named(self, labels: Tensor) -> str:
+        """The labels of one image in words: its class, its classes, or its string."""
+        return in_words(labels, self.label_type, self.classes)
 
     def inverse(self, images: Tensor) -> list[Image]:
         """Normalised images (N, 1 or 3, H, W) as pictures; DataError for any other shape."""

@@ -13,7 +13,7 @@ from sweeper.data.image_data import ImageData, Subset
 from sweeper.data.normalise import Normalise, statistics_for
 from sweeper.data.pipeline import Pipeline, common_output, enlarging, steps_for
 from sweeper.data.placement import Placement
-from sweeper.data.source import Source
+from sweeper.data.source import Source, class_counts, label_type_of
 from sweeper.data.split import subset_indices
 from sweeper.errors import ConfigError
 from sweeper.schema import Fraction
@@ -54,6 +54,7 @@ def prepare(
         resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
     )
     stored = placement.open_all(source.name, source.splits(size))
+    label_type = label_type_of(source)
     labels = {name: split.labels for name, split in stored.items()}
     chosen, fit = subset_indices(labels, val_fraction, seed, train_limit, val_limit)
 
@@ -79,8 +80,10 @@ def prepare(
         name=source.name,
         classes=train.classes,
         input_shape=(shape[0], shape[1], shape[2]),
-        class_counts=torch.from_numpy(train.labels[chosen["train"]]).bincount(
-            minlength=len(train.classes)
+        label_type=label_type,
+        label_shape=train.labels.shape[1:],
+        class_counts=torch.from_numpy(
+            class_counts(train.labels[chosen["train"]], label_type, len(train.classes))
         ),
         mean=statistics.mean,
         std=statistics.std,

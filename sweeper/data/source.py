@@ -2,13 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
+
+from sweeper.objectives import LabelType
 
 Indices = NDArray[np.int64]
 
@@ -26,7 +29,11 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Decoded:
-    """One split: images (N, C, H, W) uint8, labels (N,) int64, and the classes' names."""
+    """One split: images (N, C, H, W) uint8, int64 labels, and the classes' names.
+
+    Labels are (N,) classes; of a source with `multilabel` labels (N, K) zeros and ones; of one
+    with `sequence` labels (N, L) classes from the left, filled up with -1.
+    """
 
     images: Images
     labels: Indices
@@ -48,12 +55,38 @@ class Split:
 
 
 class Source(Protocol):
-    """A data set: its name, and its splits `train`, `val` (optional) and `test` (optional)."""
+    """A data set: its name, and its splits `train`, `val` (optional) and `test` (optional).
+
+    One whose images have anything but one class says so in an attribute `label_type`.
+    """
 
     name: str
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """The splits there are; images of differing sizes are decoded to `image_size` squared."""
+
+
+def label_type_of(source: Source) -> LabelType:
+    """Return what is known of an image of the source; one class unless the source says more."""
+    label_type: LabelType = getattr(source, "label_type", "multiclass")
+    return label_type
+
+
+def class_counts(labels: Indices, label_type: LabelType, num_classes: int) -> Indices:
+    """Return how often each class occurs in the labels: (K,) int64."""
+    if label_type == "multilabel":
+        return np.asarray(labels.sum(axis=0))
+    return np.bincount(labels[labels >= 0], minlength=num_classes)
+
+
+def in_words(labels: Tensor, label_type: LabelType, classes: Sequence[str]) -> str:
+    """The labels of one image: its class, its classes, or its string of classes."""
+    if label_type == "multiclass":
+        return classes[int(labels)]
+    if label_type == "multilabel":
+        return ", ".join(classes[i] for i in labels.nonzero()[:, 0]) or "none"
+    present = [classes[i] for i in labels.tolist() if i >= 0]
+    return ("" if all(len(name) == 1 for name in present) else " ").join(present)
 
 
 def fingerprint(arguments: Mapping[str, object], files: Iterable[Path] = ()) -> str:

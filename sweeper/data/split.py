@@ -34,6 +34,11 @@ def hold_out(labels: Indices, count: int, *entropy: int) -> tuple[Indices, Indic
     return np.setdiff1d(np.arange(len(labels)), held_indices), held_indices
 
 
+def _strata(labels: Indices) -> Indices:
+    """The class of each image; one for all where an image has several, hardly two alike."""
+    return labels if labels.ndim == 1 else np.zeros(len(labels), dtype=np.int64)
+
+
 def _quotas(counts: Indices, total: int) -> Indices:
     """How many to hold of each class: shares of `total` by largest remainder, at most count - 1."""
     exact = counts * (total / max(1, counts.sum()))
@@ -61,7 +66,7 @@ def subset_indices(
     chosen = {name: np.arange(len(split)) for name, split in labels.items()}
     if "val" not in chosen:
         count = max(1, round(len(labels["train"]) * val_fraction))
-        chosen["train"], chosen["val"] = hold_out(labels["train"], count, seed)
+        chosen["train"], chosen["val"] = hold_out(_strata(labels["train"]), count, seed)
     if not len(chosen["val"]):
         raise DataError("no image can be held out for validation: every class has a single one")
     fit = chosen["train"]

@@ -1,6 +1,35 @@
-"""What a network is trained on: criteria, and the adapters between logits, labels and losses."""
+"""What a network is trained on: criteria, and the adapters between outputs, labels and losses."""
 
-from sweeper.losses.adapters import Adapter, ClassIndex, OneHot
+from sweeper.losses.adapter import Adapter
+from sweeper.losses.class_index import ClassIndex, LogProbabilities
+from sweeper.losses.embedding import PairCosine, PairDistance, Ranking, Triplet
+from sweeper.losses.indicator import (
+    ClassList,
+    Distribution,
+    Logits,
+    OneHot,
+    Probabilities,
+    Rate,
+    Sigmoids,
+    Signs,
+)
 from sweeper.losses.weights import class_weights
 
-__all__ = ["Adapter", "ClassIndex", "OneHot", "class_weights"]
+__all__ = [
+    "Adapter",
+    "ClassIndex",
+    "ClassList",
+    "Distribution",
+    "LogProbabilities",
+    "Logits",
+    "OneHot",
+    "PairCosine",
+    "PairDistance",
+    "Probabilities",
+    "Ranking",
+    "Rate",
+    "Sigmoids",
+    "Signs",
+    "Triplet",
+    "class_weights",
+]

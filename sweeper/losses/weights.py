@@ -25,11 +25,32 @@ def class_weights(weight: Weight, counts: Tensor) -> Tensor | None:
     if weight == "balanced":
         balanced = counts.sum() / (len(counts) * counts.clamp_min(1).double())
         return torch.where(counts > 0, balanced, 0.0).float()
-    if len(weight) != len(counts):
+    return _given("weight", weight, len(counts))
+
+
+def positive_weights(weight: Weight, counts: Tensor, n_images: int) -> Tensor | None:
+    """Return (K,) float32 weights of what is there against what is not, for each class.
+
+    `counts` are the training images of each class, of `n_images` in all. `balanced` gives
+    (n - count) / count, so that both sides of a class weigh the same; one for an empty class.
+
+    Raises:
+        ConfigError: the weights are of another number than the classes, or all zero.
+    """
+    if weight is None:
+        return None
+    if weight == "balanced":
+        balanced = (n_images - counts) / counts.clamp_min(1).double()
+        return torch.where(counts > 0, balanced, 1.0).float()
+    return _given("pos_weight", weight, len(counts))
+
+
+def _given(key: str, weight: list[float], classes: int) -> Tensor:
+    if len(weight) != classes:
         raise ConfigError(
-            f"loss.weight has {len(weight)} numbers, but the data has {len(counts)} classes: "
-            "give one number a class, or loss.weight=balanced"
+            f"loss.{key} has {len(weight)} numbers, but the data has {classes} classes: "
+            f"give one number a class, or loss.{key}=balanced"
         )
     if not any(weight):
-        raise ConfigError(f"loss.weight={list(weight)}: at least one class must weigh something")
+        raise ConfigError(f"loss.{key}={list(weight)}: at least one class must weigh something")
     return torch.tensor(weight, dtype=torch.float32)

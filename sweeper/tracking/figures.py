@@ -22,25 +22,31 @@ _NAMED_CLASSES = 50  # beyond these only some of the classes are named on the ax
 _TITLE_LENGTH = 22
 
 
-def learning_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> Figure:
-    """Loss and accuracy by epoch, training and validation, the best epoch marked.
+def learning_curves(
+    history: Sequence[Mapping[str, float]],
+    best_epoch: int,
+    measures: Sequence[str] = ("accuracy",),
+) -> Figure:
+    """Loss and measures by epoch, training and validation, the best epoch marked.
 
-    history: one mapping an epoch with `train/loss`, `val/loss`, `train/accuracy`, `val/accuracy`
-        (fractions), of which some may be missing; epochs count from 1, `best_epoch` too.
+    history: one mapping an epoch with `train/loss`, `val/loss` and each of the `measures` of both
+        splits (fractions), of which some may be missing; epochs count from 1, `best_epoch` too.
     """
-    figure = _figure(10, 4)
-    loss, accuracy = figure.subplots(1, 2)
-    for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
+    names = ("loss", *measures)
+    figure = _figure(5 * len(names), 4)
+    panels: list[Axes] = list(figure.subplots(1, len(names)))
+    for axes, name in zip(panels, names, strict=True):
         for split, color in (("train", _TRAIN), ("val", _VAL)):
             _curve(axes, history, f"{split}/{name}", split, color)
         axes.axvline(best_epoch, color=_BEST, linestyle=":", label=f"best epoch {best_epoch}")
-        axes.set(title=name.capitalize(), xlabel="epoch", ylabel=name)
+        words = name.replace("_", " ")
+        axes.set(title=words.capitalize(), xlabel="epoch", ylabel=words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
     # One legend above both, where it hides no curve.
-    figure.legend(*loss.get_legend_handles_labels(), loc="outside upper center", ncols=3)
-    accuracy.yaxis.set_major_formatter(PercentFormatter(xmax=1))
-    accuracy.set_ylabel("accuracy (% of images)")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    for axes in panels[1:]:
+        axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     return figure
 
 

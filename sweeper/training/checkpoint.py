@@ -16,7 +16,7 @@ from sweeper.training.experiment import Experiment
 from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
 
-FORMAT = 1
+FORMAT = 2
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -64,6 +64,20 @@ def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> No
                 f"{here or 'missing'} here; give the overrides that it was trained with"
             )
     model.load_state_dict(weights)
+
+
+def load_criterion(criterion: nn.Module, state: Mapping[str, Any], path: Path) -> None:
+    """Load what a loss has learned or was given, such as class means and class weights.
+
+    Raises:
+        CheckpointError: it is of another loss.
+    """
+    try:
+        criterion.load_state_dict(dict(state))
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path} is of another loss: give the overrides that it was trained with"
+        ) from error
 
 
 def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
@@ -129,6 +143,7 @@ class CheckpointStore:
             "run": {"id": experiment.tracker.run_id, "uri": experiment.tracker.uri},
             "state": state.state_dict(),
             "model": experiment.model.state_dict(),
+            "criterion": experiment.criterion.state_dict(),
             "updates": experiment.updates.state_dict(),
             "rng": rng_state(),
         }
@@ -157,6 +172,7 @@ class CheckpointStore:
         content = read_checkpoint(path)
         require_identity(identity(experiment, state), content["identity"], path)
         load_weights(experiment.model, content["model"], path)
+        load_criterion(experiment.criterion, content["criterion"], path)
         try:
             experiment.updates.load_state_dict(content["updates"])
             state.load_state_dict(content["state"])
@@ -186,6 +202,7 @@ class CheckpointStore:
         """Load the best network, the averaged one where weights were averaged."""
         content = read_checkpoint(self.best)
         load_weights(experiment.model, content["model"], self.best)
+        load_criterion(experiment.criterion, content["criterion"], self.best)
         experiment.updates.load_state_dict(content["updates"])
 
 

@@ -1,20 +1,44 @@
 """Measuring a network on a split."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
+from sweeper.losses import Adapter
 from sweeper.losses.meter import Meter
-from sweeper.training.experiment import Experiment
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A network, and the loss that knows how to read its outputs."""
+
+    model: nn.Module
+    criterion: Adapter
+    device: torch.device
+    autocast: Callable[[], AbstractContextManager[object]]
+
+    @torch.inference_mode()
+    def outputs(self, batches: Batches) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield outputs and labels of each batch."""
+        model = self.model.eval()
+        for images, labels in batches:
+            with self.autocast():
+                outputs = model(images)
+            yield outputs, labels
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a network says of a split, in the order of the split.
+    """What a network says of a split, in the order of the split; everything is on the CPU.
 
-    probabilities: (N, K) float32, predicted and labels: (N,) int64, all on the CPU.
+    probabilities: (N, K) float32 for classes, (N,) of the whole string for sequences; predicted
+    and labels: int64, (N,) for one class an image, (N, K) for a set, (N, L) for a sequence.
     """
 
     metrics: dict[str, float]
@@ -22,47 +46,71 @@ class Predictions:
     predicted: Tensor
     labels: Tensor
 
+    @property
+    def wrong(self) -> Tensor:
+        """Whether anything of an image was mistaken: (N,) bool."""
+        differs = self.predicted != self.labels
+        return differs if differs.ndim == 1 else differs.any(dim=1)
+
     def confusion(self) -> Tensor:
-        """Return the (K, K) int64 confusion matrix, true classes in rows."""
+        """Return the (K, K) int64 confusion matrix of one class an image, true ones in rows."""
         classes = self.probabilities.shape[1]
         pairs = self.labels * classes + self.predicted
         return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def worst_mistakes(self, count: int) -> Tensor:
-        """Return the indices of the wrong images that the true class was denied most."""
-        wrong = (self.predicted != self.labels).nonzero().squeeze(1)
-        given = self.probabilities[wrong, self.labels[wrong]]
+        """Return the indices of the mistaken images that the truth was denied most."""
+        wrong = self.wrong.nonzero().squeeze(1)
+        probabilities, labels = self.probabilities[wrong], self.labels[wrong]
+        if labels.ndim == 1:
+            given = probabilities.gather(1, labels[:, None]).squeeze(1)
+        elif probabilities.ndim == 1:
+            given = -probabilities  # of a string that is wrong
+        else:
+            given = -(probabilities - labels).abs().mean(dim=1)
         return wrong[given.argsort()[:count]]
 
 
-def evaluate(experiment: Experiment, batches: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Return `loss` and `accuracy` of the network to keep."""
-    meter = experiment.criterion.meter(experiment.device)
-    for _ in _measured(experiment, batches, meter):
+def learn_from_training(classifier: Classifier, batches: Batches) -> None:
+    """Let the loss take in the outputs of all training images, where its predictions need them."""
+    if classifier.criterion.needs_training_outputs:
+        classifier.criterion.learn(classifier.outputs(batches))
+
+
+def evaluate(classifier: Classifier, batches: Batches) -> dict[str, float]:
+    """Return `loss` and the measures of the labels' type."""
+    meter = classifier.criterion.meter(classifier.device)
+    for _ in _measured(classifier, batches, meter):
         pass
     return meter.compute()
 
 
-def predict(experiment: Experiment, batches: Iterable[tuple[Tensor, Tensor]]) -> Predictions:
-    """Return the metrics and every prediction of the network to keep."""
-    criterion = experiment.criterion
-    meter = criterion.meter(experiment.device)
+def predict(classifier: Classifier, batches: Batches) -> Predictions:
+    """Return the metrics and every prediction."""
+    criterion = classifier.criterion
+    meter = criterion.meter(classifier.device)
     seen = [
-        (criterion.probabilities(outputs), criterion.predict(outputs), labels)
-        for outputs, labels in _measured(experiment, batches, meter)
+        (criterion.probabilities(outputs), *_alike(criterion.predict(outputs), labels))
+        for outputs, labels in _measured(classifier, batches, meter)
     ]
     probabilities, predicted, labels = (torch.cat(part).cpu() for part in zip(*seen, strict=True))
     return Predictions(meter.compute(), probabilities, predicted, labels)
 
 
-@torch.inference_mode()
 def _measured(
-    experiment: Experiment, batches: Iterable[tuple[Tensor, Tensor]], meter: Meter
+    classifier: Classifier, batches: Batches, meter: Meter
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield outputs and labels of each batch once they are measured."""
-    model, criterion = experiment.eval_model.eval(), experiment.criterion
-    for images, labels in batches:
-        with experiment.autocast():
-            outputs = model(images)
-        meter.update(outputs, labels, criterion(outputs, labels))
+    for outputs, labels in classifier.outputs(batches):
+        with torch.inference_mode():
+            meter.update(outputs, labels, classifier.criterion(outputs, labels))
         yield outputs, labels
+
+
+def _alike(predicted: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return sequences of one length; anything else is so already."""
+    if labels.ndim == 1:
+        return predicted, labels
+    length = max(predicted.shape[1], labels.shape[1])
+    padded = (functional.pad(t, (0, length - t.shape[1]), value=-1) for t in (predicted, labels))
+    return next(padded), next(padded)

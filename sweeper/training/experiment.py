@@ -11,6 +11,7 @@ from sweeper.data.image_data import ImageData
 from sweeper.losses import Adapter
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
+from sweeper.training.evaluate import Classifier
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.stopping import Criterion
 from sweeper.training.updates import Updates
@@ -34,6 +35,6 @@ class Experiment:
     """The user's own."""
 
     @property
-    def eval_model(self) -> nn.Module:
-        """The network to validate and to keep: the averaged one where weights are averaged."""
-        return self.updates.eval_model
+    def kept(self) -> Classifier:
+        """What is validated and kept: the averaged network where weights are averaged."""
+        return Classifier(self.updates.eval_model, self.criterion, self.device, self.autocast)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sweeper.errors import TrainingError
 from sweeper.training.callback import Callback
-from sweeper.training.evaluate import evaluate
+from sweeper.training.evaluate import evaluate, learn_from_training
 from sweeper.training.experiment import Experiment
 from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
@@ -26,6 +26,8 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
     """
     for callback in callbacks:
         callback.on_fit_start(state)
+    if not state.epoch and not state.batch:
+        learn_from_training(experiment.kept, experiment.data.reference())
     while not state.over:
         for callback in callbacks:
             callback.on_epoch_start(state)
@@ -33,7 +35,8 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
         train = train_epoch(experiment, state, callbacks)
         if state.interrupted and state.batch < state.steps_per_epoch:
             break
-        val = evaluate(experiment, experiment.data.val())
+        learn_from_training(experiment.kept, experiment.data.reference())
+        val = evaluate(experiment.kept, experiment.data.val())
         require_finite(val["loss"], "validation", experiment, state)
         seconds = {"epoch_seconds": time.perf_counter() - started}
         lr = {"lr": state.lr}

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -19,11 +20,19 @@ def epoch_line(state: RunState) -> str:
     last, width = state.history[-1], len(str(state.epochs))
     return (
         f"epoch {state.epoch:{width}}/{state.epochs}  "
-        f"train loss {last['train/loss']:.4f} accuracy {last['train/accuracy']:.4f}  "
-        f"val loss {last['val/loss']:.4f} accuracy {last['val/accuracy']:.4f}  "
+        f"{_split_line(last, 'train')}  {_split_line(last, 'val')}  "
         f"lr {last['lr']:.2e}  {last['images_per_second']:,.0f} images/s  "
         f"{last['epoch_seconds']:.2f} s" + ("  *" if state.improved else "")
     )
+
+
+def _split_line(metrics: Mapping[str, float], split: str) -> str:
+    own = {name: value for name, value in metrics.items() if name.startswith(f"{split}/")}
+    return f"{split} {_measured({n.removeprefix(f'{split}/'): v for n, v in own.items()})}"
+
+
+def _measured(measures: Mapping[str, float]) -> str:
+    return " ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in measures.items())
 
 
 class EpochLines(Callback):
@@ -71,8 +80,7 @@ class LiveProgress(EpochLines):
             total=state.epochs * state.steps_per_epoch,
             completed=state.epoch * state.steps_per_epoch + state.batch,
             epoch=f"{state.epoch + 1}/{state.epochs}",
-            measured=f"loss {running['loss']:.4f}  accuracy {running['accuracy']:.4f}  "
-            f"lr {state.lr:.2e}  {rate:,.0f} images/s",
+            measured=f"{_measured(running)}  lr {state.lr:.2e}  {rate:,.0f} images/s",
             refresh=True,
         )
 

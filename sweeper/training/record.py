@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.models.summary import Summary
+from sweeper.objectives import MEASURES
 from sweeper.tracking.tracker import DatasetInfo, Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.evaluate import Predictions
@@ -121,27 +122,30 @@ def write_documents(
 def draw_figures(
     experiment: Experiment, state: RunState, val: Predictions, final: Predictions, folder: Path
 ) -> list[Path]:
-    """Draw learning curves, confusion matrix, a training batch and the worst mistakes as PNG.
+    """Draw learning curves, the outcome by class, a training batch and the worst mistakes as PNG.
 
     `val` are the best network's predictions on the validation split, whose mistakes are shown;
-    `final` are those that the confusion matrix counts.
+    `final` are those that the outcome is of.
     """
     from sweeper.tracking import figures  # brings in matplotlib
 
     data = experiment.data
     images, labels = next(data.train(1))
     batch = data.inverse(images[:PICTURES].cpu())
-    worst = val.worst_mistakes(PICTURES)
+    measures = MEASURES[data.label_type]
     drawn = {
-        "learning_curves": figures.learning_curves(state.history, state.best_epoch or 1),
-        "confusion_matrix": figures.confusion_matrix(final.confusion().numpy(), data.classes),
-        "training_batch": figures.image_grid(batch, [data.classes[i] for i in labels[:PICTURES]]),
+        "learning_curves": figures.learning_curves(state.history, state.best_epoch or 1, measures),
+        "training_batch": figures.image_grid(batch, [data.named(one) for one in labels.cpu()]),
     }
+    if data.label_type == "multiclass":
+        drawn["confusion_matrix"] = figures.confusion_matrix(
+            final.confusion().numpy(), data.classes
+        )
+    worst = val.worst_mistakes(PICTURES)
     if len(worst):
         mistakes = data.inverse(data.samples("val", worst.tolist())[0].cpu())
         titles = [
-            f"{data.classes[val.labels[i]]}, taken for {data.classes[val.predicted[i]]}"
-            for i in worst
+            f"{data.named(val.labels[i])}, taken for {data.named(val.predicted[i])}" for i in worst
         ]
         drawn["worst_mistakes"] = figures.image_grid(mistakes, titles)
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from sweeper.errors import ConfigError
-from sweeper.objectives import METRICS, SIZES, Direction, sought
+from sweeper.objectives import METRICS, SIZES, Direction, headline, sought
 from sweeper.schema import Fraction, did_you_mean
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
@@ -34,7 +34,8 @@ class RunSettings:
                 raise ConfigError(f"metric={name}: {did_you_mean(name, (*METRICS, *SIZES))}")
         if not self.metrics or self.monitored not in METRICS:
             raise ConfigError(
-                f"metric={self.metric}: the first must change by the epoch, as {METRICS[-1]} does"
+                f"metric={self.metric}: the first must change by the epoch, "
+                f"as {headline('multiclass')} does"
             )
         given = self.direction
         if given is not None and len(self.metrics) != (

@@ -12,8 +12,8 @@ from sweeper.objectives import Direction
 class RunState:
     """Where a run stands. Callbacks read it, and end the run with `stop`.
 
-    The record of an epoch holds `train/loss`, `train/accuracy`, `val/loss`, `val/accuracy`,
-    `lr`, `epoch_seconds` and `images_per_second`.
+    The record of an epoch holds `train/loss` and `val/loss`, what is measured of predictions,
+    such as `train/accuracy` and `val/accuracy`, `lr`, `epoch_seconds` and `images_per_second`.
     """
 
     epochs: int

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from sweeper.errors import CheckpointError
-from sweeper.training.checkpoint import SaveCheckpoints, read_checkpoint, write_checkpoint
+from sweeper.training.checkpoint import FORMAT, SaveCheckpoints, read_checkpoint, write_checkpoint
 from sweeper.training.state import RunState
 
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
@@ -103,7 +103,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path, content, message) -> None:
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(tmp_path) -> None:
-    torch.save({"format": 1, "model": print}, tmp_path / "evil.pt")
+    torch.save({"format": FORMAT, "model": print}, tmp_path / "evil.pt")
     with pytest.raises(CheckpointError, match="is damaged"):
         read_checkpoint(tmp_path / "evil.pt")
 
@@ -166,8 +166,8 @@ def test_the_best_network_must_lie_beside_the_last(ran, tmp_path) -> None:
 
 def test_a_failed_write_leaves_the_old_checkpoint(tmp_path) -> None:
     path = tmp_path / "last.pt"
-    write_checkpoint(path, {"format": 1, "value": 1})
+    write_checkpoint(path, {"format": FORMAT, "value": 1})
     with pytest.raises(AttributeError, match="local object"):
-        write_checkpoint(path, {"format": 1, "value": lambda: None})
+        write_checkpoint(path, {"format": FORMAT, "value": lambda: None})
     assert read_checkpoint(path)["value"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]

@@ -1,0 +1,131 @@
+"""The chosen loss: torch's own criterion, and the adapter between it, outputs and labels."""
+
+import importlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sweeper.data.image_data import ImageData
+from sweeper.errors import ConfigError
+from sweeper.losses import Adapter, class_weights
+from sweeper.losses.weights import Weight, positive_weights
+from sweeper.objectives import LabelType
+from sweeper.option import Option, taken
+from sweeper.schema import LOSS_RANGES, checked
+
+LABELS: dict[LabelType, str] = {
+    "multiclass": "one class an image",
+    "multilabel": "a set of classes an image",
+    "sequence": "a string of classes an image",
+}
+FITTING_LOSSES: dict[LabelType, str] = {
+    "multiclass": "cross_entropy",
+    "multilabel": "bce_with_logits, multilabel_soft_margin or multilabel_margin",
+    "sequence": "ctc",
+}
+FITTING_DATA: dict[LabelType, str] = {
+    "multiclass": "digits",
+    "multilabel": "voc",
+    "sequence": "digit_strings",
+}
+
+
+@dataclass(frozen=True)
+class LossKeys:
+    """What a loss option says beside the arguments of its target and of its adapter."""
+
+    adapter: str = "sweeper.losses.ClassIndex"
+    weight: Weight = None
+    pos_weight: Weight = None
+
+
+class LossOption:
+    """The option of the group `loss`, checked but not yet built.
+
+    Raises:
+        ConfigError: the adapter is none, or an argument suits neither criterion nor adapter.
+    """
+
+    def __init__(self, name: str, node: dict[str, Any]) -> None:
+        self._keys = taken("loss", LossKeys, node)
+        self._adapter = _adapter(self._keys.adapter)
+        own = inspect.signature(self._adapter).parameters.keys() & node.keys()
+        arguments = {key: node.pop(key) for key in own}
+        self._arguments = checked("loss", self._adapter, arguments)
+        self._criterion = Option("loss", name, node, LOSS_RANGES)
+
+    @property
+    def name(self) -> str:
+        """The name of the option."""
+        return self._criterion.name
+
+    def require(self, label_type: LabelType, data: str) -> None:
+        """Raise ConfigError, with what would fit, for a loss that is not for such labels."""
+        takes = self._adapter.label_types
+        if label_type in takes:
+            return
+        other = " or ".join(f"data={FITTING_DATA[one]}" for one in sorted(takes))
+        raise ConfigError(
+            f"loss={self.name} learns from {' or '.join(LABELS[one] for one in sorted(takes))}, "
+            f"and data={data} has {LABELS[label_type]}: "
+            f"type loss={FITTING_LOSSES[label_type]}; or {other}"
+        )
+
+    def build(self, data: ImageData) -> Adapter:
+        """Return the loss for the classes of the data.
+
+        Raises:
+            ConfigError: class weights do not fit the classes, or the criterion takes none.
+        """
+        given = {
+            "weight": class_weights(self._keys.weight, data.class_counts),
+            "pos_weight": positive_weights(
+                self._keys.pos_weight, data.class_counts, data.sizes["train"]
+            ),
+        }
+        weights: dict[str, Tensor] = {}
+        for key, value in given.items():
+            if value is None:
+                continue
+            if not self._criterion.accepts(key):
+                raise ConfigError(f"loss.{key}: loss={self.name} takes none; type loss.{key}=null")
+            weights[key] = value
+        criterion: nn.Module = self._criterion(**weights)
+        return self._adapter(criterion, len(data.classes), data.label_type, **self._arguments)
+
+    def try_out(self, criterion: Adapter, outputs: object, data: ImageData, model: str) -> None:
+        """Compute the loss of a few made-up images: torch looks at some arguments only then.
+
+        `outputs` are those of the network for one image.
+
+        Raises:
+            ConfigError: they are not what the loss reads, or the criterion refuses an argument.
+        """
+        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if isinstance(shape, str) or not criterion.reads(shape):
+            raise ConfigError(
+                f"model={model} returns {shape} for one image, and loss={self.name} reads "
+                f"{criterion.output_shape}"
+            )
+        blank = torch.zeros(4, *shape[1:])
+        labels = torch.zeros(4, *data.label_shape, dtype=torch.int64)
+        labels[2:] = min(1, len(data.classes) - 1)
+        try:
+            criterion(blank, labels)
+        except (RuntimeError, ValueError, TypeError) as error:
+            reason = " ".join(str(error).split())
+            raise ConfigError(f"{self._criterion}: {reason}") from error
+
+
+def _adapter(path: str) -> type[Adapter]:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigError(f"loss.adapter={path}: there is no such class") from error
+    if not (inspect.isclass(found) and issubclass(found, Adapter)):
+        raise ConfigError(f"loss.adapter={path} is no subclass of sweeper.losses.Adapter")
+    return found
