@@ -107,7 +107,7 @@ class LossOption:
         shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         if isinstance(shape, str) or not criterion.reads(shape):
             raise ConfigError(
-                f"model={model} returns {shape} for one image, and loss={self.name} reads "
+                f"model={model} returns {shape} for one image, but loss={self.name} needs "
                 f"{criterion.output_shape}"
             )
         blank = torch.zeros(4, *shape[1:])

@@ -28,7 +28,7 @@ def test_small_images_are_enlarged_for_a_network_that_needs_it(built, caplog) ->
     [
         (
             "nn.Sequential(nn.Flatten(), nn.Linear(64, 3))",
-            r"returns \(1, 3\) .* \(1, 10\) is needed",
+            r"returns \(1, 3\) .* needs \(1, 10\)",
         ),
         ("nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", r"cannot take 64 images of shape"),
     ],
@@ -67,7 +67,7 @@ def test_an_own_network_is_tried_before_training(
         (["optimizer.lr=.inf"], r"^optimizer\.lr=.*: expected"),
         (["seed=99999999999999999999999"], r"^config\.seed=9+: expected"),
         (["loss.label_smoothing=2"], r"^loss\.label_smoothing=2: expected"),
-        (["loss.reduction=foo"], r"^loss\.reduction=foo: expected 'mean', 'sum' or 'none'"),
+        (["loss.reduction=foo"], r"^loss\.reduction=foo: expected 'mean', 'sum', 'none' or 'batchmean'"),
         (["loss.weight=5"], r"^loss\.weight=5: expected"),
         (["loss.adapter=torch.nn.Linear"], r"is no subclass of sweeper\.losses\.Adapter"),
         (["scheduler=step", "scheduler.step_size=0"], r"^scheduler\.step_size=0: expected"),

@@ -45,7 +45,7 @@ class Adapter(nn.Module):
     @property
     def output_shape(self) -> str:
         """The outputs for one image, in words for a network that returns others."""
-        return f"(1, {self.n_outputs}), one output a class"
+        return f"(1, {self.n_outputs}): take num_classes in its constructor"
 
     def reads(self, shape: tuple[int, ...]) -> bool:
         """Whether outputs of this shape, for one image, are what the loss is for."""

@@ -86,10 +86,6 @@ class Embedding(Adapter):
     def n_outputs(self) -> int:
         return self.embedding_size
 
-    @property
-    def output_shape(self) -> str:
-        return f"(1, {self.n_outputs}), a point of the embedding"
-
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
         points = self.points(outputs)
         triplets = mined_triplets(points, labels)
