@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -31,18 +30,17 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         ConfigError: a group, option, key or value cannot work.
         DataError: the data is missing or cannot be read.
     """
-    settings = RunSettings(**checked("config", RunSettings, _root(cfg)))
-    trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
+    settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
     options = Options(cfg, choices)
     experiment_autocast = autocast(device, trainer.precision)
     _configure_torch(trainer)
 
     data = options.data(settings, trainer, device)
-    criterion = options.criterion(data)
+    criterion = options.criterion(data.profile)
     seed_everything(settings.seed)
     model = options.model(data.input_shape, criterion.n_outputs)
-    options.require_fit(model, criterion, data)
+    options.require_fit(model, criterion, data.profile)
     model = _placed(model, trainer, device)
     return Experiment(
         settings=settings,
@@ -69,28 +67,33 @@ def verify(cfg: DictConfig) -> None:
     """
     choices = cfg.hydra.runtime.choices
     cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    settings = RunSettings(**checked("config", RunSettings, _root(cfg)))
-    trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
+    settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
     autocast(device, trainer.precision)
     options = Options(cfg, named_choices(cfg, choices))
     data = options.data(settings, trainer, torch.device("cpu"))
-    criterion = options.criterion(data)
+    criterion = options.criterion(data.profile)
     with torch.device("meta"):
         model = options.model(data.input_shape, criterion.n_outputs)
-        options.require_fit(model, criterion, data)
+        options.require_fit(model, criterion, data.profile)
         options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
+
+
+def settings_of(cfg: DictConfig) -> tuple[RunSettings, TrainerSettings]:
+    """Return the checked root of a config, and its trainer.
+
+    Raises:
+        ConfigError: a key or value cannot work.
+    """
+    root = {str(key): cfg[key] for key in cfg if not isinstance(cfg[key], DictConfig)}
+    settings = RunSettings(**checked("config", RunSettings, root))
+    return settings, TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
 
 
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
     """Return the option of each group; a group that was written out has none and is `inline`."""
     groups = [str(key) for key in cfg if isinstance(cfg[key], DictConfig) and key != "callbacks"]
     return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
-
-
-def _root(cfg: DictConfig) -> dict[str, Any]:
-    """Return the values at the root of the config, without the groups."""
-    return {str(key): cfg[key] for key in cfg if not isinstance(cfg[key], DictConfig)}
 
 
 def _configure_torch(trainer: TrainerSettings) -> None:

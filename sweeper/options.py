@@ -14,7 +14,9 @@ from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sweeper.data.image_data import ImageData
-from sweeper.data.prepare import prepare
+from sweeper.data.pipeline import Pipeline
+from sweeper.data.prepare import evaluation_pipeline, prepare
+from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError
 from sweeper.loss_option import LossOption
@@ -108,9 +110,23 @@ class Options:
         )
         return prepared
 
-    def criterion(self, data: ImageData) -> Adapter:
+    def pipeline(
+        self, profile: Profile, trainer: TrainerSettings, device: torch.device
+    ) -> Pipeline:
+        """Build what makes the network's input of an image that the data does not hold."""
+        arguments = self._prepare.arguments
+        return evaluation_pipeline(
+            profile,
+            transform=arguments["eval_transform"],
+            image_size=arguments["image_size"],
+            min_image_size=self._min_image_size,
+            device=device,
+            channels_last=trainer.channels_last,
+        )
+
+    def criterion(self, profile: Profile) -> Adapter:
         """Build the loss for the classes of the data."""
-        return self._loss.build(data)
+        return self._loss.build(profile)
 
     def model(self, input_shape: tuple[int, int, int], n_outputs: int) -> nn.Module:
         """Build the network, tell it what it will see, and fill its weights."""
@@ -121,12 +137,12 @@ class Options:
             self._initialise(model, self._init)
         return model
 
-    def require_fit(self, model: nn.Module, criterion: Adapter, data: ImageData) -> None:
+    def require_fit(self, model: nn.Module, criterion: Adapter, profile: Profile) -> None:
         """Raise ConfigError unless the loss can be computed of what the network returns."""
         with torch.no_grad():
-            outputs = model.eval()(torch.zeros(1, *data.input_shape))
+            outputs = model.eval()(torch.zeros(1, *profile.input_shape))
         with torch.device("cpu"):
-            self._loss.try_out(criterion, outputs, data, self._model.name)
+            self._loss.try_out(criterion, outputs, profile, self._model.name)
 
     def _initialise(self, model: nn.Module, init: Option) -> None:
         try:

@@ -24,6 +24,7 @@ from sweeper.training.evaluate import predict
 from sweeper.training.experiment import Experiment
 from sweeper.training.interrupt import interruptible, terminable
 from sweeper.training.loop import fit
+from sweeper.training.pictures import draw_figures
 from sweeper.training.progress import EpochLines, progress
 from sweeper.training.report import ReportToTrial
 from sweeper.training.state import RunState
@@ -144,7 +145,7 @@ class Run:
         if figures is True or (figures == "auto" and trial.info() is None):
             val = predict(experiment.kept, experiment.data.val())
             place = self.invocation.folder / "figures"
-            for path in record.draw_figures(experiment, state, val, final or val, place):
+            for path in draw_figures(experiment, state, val, final or val, place):
                 experiment.tracker.log_artifact(path, "figures")
         log.info("%s", self._summary(best, outcome))
 

@@ -7,13 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from sweeper.data.image_files import FileImages
+from sweeper.data.image_files import FileImages, image_paths
 from sweeper.data.source import Decoded, Indices, Split, fingerprint
 from sweeper.data.split import FIXED, hold_out
 from sweeper.errors import ConfigError, DataError
 from sweeper.schema import Probability
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 MODES = {"rgb": "RGB", "gray": "L"}
 
 
@@ -62,7 +61,7 @@ class ImageFolder:
             )
 
     def _split(self, listing: "Listing", size: int) -> Split:
-        files = FileImages(listing.paths, size, self._mode)
+        files = FileImages(listing.paths, (size, size), self._mode)
 
         def load() -> Decoded:
             return Decoded(files, listing.labels, listing.classes)
@@ -95,7 +94,7 @@ class Listing:
         if unknown := sorted(set(found) - set(classes or found)):
             raise DataError(f"{folder / unknown[0]} is a class that the train folder does not have")
         names = classes or found
-        images = {name: _images(folder / name) for name in found}
+        images = {name: image_paths(folder / name) for name in found}
         labels = [names.index(name) for name in found for _ in images[name]]
         paths = tuple(path for name in found for path in images[name])
         return cls(paths, np.array(labels, dtype=np.int64), names)
@@ -113,16 +112,3 @@ class Listing:
 
     def _taking(self, indices: Indices) -> "Listing":
         return Listing(tuple(self.paths[i] for i in indices), self.labels[indices], self.classes)
-
-
-def _images(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise DataError(f"{folder} holds no image; add some, or remove the folder")
-    return found

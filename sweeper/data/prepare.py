@@ -11,10 +11,12 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.image_data import ImageData, Subset
 from sweeper.data.normalise import Normalise, statistics_for
-from sweeper.data.pipeline import Pipeline, common_output, enlarging, steps_for
+from sweeper.data.pipeline import Pipeline, common_output, enlarging, output_of, steps_for
 from sweeper.data.placement import Placement
+from sweeper.data.profile import Profile
 from sweeper.data.source import Source, class_counts, label_type_of
 from sweeper.data.split import subset_indices
+from sweeper.data.statistics import Statistics
 from sweeper.errors import ConfigError
 from sweeper.schema import Fraction
 
@@ -79,6 +81,7 @@ def prepare(
     return ImageData(
         name=source.name,
         classes=train.classes,
+        image_shape=(image.shape[1], image.shape[2], image.shape[3]),
         input_shape=(shape[0], shape[1], shape[2]),
         label_type=label_type,
         label_shape=train.labels.shape[1:],
@@ -98,6 +101,25 @@ def prepare(
         train_pipeline=Pipeline((*train_steps, *enlarge), normalise),
         eval_pipeline=Pipeline((*eval_steps, *enlarge), normalise),
     )
+
+
+def evaluation_pipeline(
+    profile: Profile,
+    *,
+    transform: Sequence[Callable[..., Any]],
+    image_size: int | None,
+    min_image_size: int,
+    device: torch.device,
+    channels_last: bool,
+) -> Pipeline:
+    """The pipeline that `prepare` made for evaluation, from the profile of the data alone."""
+    size = image_size and max(image_size, min_image_size)
+    image = torch.zeros(1, *profile.image_shape, dtype=torch.uint8, device=device)
+    steps = steps_for(transform, image, key="data.eval_transform", size=size)
+    enlarge = enlarging(output_of(steps, image, "data.eval_transform"), min_image_size)
+    statistics = Statistics(profile.mean, profile.std)
+    normalise = Normalise(statistics, profile.input_shape, device, channels_last)
+    return Pipeline((*steps, *enlarge), normalise)
 
 
 def _digest(parts: Sequence[str]) -> str:

@@ -48,6 +48,15 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def kept_weights(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the network that a run kept: the averaged one where weights were averaged."""
+    averaged = content["updates"]["ema"]
+    if averaged is None:
+        return dict(content["model"])
+    prefix = "module."  # beside the network, an AveragedModel counts its updates
+    return {n.removeprefix(prefix): v for n, v in averaged.items() if n.startswith(prefix)}
+
+
 def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
     """Load the weights of a checkpoint.
 
@@ -139,6 +148,7 @@ class CheckpointStore:
         content = {
             "format": FORMAT,
             "config": self.config,
+            "data": experiment.data.profile.state_dict(),
             "identity": identity(experiment, state),
             "run": {"id": experiment.tracker.run_id, "uri": experiment.tracker.uri},
             "state": state.state_dict(),
