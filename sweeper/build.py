@@ -11,8 +11,10 @@ from sweeper.errors import ConfigError
 from sweeper.option import plain
 from sweeper.options import Options
 from sweeper.schema import checked
+from sweeper.training.checkpoint import resumed_checkpoint
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
+from sweeper.training.finetune import freeze
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
@@ -32,7 +34,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     """
     settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
-    options = Options(cfg, choices)
+    options = Options(cfg, choices, resumed_checkpoint(settings.resume) is not None)
     experiment_autocast = autocast(device, trainer.precision)
     _configure_torch(trainer)
 
@@ -42,6 +44,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     model = options.model(data.input_shape, criterion.n_outputs)
     options.require_fit(model, criterion, data.profile)
     model = _placed(model, trainer, device)
+    freeze(model, trainer.freeze)
     return Experiment(
         settings=settings,
         trainer=trainer,
@@ -70,12 +73,13 @@ def verify(cfg: DictConfig) -> None:
     settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
     autocast(device, trainer.precision)
-    options = Options(cfg, named_choices(cfg, choices))
+    options = Options(cfg, named_choices(cfg, choices), settings.resume is not None)
     data = options.data(settings, trainer, torch.device("cpu"))
     criterion = options.criterion(data.profile)
     with torch.device("meta"):
         model = options.model(data.input_shape, criterion.n_outputs)
         options.require_fit(model, criterion, data.profile)
+        freeze(model, trainer.freeze)
         options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
 
 

@@ -22,10 +22,14 @@ from sweeper.errors import ConfigError
 from sweeper.loss_option import LossOption
 from sweeper.losses import Adapter
 from sweeper.models.init import initialise
+from sweeper.models.weights import copy_fitting
 from sweeper.objectives import SIZES, LabelType, headline, measured
 from sweeper.option import Option, optional, plain, taken
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.tracking.tracker import Tracker
+from sweeper.training.finetune import parameter_groups, scale_rates
+from sweeper.training.pretrained import read_weights
+from sweeper.training.schedules import require_no_floor
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
 
@@ -48,6 +52,13 @@ class DataKeys:
 
 
 @dataclass(frozen=True)
+class InitKeys:
+    """What an init option says beside its target's arguments."""
+
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
 class SchedulerKeys:
     """What a scheduler option says beside its target's arguments."""
 
@@ -56,19 +67,21 @@ class SchedulerKeys:
 
 
 class Options:
-    """The chosen option of every group, checked but not yet built."""
+    """The chosen option of every group, checked but not yet built.
 
-    def __init__(self, cfg: DictConfig, choices: Mapping[str, str]) -> None:
+    A `resumed` run has weights already: it needs no file to start from.
+    """
+
+    def __init__(self, cfg: DictConfig, choices: Mapping[str, str], resumed: bool = False) -> None:
         model, data, loss, scheduler = (
             plain(cfg, group) for group in ("model", "data", "loss", "scheduler")
         )
         self._min_image_size = taken("model", ModelKeys, model).min_image_size
         self._model = Option("model", choices["model"], model)
-        self._init = optional("init", choices["init"], plain(cfg, "init"))
-        if self._init is not None and self._model.arguments.get("weights") is not None:
-            raise ConfigError(
-                f"init={self._init.name} would overwrite model.weights: use init=default"
-            )
+        init = plain(cfg, "init")
+        path = taken("init", InitKeys, init).weights
+        self._weights = None if path is None or resumed else (read_weights(path), path)
+        self._init = optional("init", choices["init"], init)
 
         taken("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
@@ -135,6 +148,8 @@ class Options:
         _try_out(model, self._model, input_shape, self._prepare.arguments["batch_size"])
         if self._init is not None:
             self._initialise(model, self._init)
+        if self._weights is not None:
+            copy_fitting(model, *self._weights)
         return model
 
     def require_fit(self, model: nn.Module, criterion: Adapter, profile: Profile) -> None:
@@ -159,10 +174,15 @@ class Options:
         device: torch.device,
     ) -> Updates:
         """Build the optimizer and its schedule over `batches` training batches an epoch."""
-        given: dict[str, Any] = {"params": model.parameters()}
+        with_frozen = trainer.unfreeze_at is not None
+        groups = parameter_groups(model, trainer.lr_scale, with_frozen)
+        given: dict[str, Any] = {"params": groups}
         if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
             given |= {} if "fused" in self._optimizer.arguments else {"fused": True}
         optimizer = self._optimizer(**given)
+        scale_rates(optimizer)
+        if trainer.lr_scale and self._scheduler is not None:
+            require_no_floor(self._scheduler.arguments)
         return Updates(
             model,
             optimizer,

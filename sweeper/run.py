@@ -19,9 +19,10 @@ from sweeper.models.summary import Summary, summarise
 from sweeper.objectives import SIZES, headline
 from sweeper.tracking.tracker import RunInfo
 from sweeper.training import record
-from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
+from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints, resumed_checkpoint
 from sweeper.training.evaluate import predict
 from sweeper.training.experiment import Experiment
+from sweeper.training.finetune import KeepFrozen
 from sweeper.training.interrupt import interruptible, terminable
 from sweeper.training.loop import fit
 from sweeper.training.pictures import draw_figures
@@ -109,8 +110,10 @@ class Run:
         return dict(zip(SIZES, counted, strict=True))
 
     def _train(self, display: EpochLines) -> None:
-        experiment = self.experiment
+        experiment, trainer = self.experiment, self.experiment.trainer
+        frozen = KeepFrozen(experiment.model, trainer.freeze, trainer.unfreeze_at)
         callbacks = [
+            *([frozen] if trainer.freeze else []),
             record.TrackEpochs(experiment.tracker, self.recorded),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
@@ -201,7 +204,7 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
         )
         config = OmegaConf.to_yaml(cfg, resolve=True)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
-        resumed = _resumed_checkpoint(experiment)
+        resumed = resumed_checkpoint(experiment.settings.resume)
         run_id = _resume(resumed, store, experiment, state) if resumed else None
         experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id))
         if resumed:
@@ -214,17 +217,6 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
     again = info is not None and info.attempt > 0  # its epochs are on record, or in the outbox
     recorded = len(state.history) if run_id or again else 0
     return Run(experiment, state, store, invocation, summary, recorded, started)
-
-
-def _resumed_checkpoint(experiment: Experiment) -> Path | None:
-    """Return the checkpoint asked for, or the one that a former attempt at the trial left."""
-    if experiment.settings.resume is not None:
-        return Path(experiment.settings.resume)
-    info = trial.info()
-    if info is None or info.resume_folder is None:
-        return None
-    left = info.resume_folder / "checkpoints/last.pt"
-    return left if left.is_file() else None
 
 
 def _resume(

@@ -28,13 +28,15 @@ class Row:
 class Summary:
     """The layers in the order in which they run, and what they come to.
 
-    `parameters` counts every parameter of the model once, including those of no single layer.
+    `parameters` counts every parameter of the model once, including those of no single layer;
+    `trainable` those of them that are not frozen.
     `multiply_adds` counts convolutions and linear layers, as papers do, for one image; products
     inside an attention are not counted.
     """
 
     rows: tuple[Row, ...]
     parameters: int
+    trainable: int
 
     @property
     def multiply_adds(self) -> int:
@@ -42,12 +44,15 @@ class Summary:
 
     def table(self) -> str:
         """Plain text, one line a layer, totals last."""
-        lines = [_HEAD, *(_cells(row) for row in self.rows)]
-        lines.append(("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", ""))
+        totals = [("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", "", "")]
+        if self.trainable < self.parameters:
+            totals.append(("trainable", "", "", f"{self.trainable:,}", "", "", ""))
+        lines = [_HEAD, *(_cells(row) for row in self.rows), *totals]
         widths = [max(len(line[i]) for line in lines) for i in range(len(_HEAD))]
-        texts = [_aligned(line, widths) for line in lines]
-        rule = "-" * max(map(len, texts))
-        return "\n".join([texts[0], rule, *texts[1:-1], rule, texts[-1]]) + "\n"
+        head, *texts = [_aligned(line, widths) for line in lines]
+        rule = "-" * max(map(len, (head, *texts)))
+        rows, last = texts[: len(self.rows)], texts[len(self.rows) :]
+        return "\n".join([head, rule, *rows, rule, *last]) + "\n"
 
 
 @torch.no_grad()
@@ -63,7 +68,8 @@ def summarise(model: nn.Module, input_shape: tuple[int, int, int]) -> Summary:
             rows = _rows(model, input_shape, "meta")
         except (RuntimeError, TypeError, ValueError):  # it asks for values, which meta has not
             rows = _rows(model, input_shape, "cpu")
-    return Summary(tuple(rows), sum(p.numel() for p in model.parameters()))
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return Summary(tuple(rows), sum(p.numel() for p in model.parameters()), trainable)
 
 
 def _rows(model: nn.Module, input_shape: tuple[int, int, int], device: str) -> list[Row]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sweeper import trial
 from sweeper.errors import CheckpointError
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
@@ -57,6 +58,17 @@ def kept_weights(content: Mapping[str, Any]) -> dict[str, Any]:
     return {n.removeprefix(prefix): v for n, v in averaged.items() if n.startswith(prefix)}
 
 
+def resumed_checkpoint(resume: str | None) -> Path | None:
+    """Return the checkpoint asked for, or the one that a former attempt at the trial left."""
+    if resume is not None:
+        return Path(resume)
+    info = trial.info()
+    if info is None or info.resume_folder is None:
+        return None
+    left = info.resume_folder / "checkpoints/last.pt"
+    return left if left.is_file() else None
+
+
 def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
     """Load the weights of a checkpoint.
 
@@ -99,6 +111,7 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
         "images of each split": experiment.data.sizes,
         "batches an epoch": state.steps_per_epoch,
         "horizon of the schedule": experiment.updates.schedule.horizon,
+        "frozen": experiment.trainer.freeze or None,
     }
 
 

@@ -98,3 +98,11 @@ def test_the_table_is_aligned_plain_text_with_totals():
     ]  # fmt: skip
     assert lines[-1].split() == ["total", "51,902", "406,800"]
     assert len({line.rfind(" ") for line in lines[2:-2]}) == 1
+
+
+def test_the_table_says_how_many_parameters_are_trained_when_some_are_not():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
+    assert "trainable" not in summarise(model, (1, 1, 2)).table()
+    model[0].requires_grad_(False)
+    last = summarise(model, (1, 1, 2)).table().splitlines()[-2:]
+    assert [line.split()[:2] for line in last] == [["total", "25"], ["trainable", "16"]]
