@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from sweeper.models.receptive_field import Field, FieldTracker, Pair
+from sweeper.models.field import Field, Pair
+from sweeper.models.receptive_field import FieldTracker
 
 
 @dataclass(frozen=True)
