@@ -103,13 +103,13 @@ def in_words(content: dict[str, Any], name: str, place: Path) -> str:
             (one, f"{of['precision']:.4f}", f"{of['recall']:.4f}", f"{of['images']:,}")
             for one, of in content["classes"].items()
         ]
-        parts.append(aligned([head, *table]))
+        parts.append(aligned([head], table))
     matrix = content.get("confusion", [])
     if 0 < len(matrix) <= TABLED_CLASSES:
         names = list(content["classes"])
         lines = [(one, *map(str, row)) for one, row in zip(names, matrix, strict=True)]
-        parts.append(aligned([("true, in rows", *names), *lines]))
-    return "\n\n".join([*parts, f"figures and metrics.json: {place}"])
+        parts.append(aligned([("true, in rows", *names)], lines))
+    return "\n".join([*parts, f"figures and metrics.json: {place}"])
 
 
 def _seen(restored: Restored, arguments: Arguments) -> Seen:

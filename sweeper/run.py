@@ -209,7 +209,8 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
         experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id))
         if resumed:
             store.take_best_from(resumed, state)
-    summary = summarise(experiment.model, experiment.data.input_shape)
+    data = experiment.data
+    summary = summarise(experiment.model, data.input_shape, data.batch_size)
     documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
     for path in documents:
         experiment.tracker.log_artifact(path)

@@ -9,6 +9,8 @@ import pytest
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What hypothesis noted down in former sessions would change what it draws in this one.
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
