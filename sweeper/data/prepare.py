@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.image_data import ImageData, Subset
 from sweeper.data.normalise import Normalise, statistics_for
-from sweeper.data.pipeline import Pipeline, common_output, enlarging, steps_for
+from sweeper.data.pipeline import Pipeline, decoded_size, route_for
 from sweeper.data.placement import Placement
 from sweeper.data.source import Source
 from sweeper.data.split import subset_indices
@@ -48,8 +48,7 @@ def prepare(
     `val_limit` keep that many images. Raises DataError for data that cannot be read and
     ConfigError for settings that do not fit it.
     """
-    # Files of any size are decoded at once to what the network needs, not scaled twice.
-    size = image_size and max(image_size, min_image_size)
+    size = decoded_size(image_size, min_image_size)
     placement = Placement(
         resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
     )
@@ -59,15 +58,11 @@ def prepare(
 
     train = stored["train"]
     image = torch.from_numpy(train.images[chosen["train"][:1]]).to(device)
-    train_steps = steps_for(train_transform, image, key="data.train_transform", size=size)
-    eval_steps = steps_for(eval_transform, image, key="data.eval_transform", size=size)
-    output = common_output(train_steps, eval_steps, image)
-    enlarge = enlarging(output, min_image_size)
-    shape = enlarge[0](output).shape[1:] if enlarge else output.shape[1:]
-    if enlarge or (image_size or min_image_size) < min_image_size:
-        log.info("images are enlarged to %dx%d, the least the model takes", *shape[1:])
-    statistics = statistics_for(train, fit, eval_steps, shape[0], mean, std)
-    normalise = Normalise(statistics, shape, device, channels_last)
+    route = route_for(image, train_transform, eval_transform, size, min_image_size)
+    if route.enlarge or (image_size or min_image_size) < min_image_size:
+        log.info("images are enlarged to %dx%d, the least the model takes", *route.shape[1:])
+    statistics = statistics_for(train, fit, route.evaluation, route.shape[0], mean, std)
+    normalise = Normalise(statistics, route.shape, device, channels_last)
 
     if len(chosen["train"]) < min(2, batch_size):
         raise ConfigError(
@@ -78,7 +73,7 @@ def prepare(
     return ImageData(
         name=source.name,
         classes=train.classes,
-        input_shape=(shape[0], shape[1], shape[2]),
+        input_shape=route.shape,
         class_counts=torch.from_numpy(train.labels[chosen["train"]]).bincount(
             minlength=len(train.classes)
         ),
@@ -92,8 +87,8 @@ def prepare(
             name: Subset(feeds.get(name, feeds["train"]), indices)
             for name, indices in chosen.items()
         },
-        train_pipeline=Pipeline((*train_steps, *enlarge), normalise),
-        eval_pipeline=Pipeline((*eval_steps, *enlarge), normalise),
+        train_pipeline=Pipeline((*route.train, *route.enlarge), normalise),
+        eval_pipeline=Pipeline((*route.evaluation, *route.enlarge), normalise),
     )
 
 
