@@ -5,10 +5,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from sweeper.errors import ConfigError
-from sweeper.messages import one_line
+from sweeper.messages import run_command
 from sweeper.schema import did_you_mean
 
 _KEY = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
@@ -54,20 +53,10 @@ def parsed(argv: Sequence[str], keys: Sequence[str], flags: Sequence[str] = ()) 
     return Arguments(values, overrides, frozenset(given), rest)
 
 
-def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> NoReturn:
+def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
     """Run a tool on the command line; one line and exit code 1 for what its user can mend."""
     argv = sys.argv[1:]
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(f"{(usage or '').strip()}\n")
-        sys.exit(0)
-    try:
-        tool(argv)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        message = one_line(error)
-        if message is None:
-            raise
-        sys.stderr.write(message + "\n")
-        sys.exit(1)
-    sys.exit(0)
+        return
+    run_command(lambda: tool(argv))

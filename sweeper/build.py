@@ -1,6 +1,7 @@
 """From a composed config to an experiment."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -68,12 +69,11 @@ def verify(cfg: DictConfig) -> None:
     Raises:
         SweeperError: something cannot work.
     """
-    choices = cfg.hydra.runtime.choices
-    cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    cfg, choices = _without_hydra(cfg)
     settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
     autocast(device, trainer.precision)
-    options = Options(cfg, named_choices(cfg, choices), settings.resume is not None)
+    options = Options(cfg, choices, settings.resume is not None)
     data = options.data(settings, trainer, torch.device("cpu"))
     criterion = options.criterion(data.profile)
     with torch.device("meta"):
@@ -94,10 +94,49 @@ def settings_of(cfg: DictConfig) -> tuple[RunSettings, TrainerSettings]:
     return settings, TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
 
 
+@dataclass(frozen=True)
+class Network:
+    """A network, and the images (C, H, W) and the size of the batches that it will see."""
+
+    model: nn.Module
+    input_shape: tuple[int, int, int]
+    batch_size: int
+
+
+def network(cfg: DictConfig) -> Network:
+    """Build the network alone of a composed config (with its `hydra` node), to look at it.
+
+    It has no weights, unless it asks for values where it is built or tried out. The data is
+    read only where its source cannot tell what the images are.
+
+    Raises:
+        SweeperError: something cannot work.
+    """
+    cfg, choices = _without_hydra(cfg)
+    _, trainer = settings_of(cfg)
+    options = Options(cfg, choices)
+    seen = options.describe()
+    n_outputs = options.n_outputs(seen.n_classes)
+    try:
+        with torch.device("meta"):
+            model = options.model(seen.shape, n_outputs)
+    except ConfigError:  # perhaps for want of values, which the meta device does not have
+        model = options.model(seen.shape, n_outputs)
+    if trainer.activation_checkpointing:
+        _recompute(model)
+    return Network(model, seen.shape, options.batch_size)
+
+
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
     """Return the option of each group; a group that was written out has none and is `inline`."""
     groups = [str(key) for key in cfg if isinstance(cfg[key], DictConfig) and key != "callbacks"]
     return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
+
+
+def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:
+    """Return the experiment's own part of a config, and the option of each group."""
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    return own, named_choices(own, cfg.hydra.runtime.choices)
 
 
 def _configure_torch(trainer: TrainerSettings) -> None:
@@ -111,11 +150,16 @@ def _configure_torch(trainer: TrainerSettings) -> None:
 def _placed(model: nn.Module, trainer: TrainerSettings, device: torch.device) -> nn.Module:
     layout = torch.channels_last if trainer.channels_last else torch.contiguous_format
     model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
-    if trainer.activation_checkpointing and recompute_activations(model) == 0:
+    if trainer.activation_checkpointing:
+        _recompute(model)
+    if trainer.compile:
+        model.compile()
+    return model
+
+
+def _recompute(model: nn.Module) -> None:
+    if recompute_activations(model) == 0:
         raise ConfigError(
             "trainer.activation_checkpointing=true finds no block in this model: "
             "it needs an nn.Sequential of blocks that have layers of their own"
         )
-    if trainer.compile:
-        model.compile()
-    return model

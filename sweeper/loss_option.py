@@ -74,6 +74,10 @@ class LossOption:
             f"type loss={FITTING_LOSSES[label_type]}; or {other}"
         )
 
+    def n_outputs(self, n_classes: int, label_type: LabelType) -> int:
+        """Return the outputs that the loss asks of a network for so many classes."""
+        return self._adapter(self._criterion(), n_classes, label_type, **self._arguments).n_outputs
+
     def build(self, profile: Profile) -> Adapter:
         """Return the loss for the classes of the data.
 

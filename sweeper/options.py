@@ -2,7 +2,7 @@
 
 import copy
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sweeper.data.describe import Description, describe
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.prepare import evaluation_pipeline, prepare
@@ -86,8 +87,8 @@ class Options:
         taken("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
         self._source = Option("data", choices["data"], data)
-        target = {"_target_": f"{prepare.__module__}.{prepare.__name__}"}
-        self._prepare = Option("data", choices["data"], target | pipeline)
+        self._prepare = _of_data(prepare, choices["data"], pipeline)
+        self._pipeline = pipeline
 
         self._loss = LossOption(choices["loss"], loss)
 
@@ -137,6 +138,25 @@ class Options:
             channels_last=trainer.channels_last,
         )
 
+    def describe(self) -> Description:
+        """Tell what the network will see; the data is read only if its source cannot tell."""
+        known = inspect.signature(describe).parameters.keys() & self._pipeline.keys()
+        pipeline = {key: self._pipeline[key] for key in known}
+        told: Description = _of_data(describe, self._source.name, pipeline)(
+            source=self._source(), min_image_size=self._min_image_size
+        )
+        return told
+
+    @property
+    def batch_size(self) -> int:
+        """Images a training batch."""
+        size: int = self._prepare.arguments["batch_size"]
+        return size
+
+    def n_outputs(self, n_classes: int) -> int:
+        """The outputs that the loss asks of a network for so many classes."""
+        return self._loss.n_outputs(n_classes, label_type_of(self._source()))
+
     def criterion(self, profile: Profile) -> Adapter:
         """Build the loss for the classes of the data."""
         return self._loss.build(profile)
@@ -145,7 +165,7 @@ class Options:
         """Build the network, tell it what it will see, and fill its weights."""
         shape = {"input_shape": input_shape, "num_classes": n_outputs}
         model: nn.Module = self._model(**{k: v for k, v in shape.items() if self._model.accepts(k)})
-        _try_out(model, self._model, input_shape, self._prepare.arguments["batch_size"])
+        _try_out(model, self._model, input_shape, self.batch_size)
         if self._init is not None:
             self._initialise(model, self._init)
         if self._weights is not None:
@@ -212,6 +232,12 @@ class Options:
         given = {"folder": folder} if self._tracking.accepts("folder") else {}
         tracker: Tracker = self._tracking(**given)
         return tracker
+
+
+def _of_data(target: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Option:
+    """Return a function of this package as if the data's option named it."""
+    node = {"_target_": f"{target.__module__}.{target.__qualname__}"}
+    return Option("data", name, node | dict(arguments))
 
 
 def _pipeline_keys() -> set[str]:

@@ -179,7 +179,7 @@ class Run:
         log.warning("interrupted after epoch %d; to go on:\n  %s", *told)
 
 
-def hydra_value(path: Path) -> str:
+def hydra_value(path: Path | str) -> str:
     """Return a path as Hydra's override grammar takes it, quoted where it must be."""
     text = str(path)
     if re.fullmatch(r"[\w/.:+\-]+", text):

@@ -13,6 +13,7 @@ SHARED = {"errors", "schema", "objectives", "trial", "console", "text"}
 BELOW = {
     "__main__": {"app"},
     "app": {"run", "build", "messages", "models"},
+    "inspect": {"app", "run", "build", "messages", "models"},
     "run": {"build", "training", "tracking", "models"},
     "build": {"options", "option", "training"},
     "evaluate": {"restore", "arguments", "training", "data"},
