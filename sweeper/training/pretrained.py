@@ -26,9 +26,9 @@ def read_weights(path: str) -> dict[str, Tensor]:
         content = torch.load(Path(path), map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or "it is damaged"
-        raise ConfigError(f"init.weights={path} cannot be read ({reason}); {EXPECTED}") from error
-    except Exception as error:  # what the unpickler raises depends on what the file holds
-        raise _no_weights(path) from error
+        raise ConfigError(f"init.weights={path} cannot be read ({reason}); {EXPECTED}") from None
+    except Exception:  # what the unpickler raises depends on what the file holds
+        raise _no_weights(path) from None
     if isinstance(content, dict) and content.get("format") == FORMAT:
         content = kept_weights(content)
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):

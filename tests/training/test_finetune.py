@@ -77,13 +77,14 @@ def test_a_shared_parameter_is_frozen_by_any_of_its_names() -> None:
     assert model["one"].weight in set(frozen_parameters(model, ["two.weight"]))
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("unfreeze_at", ["null", "9"])
+@pytest.mark.parametrize(
+    ("optimizer", "unfreeze_at"), [("sgd", "null"), *((name, "9") for name in OPTIMIZERS)]
+)
 def test_a_frozen_part_is_the_same_after_training(
     built, ran, tmp_path, optimizer, unfreeze_at
 ) -> None:
     overrides = (*NORMED, f"optimizer={optimizer}", "optimizer.weight_decay=0.1")
-    overrides += ("trainer.ema_decay=0.5", "trainer.clip_norm=1", "trainer.epochs=2")
+    overrides += ("trainer.ema_decay=0.5", "trainer.clip_norm=1", "trainer.epochs=1")
     before = built(*overrides).model.state_dict()
     ran(*overrides, "trainer.freeze=[features.0]", f"trainer.unfreeze_at={unfreeze_at}")
     content = last(tmp_path / "run")
@@ -127,7 +128,7 @@ def test_parts_frozen_until_the_first_epoch_learn_as_if_never_frozen(ran, tmp_pa
     [
         (),
         ("optimizer=muon", "trainer.ema_decay=0.9", "trainer.lr_scale={features: 0.1}"),
-        ("optimizer=sgd", "scheduler=one_cycle", "trainer.accumulate=3", "trainer.epochs=4"),
+        ("optimizer=sgd", "scheduler=one_cycle", "trainer.accumulate=3"),
     ],
     ids=["adam", "muon-average-scale", "sgd-one_cycle-accumulation"],
 )
@@ -135,7 +136,7 @@ def test_parts_frozen_until_the_first_epoch_learn_as_if_never_frozen(ran, tmp_pa
 def test_a_run_resumed_around_the_unfreezing_equals_the_uninterrupted_one(
     ran, tmp_path, monkeypatch, same, overrides, stop
 ) -> None:
-    frozen = ("trainer.freeze=[features]", "trainer.unfreeze_at=2", "trainer.epochs=4")
+    frozen = ("trainer.freeze=[features]", "trainer.unfreeze_at=2", "trainer.epochs=3")
     everything = (*NORMED, *frozen, *overrides)
     ran(*everything, folder="whole")
 
@@ -204,18 +205,16 @@ def test_every_optimizer_moves_a_part_at_its_own_rate(built, optimizer) -> None:
     assert ratios == pytest.approx([0.25] * 4 + [1.0] * 2, rel=0.02)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "muon"])
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
-def test_every_schedule_keeps_the_ratio(built, scheduler, optimizer) -> None:
-    overrides = (f"scheduler={scheduler}", f"optimizer={optimizer}", "trainer.epochs=2")
+def test_every_schedule_keeps_the_ratio(built, scheduler) -> None:
+    overrides = (f"scheduler={scheduler}", "trainer.epochs=2")
     experiment = built(*overrides, "trainer.lr_scale={features: 0.1}")
     updates, plain = experiment.updates, built(*overrides).updates
     for epoch in range(2):
         for _ in range(experiment.data.steps_per_epoch):
-            rates = {group["lr"] for group in plain.optimizer.param_groups}
-            assert updates.lr in rates
-            for group in updates.optimizer.param_groups:
-                assert any(group["lr"] == pytest.approx(group["lr_scale"] * r) for r in rates)
+            head, body = (group["lr"] for group in updates.optimizer.param_groups)
+            assert head == updates.lr == plain.lr
+            assert body == pytest.approx(0.1 * head)
             for one in (updates, plain):
                 one.optimizer.step()
                 one.schedule.after_step()
