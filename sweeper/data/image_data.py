@@ -11,7 +11,7 @@ from torch import Tensor
 from sweeper.data.batches import Batch, Feed
 from sweeper.data.inverse import to_pictures
 from sweeper.data.pipeline import Pipeline
-from sweeper.data.source import Indices, in_words
+from sweeper.data.source import Indices, in_words, mistake_in_words
 from sweeper.data.split import permutation
 from sweeper.errors import ConfigError
 from sweeper.objectives import LabelType
@@ -104,6 +104,10 @@ class ImageData:
     def named(self, labels: Tensor) -> str:
         """The labels of one image in words: its class, its classes, or its string."""
         return in_words(labels, self.label_type, self.classes)
+
+    def mistake(self, labels: Tensor, predicted: Tensor) -> str:
+        """How what is predicted of one image differs from its labels, in words."""
+        return mistake_in_words(labels, predicted, self.label_type, self.classes)
 
     def inverse(self, images: Tensor) -> list[Image]:
         """Normalised images (N, 1 or 3, H, W) as pictures; DataError for any other shape."""

@@ -91,8 +91,9 @@ class Voc:
             with tempfile.TemporaryDirectory(dir=self._root, prefix=".partial-") as partial:
                 self._fetch(Path(partial))
         except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError) as error:
+            reason = " ".join(str(error).split())
             raise DataError(
-                f"data=voc could not be downloaded to {self._root}: {' '.join(str(error).split())}; "
+                f"data=voc could not be downloaded to {self._root}: {reason}; "
                 f"type data.root=FOLDER for a folder that holds {self._place}"
             ) from error
 

@@ -5,10 +5,11 @@ import json
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.losses.ranking_measures import average_precision
 from sweeper.models.summary import Summary
 from sweeper.objectives import MEASURES
 from sweeper.tracking.tracker import DatasetInfo, Tracker
@@ -17,6 +18,9 @@ from sweeper.training.evaluate import Predictions
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.trial import TrialInfo
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PICTURES = 24
 """Images in a grid."""
@@ -141,12 +145,12 @@ def draw_figures(
         drawn["confusion_matrix"] = figures.confusion_matrix(
             final.confusion().numpy(), data.classes
         )
+    if data.label_type == "multilabel":
+        drawn["average_precision"] = _rankings(final, data.classes)
     worst = val.worst_mistakes(PICTURES)
     if len(worst):
         mistakes = data.inverse(data.samples("val", worst.tolist())[0].cpu())
-        titles = [
-            f"{data.named(val.labels[i])}, taken for {data.named(val.predicted[i])}" for i in worst
-        ]
+        titles = [data.mistake(val.labels[i], val.predicted[i]) for i in worst]
         drawn["worst_mistakes"] = figures.image_grid(mistakes, titles)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -154,3 +158,11 @@ def draw_figures(
         paths.append(folder / f"{name}.png")
         figure.savefig(paths[-1], dpi=120)
     return paths
+
+
+def _rankings(final: Predictions, classes: Sequence[str]) -> "Figure":
+    from sweeper.tracking.ranking_figures import average_precisions
+
+    precisions = average_precision(final.probabilities, final.labels).numpy()
+    having, count = final.labels.sum(dim=0).numpy(), len(final.labels)
+    return average_precisions(precisions, having, count, classes)
