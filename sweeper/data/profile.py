@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from sweeper.data.source import in_words
+from sweeper.data.source import in_words, mistake_in_words
 from sweeper.objectives import LabelType
 
 Shape = tuple[int, int, int]
@@ -34,6 +34,10 @@ class Profile:
     def named(self, labels: Tensor) -> str:
         """The labels of one image in words: its class, its classes, or its string."""
         return in_words(labels, self.label_type, self.classes)
+
+    def mistake(self, labels: Tensor, predicted: Tensor) -> str:
+        """How what is predicted of one image differs from its labels, in words."""
+        return mistake_in_words(labels, predicted, self.label_type, self.classes)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""

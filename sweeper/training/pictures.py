@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PIL.Image import Image
 
 from sweeper.data.profile import Profile
+from sweeper.losses.ranking_measures import average_precision
 from sweeper.objectives import MEASURES
 from sweeper.training.evaluate import Predictions
 from sweeper.training.experiment import Experiment
@@ -57,10 +58,20 @@ def outcome(predictions: Predictions, profile: Profile) -> Drawn:
     """Return what shows how well each class was found."""
     from sweeper.tracking import figures
 
-    if profile.label_type != "multiclass":
+    if profile.label_type == "multilabel":
+        return {"average_precision": _rankings(predictions, profile.classes)}
+    if profile.label_type == "sequence":
         return {}
     matrix = predictions.confusion().numpy()
     return {"confusion_matrix": figures.confusion_matrix(matrix, profile.classes)}
+
+
+def _rankings(predictions: Predictions, classes: Sequence[str]) -> "Figure":
+    from sweeper.tracking.ranking_figures import average_precisions
+
+    labels = predictions.labels
+    precisions = average_precision(predictions.probabilities, labels).numpy()
+    return average_precisions(precisions, labels.sum(dim=0).numpy(), len(labels), classes)
 
 
 def mistakes(
@@ -74,11 +85,7 @@ def mistakes(
     worst = predictions.worst_mistakes(PICTURES).tolist()
     if not worst:
         return {}
-    named = profile.named
-    titles = [
-        f"{named(predictions.labels[i])}, taken for {named(predictions.predicted[i])}"
-        for i in worst
-    ]
+    titles = [profile.mistake(predictions.labels[i], predictions.predicted[i]) for i in worst]
     return {"worst_mistakes": figures.image_grid(pictures(worst), titles)}
 
 
