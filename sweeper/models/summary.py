@@ -77,16 +77,22 @@ def _rows(model: nn.Module, input_shape: tuple[int, int, int], device: str) -> l
         counted.add(layer)
         rows.extend(_row(name, layer, parameters, output, tracker))
 
-    replica = _copy(model, device).eval()
-    for name, layer in replica.named_modules():
-        if not list(layer.children()) or _own_parameters(layer):
-            layer.register_forward_hook(partial(record, name))
+    replica = copied(model, device).eval()
+    for name, layer in layers(replica):
+        layer.register_forward_hook(partial(record, name))
     with tracker:
         replica(images)
     return rows
 
 
-def _copy(model: nn.Module, device: str) -> nn.Module:
+def layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Name and module of what a summary lists: what holds no other module, or parameters."""
+    for name, layer in model.named_modules():
+        if not list(layer.children()) or _own_parameters(layer):
+            yield name, layer
+
+
+def copied(model: nn.Module, device: str) -> nn.Module:
     """A copy of the model on the device, made without copying its data there twice."""
     memo: dict[int, object] = {}
     for parameter in model.parameters():
