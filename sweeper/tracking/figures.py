@@ -28,7 +28,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> 
     history: one mapping an epoch with `train/loss`, `val/loss`, `train/accuracy`, `val/accuracy`
         (fractions), of which some may be missing; epochs count from 1, `best_epoch` too.
     """
-    figure = _figure(10, 4)
+    figure = blank_figure(10, 4)
     loss, accuracy = figure.subplots(1, 2)
     for axes, name in ((loss, "loss"), (accuracy, "accuracy")):
         for split, color in (("train", _TRAIN), ("val", _VAL)):
@@ -52,7 +52,7 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.5 * len(classes), 4.5, 12))
-    figure = _figure(side + 1.5, side)
+    figure = blank_figure(side + 1.5, side)
     axes = figure.subplots()
     # The square root brings out the few mistakes beside the many hits.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
@@ -75,7 +75,9 @@ def image_grid(
     rows = max(1, -(-len(images) // columns))
     lines = max((title.count("\n") + 1 for title in titles), default=1)
     width = 1.6 if max(map(_longest_line, titles), default=0) > 12 else 1.3
-    figure = _figure(max(width * columns, 4), rows * (1.2 + 0.17 * lines) + (0.4 if heading else 0))
+    figure = blank_figure(
+        max(width * columns, 4), rows * (1.2 + 0.17 * lines) + (0.4 if heading else 0)
+    )
     cells: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
     for axes in cells.flat:
         axes.set_axis_off()
@@ -87,7 +89,7 @@ def image_grid(
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def blank_figure(width: float, height: float) -> Figure:
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
