@@ -53,6 +53,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         device=device,
         autocast=experiment_autocast,
         tracker=options.tracker(folder),
+        watch=options.watch(model),
         callbacks=tuple(callback() for callback in options.callbacks),
     )
 
@@ -72,10 +73,12 @@ def verify(cfg: DictConfig) -> None:
     device = available_device(trainer.device)
     autocast(device, trainer.precision)
     options = Options(cfg, named_choices(cfg, choices))
+    options.tracker(Path.cwd())
     data = options.data(settings, trainer, torch.device("cpu"))
     criterion = options.criterion(data)
     with torch.device("meta"):
         model = options.model(data.input_shape, criterion.n_outputs)
+        options.watch(model)
         options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
 
 
