@@ -57,6 +57,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         device=device,
         autocast=experiment_autocast,
         tracker=options.tracker(folder),
+        watch=options.watch(model),
         callbacks=tuple(callback() for callback in options.callbacks),
     )
 
@@ -74,12 +75,14 @@ def verify(cfg: DictConfig) -> None:
     device = available_device(trainer.device)
     autocast(device, trainer.precision)
     options = Options(cfg, choices, settings.resume is not None)
+    options.tracker(Path.cwd())
     data = options.data(settings, trainer, torch.device("cpu"))
     criterion = options.criterion(data.profile)
     with torch.device("meta"):
         model = options.model(data.input_shape, criterion.n_outputs)
         options.require_fit(model, criterion, data.profile)
         freeze(model, trainer.freeze)
+        options.watch(model)
         options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
 
 

@@ -1,6 +1,7 @@
 """The chosen option of every group: checked as a whole first, built one after another then."""
 
 import copy
+import dataclasses
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ from sweeper.models.init import initialise
 from sweeper.models.weights import copy_fitting
 from sweeper.objectives import SIZES, LabelType, headline, measured
 from sweeper.option import Option, optional, plain, taken
-from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
+from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES, checked
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.pretrained import read_weights
 from sweeper.training.schedules import require_no_floor
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
+from sweeper.training.watch_settings import WatchSettings, watched_layers
 
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
@@ -100,6 +102,8 @@ class Options:
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
         tracking = plain(cfg, "tracking")
         tracking.pop("study_observers", None)  # the sweeper's
+        watch = checked("tracking.watch", WatchSettings, tracking.pop("watch", {}))
+        self._watch = WatchSettings(**watch)
         self._tracking = Option("tracking", choices["tracking"], tracking)
         self.callbacks = [
             Option("callbacks", name, node) for name, node in plain(cfg, "callbacks").items()
@@ -226,6 +230,11 @@ class Options:
         if self._scheduler.target is ReduceLROnPlateau:
             given["mode"] = settings.sought[:3]  # "min" or "max"
         return Schedule(self._scheduler(**given), self._timing.interval, horizon)
+
+    def watch(self, model: nn.Module) -> WatchSettings:
+        """Return what is watched of this network, with its layers by their names."""
+        names = watched_layers(model, self._watch.layers)
+        return dataclasses.replace(self._watch, layers=names)
 
     def tracker(self, folder: Path) -> Tracker:
         """Build the tracker of a command started in `folder`."""

@@ -17,7 +17,7 @@ from sweeper import trial
 from sweeper.build import build
 from sweeper.models.summary import Summary, summarise
 from sweeper.objectives import SIZES, headline
-from sweeper.tracking.tracker import RunInfo
+from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training import record
 from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints, resumed_checkpoint
 from sweeper.training.evaluate import predict
@@ -30,6 +30,7 @@ from sweeper.training.progress import EpochLines, progress
 from sweeper.training.report import ReportToTrial
 from sweeper.training.state import RunState
 from sweeper.training.stopping import StopEarly
+from sweeper.training.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +116,7 @@ class Run:
         callbacks = [
             *([frozen] if trainer.freeze else []),
             record.TrackEpochs(experiment.tracker, self.recorded),
+            *([Watch(experiment, self.invocation.folder / "watch")] if experiment.watch.on else []),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
             ReportToTrial(),
@@ -206,7 +208,9 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         resumed = resumed_checkpoint(experiment.settings.resume)
         run_id = _resume(resumed, store, experiment, state) if resumed else None
-        experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id))
+        history = [record.epoch_metrics(state, epoch) for epoch in range(len(state.history))]
+        left = Resumed(resumed.absolute().parent.parent, history) if resumed else None
+        experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id, left))
         if resumed:
             store.take_best_from(resumed, state)
     data = experiment.data
@@ -238,7 +242,11 @@ def _without_resume(config: str) -> dict[str, Any]:
 
 
 def _run_info(
-    cfg: DictConfig, invocation: Invocation, experiment: Experiment, run_id: str | None
+    cfg: DictConfig,
+    invocation: Invocation,
+    experiment: Experiment,
+    run_id: str | None,
+    resumed: Resumed | None,
 ) -> RunInfo:
     params = record.flat_params(cfg, invocation.choices)
     name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
@@ -254,4 +262,6 @@ def _run_info(
         tags=tags,
         dataset=record.dataset_info(experiment, str(cfg.data.get("root", experiment.data.name))),
         run_id=run_id,
+        folder=invocation.folder,
+        resumed=resumed,
     )

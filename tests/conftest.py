@@ -99,6 +99,12 @@ class Recorder:
     def log_artifact(self, path, folder="") -> None:
         self.told.append(("artifact", path.name, folder))
 
+    def log_histograms(self, name, values, step) -> None:
+        self.told.append(("histograms", name, dict(values), step))
+
+    def log_graph(self, model, images) -> None:
+        self.told.append(("graph", tuple(images.shape)))
+
     def set_tags(self, tags) -> None:
         self.told.append(("tags", tags))
 

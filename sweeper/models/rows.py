@@ -1,5 +1,6 @@
 """The layers of a network as they run, with what each comes to."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,13 +29,18 @@ class Row:
     field: Field | None
 
 
+def layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Name and module of what a summary lists: what holds no other module, or parameters."""
+    for name, layer in model.named_modules():
+        if not list(layer.children()) or list(layer.parameters(recurse=False)):
+            yield name, layer
+
+
 def rows_of(model: nn.Module, image: Tensor) -> tuple[Row, ...]:
     """The image (1, C, H, W) and the layers in the order in which they run on it."""
     recorder = _Recorder(image)
     hooks = [
-        layer.register_forward_hook(partial(recorder.record, name))
-        for name, layer in model.named_modules()
-        if not list(layer.children()) or list(layer.parameters(recurse=False))
+        layer.register_forward_hook(partial(recorder.record, name)) for name, layer in layers(model)
     ]
     with recorder.tracker:
         model(image)

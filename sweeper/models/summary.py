@@ -65,7 +65,7 @@ def summarise(model: nn.Module, input_shape: Shape, batch_size: int) -> Summary:
 
 
 def _summary(model: nn.Module, input_shape: Shape, batch_size: int, device: str) -> Summary:
-    replica = _copy(model, device)
+    replica = copied(model, device)
     rows = rows_of(replica.eval(), torch.zeros(1, *input_shape, device=device))
     memory = training_memory(replica, torch.zeros(batch_size, *input_shape, device=device))
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
@@ -73,7 +73,7 @@ def _summary(model: nn.Module, input_shape: Shape, batch_size: int, device: str)
     return Summary(rows, sum(count for count, _ in counts), trainable, memory)
 
 
-def _copy(model: nn.Module, device: str) -> nn.Module:
+def copied(model: nn.Module, device: str) -> nn.Module:
     """A copy of the model on the device, made without copying its data there twice."""
     memo: dict[int, object] = {}
     for parameter in model.parameters():

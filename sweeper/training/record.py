@@ -35,11 +35,15 @@ class TrackEpochs(Callback):
         self._write(state, state.epoch - 1)
 
     def _write(self, state: RunState, epoch: int) -> None:
-        so_far = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
-        best = max(so_far) if state.direction == "maximize" else min(so_far)
-        # MLflow's page of a comparison opens on the metric that came first: the objective.
-        objective = {f"best/{state.metric.replace('/', '_')}": best}
-        self._tracker.log_metrics(objective | state.history[epoch], step=epoch + 1)
+        self._tracker.log_metrics(epoch_metrics(state, epoch), step=epoch + 1)
+
+
+def epoch_metrics(state: RunState, epoch: int) -> dict[str, float]:
+    """Return what is tracked of an epoch, counted from 0: its metrics, and the best so far."""
+    so_far = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
+    best = max(so_far) if state.direction == "maximize" else min(so_far)
+    # MLflow's page of a comparison opens on the metric that came first: the objective.
+    return {f"best/{state.metric.replace('/', '_')}": best} | state.history[epoch]
 
 
 def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
