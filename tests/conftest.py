@@ -154,9 +154,10 @@ def _draw(pen: ImageDraw.ImageDraw, name: str, box: tuple[int, ...], rng) -> Non
         pen.polygon([((left + right) // 2, top), (right, bottom), (left, bottom)], fill=colour)
 
 
-def annotation(boxes: Boxes) -> bytes:
+def annotation(file: str, boxes: Boxes) -> bytes:
     """Return an annotation as VOC writes them."""
     root = ElementTree.Element("annotation")
+    ElementTree.SubElement(root, "filename").text = file
     for name, box, difficult in boxes:
         each = ElementTree.SubElement(root, "object")
         ElementTree.SubElement(each, "name").text = name
@@ -181,7 +182,7 @@ def draw_voc() -> Callable[..., Path]:
             for one in ids:
                 image, boxes = drawn_shapes(rng)
                 image.save(folder / f"JPEGImages/{one}.jpg", quality=95)
-                (folder / f"Annotations/{one}.xml").write_bytes(annotation(boxes))
+                (folder / f"Annotations/{one}.xml").write_bytes(annotation(f"{one}.jpg", boxes))
         return root
 
     return draw

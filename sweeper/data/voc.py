@@ -98,7 +98,7 @@ class Voc:
             ) from error
 
     def _fetch(self, partial: Path) -> None:
-        from torchvision.datasets import VOCDetection  # five seconds, and not needed once there
+        from torchvision.datasets import VOCDetection  # slow, and not needed once there
 
         # Of 2007 alone the test images are annotated too; they come in an archive of their own.
         for image_set in ("train", "test") if self._year == 2007 else ("train",):

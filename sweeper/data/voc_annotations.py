@@ -54,8 +54,8 @@ class Annotations:
     def _objects(self) -> dict[str, dict[str, bool]]:
         """By id the classes in the picture, and whether any object of the class is not difficult.
 
-        torchvision has a parser as well. This one saves every start that reads image files the
-        five seconds that importing it takes.
+        torchvision's parser fails on an annotation with nothing in it, and it would have to be
+        imported at every start that streams the image files.
         """
         return {name: _classes_in(path) for name, path in self.files.items()}
 

@@ -41,7 +41,7 @@ def annotations(folder: Path, ids: Iterable[str]) -> tuple[Path, ...]:
 
 def _ids(path: Path) -> Ids:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -38,10 +38,19 @@ def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, same, overrid
         same(whole, rest)
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("data=voc", "data.root={shapes}", "data.image_size=16", "loss=multilabel_margin"),
+    ],
+    ids=["multiclass", "multilabel"],
+)
 def test_a_run_interrupted_inside_an_epoch_goes_on_at_the_next_batch(
-    ran, tmp_path, monkeypatch, same
+    ran, tmp_path, monkeypatch, same, shapes, extra
 ) -> None:
     overrides = (
+        *(override.format(shapes=shapes) for override in extra),
         *SMALL,
         "data.batch_size=16",
         "trainer.epochs=2",
