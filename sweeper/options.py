@@ -31,6 +31,12 @@ FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
 
 
+GIVEN_TO_DATA = frozenset(
+    "source seed min_image_size device channels_last train_limit val_limit".split()
+)
+"""What the run tells `prepare`; a data option may give these names another meaning."""
+
+
 @dataclass(frozen=True)
 class ModelKeys:
     """What a model option says beside its target's arguments."""
@@ -179,7 +185,7 @@ class Options:
 
 
 def _pipeline_keys() -> set[str]:
-    return set(inspect.signature(prepare).parameters)
+    return inspect.signature(prepare).parameters.keys() - GIVEN_TO_DATA
 
 
 def _try_out(

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from sweeper.losses.transcripts import Transcripts
+
 if TYPE_CHECKING:
     from sweeper.losses.adapter import Adapter
 
@@ -27,6 +29,8 @@ class Measure(Protocol):
 
 def measure_of(adapter: "Adapter", device: torch.device) -> Measure:
     """Return a fresh measure for the adapter's type of labels."""
+    if adapter.label_type == "sequence":
+        return Transcripts(adapter, device)
     return Accuracy(adapter, device)
 
 

@@ -29,8 +29,8 @@ class Summary:
     """The layers in the order in which they run, and what they come to.
 
     `parameters` counts every parameter of the model once, including those of no single layer.
-    `multiply_adds` counts convolutions and linear layers, as papers do, for one image; products
-    inside an attention are not counted.
+    `multiply_adds` counts convolutions, linear and recurrent layers, as papers do, for one image;
+    products inside an attention are not counted.
     """
 
     rows: tuple[Row, ...]
@@ -117,6 +117,9 @@ def _multiply_adds(layer: nn.Module, output: Tensor) -> int:
     """Each output value takes one multiplication and addition a weight of its filter."""
     if isinstance(layer, _ConvNd | nn.Linear):
         return output.numel() * layer.weight[0].numel()
+    if isinstance(layer, nn.RNNBase):  # every weight is used once a time step
+        weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)
+        return output.numel() // output.shape[-1] * weights
     return 0
 
 
