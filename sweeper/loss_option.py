@@ -113,6 +113,8 @@ class LossOption:
                 f"model={model} returns {shape} for one image, but loss={self.name} needs "
                 f"{criterion.output_shape}"
             )
+        if lack := criterion.shortage(shape, profile.label_shape):
+            raise ConfigError(f"model={model} with loss={self.name}: {lack}")
         blank = torch.zeros(4, *shape[1:])
         labels = torch.zeros(4, *profile.label_shape, dtype=torch.int64)
         labels[2:] = min(1, len(profile.classes) - 1)

@@ -40,6 +40,12 @@ FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
 
 
+GIVEN_TO_DATA = frozenset(
+    ["source", "seed", "min_image_size", "device", "channels_last", "train_limit", "val_limit"]
+)
+"""What the run tells `prepare`; a data option may give these names another meaning."""
+
+
 @dataclass(frozen=True)
 class ModelKeys:
     """What a model option says beside its target's arguments."""
@@ -250,7 +256,7 @@ def _of_data(target: Callable[..., Any], name: str, arguments: Mapping[str, Any]
 
 
 def _pipeline_keys() -> set[str]:
-    return set(inspect.signature(prepare).parameters)
+    return inspect.signature(prepare).parameters.keys() - GIVEN_TO_DATA
 
 
 def _try_out(

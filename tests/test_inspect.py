@@ -44,6 +44,8 @@ def test_the_table_is_the_one_that_a_run_writes(ran, tmp_path) -> None:
     [
         (["data=cifar10"], "3x32x32"),
         (["data=svhn", "data.image_size=64"], "3x64x64"),
+        (["data=voc", "loss=bce", "model=resnet50", "data.image_size=96"], "3x96x96"),
+        (["data=digit_strings", "data.source=mnist", "loss=ctc", "model=crnn"], "1x28x168"),
         (["data=mnist", "model=vgg11", "model.width=0.1"], "1x32x32"),
         (RESIZED, "1x20x30"),
         (["model=torchvision", "model.name=mobilenet_v3_small"], "1x32x32"),
@@ -56,6 +58,8 @@ def test_the_image_is_the_one_that_the_network_will_see(overrides, image) -> Non
 
 def test_the_outputs_are_as_many_as_the_classes() -> None:
     assert last_shape("data=cifar100") == "100"
+    assert last_shape("data=voc", "loss=bce") == "20"
+    assert last_shape("data=digit_strings", "loss=ctc", "model=crnn") == "24x11"
     assert last_shape("loss=mse", "model=mlp") == "10"
 
 

@@ -60,7 +60,7 @@ def test_precision_by_class_is_drawn_in_place_of_a_confusion_matrix(ran, voc, tm
 
 
 def test_mistakes_say_what_was_missed_and_what_was_added(built, voc) -> None:
-    data = built(*voc, "loss=bce").data
+    data = built(*voc, "loss=bce").data.profile
     labels, predicted = torch.tensor([1, 1, 0]), torch.tensor([1, 0, 1])
     assert data.named(labels) == "circle, square"
     assert data.mistake(labels, predicted) == "missed square\nadded triangle"

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sweeper.data.source import Indices
 from sweeper.errors import DataError
@@ -11,14 +12,17 @@ from sweeper.errors import DataError
 FIXED = 20_250_101
 
 
-def permutation(n: int, *entropy: int) -> Indices:
-    """A permutation of range(n) drawn from the given non-negative integers.
+def raw_numbers(n: int, *entropy: int) -> NDArray[np.uint64]:
+    """n numbers of 64 bits drawn from the given non-negative integers.
 
-    PCG64's raw output is the one stream that NumPy promises never to change, so it is sorted
-    rather than shuffled with.
+    PCG64's raw output is the one stream that NumPy promises never to change.
     """
-    raw = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(n)
-    return np.argsort(raw, kind="stable").astype(np.int64)
+    return np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(n)
+
+
+def permutation(n: int, *entropy: int) -> Indices:
+    """A permutation of range(n) drawn from the given non-negative integers."""
+    return np.argsort(raw_numbers(n, *entropy), kind="stable").astype(np.int64)
 
 
 def hold_out(labels: Indices, count: int, *entropy: int) -> tuple[Indices, Indices]:

@@ -75,7 +75,7 @@ class TorchvisionSet:
     """
 
     def __init__(self, name: Name, root: str, download: bool) -> None:
-        self.name = name
+        self.name: str = name
         self._layout = LAYOUTS[name]
         self._root = Path(root).expanduser().absolute()
         self._download = download

@@ -2,14 +2,16 @@
 
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Literal
 
 from sweeper.data import voc_lists
+from sweeper.data.describe import Description
 from sweeper.data.image_files import FileImages
 from sweeper.data.source import Decoded, Split, fingerprint
-from sweeper.data.voc_annotations import Annotations
+from sweeper.data.voc_annotations import VOC_CLASSES, Annotations
 from sweeper.data.voc_lists import Ids
 from sweeper.errors import ConfigError, DataError
 from sweeper.objectives import LabelType
@@ -42,20 +44,32 @@ class Voc:
         self._difficult = difficult
         self._test_fraction = test_fraction
 
+    def describe(self, image_size: int | None) -> Description:
+        """The classes of the annotations, or the twenty of VOC where there are none yet."""
+        size = _required(image_size)
+        if not self._folder.is_dir():
+            return Description((3, size, size), len(VOC_CLASSES))
+        annotations = self._annotations(self._listed())
+        return Description((3, size, size), len(annotations.classes))
+
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """The splits that are listed; DataError for files that are missing or listed twice."""
-        if image_size is None:
-            raise ConfigError("data.image_size=null: voc needs a size, such as 128")
+        size = _required(image_size)
         self._fetch_missing()
-        ids = voc_lists.listed(self._folder, self._test_fraction)
+        ids = self._listed()
+        annotations = self._annotations(ids)
+        # The classes of any split are those of all annotations.
+        key = {"source": self.name, "difficult": self._difficult}
+        state = fingerprint(key, annotations.files.values())
+        return {name: self._split(each, annotations, state, size) for name, each in ids.items()}
+
+    def _listed(self) -> dict[str, Ids]:
+        return voc_lists.listed(self._folder, self._test_fraction)
+
+    def _annotations(self, ids: Mapping[str, Ids]) -> Annotations:
         every = [one for each in ids.values() for one in each]
         files = voc_lists.annotations(self._folder / "Annotations", every)
-        annotations = Annotations(dict(zip(every, files, strict=True)))
-        # The classes of any split are those of all annotations.
-        state = fingerprint({"source": self.name, "difficult": self._difficult}, files)
-        return {
-            name: self._split(each, annotations, state, image_size) for name, each in ids.items()
-        }
+        return Annotations(dict(zip(every, files, strict=True)))
 
     def _split(self, ids: Ids, annotations: Annotations, state: str, size: int) -> Split:
         paths = voc_lists.pictures(self._folder / "JPEGImages", ids)
@@ -105,3 +119,9 @@ class Voc:
             VOCDetection(partial, str(self._year), image_set, download=True)
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         (partial / self._place).replace(self._folder)
+
+
+def _required(image_size: int | None) -> int:
+    if image_size is None:
+        raise ConfigError("data.image_size=null: voc needs a size, such as 128")
+    return image_size

@@ -2,6 +2,7 @@
 
 from sweeper.losses.adapter import Adapter
 from sweeper.losses.class_index import ClassIndex, LogProbabilities
+from sweeper.losses.ctc import Ctc
 from sweeper.losses.embedding import PairCosine, PairDistance, Ranking, Triplet
 from sweeper.losses.indicator import (
     ClassList,
@@ -19,6 +20,7 @@ __all__ = [
     "Adapter",
     "ClassIndex",
     "ClassList",
+    "Ctc",
     "Distribution",
     "LogProbabilities",
     "Logits",

@@ -47,11 +47,18 @@ class Adapter(nn.Module):
     @property
     def output_shape(self) -> str:
         """The outputs for one image, in words for a network that returns others."""
-        return f"(1, {self.n_outputs}): take num_classes in its constructor"
+        return (
+            f"(1, {self.n_outputs}): type another model, such as model=cnn, or take num_classes "
+            "in the constructor of your own"
+        )
 
     def reads(self, shape: tuple[int, ...]) -> bool:
         """Whether outputs of this shape, for one image, are what the loss is for."""
         return shape == (1, self.n_outputs)
+
+    def shortage(self, shape: tuple[int, ...], label_shape: tuple[int, ...]) -> str | None:
+        """Return what outputs that it reads lack for labels of this shape, and what to type."""
+        return None
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch as a scalar; an unreduced loss is averaged."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from sweeper.losses.ranking_measures import ClassSets
+from sweeper.losses.transcripts import Transcripts
 
 if TYPE_CHECKING:
     from sweeper.losses.adapter import Adapter
@@ -31,6 +32,8 @@ def measure_of(adapter: "Adapter", device: torch.device) -> Measure:
     """Return a fresh measure for the adapter's type of labels."""
     if adapter.label_type == "multilabel":
         return ClassSets(adapter, device)
+    if adapter.label_type == "sequence":
+        return Transcripts(adapter, device)
     return Accuracy(adapter, device)
 
 

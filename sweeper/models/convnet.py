@@ -1,19 +1,17 @@
 """Convolutions, then linear layers: LeNet, AlexNet, VGG and what lies between, by plain lists."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal, TypeVar
+from typing import Literal
 
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from sweeper.errors import ConfigError
 from sweeper.models.geometry import Conv, Padding, Pool, Step, output_size
-from sweeper.models.layers import Activation, make_activation, same_conv
+from sweeper.models.layers import Activation, conv_block, one_each
 from sweeper.models.mlp import MLP
 from sweeper.schema import Probability
 
 Pooling = Literal["max", "average"]
-T = TypeVar("T")
 
 
 class ConvNet(nn.Module):
@@ -78,27 +76,15 @@ def _steps(
 ) -> Iterator[Step]:
     """The list of channels as a list of convolutions and poolings."""
     count = sum(c != "M" for c in channels)
-    kernel_sizes = _one_each("kernel_size", kernel_size, count)
-    strides = _one_each("stride", stride, count)
-    paddings: list[Padding] = _one_each("padding", padding, count)
+    kernel_sizes = one_each("kernel_size", kernel_size, count)
+    strides = one_each("stride", stride, count)
+    paddings: list[Padding] = one_each("padding", padding, count)
     convolutions = zip(kernel_sizes, strides, paddings, strict=True)
     for c in channels:
         if c != "M":
             yield Conv(c, *next(convolutions))
         if pool_size > 1 and (c == "M" or "M" not in channels):
             yield Pool(pool_size)
-
-
-def _one_each(name: str, value: T | list[T], count: int) -> list[T]:
-    """The value for each of `count` convolutions."""
-    if not isinstance(value, list):
-        return [value] * count
-    if len(value) != count:
-        raise ConfigError(
-            f"model.{name}={value} has {len(value)} values for the {count} convolutions of "
-            f"model.channels; type one number, or a list of {count}"
-        )
-    return value
 
 
 def _features(
@@ -112,29 +98,12 @@ def _features(
     blocks: list[list[nn.Module]] = []
     for step in steps:
         if isinstance(step, Conv):
-            blocks.append(_block(in_channels, step, batch_norm, activation))
+            blocks.append(conv_block(in_channels, step, batch_norm, activation))
             in_channels = step.channels
         else:
             blocks = blocks or [[]]
             blocks[-1].append(_pool(pooling, step.kernel_size))
     return nn.Sequential(*(nn.Sequential(*block) for block in blocks))
-
-
-def _block(
-    in_channels: int, step: Conv, batch_norm: bool, activation: Activation
-) -> list[nn.Module]:
-    # Batch norm subtracts the mean, so a bias before it would change nothing.
-    bias = not batch_norm
-    norm = [nn.BatchNorm2d(step.channels)] if batch_norm else []
-    return [_conv(in_channels, step, bias), *norm, make_activation(activation)]
-
-
-def _conv(in_channels: int, step: Conv, bias: bool) -> nn.Conv2d:
-    if step.padding == "same":
-        return same_conv(in_channels, step.channels, step.kernel_size, step.stride, bias)
-    return nn.Conv2d(
-        in_channels, step.channels, step.kernel_size, step.stride, step.padding, bias=bias
-    )
 
 
 def _pool(pooling: Pooling, size: int) -> nn.Module:

@@ -78,7 +78,7 @@ def _nothing_left(steps: Sequence[Step], sizes: Sequence[tuple[int, int]]) -> st
     """One line: the arithmetic as far as it goes, and what to change."""
     return (
         f"model.channels: the image is reduced to nothing: {_arithmetic(steps, sizes)}; "
-        f"type data.image_size={smallest_input(steps)} or more, fewer M in model.channels, "
+        f"type data.image_size={smallest_input(steps)} or more, fewer poolings in model.channels, "
         "or a smaller model.kernel_size or model.stride"
     )
 

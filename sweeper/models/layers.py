@@ -1,13 +1,17 @@
-"""The layers that several families share: activations by name, and size-keeping convolutions."""
+"""What several families share: activations by name, size-keeping convolutions, and their blocks."""
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sweeper.errors import ConfigError
+from sweeper.models.geometry import Conv
+
 Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
+T = TypeVar("T")
 
 # In place where autograd allows it without a copy: the pre-activation is never needed again.
 _ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
@@ -51,3 +55,33 @@ def same_conv(
         return EvenSameConv2d(in_channels, out_channels, kernel_size, stride, bias)
     padding = kernel_size // 2
     return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
+
+
+def conv_block(
+    in_channels: int, step: Conv, batch_norm: bool, activation: Activation
+) -> list[nn.Module]:
+    """A convolution, a batch norm if asked for, and an activation."""
+    # Batch norm subtracts the mean, so a bias before it would change nothing.
+    bias = not batch_norm
+    norm = [nn.BatchNorm2d(step.channels)] if batch_norm else []
+    return [_conv(in_channels, step, bias), *norm, make_activation(activation)]
+
+
+def _conv(in_channels: int, step: Conv, bias: bool) -> nn.Conv2d:
+    if step.padding == "same":
+        return same_conv(in_channels, step.channels, step.kernel_size, step.stride, bias)
+    return nn.Conv2d(
+        in_channels, step.channels, step.kernel_size, step.stride, step.padding, bias=bias
+    )
+
+
+def one_each(name: str, value: T | list[T], count: int) -> list[T]:
+    """The value for each of `count` convolutions; ConfigError for a list of another length."""
+    if not isinstance(value, list):
+        return [value] * count
+    if len(value) != count:
+        raise ConfigError(
+            f"model.{name}={value} has {len(value)} values for the {count} convolutions of "
+            f"model.channels; type one number, or a list of {count}"
+        )
+    return value

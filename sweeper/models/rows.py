@@ -86,4 +86,7 @@ def _multiply_adds(layer: nn.Module, output: Tensor) -> int:
     """Each output value takes one multiplication and addition a weight of its filter."""
     if isinstance(layer, _ConvNd | nn.Linear):
         return output.numel() * layer.weight[0].numel()
+    if isinstance(layer, nn.RNNBase):  # every weight is used once a time step
+        weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)
+        return output.numel() // output.shape[-1] * weights
     return 0

@@ -20,9 +20,9 @@ class Summary:
 
     `parameters` counts every parameter of the model once, including those of no single layer;
     `trainable` those of them that are not frozen.
-    `multiply_adds` counts convolutions and linear layers, as papers do, for one image; products
-    inside an attention are not counted. The rows are those of an evaluation, where dropout does
-    nothing; `memory` is that of a batch in training.
+    `multiply_adds` counts convolutions, linear and recurrent layers, as papers do, for one image;
+    products inside an attention are not counted. The rows are those of an evaluation, where
+    dropout does nothing; `memory` is that of a batch in training.
     """
 
     rows: tuple[Row, ...]
