@@ -1,5 +1,6 @@
 """Every option of a group in a run of its own: seconds of the command and what it learned.
 
+    python benchmarks/options.py loss
     python benchmarks/options.py model trainer.epochs=3
     python benchmarks/options.py optimizer data=mnist data.root=data trainer.epochs=1
 
@@ -16,6 +17,10 @@ from pathlib import Path
 
 from sweeper.app import CONFIGS
 
+STRINGS = ["data=digit_strings", "model=crnn", "loss=ctc"]
+PARTNERS = {"ctc": STRINGS, "crnn": STRINGS}
+"""What an option needs of the other groups; its accuracy is that of whole strings."""
+
 
 def run(overrides: list[str], folder: Path) -> dict[str, object]:
     """Run one command; return its wall time and its summary."""
@@ -26,7 +31,7 @@ def run(overrides: list[str], folder: Path) -> dict[str, object]:
     if done.returncode:
         return {"seconds": seconds, "error": done.stderr.strip().splitlines()[-1]}
     summary = done.stdout.strip().splitlines()
-    test = next(line for line in summary if line.startswith(("test accuracy", "test sequence")))
+    test = next(line for line in summary if line.startswith("test ") and "loss" not in line)
     return {"seconds": seconds, "test_accuracy": float(test.split()[-1])}
 
 
@@ -46,7 +51,8 @@ def main() -> None:
     for option in options:
         with tempfile.TemporaryDirectory() as folder:
             quiet = ["tracking=none", "figures=false", *arguments.overrides]
-            row = run([f"{arguments.group}={option}", *quiet], Path(folder) / "run")
+            choice = [*PARTNERS.get(option, []), f"{arguments.group}={option}"]
+            row = run([*dict.fromkeys(choice), *quiet], Path(folder) / "run")
         rows.append({arguments.group: option, **row})
         print(
             f"{option:<24}{row['seconds']:>9}{row.get('test_accuracy', row.get('error')):>15}",
