@@ -86,7 +86,8 @@ def in_words(labels: Tensor, label_type: LabelType, classes: Sequence[str]) -> s
     if label_type == "multilabel":
         return ", ".join(classes[i] for i in labels.nonzero()[:, 0]) or "none"
     present = [classes[i] for i in labels.tolist() if i >= 0]
-    return ("" if all(len(name) == 1 for name in present) else " ").join(present)
+    joint = "" if all(len(name) == 1 for name in present) else " "
+    return joint.join(present) or "nothing"
 
 
 def fingerprint(arguments: Mapping[str, object], files: Iterable[Path] = ()) -> str:

@@ -128,6 +128,7 @@ def draw_figures(
     `final` are those that the outcome is of.
     """
     from sweeper.tracking import figures  # brings in matplotlib
+    from sweeper.tracking.string_figures import accuracy_by_length
 
     data = experiment.data
     images, labels = next(data.train(1))
@@ -141,11 +142,15 @@ def draw_figures(
         drawn["confusion_matrix"] = figures.confusion_matrix(
             final.confusion().numpy(), data.classes
         )
+    if data.label_type == "sequence":
+        lengths = (final.labels >= 0).sum(dim=1)
+        drawn["accuracy_by_length"] = accuracy_by_length(lengths.numpy(), ~final.wrong.numpy())
     worst = val.worst_mistakes(PICTURES)
     if len(worst):
         mistakes = data.inverse(data.samples("val", worst.tolist())[0].cpu())
+        taken = "read as" if data.label_type == "sequence" else "taken for"
         titles = [
-            f"{data.named(val.labels[i])}, taken for {data.named(val.predicted[i])}" for i in worst
+            f"{data.named(val.labels[i])}, {taken} {data.named(val.predicted[i])}" for i in worst
         ]
         drawn["worst_mistakes"] = figures.image_grid(mistakes, titles)
     folder.mkdir(parents=True, exist_ok=True)
