@@ -13,7 +13,7 @@ from hydra.utils import get_original_cwd
 from omegaconf import OmegaConf
 
 from sweeper.errors import SweeperError
-from sweeper.messages import one_line
+from sweeper.messages import WANTS_TRACEBACK, run_command
 from sweeper.objectives import directions
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).parent
 # The configs lie beside the package in a checkout, and inside it once installed from a wheel.
 CONFIGS = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
-WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
 
 def torchvision_min_image_size(name: str) -> int:
@@ -89,13 +88,4 @@ def _discard(folder: Path, start_folder: Path, written_by_hydra: set[str]) -> No
 def main() -> None:
     """Run the command line; exit with 1 after an error that its user can mend."""
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the wording is ours
-    try:
-        task()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        message = None if WANTS_TRACEBACK else one_line(error)
-        if message is None:
-            raise
-        sys.stderr.write(message + "\n")
-        sys.exit(1)
+    run_command(task)

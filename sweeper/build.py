@@ -1,8 +1,8 @@
 """From a composed config to an experiment."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -12,8 +12,10 @@ from sweeper.errors import ConfigError
 from sweeper.option import plain
 from sweeper.options import Options
 from sweeper.schema import checked
+from sweeper.training.checkpoint import resumed_checkpoint
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
+from sweeper.training.finetune import freeze
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
@@ -31,19 +33,19 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         ConfigError: a group, option, key or value cannot work.
         DataError: the data is missing or cannot be read.
     """
-    settings = RunSettings(**checked("config", RunSettings, _root(cfg)))
-    trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
+    settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
-    options = Options(cfg, choices)
+    options = Options(cfg, choices, resumed_checkpoint(settings.resume) is not None)
     experiment_autocast = autocast(device, trainer.precision)
     _configure_torch(trainer)
 
     data = options.data(settings, trainer, device)
-    criterion = options.criterion(data)
+    criterion = options.criterion(data.profile)
     seed_everything(settings.seed)
     model = options.model(data.input_shape, criterion.n_outputs)
-    options.require_fit(model, criterion, data)
+    options.require_fit(model, criterion, data.profile)
     model = _placed(model, trainer, device)
+    freeze(model, trainer.freeze)
     return Experiment(
         settings=settings,
         trainer=trainer,
@@ -55,6 +57,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         device=device,
         autocast=experiment_autocast,
         tracker=options.tracker(folder),
+        watch=options.watch(model),
         callbacks=tuple(callback() for callback in options.callbacks),
     )
 
@@ -67,19 +70,64 @@ def verify(cfg: DictConfig) -> None:
     Raises:
         SweeperError: something cannot work.
     """
-    choices = cfg.hydra.runtime.choices
-    cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-    settings = RunSettings(**checked("config", RunSettings, _root(cfg)))
-    trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
+    cfg, choices = _without_hydra(cfg)
+    settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
     autocast(device, trainer.precision)
-    options = Options(cfg, named_choices(cfg, choices))
+    options = Options(cfg, choices, settings.resume is not None)
+    options.tracker(Path.cwd())
     data = options.data(settings, trainer, torch.device("cpu"))
-    criterion = options.criterion(data)
+    criterion = options.criterion(data.profile)
     with torch.device("meta"):
         model = options.model(data.input_shape, criterion.n_outputs)
-        options.require_fit(model, criterion, data)
+        options.require_fit(model, criterion, data.profile)
+        freeze(model, trainer.freeze)
+        options.watch(model)
         options.updates(model, data.steps_per_epoch, settings, trainer, torch.device("cpu"))
+
+
+def settings_of(cfg: DictConfig) -> tuple[RunSettings, TrainerSettings]:
+    """Return the checked root of a config, and its trainer.
+
+    Raises:
+        ConfigError: a key or value cannot work.
+    """
+    root = {str(key): cfg[key] for key in cfg if not isinstance(cfg[key], DictConfig)}
+    settings = RunSettings(**checked("config", RunSettings, root))
+    return settings, TrainerSettings(**checked("trainer", TrainerSettings, plain(cfg, "trainer")))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network, and the images (C, H, W) and the size of the batches that it will see."""
+
+    model: nn.Module
+    input_shape: tuple[int, int, int]
+    batch_size: int
+
+
+def network(cfg: DictConfig) -> Network:
+    """Build the network alone of a composed config (with its `hydra` node), to look at it.
+
+    It has no weights, unless it asks for values where it is built or tried out. The data is
+    read only where its source cannot tell what the images are.
+
+    Raises:
+        SweeperError: something cannot work.
+    """
+    cfg, choices = _without_hydra(cfg)
+    _, trainer = settings_of(cfg)
+    options = Options(cfg, choices)
+    seen = options.describe()
+    n_outputs = options.n_outputs(seen.n_classes)
+    try:
+        with torch.device("meta"):
+            model = options.model(seen.shape, n_outputs)
+    except ConfigError:  # perhaps for want of values, which the meta device does not have
+        model = options.model(seen.shape, n_outputs)
+    if trainer.activation_checkpointing:
+        _recompute(model)
+    return Network(model, seen.shape, options.batch_size)
 
 
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
@@ -88,9 +136,10 @@ def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]
     return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
 
 
-def _root(cfg: DictConfig) -> dict[str, Any]:
-    """Return the values at the root of the config, without the groups."""
-    return {str(key): cfg[key] for key in cfg if not isinstance(cfg[key], DictConfig)}
+def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:
+    """Return the experiment's own part of a config, and the option of each group."""
+    own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+    return own, named_choices(own, cfg.hydra.runtime.choices)
 
 
 def _configure_torch(trainer: TrainerSettings) -> None:
@@ -104,11 +153,16 @@ def _configure_torch(trainer: TrainerSettings) -> None:
 def _placed(model: nn.Module, trainer: TrainerSettings, device: torch.device) -> nn.Module:
     layout = torch.channels_last if trainer.channels_last else torch.contiguous_format
     model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
-    if trainer.activation_checkpointing and recompute_activations(model) == 0:
+    if trainer.activation_checkpointing:
+        _recompute(model)
+    if trainer.compile:
+        model.compile()
+    return model
+
+
+def _recompute(model: nn.Module) -> None:
+    if recompute_activations(model) == 0:
         raise ConfigError(
             "trainer.activation_checkpointing=true finds no block in this model: "
             "it needs an nn.Sequential of blocks that have layers of their own"
         )
-    if trainer.compile:
-        model.compile()
-    return model

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweeper.data.image_data import ImageData
+from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
 from sweeper.losses.weights import Weight, positive_weights
@@ -74,17 +74,20 @@ class LossOption:
             f"type loss={FITTING_LOSSES[label_type]}; or {other}"
         )
 
-    def build(self, data: ImageData) -> Adapter:
+    def n_outputs(self, n_classes: int, label_type: LabelType) -> int:
+        """Return the outputs that the loss asks of a network for so many classes."""
+        return self._adapter(self._criterion(), n_classes, label_type, **self._arguments).n_outputs
+
+    def build(self, profile: Profile) -> Adapter:
         """Return the loss for the classes of the data.
 
         Raises:
             ConfigError: class weights do not fit the classes, or the criterion takes none.
         """
+        counts = torch.tensor(profile.class_counts)
         given = {
-            "weight": class_weights(self._keys.weight, data.class_counts),
-            "pos_weight": positive_weights(
-                self._keys.pos_weight, data.class_counts, data.sizes["train"]
-            ),
+            "weight": class_weights(self._keys.weight, counts),
+            "pos_weight": positive_weights(self._keys.pos_weight, counts, profile.n_train),
         }
         weights: dict[str, Tensor] = {}
         for key, value in given.items():
@@ -94,9 +97,9 @@ class LossOption:
                 raise ConfigError(f"loss.{key}: loss={self.name} takes none; type loss.{key}=null")
             weights[key] = value
         criterion: nn.Module = self._criterion(**weights)
-        return self._adapter(criterion, len(data.classes), data.label_type, **self._arguments)
+        return self._adapter(criterion, len(profile.classes), profile.label_type, **self._arguments)
 
-    def try_out(self, criterion: Adapter, outputs: object, data: ImageData, model: str) -> None:
+    def try_out(self, criterion: Adapter, outputs: object, profile: Profile, model: str) -> None:
         """Compute the loss of a few made-up images: torch looks at some arguments only then.
 
         `outputs` are those of the network for one image.
@@ -110,11 +113,11 @@ class LossOption:
                 f"model={model} returns {shape} for one image, but loss={self.name} needs "
                 f"{criterion.output_shape}"
             )
-        if lack := criterion.shortage(shape, data.label_shape):
+        if lack := criterion.shortage(shape, profile.label_shape):
             raise ConfigError(f"model={model} with loss={self.name}: {lack}")
         blank = torch.zeros(4, *shape[1:])
-        labels = torch.zeros(4, *data.label_shape, dtype=torch.int64)
-        labels[2:] = min(1, len(data.classes) - 1)
+        labels = torch.zeros(4, *profile.label_shape, dtype=torch.int64)
+        labels[2:] = min(1, len(profile.classes) - 1)
         try:
             criterion(blank, labels)
         except (RuntimeError, ValueError, TypeError) as error:

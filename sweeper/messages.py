@@ -1,6 +1,9 @@
 """What a user reads when something cannot work."""
 
+import os
+import sys
 import traceback
+from collections.abc import Callable
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
@@ -8,6 +11,22 @@ from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.errors import SweeperError
 from sweeper.schema import did_you_mean
+
+WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
+
+
+def run_command(command: Callable[[], object]) -> None:
+    """Run a command line; exit with 1 after an error that its user can mend, told in one line."""
+    try:
+        command()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        message = None if WANTS_TRACEBACK else one_line(error)
+        if message is None:
+            raise
+        sys.stderr.write(message + "\n")
+        sys.exit(1)
 
 
 def one_line(error: Exception) -> str | None:

@@ -1,8 +1,9 @@
 """The chosen option of every group: checked as a whole first, built one after another then."""
 
 import copy
+import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,26 +14,34 @@ from pydantic import Field
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sweeper.data.describe import Description, describe
 from sweeper.data.image_data import ImageData
-from sweeper.data.prepare import prepare
+from sweeper.data.pipeline import Pipeline
+from sweeper.data.prepare import evaluation_pipeline, prepare
+from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError
 from sweeper.loss_option import LossOption
 from sweeper.losses import Adapter
 from sweeper.models.init import initialise
+from sweeper.models.weights import copy_fitting
 from sweeper.objectives import SIZES, LabelType, headline, measured
 from sweeper.option import Option, optional, plain, taken
-from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
+from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES, checked
 from sweeper.tracking.tracker import Tracker
+from sweeper.training.finetune import parameter_groups, scale_rates
+from sweeper.training.pretrained import read_weights
+from sweeper.training.schedules import require_no_floor
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
+from sweeper.training.watch_settings import WatchSettings, watched_layers
 
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
 
 
 GIVEN_TO_DATA = frozenset(
-    "source seed min_image_size device channels_last train_limit val_limit".split()
+    ["source", "seed", "min_image_size", "device", "channels_last", "train_limit", "val_limit"]
 )
 """What the run tells `prepare`; a data option may give these names another meaning."""
 
@@ -52,6 +61,13 @@ class DataKeys:
 
 
 @dataclass(frozen=True)
+class InitKeys:
+    """What an init option says beside its target's arguments."""
+
+    weights: str | None = None
+
+
+@dataclass(frozen=True)
 class SchedulerKeys:
     """What a scheduler option says beside its target's arguments."""
 
@@ -60,25 +76,27 @@ class SchedulerKeys:
 
 
 class Options:
-    """The chosen option of every group, checked but not yet built."""
+    """The chosen option of every group, checked but not yet built.
 
-    def __init__(self, cfg: DictConfig, choices: Mapping[str, str]) -> None:
+    A `resumed` run has weights already: it needs no file to start from.
+    """
+
+    def __init__(self, cfg: DictConfig, choices: Mapping[str, str], resumed: bool = False) -> None:
         model, data, loss, scheduler = (
             plain(cfg, group) for group in ("model", "data", "loss", "scheduler")
         )
         self._min_image_size = taken("model", ModelKeys, model).min_image_size
         self._model = Option("model", choices["model"], model)
-        self._init = optional("init", choices["init"], plain(cfg, "init"))
-        if self._init is not None and self._model.arguments.get("weights") is not None:
-            raise ConfigError(
-                f"init={self._init.name} would overwrite model.weights: use init=default"
-            )
+        init = plain(cfg, "init")
+        path = taken("init", InitKeys, init).weights
+        self._weights = None if path is None or resumed else (read_weights(path), path)
+        self._init = optional("init", choices["init"], init)
 
         taken("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
         self._source = Option("data", choices["data"], data)
-        target = {"_target_": f"{prepare.__module__}.{prepare.__name__}"}
-        self._prepare = Option("data", choices["data"], target | pipeline)
+        self._prepare = _of_data(prepare, choices["data"], pipeline)
+        self._pipeline = pipeline
 
         self._loss = LossOption(choices["loss"], loss)
 
@@ -90,6 +108,8 @@ class Options:
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
         tracking = plain(cfg, "tracking")
         tracking.pop("study_observers", None)  # the sweeper's
+        watch = checked("tracking.watch", WatchSettings, tracking.pop("watch", {}))
+        self._watch = WatchSettings(**watch)
         self._tracking = Option("tracking", choices["tracking"], tracking)
         self.callbacks = [
             Option("callbacks", name, node) for name, node in plain(cfg, "callbacks").items()
@@ -114,25 +134,60 @@ class Options:
         )
         return prepared
 
-    def criterion(self, data: ImageData) -> Adapter:
+    def pipeline(
+        self, profile: Profile, trainer: TrainerSettings, device: torch.device
+    ) -> Pipeline:
+        """Build what makes the network's input of an image that the data does not hold."""
+        arguments = self._prepare.arguments
+        return evaluation_pipeline(
+            profile,
+            transform=arguments["eval_transform"],
+            image_size=arguments["image_size"],
+            min_image_size=self._min_image_size,
+            device=device,
+            channels_last=trainer.channels_last,
+        )
+
+    def describe(self) -> Description:
+        """Tell what the network will see; the data is read only if its source cannot tell."""
+        known = inspect.signature(describe).parameters.keys() & self._pipeline.keys()
+        pipeline = {key: self._pipeline[key] for key in known}
+        told: Description = _of_data(describe, self._source.name, pipeline)(
+            source=self._source(), min_image_size=self._min_image_size
+        )
+        return told
+
+    @property
+    def batch_size(self) -> int:
+        """Images a training batch."""
+        size: int = self._prepare.arguments["batch_size"]
+        return size
+
+    def n_outputs(self, n_classes: int) -> int:
+        """The outputs that the loss asks of a network for so many classes."""
+        return self._loss.n_outputs(n_classes, label_type_of(self._source()))
+
+    def criterion(self, profile: Profile) -> Adapter:
         """Build the loss for the classes of the data."""
-        return self._loss.build(data)
+        return self._loss.build(profile)
 
     def model(self, input_shape: tuple[int, int, int], n_outputs: int) -> nn.Module:
         """Build the network, tell it what it will see, and fill its weights."""
         shape = {"input_shape": input_shape, "num_classes": n_outputs}
         model: nn.Module = self._model(**{k: v for k, v in shape.items() if self._model.accepts(k)})
-        _try_out(model, self._model, input_shape, self._prepare.arguments["batch_size"])
+        _try_out(model, self._model, input_shape, self.batch_size)
         if self._init is not None:
             self._initialise(model, self._init)
+        if self._weights is not None:
+            copy_fitting(model, *self._weights)
         return model
 
-    def require_fit(self, model: nn.Module, criterion: Adapter, data: ImageData) -> None:
+    def require_fit(self, model: nn.Module, criterion: Adapter, profile: Profile) -> None:
         """Raise ConfigError unless the loss can be computed of what the network returns."""
         with torch.no_grad():
-            outputs = model.eval()(torch.zeros(1, *data.input_shape))
+            outputs = model.eval()(torch.zeros(1, *profile.input_shape))
         with torch.device("cpu"):
-            self._loss.try_out(criterion, outputs, data, self._model.name)
+            self._loss.try_out(criterion, outputs, profile, self._model.name)
 
     def _initialise(self, model: nn.Module, init: Option) -> None:
         try:
@@ -149,10 +204,15 @@ class Options:
         device: torch.device,
     ) -> Updates:
         """Build the optimizer and its schedule over `batches` training batches an epoch."""
-        given: dict[str, Any] = {"params": model.parameters()}
+        with_frozen = trainer.unfreeze_at is not None
+        groups = parameter_groups(model, trainer.lr_scale, with_frozen)
+        given: dict[str, Any] = {"params": groups}
         if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
             given |= {} if "fused" in self._optimizer.arguments else {"fused": True}
         optimizer = self._optimizer(**given)
+        scale_rates(optimizer)
+        if trainer.lr_scale and self._scheduler is not None:
+            require_no_floor(self._scheduler.arguments)
         return Updates(
             model,
             optimizer,
@@ -177,11 +237,22 @@ class Options:
             given["mode"] = settings.sought[:3]  # "min" or "max"
         return Schedule(self._scheduler(**given), self._timing.interval, horizon)
 
+    def watch(self, model: nn.Module) -> WatchSettings:
+        """Return what is watched of this network, with its layers by their names."""
+        names = watched_layers(model, self._watch.layers)
+        return dataclasses.replace(self._watch, layers=names)
+
     def tracker(self, folder: Path) -> Tracker:
         """Build the tracker of a command started in `folder`."""
         given = {"folder": folder} if self._tracking.accepts("folder") else {}
         tracker: Tracker = self._tracking(**given)
         return tracker
+
+
+def _of_data(target: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Option:
+    """Return a function of this package as if the data's option named it."""
+    node = {"_target_": f"{target.__module__}.{target.__qualname__}"}
+    return Option("data", name, node | dict(arguments))
 
 
 def _pipeline_keys() -> set[str]:

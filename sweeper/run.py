@@ -17,17 +17,20 @@ from sweeper import trial
 from sweeper.build import build
 from sweeper.models.summary import Summary, summarise
 from sweeper.objectives import SIZES, headline
-from sweeper.tracking.tracker import RunInfo
+from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training import record
-from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
+from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints, resumed_checkpoint
 from sweeper.training.evaluate import predict
 from sweeper.training.experiment import Experiment
+from sweeper.training.finetune import KeepFrozen
 from sweeper.training.interrupt import interruptible, terminable
 from sweeper.training.loop import fit
+from sweeper.training.pictures import draw_figures
 from sweeper.training.progress import EpochLines, progress
 from sweeper.training.report import ReportToTrial
 from sweeper.training.state import RunState
 from sweeper.training.stopping import StopEarly
+from sweeper.training.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +111,12 @@ class Run:
         return dict(zip(SIZES, counted, strict=True))
 
     def _train(self, display: EpochLines) -> None:
-        experiment = self.experiment
+        experiment, trainer = self.experiment, self.experiment.trainer
+        frozen = KeepFrozen(experiment.model, trainer.freeze, trainer.unfreeze_at)
         callbacks = [
+            *([frozen] if trainer.freeze else []),
             record.TrackEpochs(experiment.tracker, self.recorded),
+            *([Watch(experiment, self.invocation.folder / "watch")] if experiment.watch.on else []),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
             ReportToTrial(),
@@ -144,7 +150,7 @@ class Run:
         if figures is True or (figures == "auto" and trial.info() is None):
             val = predict(experiment.kept, experiment.data.val())
             place = self.invocation.folder / "figures"
-            for path in record.draw_figures(experiment, state, val, final or val, place):
+            for path in draw_figures(experiment, state, val, final or val, place):
                 experiment.tracker.log_artifact(path, "figures")
         log.info("%s", self._summary(best, outcome))
 
@@ -175,7 +181,7 @@ class Run:
         log.warning("interrupted after epoch %d; to go on:\n  %s", *told)
 
 
-def hydra_value(path: Path) -> str:
+def hydra_value(path: Path | str) -> str:
     """Return a path as Hydra's override grammar takes it, quoted where it must be."""
     text = str(path)
     if re.fullmatch(r"[\w/.:+\-]+", text):
@@ -200,12 +206,15 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
         )
         config = OmegaConf.to_yaml(cfg, resolve=True)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
-        resumed = _resumed_checkpoint(experiment)
+        resumed = resumed_checkpoint(experiment.settings.resume)
         run_id = _resume(resumed, store, experiment, state) if resumed else None
-        experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id))
+        history = [record.epoch_metrics(state, epoch) for epoch in range(len(state.history))]
+        left = Resumed(resumed.absolute().parent.parent, history) if resumed else None
+        experiment.tracker.start(_run_info(cfg, invocation, experiment, run_id, left))
         if resumed:
             store.take_best_from(resumed, state)
-    summary = summarise(experiment.model, experiment.data.input_shape)
+    data = experiment.data
+    summary = summarise(experiment.model, data.input_shape, data.batch_size)
     documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
     for path in documents:
         experiment.tracker.log_artifact(path)
@@ -213,17 +222,6 @@ def prepare(cfg: DictConfig, invocation: Invocation) -> Run:
     again = info is not None and info.attempt > 0  # its epochs are on record, or in the outbox
     recorded = len(state.history) if run_id or again else 0
     return Run(experiment, state, store, invocation, summary, recorded, started)
-
-
-def _resumed_checkpoint(experiment: Experiment) -> Path | None:
-    """Return the checkpoint asked for, or the one that a former attempt at the trial left."""
-    if experiment.settings.resume is not None:
-        return Path(experiment.settings.resume)
-    info = trial.info()
-    if info is None or info.resume_folder is None:
-        return None
-    left = info.resume_folder / "checkpoints/last.pt"
-    return left if left.is_file() else None
 
 
 def _resume(
@@ -244,7 +242,11 @@ def _without_resume(config: str) -> dict[str, Any]:
 
 
 def _run_info(
-    cfg: DictConfig, invocation: Invocation, experiment: Experiment, run_id: str | None
+    cfg: DictConfig,
+    invocation: Invocation,
+    experiment: Experiment,
+    run_id: str | None,
+    resumed: Resumed | None,
 ) -> RunInfo:
     params = record.flat_params(cfg, invocation.choices)
     name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
@@ -260,4 +262,6 @@ def _run_info(
         tags=tags,
         dataset=record.dataset_info(experiment, str(cfg.data.get("root", experiment.data.name))),
         run_id=run_id,
+        folder=invocation.folder,
+        resumed=resumed,
     )

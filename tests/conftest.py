@@ -4,11 +4,16 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from PIL import Image, ImageDraw
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What hypothesis noted down in former sessions would change what it draws in this one.
+os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
@@ -94,6 +99,12 @@ class Recorder:
     def log_artifact(self, path, folder="") -> None:
         self.told.append(("artifact", path.name, folder))
 
+    def log_histograms(self, name, values, step) -> None:
+        self.told.append(("histograms", name, dict(values), step))
+
+    def log_graph(self, model, images) -> None:
+        self.told.append(("graph", tuple(images.shape)))
+
     def set_tags(self, tags) -> None:
         self.told.append(("tags", tags))
 
@@ -108,3 +119,76 @@ def told(monkeypatch):
     monkeypatch.setattr(Recorder, "told", records)
     monkeypatch.setattr("sweeper.tracking.tracker.NullTracker", Recorder)
     return records
+
+
+SHAPES = ("circle", "square", "triangle")
+Boxes = list[tuple[str, tuple[int, int, int, int], bool]]
+
+
+def drawn_shapes(rng: np.random.Generator) -> tuple[Image.Image, Boxes]:
+    """Return shapes on a random background, and their names, boxes and difficulty: the tiny ones.
+
+    Each shape is there in half of the pictures, and tiny in a tenth of these.
+    """
+    noise = rng.integers(0, 96, (40, 48, 3), dtype=np.uint8)
+    image = Image.fromarray(noise)
+    boxes: Boxes = []
+    for name in SHAPES:
+        if rng.random() < 0.5:
+            tiny = rng.random() < 0.1
+            side = 3 if tiny else int(rng.integers(12, 18))
+            x, y = int(rng.integers(48 - side)), int(rng.integers(40 - side))
+            _draw(ImageDraw.Draw(image), name, (x, y, x + side, y + side), rng)
+            boxes.append((name, (x, y, x + side, y + side), tiny))
+    return image, boxes
+
+
+def _draw(pen: ImageDraw.ImageDraw, name: str, box: tuple[int, ...], rng) -> None:
+    colour = tuple(int(level) for level in rng.integers(128, 256, 3))
+    left, top, right, bottom = box
+    if name == "circle":
+        pen.ellipse(box, fill=colour)
+    elif name == "square":
+        pen.rectangle(box, fill=colour)
+    else:
+        pen.polygon([((left + right) // 2, top), (right, bottom), (left, bottom)], fill=colour)
+
+
+def annotation(file: str, boxes: Boxes) -> bytes:
+    """Return an annotation as VOC writes them."""
+    root = ElementTree.Element("annotation")
+    ElementTree.SubElement(root, "filename").text = file
+    for name, box, difficult in boxes:
+        each = ElementTree.SubElement(root, "object")
+        ElementTree.SubElement(each, "name").text = name
+        ElementTree.SubElement(each, "difficult").text = str(int(difficult))
+        corners = ElementTree.SubElement(each, "bndbox")
+        for key, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
+            ElementTree.SubElement(corners, key).text = str(value)
+    return ElementTree.tostring(root)
+
+
+@pytest.fixture(scope="session")
+def draw_voc() -> Callable[..., Path]:
+    """Return a function that draws a tree as VOC's, with so many pictures of shapes a split."""
+
+    def draw(root: Path, **counts: int) -> Path:
+        folder, rng = root / "VOCdevkit/VOC2012", np.random.default_rng(0)
+        for part in ("JPEGImages", "Annotations", "ImageSets/Main"):
+            (folder / part).mkdir(parents=True)
+        for split, count in counts.items():
+            ids = [f"{split}_{i:04}" for i in range(count)]
+            (folder / f"ImageSets/Main/{split}.txt").write_text("\n".join(ids) + "\n")
+            for one in ids:
+                image, boxes = drawn_shapes(rng)
+                image.save(folder / f"JPEGImages/{one}.jpg", quality=95)
+                (folder / f"Annotations/{one}.xml").write_bytes(annotation(f"{one}.jpg", boxes))
+        return root
+
+    return draw
+
+
+@pytest.fixture(scope="session")
+def shapes(draw_voc, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree of shapes that is large enough to learn from; not to be written into."""
+    return draw_voc(tmp_path_factory.mktemp("shapes"), train=600, val=200, test=100)

@@ -59,6 +59,8 @@ def test_help_lists_groups_options_and_examples(tmp_path) -> None:
             "nowhere is not a folder; type data.root=FOLDER",
         ),
         (["resume=nothing.pt"], "No checkpoint at nothing.pt"),
+        (["init.weights=nothing.pt"], "init.weights=nothing.pt cannot be read"),
+        (["trainer.freeze=[featurs]"], "did you mean features"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
         (["--config-dir", "nowhere"], "nowhere' not found"),
     ],

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sweeper.errors import ConfigError, TrainingError
 from sweeper.training.checkpoint import read_checkpoint
@@ -107,3 +108,20 @@ def test_nothing_is_recorded_of_a_run_that_cannot_begin(ran, told) -> None:
     with pytest.raises(ConfigError):
         ran("optimizer.lr=-1")
     assert told == []
+
+
+def points(folder) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0}).Reload()
+    timed = {"epoch_seconds", "images_per_second"}
+    tags = set(events.Tags()["scalars"]) - timed
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in sorted(tags)}
+
+
+@pytest.mark.parametrize("folder", ["first", "second"])
+def test_a_resumed_run_shows_in_tensorboard_what_a_whole_one_does(ran, tmp_path, folder) -> None:
+    watched = (*QUICK, "tracking=tensorboard", "tracking.watch.layers=[]")
+    ran(*watched, "trainer.epochs=3", folder="whole")
+    ran(*watched, folder="first")
+    last = tmp_path / "first/checkpoints/last.pt"
+    ran(*watched, "trainer.epochs=3", f"resume={last}", folder=folder)
+    assert points(tmp_path / folder) == points(tmp_path / "whole")

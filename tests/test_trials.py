@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from omegaconf import open_dict
 
 from sweeper import trial
@@ -72,6 +73,18 @@ def test_a_later_attempt_goes_on_at_the_next_epoch(ran, tmp_path) -> None:
         value = ran(*QUICK, "trainer.epochs=4")
     assert epochs(tmp_path / "run") == 4
     assert value == ran(*QUICK, "trainer.epochs=4", folder="whole")
+
+
+def test_a_later_attempt_needs_the_weights_it_started_from_no_more(ran, tmp_path, built) -> None:
+    weights = tmp_path / "a.pt"
+    torch.save(built(*QUICK, "seed=1").model.state_dict(), weights)
+    overrides = (*QUICK, "init.weights=a.pt", "trainer.epochs=2")
+    with trial.reported_by(Reporter(tmp_path / "run", stops={1: "timeout"})):
+        ran(*overrides)
+    weights.unlink()
+    with trial.reported_by(Reporter(tmp_path / "run", attempt=1)):
+        ran(*overrides)
+    assert epochs(tmp_path / "run") == 2
 
 
 def test_a_trials_run_is_tied_to_its_study(ran, told, tmp_path) -> None:

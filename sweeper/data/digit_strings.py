@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveInt
 
+from sweeper.data.describe import Description
 from sweeper.data.digits import Digits
-from sweeper.data.source import Decoded, Indices, Source, Split, fingerprint
+from sweeper.data.source import Decoded, Indices, Split, fingerprint
 from sweeper.data.split import FIXED, hold_out, raw_numbers
 from sweeper.data.torchvision_sets import TorchvisionSet
 from sweeper.errors import ConfigError
@@ -63,10 +64,17 @@ class DigitStrings:
                 f"data.min_length={min_length} is more than data.max_length={max_length}; "
                 f"type data.min_length={max_length} or less"
             )
-        own = source == "digits"
-        self._source: Source = Digits() if own else TorchvisionSet(source, root, download)
+        self._source: Digits | TorchvisionSet = (
+            Digits() if source == "digits" else TorchvisionSet(source, root, download)
+        )
         self._sizes = {"train": n_train, "val": n_val, "test": n_test}
         self._layout = Layout(min_length, max_length, overlap)
+
+    def describe(self, image_size: int | None) -> Description:
+        """Of images as wide as the longest string; nothing needs to be there."""
+        digit = self._source.describe(None)
+        channels, height, width = digit.shape
+        return Description((channels, height, self._layout.max_length * width), digit.n_classes)
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """`train`, `val` and `test`, as high as the source's images.

@@ -5,6 +5,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from sweeper.data.describe import Description
 from sweeper.data.source import Decoded, Split, fingerprint
 from sweeper.data.split import FIXED, hold_out
 
@@ -15,6 +16,10 @@ class Digits:
     """The digits; a fifth is held out as the test split, stratified and the same for every seed."""
 
     name = "digits"
+
+    def describe(self, image_size: int | None) -> Description:
+        """Ten classes, at their own size."""
+        return Description((1, 8, 8), 10)
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """`train` and `test`, at their own size."""

@@ -11,7 +11,8 @@ from torch import Tensor
 from sweeper.data.batches import Batch, Feed
 from sweeper.data.inverse import to_pictures
 from sweeper.data.pipeline import Pipeline
-from sweeper.data.source import Indices, in_words
+from sweeper.data.profile import Profile
+from sweeper.data.source import Indices
 from sweeper.data.split import permutation
 from sweeper.errors import ConfigError
 from sweeper.objectives import LabelType
@@ -32,13 +33,15 @@ class Subset:
 class ImageData:
     """A prepared data set; batches are normalised float32 (B, C, H, W) and int64 labels (B,).
 
-    `input_shape` is (C, H, W) as the network sees it, `label_shape` that of the labels of one
-    image, `class_counts` (classes,) int64 counts each class in the training images, `mean` and
-    `std` are per channel for pixels in 0..1, and `digest` names the pixels, labels and classes.
+    `image_shape` is (C, H, W) as the source stores images, `input_shape` as the network sees them,
+    `label_shape` that of the labels of one image, `class_counts` (classes,) int64 counts each
+    class in the training images, `mean` and `std` are per channel for pixels in 0..1, and `digest`
+    names the pixels, labels and classes.
     """
 
     name: str
     classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
     input_shape: tuple[int, int, int]
     label_type: LabelType
     label_shape: tuple[int, ...]
@@ -101,9 +104,21 @@ class ImageData:
         images, labels = zip(*batches, strict=True)
         return torch.cat(images), torch.cat(labels)
 
-    def named(self, labels: Tensor) -> str:
-        """The labels of one image in words: its class, its classes, or its string."""
-        return in_words(labels, self.label_type, self.classes)
+    @property
+    def profile(self) -> Profile:
+        """What a network must know of the data, without the data."""
+        return Profile(
+            name=self.name,
+            classes=self.classes,
+            label_type=self.label_type,
+            label_shape=self.label_shape,
+            image_shape=self.image_shape,
+            input_shape=self.input_shape,
+            class_counts=tuple(self.class_counts.tolist()),
+            n_train=len(self.subsets["train"]),
+            mean=self.mean,
+            std=self.std,
+        )
 
     def inverse(self, images: Tensor) -> list[Image]:
         """Normalised images (N, 1 or 3, H, W) as pictures; DataError for any other shape."""

@@ -1,4 +1,4 @@
-"""Image files read as squares of pixels, several at a time."""
+"""Image files read as pixels of one size, several at a time."""
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,21 +15,45 @@ from sweeper.errors import DataError
 
 T = TypeVar("T")
 
+MODES = {1: "L", 3: "RGB"}
+SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def image_paths(folder: Path) -> list[Path]:
+    """The image files below a folder, by name, hidden ones left out; DataError for none."""
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        raise DataError(f"{folder} holds no image; add some, or remove the folder")
+    return found
+
+
+def mode_of(channels: int) -> str:
+    """Pillow's mode for images of 1 or 3 channels; DataError for any other number."""
+    if channels not in MODES:
+        raise DataError(f"image files have 1 or 3 channels, not {channels}")
+    return MODES[channels]
+
 
 @dataclass(frozen=True)
 class FileImages:
-    """Image files that are decoded when indexed, scaled to `size` squared.
+    """Image files that are decoded when indexed, scaled to `size`, (height, width).
 
     `mode` is Pillow's name, L or RGB: a letter a channel.
     """
 
     paths: tuple[Path, ...]
-    size: int
+    size: tuple[int, int]
     mode: str
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return len(self.paths), len(self.mode), self.size, self.size
+        return len(self.paths), len(self.mode), *self.size
 
     def __getitem__(self, indices: Indices) -> NDArray[np.uint8]:
         """DataError, naming the file, when one cannot be decoded."""
@@ -45,9 +69,10 @@ class FileImages:
     def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
         if image.mode.startswith("I;16"):  # convert() would clip all above 255
             image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
-        image.draft(self.mode, (self.size, self.size))  # a JPEG far larger is decoded at a fraction
-        square = image.convert(self.mode).resize((self.size, self.size), Image.Resampling.BILINEAR)
-        return np.asarray(square).reshape(self.size, self.size, -1).transpose(2, 0, 1)
+        height, width = self.size
+        image.draft(self.mode, (width, height))  # a JPEG far larger is decoded at a fraction
+        scaled = image.convert(self.mode).resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(scaled).reshape(height, width, -1).transpose(2, 0, 1)
 
 
 def _reading(path: Path, use: Callable[[Image.Image], T]) -> T:

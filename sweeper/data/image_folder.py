@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from sweeper.data.image_files import FileImages
+from sweeper.data.describe import Description
+from sweeper.data.image_files import FileImages, image_paths
 from sweeper.data.source import Decoded, Indices, Split, fingerprint
 from sweeper.data.split import FIXED, hold_out
 from sweeper.errors import ConfigError, DataError
 from sweeper.schema import Probability
 
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 MODES = {"rgb": "RGB", "gray": "L"}
 
 
@@ -29,20 +29,27 @@ class ImageFolder:
         self._mode = MODES[channels]
         self._test_fraction = test_fraction
 
+    def describe(self, image_size: int | None) -> Description:
+        """A class a folder, its images not looked at; DataError for folders that lack."""
+        size = _required(image_size)
+        return Description((len(self._mode), size, size), len(_classes(self._train_folder())))
+
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """`train`, and `val` and `test` where there are any; DataError for folders that lack."""
-        if image_size is None:
-            raise ConfigError("data.image_size=null: image_folder needs a size, such as 64")
-        listings = self._listings()
-        return {name: self._split(listing, image_size) for name, listing in listings.items()}
+        size = _required(image_size)
+        return {name: self._split(listing, size) for name, listing in self._listings().items()}
 
-    def _listings(self) -> dict[str, "Listing"]:
+    def _train_folder(self) -> Path:
         if not self._root.is_dir():
             raise DataError(f"data.root={self._root} is not a folder; type data.root=FOLDER")
         train = self._root / "train"
         self._check_names(train)
-        listings = {"train": Listing.of(train if train.is_dir() else self._root)}
-        if train.is_dir():
+        return train if train.is_dir() else self._root
+
+    def _listings(self) -> dict[str, "Listing"]:
+        train = self._train_folder()
+        listings = {"train": Listing.of(train, _classes(train))}
+        if train != self._root:
             for name in ("val", "test"):
                 if (self._root / name).is_dir():
                     listings[name] = Listing.of(self._root / name, listings["train"].classes)
@@ -62,7 +69,7 @@ class ImageFolder:
             )
 
     def _split(self, listing: "Listing", size: int) -> Split:
-        files = FileImages(listing.paths, size, self._mode)
+        files = FileImages(listing.paths, (size, size), self._mode)
 
         def load() -> Decoded:
             return Decoded(files, listing.labels, listing.classes)
@@ -84,21 +91,15 @@ class Listing:
     classes: tuple[str, ...]
 
     @classmethod
-    def of(cls, folder: Path, classes: tuple[str, ...] | None = None) -> "Listing":
-        """The images below `folder`; with `classes`, no folder may be named otherwise."""
-        found = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."))
-        if classes is None and len(found) < 2:
-            raise DataError(
-                f"{folder} has {len(found)} class folders: expected at least 2, one a class; "
-                f"type data.root=FOLDER"
-            )
-        if unknown := sorted(set(found) - set(classes or found)):
+    def of(cls, folder: Path, classes: tuple[str, ...]) -> "Listing":
+        """The images below `folder`, where no folder may be named otherwise than a class."""
+        found = _subfolders(folder)
+        if unknown := sorted(set(found) - set(classes)):
             raise DataError(f"{folder / unknown[0]} is a class that the train folder does not have")
-        names = classes or found
-        images = {name: _images(folder / name) for name in found}
-        labels = [names.index(name) for name in found for _ in images[name]]
+        images = {name: image_paths(folder / name) for name in found}
+        labels = [classes.index(name) for name in found for _ in images[name]]
         paths = tuple(path for name in found for path in images[name])
-        return cls(paths, np.array(labels, dtype=np.int64), names)
+        return cls(paths, np.array(labels, dtype=np.int64), classes)
 
     def divided(self, fraction: float) -> tuple["Listing", "Listing"]:
         """This listing without a stratified part, and that part; the same for every seed."""
@@ -115,14 +116,21 @@ class Listing:
         return Listing(tuple(self.paths[i] for i in indices), self.labels[indices], self.classes)
 
 
-def _images(folder: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
-    if not found:
-        raise DataError(f"{folder} holds no image; add some, or remove the folder")
+def _required(image_size: int | None) -> int:
+    if image_size is None:
+        raise ConfigError("data.image_size=null: image_folder needs a size, such as 64")
+    return image_size
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    found = _subfolders(folder)
+    if len(found) < 2:
+        raise DataError(
+            f"{folder} has {len(found)} class folders: expected at least 2, one a class; "
+            f"type data.root=FOLDER"
+        )
     return found
+
+
+def _subfolders(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."))

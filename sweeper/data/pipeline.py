@@ -12,6 +12,7 @@ from sweeper.errors import ConfigError
 
 Step = Callable[[Tensor], Tensor]
 Size = tuple[int, int]
+Shape = tuple[int, int, int]
 
 
 def resized(images: Tensor, size: Size) -> Tensor:
@@ -30,6 +31,44 @@ class Pipeline:
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.normalise(apply(self.steps, images))
+
+
+@dataclass(frozen=True)
+class Route:
+    """The way of an image to the network; `enlarge` comes last, in training and in evaluation.
+
+    `shape` is (C, H, W) as the network sees it.
+    """
+
+    train: tuple[Step, ...]
+    evaluation: tuple[Step, ...]
+    enlarge: tuple[Step, ...]
+    shape: Shape
+
+
+def decoded_size(image_size: int | None, min_image_size: int) -> int | None:
+    """The side that images are decoded or scaled to; None keeps their own."""
+    # Files of any size are decoded at once to what the network needs, not scaled twice.
+    return image_size and max(image_size, min_image_size)
+
+
+def route_for(
+    image: Tensor,
+    train_transform: Sequence[Step],
+    eval_transform: Sequence[Step],
+    size: int | None,
+    min_image_size: int,
+) -> Route:
+    """The way of images like this one, (1, C, H, W) uint8, with `size` the decoded one.
+
+    ConfigError when a transform fails on it, or training and evaluation end in different shapes.
+    """
+    train = steps_for(train_transform, image, key="data.train_transform", size=size)
+    evaluation = steps_for(eval_transform, image, key="data.eval_transform", size=size)
+    output = common_output(train, evaluation, image)
+    enlarge = enlarging(output, min_image_size)
+    channels, height, width = apply(enlarge, output).shape[1:]
+    return Route(train, evaluation, enlarge, (channels, height, width))
 
 
 def apply(steps: Iterable[Step], images: Tensor) -> Tensor:

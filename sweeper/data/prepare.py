@@ -11,10 +11,12 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.image_data import ImageData, Subset
 from sweeper.data.normalise import Normalise, statistics_for
-from sweeper.data.pipeline import Pipeline, common_output, enlarging, steps_for
+from sweeper.data.pipeline import Pipeline, decoded_size, route_for
 from sweeper.data.placement import Placement
+from sweeper.data.profile import Profile
 from sweeper.data.source import Source, class_counts, label_type_of
 from sweeper.data.split import subset_indices
+from sweeper.data.statistics import Statistics
 from sweeper.errors import ConfigError
 from sweeper.schema import Fraction
 
@@ -48,8 +50,7 @@ def prepare(
     `val_limit` keep that many images. Raises DataError for data that cannot be read and
     ConfigError for settings that do not fit it.
     """
-    # Files of any size are decoded at once to what the network needs, not scaled twice.
-    size = image_size and max(image_size, min_image_size)
+    size = decoded_size(image_size, min_image_size)
     placement = Placement(
         resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
     )
@@ -60,15 +61,11 @@ def prepare(
 
     train = stored["train"]
     image = torch.from_numpy(train.images[chosen["train"][:1]]).to(device)
-    train_steps = steps_for(train_transform, image, key="data.train_transform", size=size)
-    eval_steps = steps_for(eval_transform, image, key="data.eval_transform", size=size)
-    output = common_output(train_steps, eval_steps, image)
-    enlarge = enlarging(output, min_image_size)
-    shape = enlarge[0](output).shape[1:] if enlarge else output.shape[1:]
-    if enlarge or (image_size or min_image_size) < min_image_size:
-        log.info("images are enlarged to %dx%d, the least the model takes", *shape[1:])
-    statistics = statistics_for(train, fit, eval_steps, shape[0], mean, std)
-    normalise = Normalise(statistics, shape, device, channels_last)
+    route = route_for(image, train_transform, eval_transform, size, min_image_size)
+    if route.enlarge or (image_size or min_image_size) < min_image_size:
+        log.info("images are enlarged to %dx%d, the least the model takes", *route.shape[1:])
+    statistics = statistics_for(train, fit, route.evaluation, route.shape[0], mean, std)
+    normalise = Normalise(statistics, route.shape, device, channels_last)
 
     if len(chosen["train"]) < min(2, batch_size):
         raise ConfigError(
@@ -79,7 +76,8 @@ def prepare(
     return ImageData(
         name=source.name,
         classes=train.classes,
-        input_shape=(shape[0], shape[1], shape[2]),
+        image_shape=(image.shape[1], image.shape[2], image.shape[3]),
+        input_shape=route.shape,
         label_type=label_type,
         label_shape=train.labels.shape[1:],
         class_counts=torch.from_numpy(
@@ -95,9 +93,27 @@ def prepare(
             name: Subset(feeds.get(name, feeds["train"]), indices)
             for name, indices in chosen.items()
         },
-        train_pipeline=Pipeline((*train_steps, *enlarge), normalise),
-        eval_pipeline=Pipeline((*eval_steps, *enlarge), normalise),
+        train_pipeline=Pipeline((*route.train, *route.enlarge), normalise),
+        eval_pipeline=Pipeline((*route.evaluation, *route.enlarge), normalise),
     )
+
+
+def evaluation_pipeline(
+    profile: Profile,
+    *,
+    transform: Sequence[Callable[..., Any]],
+    image_size: int | None,
+    min_image_size: int,
+    device: torch.device,
+    channels_last: bool,
+) -> Pipeline:
+    """The pipeline that `prepare` made for evaluation, from the profile of the data alone."""
+    size = decoded_size(image_size, min_image_size)
+    image = torch.zeros(1, *profile.image_shape, dtype=torch.uint8, device=device)
+    route = route_for(image, transform, transform, size, min_image_size)
+    statistics = Statistics(profile.mean, profile.std)
+    normalise = Normalise(statistics, profile.input_shape, device, channels_last)
+    return Pipeline((*route.evaluation, *route.enlarge), normalise)
 
 
 def _digest(parts: Sequence[str]) -> str:

@@ -90,6 +90,19 @@ def in_words(labels: Tensor, label_type: LabelType, classes: Sequence[str]) -> s
     return joint.join(present) or "nothing"
 
 
+def mistake_in_words(
+    labels: Tensor, predicted: Tensor, label_type: LabelType, classes: Sequence[str]
+) -> str:
+    """How what is predicted of an image differs from its labels; of a set, the difference alone."""
+    if label_type != "multilabel":
+        true, taken = (in_words(one, label_type, classes) for one in (labels, predicted))
+        return f"{true}, {'read as' if label_type == 'sequence' else 'taken for'} {taken}"
+    parts = {"missed": (labels > predicted).long(), "added": (predicted > labels).long()}
+    return "\n".join(
+        f"{how} {in_words(part, label_type, classes)}" for how, part in parts.items() if part.any()
+    )
+
+
 def fingerprint(arguments: Mapping[str, object], files: Iterable[Path] = ()) -> str:
     """A digest of the arguments and of each file's path, size and time of change."""
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sweeper.data.describe import Description
 from sweeper.data.source import Decoded, Split, fingerprint
 from sweeper.errors import DataError
 
@@ -16,9 +17,10 @@ Name = Literal["mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"
 
 @dataclass(frozen=True)
 class Layout:
-    """torchvision's class for a set, and the files it reads below the root, by split."""
+    """torchvision's class for a set, what is in it, and the files below the root, by split."""
 
     loader: str
+    content: Description
     files: Mapping[str, tuple[str, ...]]
 
 
@@ -28,13 +30,20 @@ def _idx(loader: str) -> Layout:
     parts = {"train": "train", "test": "t10k"}
     return Layout(
         loader,
+        Description((1, 28, 28), 10),
         {s: tuple(f"{loader}/raw/{part}-{kind}" for kind in kinds) for s, part in parts.items()},
     )
 
 
-def _cifar(loader: str, folder: str, meta: str, train: tuple[str, ...], test: str) -> Layout:
+def _cifar(
+    loader: str, n_classes: int, folder: str, meta: str, train: tuple[str, ...], test: str
+) -> Layout:
     files = {"train": (*train, meta), "test": (test, meta)}
-    return Layout(loader, {s: tuple(f"{folder}/{f}" for f in names) for s, names in files.items()})
+    return Layout(
+        loader,
+        Description((3, 32, 32), n_classes),
+        {s: tuple(f"{folder}/{f}" for f in names) for s, names in files.items()},
+    )
 
 
 LAYOUTS: dict[str, Layout] = {
@@ -43,13 +52,18 @@ LAYOUTS: dict[str, Layout] = {
     "kmnist": _idx("KMNIST"),
     "cifar10": _cifar(
         "CIFAR10",
+        10,
         "cifar-10-batches-py",
         "batches.meta",
         tuple(f"data_batch_{i}" for i in range(1, 6)),
         "test_batch",
     ),
-    "cifar100": _cifar("CIFAR100", "cifar-100-python", "meta", ("train",), "test"),
-    "svhn": Layout("SVHN", {s: (f"{s}_32x32.mat",) for s in ("train", "test")}),
+    "cifar100": _cifar("CIFAR100", 100, "cifar-100-python", "meta", ("train",), "test"),
+    "svhn": Layout(
+        "SVHN",
+        Description((3, 32, 32), 10),
+        {s: (f"{s}_32x32.mat",) for s in ("train", "test")},
+    ),
 }
 
 
@@ -61,10 +75,14 @@ class TorchvisionSet:
     """
 
     def __init__(self, name: Name, root: str, download: bool) -> None:
-        self.name = name
+        self.name: str = name
         self._layout = LAYOUTS[name]
         self._root = Path(root).expanduser().absolute()
         self._download = download
+
+    def describe(self, image_size: int | None) -> Description:
+        """Of images at their own size; nothing needs to be there."""
+        return self._layout.content
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """`train` and `test`, at their own size; DataError when the files cannot be had."""

@@ -25,9 +25,6 @@ class Adapter(nn.Module):
     label_types: ClassVar[frozenset[LabelType]] = frozenset({"multiclass"})
     """What the loss can learn from."""
 
-    needs_training_outputs: ClassVar[bool] = False
-    """Whether predictions need `learn` first."""
-
     def __init__(
         self, criterion: nn.Module, num_classes: int, label_type: LabelType = "multiclass"
     ) -> None:
@@ -36,6 +33,11 @@ class Adapter(nn.Module):
         self.num_classes = num_classes
         self.label_type = label_type
         self.reduction: str = getattr(criterion, "reduction", "mean")
+
+    @property
+    def needs_training_outputs(self) -> bool:
+        """Whether predictions need `learn` first."""
+        return False
 
     @property
     def n_outputs(self) -> int:

@@ -7,7 +7,6 @@ Image Classification", 2013; Snell et al., "Prototypical Networks", 2017).
 """
 
 from collections.abc import Iterable
-from typing import ClassVar
 
 import torch
 from pydantic import PositiveInt
@@ -66,7 +65,6 @@ class Embedding(Adapter):
     A batch without any triplet costs nothing, and counts for nothing in the mean.
     """
 
-    needs_training_outputs: ClassVar[bool] = True
     means: Tensor
     seen: Tensor
 
@@ -81,6 +79,10 @@ class Embedding(Adapter):
         self.embedding_size = embedding_size
         self.register_buffer("means", torch.zeros(num_classes, embedding_size))
         self.register_buffer("seen", torch.zeros(num_classes, dtype=torch.bool))
+
+    @property
+    def needs_training_outputs(self) -> bool:
+        return True
 
     @property
     def n_outputs(self) -> int:

@@ -4,13 +4,15 @@ The indicators of an image are a one-hot vector where it has one class, and a mu
 where it has several, so the same losses serve both wherever each output is judged by itself.
 """
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from sweeper.losses.adapter import Adapter
+from sweeper.losses.threshold import best_threshold
 from sweeper.objectives import LabelType
 
 
@@ -106,10 +108,49 @@ class Signs(Logits):
 
 
 class ClassList(Logits):
-    """For the multi-label margin: the classes that are there, then -1 for the places left."""
+    """For the multi-label margin: the classes that are there, then -1 for the places left.
+
+    The loss sees differences between the outputs of one image and nothing else, so it leaves
+    open what an image's outputs lie around, and where a class begins to be there. A class is
+    therefore scored by its distance to the mean output of the image, and predicted above the
+    one threshold that is best for the training images.
+    """
+
+    threshold: Tensor
+
+    def __init__(
+        self, criterion: nn.Module, num_classes: int, label_type: LabelType = "multiclass"
+    ) -> None:
+        super().__init__(criterion, num_classes, label_type)
+        self.register_buffer("threshold", torch.zeros(()))
+
+    @property
+    def needs_training_outputs(self) -> bool:
+        return self.label_type == "multilabel"
 
     def target(self, labels: Tensor) -> Tensor:
         present = super().target(labels).bool()
         classes = torch.arange(self.num_classes, device=labels.device).expand_as(present)
         first = torch.where(present, classes, self.num_classes).sort(dim=1).values
         return torch.where(first < self.num_classes, first, -1)
+
+    @torch.no_grad()
+    def learn(self, outputs: Iterable[tuple[Tensor, Tensor]]) -> None:
+        """Take the threshold with the best F1."""
+        batches = [(centred(each), labels) for each, labels in outputs]
+        scores, labels = (torch.cat(part) for part in zip(*batches, strict=True))
+        self.threshold.copy_(best_threshold(scores, labels))
+
+    def predict(self, outputs: Tensor) -> Tensor:
+        return super().predict(self._scores(outputs))
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        return super().probabilities(self._scores(outputs))
+
+    def _scores(self, outputs: Tensor) -> Tensor:
+        return centred(outputs) - self.threshold
+
+
+def centred(outputs: Tensor) -> Tensor:
+    """Return each output's distance to the mean output of its image, in float32."""
+    return outputs.float() - outputs.float().mean(dim=1, keepdim=True)

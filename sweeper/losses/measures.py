@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from sweeper.losses.ranking_measures import ClassSets
 from sweeper.losses.transcripts import Transcripts
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ class Measure(Protocol):
 
 def measure_of(adapter: "Adapter", device: torch.device) -> Measure:
     """Return a fresh measure for the adapter's type of labels."""
+    if adapter.label_type == "multilabel":
+        return ClassSets(adapter, device)
     if adapter.label_type == "sequence":
         return Transcripts(adapter, device)
     return Accuracy(adapter, device)

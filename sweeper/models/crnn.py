@@ -61,9 +61,7 @@ class CRNN(nn.Module):
         return logits
 
 
-def _steps(
-    channels: Sequence[int | Pooling], kernel_size: int | list[int]
-) -> list[Conv | Pooling]:
+def _steps(channels: Sequence[int | Pooling], kernel_size: int | list[int]) -> list[Conv | Pooling]:
     count = sum(not isinstance(c, str) for c in channels)
     kernel_sizes = iter(one_each("kernel_size", kernel_size, count))
     return [c if isinstance(c, str) else Conv(c, next(kernel_sizes), 1, "same") for c in channels]

@@ -1,47 +1,21 @@
-"""Receptive fields, followed from tensor to tensor so that branches come out right.
-
-The recurrences are those of Araujo et al., "Computing Receptive Fields of Convolutional Neural
-Networks" (Distill, 2019): a window of k pixels, s apart, takes a field of size r and jump j to
-size r + (k - 1) * j and jump j * s.
-"""
+"""Receptive fields, followed from tensor to tensor so that branches come out right."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-Pair = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Field:
-    """What one output pixel sees of the image, in image pixels, each (height, width).
-
-    `size` is the side of the patch it depends on, `jump` the distance between the patches of
-    neighbours.
-    """
-
-    size: Pair = (1, 1)
-    jump: Pair = (1, 1)
-
-    def through(self, window: Pair, stride: Pair) -> "Field":
-        """The field behind a window that slides over this one."""
-        size = (self._grown(0, window), self._grown(1, window))
-        return Field(size, (self.jump[0] * stride[0], self.jump[1] * stride[1]))
-
-    def _grown(self, axis: int, window: Pair) -> int:
-        return self.size[axis] + (window[axis] - 1) * self.jump[axis]
+from sweeper.models.field import RULES, Field, joined
 
 
 class FieldTracker(TorchFunctionMode):
     """While active, knows the field of every (N, C, H, W) tensor that comes from `images`.
 
-    Convolutions and poolings widen the field; any other function has the widest of its inputs.
-    Where pixels mix in other ways, in an attention or a flattened image, the field is lost, and
-    with it that of all that follows.
+    Convolutions and poolings widen the field; any other function sees all that its inputs see.
+    Where pixels mix in other ways, in an attention, a flattened or an enlarged image, the field
+    is lost, and with it that of all that follows.
     """
 
     def __init__(self, images: Tensor) -> None:
@@ -62,14 +36,20 @@ class FieldTracker(TorchFunctionMode):
         inputs = [t for t in _tensors([*args, *kwargs.values()]) if t in self._fields]
         output = func(*args, **kwargs)
         if inputs:
-            field = _widest([self._fields[t] for t in inputs])
+            field = joined([self._fields[t] for t in inputs])
             name = getattr(func, "__name__", "")
-            if field and name in _RULES:
-                field = _RULES[name](field, *args, **kwargs)
+            if field and name in RULES:
+                field = RULES[name](field, *args, **kwargs)
             for tensor in _tensors([output]):
-                local = tensor.ndim >= 4 and name not in _MIXING
-                self._fields[tensor] = field if local else None
+                self._fields[tensor] = field if _is_local(name, inputs[0], tensor) else None
         return output
+
+
+def _is_local(name: str, input: Tensor, output: Tensor) -> bool:
+    """Whether pixels of the output are still those of one place in the image."""
+    if output.ndim < 4 or name in _MIXING:
+        return False
+    return name not in _PICKING or output.shape[2:] == input.shape[2:]
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
@@ -80,75 +60,10 @@ def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
             yield from _tensors(value)
 
 
-def _widest(fields: Sequence[Field | None]) -> Field | None:
-    known = [field for field in fields if field is not None]
-    if len(known) < len(fields):
-        return None
-    sizes, jumps = [f.size for f in known], [f.jump for f in known]
-    return Field(
-        (max(h for h, _ in sizes), max(w for _, w in sizes)),
-        (max(h for h, _ in jumps), max(w for _, w in jumps)),
-    )
-
-
-# The rules have the signatures of the functions they follow; what does not matter goes to `_`.
-def _conv(
-    field: Field,
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | Pair = 1,
-    padding: object = 0,
-    dilation: int | Pair = 1,
-    *_: object,
-    **__: object,
-) -> Field:
-    dilations = _pair(dilation)
-    height, width = weight.shape[2:]
-    window = (dilations[0] * (height - 1) + 1, dilations[1] * (width - 1) + 1)
-    return field.through(window, _pair(stride))
-
-
-def _pool(
-    field: Field,
-    input: Tensor,
-    kernel_size: int | Pair,
-    stride: int | Pair | None = None,
-    *_: object,
-    **__: object,
-) -> Field:
-    return field.through(_pair(kernel_size), _pair(stride or kernel_size))
-
-
-def _adaptive_pool(
-    field: Field,
-    input: Tensor,
-    output_size: int | tuple[int | None, int | None],
-    *_: object,
-    **__: object,
-) -> Field:
-    sides = zip(input.shape[2:], _pair(output_size), strict=True)
-    (height, down), (width, right) = (_adaptive_window(size, out) for size, out in sides)
-    return field.through((height, width), (down, right))
-
-
-def _adaptive_window(size: int, out: int | None) -> Pair:
-    """The longest window and its stride; a single output has no neighbour, so no stride."""
-    out = out or size
-    return -(-size // out), 1 if out == 1 else size // out
-
-
-def _pair(value: Any) -> Any:
-    """A list or a pair stays; one number serves both axes."""
-    sides = list(value) if isinstance(value, list | tuple) else [value]
-    return tuple(sides * 2 if len(sides) == 1 else sides)
-
-
-_MIXING = {"matmul", "__matmul__", "bmm", "einsum", "scaled_dot_product_attention"}
-_RULES: dict[str, Callable[..., Field]] = {
-    "conv2d": _conv,
-    "max_pool2d": _pool,
-    "avg_pool2d": _pool,
-    "adaptive_max_pool2d": _adaptive_pool,
-    "adaptive_avg_pool2d": _adaptive_pool,
+_MIXING = {
+    *("matmul", "__matmul__", "bmm", "einsum", "scaled_dot_product_attention"),
+    *("conv_transpose2d", "interpolate", "pixel_shuffle", "pixel_unshuffle", "grid_sample"),
+    *("lp_pool2d", "fractional_max_pool2d", "fractional_max_pool2d_with_indices"),
 }
+# Of channels or of images they leave the field as it is, of rows and columns they do not.
+_PICKING = {"__getitem__", "amax", "max", "mean", "sum"}

@@ -12,7 +12,6 @@ from pydantic import PositiveInt
 from torch import nn
 
 from sweeper.errors import ConfigError
-from sweeper.models.weights import load_weights
 
 # Nearly all of these networks halve the image five times: from 32 pixels on, their last stage
 # sees something. Many state a minimum of 1, at which they run but cannot learn.
@@ -29,22 +28,18 @@ def torchvision_model(
     name: str,
     input_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
     num_classes: PositiveInt,
-    weights: str | None = None,
 ) -> nn.Module:
     """The model of that name; images (N, C, H, W) float to logits (N, num_classes).
 
-    `weights` is the path of a local state dict; see `load_weights`. Vision transformers are built
-    for the size of the image. Raises ConfigError for an unknown name, an image size that the
-    model cannot take, and a weight file of another model.
+    Vision transformers are built for the size of the image. Raises ConfigError for an unknown
+    name, and for an image size that the model cannot take.
     """
     models = _models_module(name)
     arguments = _size_arguments(name, input_shape[1:]) | _FAMILY_ARGUMENTS.get(name, {})
     with _building_device(name):
         model: nn.Module = models.get_model(name, num_classes=num_classes, **arguments)
     model.to(torch.get_default_device())
-    first = _fit_first_convolution(model, input_shape[0])
-    if weights is not None:
-        load_weights(model, weights, first)
+    _fit_first_convolution(model, input_shape[0])
     return model
 
 
@@ -105,8 +100,8 @@ def _square_multiple(name: str, size: tuple[int, int], unit: int) -> int:
     return height
 
 
-def _fit_first_convolution(model: nn.Module, channels: int) -> str:
-    """Give the first convolution that many input channels; returns its name."""
+def _fit_first_convolution(model: nn.Module, channels: int) -> None:
+    """Give the first convolution that many input channels."""
     name, old = next((n, m) for n, m in model.named_modules() if isinstance(m, nn.Conv2d))
     if old.in_channels != channels:
         new = nn.Conv2d(
@@ -118,4 +113,3 @@ def _fit_first_convolution(model: nn.Module, channels: int) -> str:
             bias=old.bias is not None,
         )
         model.set_submodule(name, new)
-    return str(name)

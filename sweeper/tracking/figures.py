@@ -33,7 +33,7 @@ def learning_curves(
         splits (fractions), of which some may be missing; epochs count from 1, `best_epoch` too.
     """
     names = ("loss", *measures)
-    figure = _figure(5 * len(names), 4)
+    figure = new_figure(5 * len(names), 4)
     panels: list[Axes] = list(figure.subplots(1, len(names)))
     for axes, name in zip(panels, names, strict=True):
         for split, color in (("train", _TRAIN), ("val", _VAL)):
@@ -58,7 +58,7 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     side = float(np.clip(0.5 * len(classes), 4.5, 12))
-    figure = _figure(side + 1.5, side)
+    figure = new_figure(side + 1.5, side)
     axes = figure.subplots()
     # The square root brings out the few mistakes beside the many hits.
     image = axes.imshow(shares, cmap="Blues", norm=PowerNorm(0.5, vmin=0, vmax=1))
@@ -88,20 +88,21 @@ def image_grid(
     longest = max(map(_longest_line, titles), default=0)
     width = stretch * (1.6 if longest > 12 * stretch else 1.3)
     height = min(1.2, width / aspect + 0.2) + 0.17 * lines
-    figure = _figure(max(width * columns, 4), rows * height + (0.4 if heading else 0))
+    figure = new_figure(max(width * columns, 4), rows * height + (0.4 if heading else 0))
     cells: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
     for axes in cells.flat:
         axes.set_axis_off()
     for axes, image, title in zip(cells.flat, images, titles, strict=False):
         axes.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        shown = [_short(line, int(_TITLE_LENGTH * stretch)) for line in title.split("\n")]
+        shown = [short(line, int(_TITLE_LENGTH * stretch)) for line in title.split("\n")]
         axes.set_title("\n".join(shown), fontsize=8, pad=3)
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure
 
 
-def _figure(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of this size in inches."""
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -120,7 +121,7 @@ def _curve(
 def _name_classes(axes: Axes, classes: Sequence[str]) -> None:
     every = -(-len(classes) // _NAMED_CLASSES)
     places = list(range(0, len(classes), every))
-    names = [_short(classes[place]) for place in places]
+    names = [short(classes[place]) for place in places]
     size = 9 if len(classes) <= _NUMBERED_CLASSES else 7
     upright = max(map(len, names)) * len(names) > 40  # side by side they would overlap
     axes.set_xticks(places, names, fontsize=size, rotation=90 if upright else 0)
@@ -140,5 +141,6 @@ def _longest_line(title: str) -> int:
     return max(map(len, title.split("\n")))
 
 
-def _short(text: str, length: int = _TITLE_LENGTH) -> str:
+def short(text: str, length: int = _TITLE_LENGTH) -> str:
+    """Return a title or the name of a class, cut to what there is room for."""
     return text if len(text) <= length else text[: length - 1] + "…"

@@ -7,13 +7,16 @@ records wait in the outbox; the next run in the same folder delivers them, also 
 
 import logging
 import math
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
 
 from sweeper.errors import ConfigError
@@ -21,6 +24,9 @@ from sweeper.tracking.delivery import Delivery, deliver_leftovers, deliver_until
 from sweeper.tracking.outbox import Operation, Outbox, leftovers
 from sweeper.tracking.tracker import RunInfo, Status
 from sweeper.tracking.uri import resolve_uri, without_password
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -79,6 +85,20 @@ class MLflowTracker:
     def log_artifact(self, path: Path, folder: str = "") -> None:
         """Record a file as it is now, under `folder` among the run's artifacts."""
         self._append("artifact", {"folder": folder}, path)
+
+    def log_histograms(
+        self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
+    ) -> None:
+        """Record one sheet of the layers' histograms, `watch/<name>.png`, over the one before."""
+        from sweeper.tracking.watch_figures import histograms  # brings in matplotlib
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, f"{name}.png")
+            histograms(values, f"{name}, epoch {step}").savefig(path)
+            self.log_artifact(path, "watch")
+
+    def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
+        """Do nothing: MLflow has no place for graphs."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, over those of the same name."""

@@ -1,10 +1,11 @@
 """Figures of strings that were read off images."""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import ArrayLike
+
+from sweeper.tracking.figures import new_figure
 
 
 def accuracy_by_length(lengths: ArrayLike, right: ArrayLike) -> Figure:
@@ -14,9 +15,7 @@ def accuracy_by_length(lengths: ArrayLike, right: ArrayLike) -> Figure:
     """
     found, group, counts = np.unique(np.asarray(lengths), return_inverse=True, return_counts=True)
     shares = np.bincount(group, weights=np.asarray(right, dtype=float)) / counts
-    width = max(4.5, 0.9 * len(found) + 1.5)
-    figure = Figure(figsize=(width, 4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(max(4.5, 0.9 * len(found) + 1.5), 4)
     axes = figure.subplots()
     bars = axes.bar(found, shares, color="#4477aa")
     labels = [f"{share:.1%}\nof {count:,}" for share, count in zip(shares, counts, strict=True)]

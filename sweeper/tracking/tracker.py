@@ -1,9 +1,15 @@
 """What a run tells its tracker. Every call returns at once, whatever the server does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -19,8 +25,19 @@ class DatasetInfo:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """The run that another goes on from: its folder, and the metrics of its finished epochs."""
+
+    folder: Path
+    history: Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class RunInfo:
-    """What is known of a run before it trains; `run_id` names the run that it continues."""
+    """What is known of a run before it trains.
+
+    `folder` is the run's own; `run_id` names the tracked run that it continues.
+    """
 
     experiment: str
     name: str | None = None
@@ -28,6 +45,8 @@ class RunInfo:
     tags: Mapping[str, str] = field(default_factory=dict)
     dataset: DatasetInfo | None = None
     run_id: str | None = None
+    folder: Path = Path()
+    resumed: Resumed | None = None
 
 
 class Tracker(Protocol):
@@ -55,6 +74,16 @@ class Tracker(Protocol):
         """Record a file as it is now, under `folder` among the run's artifacts."""
         ...
 
+    def log_histograms(
+        self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
+    ) -> None:
+        """Record how the values of each layer are distributed; `name` says what they are."""
+        ...
+
+    def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
+        """Record the network's graph; `model` is a copy to trace with `images` (N, C, H, W)."""
+        ...
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags, over those of the same name."""
         ...
@@ -77,6 +106,14 @@ class NullTracker:
         """Do nothing."""
 
     def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Do nothing."""
+
+    def log_histograms(
+        self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
+    ) -> None:
+        """Do nothing."""
+
+    def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:

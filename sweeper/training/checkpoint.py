@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sweeper import trial
 from sweeper.errors import CheckpointError
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
@@ -46,6 +47,26 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of sweeper (format {FORMAT})")
     return content
+
+
+def kept_weights(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the network that a run kept: the averaged one where weights were averaged."""
+    averaged = content["updates"]["ema"]
+    if averaged is None:
+        return dict(content["model"])
+    prefix = "module."  # beside the network, an AveragedModel counts its updates
+    return {n.removeprefix(prefix): v for n, v in averaged.items() if n.startswith(prefix)}
+
+
+def resumed_checkpoint(resume: str | None) -> Path | None:
+    """Return the checkpoint asked for, or the one that a former attempt at the trial left."""
+    if resume is not None:
+        return Path(resume)
+    info = trial.info()
+    if info is None or info.resume_folder is None:
+        return None
+    left = info.resume_folder / "checkpoints/last.pt"
+    return left if left.is_file() else None
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
@@ -90,6 +111,7 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
         "images of each split": experiment.data.sizes,
         "batches an epoch": state.steps_per_epoch,
         "horizon of the schedule": experiment.updates.schedule.horizon,
+        "frozen": experiment.trainer.freeze or None,
     }
 
 
@@ -139,6 +161,7 @@ class CheckpointStore:
         content = {
             "format": FORMAT,
             "config": self.config,
+            "data": experiment.data.profile.state_dict(),
             "identity": identity(experiment, state),
             "run": {"id": experiment.tracker.run_id, "uri": experiment.tracker.uri},
             "state": state.state_dict(),

@@ -34,6 +34,25 @@ class Classifier:
 
 
 @dataclass(frozen=True)
+class ClassScores:
+    """Images of one class: rightly said to be of it, said to be of it, and of it in truth."""
+
+    hits: int
+    said: int
+    there: int
+
+    @property
+    def precision(self) -> float:
+        """The share of what was said that is right; 0 when nothing was said."""
+        return self.hits / max(self.said, 1)
+
+    @property
+    def recall(self) -> float:
+        """The share of what is there that was found; 0 for a class without images."""
+        return self.hits / max(self.there, 1)
+
+
+@dataclass(frozen=True)
 class Predictions:
     """What a network says of a split, in the order of the split; everything is on the CPU.
 
@@ -57,6 +76,17 @@ class Predictions:
         classes = self.probabilities.shape[1]
         pairs = self.labels * classes + self.predicted
         return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+    def by_class(self, num_classes: int) -> list[ClassScores]:
+        """Return how well each class was found; not for sequences."""
+        predicted, labels = (
+            (t if t.ndim == 2 else functional.one_hot(t, num_classes)).bool()
+            for t in (self.predicted, self.labels)
+        )
+        hits, said, there = (
+            mask.sum(dim=0).tolist() for mask in (predicted & labels, predicted, labels)
+        )
+        return [ClassScores(*counts) for counts in zip(hits, said, there, strict=True)]
 
     def worst_mistakes(self, count: int) -> Tensor:
         """Return the indices of the mistaken images that the truth was denied most."""

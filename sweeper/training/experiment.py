@@ -15,6 +15,7 @@ from sweeper.training.evaluate import Classifier
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.stopping import Criterion
 from sweeper.training.updates import Updates
+from sweeper.training.watch_settings import WatchSettings
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Experiment:
     device: torch.device
     autocast: Callable[[], AbstractContextManager[object]]
     tracker: Tracker
+    watch: WatchSettings
     callbacks: tuple[Callback, ...]
     """The user's own."""
 

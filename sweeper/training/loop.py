@@ -29,6 +29,7 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
     if not state.epoch and not state.batch:
         learn_from_training(experiment.kept, experiment.data.reference())
     while not state.over:
+        experiment.model.train()  # before the callbacks, which may take a part out of this mode
         for callback in callbacks:
             callback.on_epoch_start(state)
         started = time.perf_counter()
@@ -55,7 +56,6 @@ def train_epoch(
     meter = state.meter = state.meter or experiment.criterion.meter(experiment.device)
     started, images_before = time.perf_counter(), meter.count
     check_every = 1 if experiment.device.type == "cpu" else CHECK_EVERY
-    experiment.model.train()
     for images, labels in remaining_batches(experiment, state):
         with experiment.autocast():
             outputs = experiment.model(images)

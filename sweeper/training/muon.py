@@ -17,7 +17,7 @@ class MuonWithAdamW(Optimizer):
 
     def __init__(
         self,
-        params: Iterable[Tensor],
+        params: Iterable[Tensor] | Iterable[dict[str, Any]],
         lr: float = 0.02,
         momentum: float = 0.95,
         nesterov: bool = True,
@@ -25,9 +25,9 @@ class MuonWithAdamW(Optimizer):
         adamw_lr: float = 0.001,
         adamw_betas: tuple[float, float] = (0.9, 0.999),
     ) -> None:
-        parameters = list(params)
-        matrices = [p for p in parameters if p.ndim == 2]
-        others = [p for p in parameters if p.ndim != 2]
+        super().__init__(params, {})
+        matrices = _of_groups(self.param_groups, lambda parameter: parameter.ndim == 2)
+        others = _of_groups(self.param_groups, lambda parameter: parameter.ndim != 2)
         self._parts: list[Optimizer] = []
         if matrices:
             muon = Muon(
@@ -37,12 +37,13 @@ class MuonWithAdamW(Optimizer):
         if others:
             adamw = AdamW(others, lr=adamw_lr, betas=adamw_betas, weight_decay=weight_decay)
             self._parts.append(adamw)
-        super().__init__(parameters, {})
         self._share_groups()
 
     def _share_groups(self) -> None:
         # Schedulers write the learning rate into the groups, so both sides must hold the same ones.
-        self.param_groups = [group for part in self._parts for group in part.param_groups]
+        groups = [group for part in self._parts for group in part.param_groups]
+        # The first group's rate is the one on record.
+        self.param_groups = sorted(groups, key=lambda group: group.get("lr_scale", 1.0) != 1.0)
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -67,3 +68,11 @@ class MuonWithAdamW(Optimizer):
         for part, state in zip(self._parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self._share_groups()
+
+
+def _of_groups(
+    groups: list[dict[str, Any]], wanted: Callable[[Tensor], bool]
+) -> list[dict[str, Any]]:
+    """The groups with those of their parameters that are wanted, without the empty ones."""
+    parts = [group | {"params": list(filter(wanted, group["params"]))} for group in groups]
+    return [part for part in parts if part["params"]]

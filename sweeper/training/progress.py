@@ -13,6 +13,8 @@ from sweeper.training.state import RunState
 log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.25
+REFRESH_SHARE = 0.05
+"""Of the time, at most, for looking at what is measured: rankings of many images take a while."""
 
 
 def epoch_line(state: RunState) -> str:
@@ -59,7 +61,7 @@ class LiveProgress(EpochLines):
             auto_refresh=False,
         )
         self._task = self._progress.add_task("", total=None, epoch="", measured="")
-        self._drawn = self._started = 0.0
+        self._due = self._started = 0.0
         self._images = 0
 
     def on_fit_start(self, state: RunState) -> None:
@@ -70,9 +72,8 @@ class LiveProgress(EpochLines):
 
     def on_batch_end(self, state: RunState) -> None:
         now = time.monotonic()
-        if now - self._drawn < REFRESH_SECONDS or state.meter is None:
+        if now < self._due or state.meter is None:
             return
-        self._drawn = now
         running = state.meter.compute()
         rate = (state.meter.count - self._images) / max(now - self._started, 1e-9)
         self._progress.update(
@@ -83,6 +84,8 @@ class LiveProgress(EpochLines):
             measured=f"{_measured(running)}  lr {state.lr:.2e}  {rate:,.0f} images/s",
             refresh=True,
         )
+        after = time.monotonic()
+        self._due = after + max(REFRESH_SECONDS, (after - now) / REFRESH_SHARE)
 
     def on_fit_end(self, state: RunState) -> None:
         self.close()

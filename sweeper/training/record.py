@@ -1,4 +1,4 @@
-"""What of a run goes on record: its config, its epochs, its outcome and its pictures."""
+"""What of a run goes on record: its config, its epochs and its outcome."""
 
 import getpass
 import json
@@ -10,16 +10,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.models.summary import Summary
-from sweeper.objectives import MEASURES
 from sweeper.tracking.tracker import DatasetInfo, Tracker
 from sweeper.training.callback import Callback
-from sweeper.training.evaluate import Predictions
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.trial import TrialInfo
-
-PICTURES = 24
-"""Images in a grid."""
 
 UNRECORDED = {"_target_", "search", "study", "resume", "figures", "tracking", "callbacks"}
 """Keys that say nothing of the experiment itself."""
@@ -40,11 +35,15 @@ class TrackEpochs(Callback):
         self._write(state, state.epoch - 1)
 
     def _write(self, state: RunState, epoch: int) -> None:
-        so_far = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
-        best = max(so_far) if state.direction == "maximize" else min(so_far)
-        # MLflow's page of a comparison opens on the metric that came first: the objective.
-        objective = {f"best/{state.metric.replace('/', '_')}": best}
-        self._tracker.log_metrics(objective | state.history[epoch], step=epoch + 1)
+        self._tracker.log_metrics(epoch_metrics(state, epoch), step=epoch + 1)
+
+
+def epoch_metrics(state: RunState, epoch: int) -> dict[str, float]:
+    """Return what is tracked of an epoch, counted from 0: its metrics, and the best so far."""
+    so_far = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
+    best = max(so_far) if state.direction == "maximize" else min(so_far)
+    # MLflow's page of a comparison opens on the metric that came first: the objective.
+    return {f"best/{state.metric.replace('/', '_')}": best} | state.history[epoch]
 
 
 def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
@@ -117,45 +116,3 @@ def write_documents(
     for name, text in documents.items():
         (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     return [folder / name for name in documents]
-
-
-def draw_figures(
-    experiment: Experiment, state: RunState, val: Predictions, final: Predictions, folder: Path
-) -> list[Path]:
-    """Draw learning curves, the outcome by class, a training batch and the worst mistakes as PNG.
-
-    `val` are the best network's predictions on the validation split, whose mistakes are shown;
-    `final` are those that the outcome is of.
-    """
-    from sweeper.tracking import figures  # brings in matplotlib
-    from sweeper.tracking.string_figures import accuracy_by_length
-
-    data = experiment.data
-    images, labels = next(data.train(1))
-    batch = data.inverse(images[:PICTURES].cpu())
-    measures = MEASURES[data.label_type]
-    drawn = {
-        "learning_curves": figures.learning_curves(state.history, state.best_epoch or 1, measures),
-        "training_batch": figures.image_grid(batch, [data.named(one) for one in labels.cpu()]),
-    }
-    if data.label_type == "multiclass":
-        drawn["confusion_matrix"] = figures.confusion_matrix(
-            final.confusion().numpy(), data.classes
-        )
-    if data.label_type == "sequence":
-        lengths = (final.labels >= 0).sum(dim=1)
-        drawn["accuracy_by_length"] = accuracy_by_length(lengths.numpy(), ~final.wrong.numpy())
-    worst = val.worst_mistakes(PICTURES)
-    if len(worst):
-        mistakes = data.inverse(data.samples("val", worst.tolist())[0].cpu())
-        taken = "read as" if data.label_type == "sequence" else "taken for"
-        titles = [
-            f"{data.named(val.labels[i])}, {taken} {data.named(val.predicted[i])}" for i in worst
-        ]
-        drawn["worst_mistakes"] = figures.image_grid(mistakes, titles)
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, figure in drawn.items():
-        paths.append(folder / f"{name}.png")
-        figure.savefig(paths[-1], dpi=120)
-    return paths

@@ -1,7 +1,8 @@
 """Learning-rate schedules whose horizon needs arithmetic that torch's own leave to the caller."""
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch.optim import Optimizer
@@ -12,6 +13,7 @@ from torch.optim.lr_scheduler import (
     OneCycleLR,
 )
 
+from sweeper.errors import ConfigError
 from sweeper.schema import Fraction, Probability, UnitInterval
 
 
@@ -76,3 +78,14 @@ def cosine_warm_restarts(
     """
     first = math.ceil(total_steps / sum(t_mult**cycle for cycle in range(cycles)))
     return CosineAnnealingWarmRestarts(optimizer, first, t_mult, eta_min)
+
+
+def require_no_floor(arguments: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a least learning rate, at which scaled parameter groups would meet."""
+    for name in ("eta_min", "min_lr"):
+        if arguments.get(name):
+            raise ConfigError(
+                f"scheduler.{name}={arguments[name]} would be one rate for all parts of "
+                f"trainer.lr_scale; type scheduler.{name}=0, or scheduler=warmup_cosine with its "
+                "final_factor"
+            )

@@ -1,6 +1,8 @@
 """Seeds and the states of random number generators."""
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,3 +38,13 @@ def set_rng_state(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state(cuda, index)
     if state["mps"] is not None and torch.backends.mps.is_available():
         torch.mps.set_rng_state(state["mps"])
+
+
+@contextmanager
+def unmoved_rng() -> Iterator[None]:
+    """Set every generator back, in the end, to where it was."""
+    before = rng_state()
+    try:
+        yield
+    finally:
+        set_rng_state(before)

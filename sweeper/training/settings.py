@@ -1,15 +1,32 @@
 """The plain settings of a run: the root of the config, and its trainer."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 
 from sweeper.errors import ConfigError
 from sweeper.objectives import METRICS, SIZES, Direction, headline, sought
 from sweeper.schema import Fraction, did_you_mean
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+Pattern = Annotated[str, Field(coerce_numbers_to_str=True)]
+"""Of names in a network; the layers of an nn.Sequential are called 0, 1, 2."""
+Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def dotted(value: Any) -> Any:
+    """Return a mapping with dotted keys: what `+lr_scale.features.0=0.1` composes is nested."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        return value
+    nested = {key: dotted(inner) for key, inner in value.items()}
+    return {
+        f"{key}.{below}" if below else str(key): factor
+        for key, inner in nested.items()
+        for below, factor in (inner.items() if isinstance(inner, dict) else [("", inner)])
+    }
 
 
 @dataclass(frozen=True)
@@ -72,6 +89,9 @@ class TrainerSettings:
     clip_norm: PositiveFloat | None
     accumulate: PositiveInt
     ema_decay: Fraction | None
+    freeze: list[Pattern]
+    unfreeze_at: PositiveInt | None
+    lr_scale: Annotated[dict[str, Factor], BeforeValidator(dotted)]
     activation_checkpointing: bool
     deterministic: bool
     threads: PositiveInt | None

@@ -8,8 +8,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sweeper.app import CONFIGS
 
-GROUPS = ("loss", "model", "optimizer", "scheduler", "init", "stopping", "trainer")
-OFFLINE = {"data": ["digits"], "tracking": ["none"]}
+GROUPS = ("loss", "model", "optimizer", "scheduler", "init", "stopping", "trainer", "tracking")
+OFFLINE = {"data": ["digits"]}
 
 
 def options(group: str) -> list[str]:

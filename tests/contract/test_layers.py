@@ -9,12 +9,18 @@ import pytest
 import sweeper
 
 PACKAGE = Path(sweeper.__file__).parent
-SHARED = {"errors", "schema", "objectives", "trial", "console"}
+SHARED = {"errors", "schema", "objectives", "trial", "console", "text"}
 BELOW = {
     "__main__": {"app"},
     "app": {"run", "build", "messages", "models"},
+    "inspect": {"app", "run", "build", "messages", "models"},
     "run": {"build", "training", "tracking", "models"},
     "build": {"options", "option", "training"},
+    "evaluate": {"restore", "arguments", "training", "data"},
+    "predict": {"restore", "arguments", "data", "tracking"},
+    "restore": {"build", "options", "trust", "arguments", "training", "data"},
+    "trust": {"app"},
+    "arguments": {"messages"},
     "options": {"option", "loss_option", "training", "models", "losses", "data", "tracking"},
     "training": {"models", "losses", "data", "tracking"},
     "models": set(),

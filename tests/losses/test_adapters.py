@@ -1,30 +1,111 @@
-"""Adapters and class weights against values worked by hand."""
+"""Adapters against values worked by hand."""
 
 import math
 
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from sweeper.errors import ConfigError
-from sweeper.losses import ClassIndex, OneHot, class_weights
+from sweeper.losses import (
+    ClassIndex,
+    ClassList,
+    Distribution,
+    Logits,
+    LogProbabilities,
+    OneHot,
+    Probabilities,
+    Rate,
+    Sigmoids,
+    Signs,
+)
 
 OUTPUTS = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 LABELS = torch.tensor([0, 0])
 
 
+def plus(x: float) -> float:
+    """softplus: -log(sigmoid(-x))"""
+    return math.log1p(math.exp(x))
+
+
+# -log softmax of the right class: log(1 + e^-2) and log(1 + e)
+CROSS_ENTROPY = (plus(-2) + plus(1)) / 2
+# two logits an image: the right one is asked for, the wrong one is not
+BINARY = (plus(-2) + plus(0) + plus(0) + plus(1)) / 4
+# probabilities of the wrong class under a softmax, e^0 / (e^2 + e^0) and e / (e + e^0)
+DENIED = (1 / (1 + math.e**2), math.e / (1 + math.e))
+
+WORKED = [
+    (ClassIndex, nn.CrossEntropyLoss(), CROSS_ENTROPY),
+    (ClassIndex, nn.MultiMarginLoss(), (0 + (1 + 1) / 2) / 2),
+    (LogProbabilities, nn.NLLLoss(), CROSS_ENTROPY),
+    (Sigmoids, nn.BCELoss(), BINARY),
+    (Logits, nn.BCEWithLogitsLoss(), BINARY),
+    (Logits, nn.MultiLabelSoftMarginLoss(), BINARY),
+    (Signs, nn.SoftMarginLoss(), BINARY),
+    (ClassList, nn.MultiLabelMarginLoss(), (0 + (1 + 1) / 2) / 2),
+    (Probabilities, nn.L1Loss(), (2 * DENIED[0] + 2 * DENIED[1]) / 4),
+    (OneHot, nn.MSELoss(), (1 + 0 + 1 + 1) / 4),
+    (OneHot, nn.MSELoss(reduction="sum"), 3.0),
+    (OneHot, nn.MSELoss(reduction="none"), 3 / 4),
+    (OneHot, nn.SmoothL1Loss(beta=0.5), (0.75 + 0 + 0.75 + 0.75) / 4),  # |d| - beta / 2
+    # e^x - t * x, of which the mean over images and classes
+    (Rate, nn.PoissonNLLLoss(), (math.e**2 - 2 + 1 + 1 - 0 + math.e) / 4),
+    (Distribution, nn.KLDivLoss(reduction="batchmean"), CROSS_ENTROPY),  # a one-hot has no entropy
+    (Distribution, nn.KLDivLoss(reduction="sum"), 2 * CROSS_ENTROPY),
+]
+
+
 @pytest.mark.parametrize(
-    ("adapter", "criterion", "loss"),
+    ("adapter", "criterion", "loss"), WORKED, ids=[str(criterion) for _, criterion, _ in WORKED]
+)
+def test_a_loss_gets_the_target_and_activation_it_is_defined_on(adapter, criterion, loss) -> None:
+    assert adapter(criterion, 2)(OUTPUTS, LABELS).item() == pytest.approx(loss)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "criterion", "plain"),
     [
-        (ClassIndex, nn.CrossEntropyLoss(), (math.log1p(math.exp(-2)) + math.log1p(math.e)) / 2),
-        (ClassIndex, nn.MultiMarginLoss(), (0 + 2 / 2) / 2),
-        (OneHot, nn.MSELoss(), (1 + 0 + 1 + 1) / 4),
-        (OneHot, nn.MSELoss(reduction="sum"), 3.0),
-        (OneHot, nn.MSELoss(reduction="none"), 3 / 4),
+        (Rate, nn.PoissonNLLLoss(log_input=False), nn.PoissonNLLLoss()),
+        (
+            Distribution,
+            nn.KLDivLoss(reduction="batchmean", log_target=True),
+            nn.KLDivLoss(reduction="batchmean"),
+        ),
     ],
 )
-def test_a_loss_gets_the_target_it_is_defined_on(adapter, criterion, loss) -> None:
-    assert adapter(criterion, 2)(OUTPUTS, LABELS).item() == pytest.approx(loss)
+def test_the_logarithm_of_an_argument_is_the_same_loss(adapter, criterion, plain) -> None:
+    losses = [adapter(one, 2)(OUTPUTS, LABELS).item() for one in (criterion, plain)]
+    assert losses[0] == pytest.approx(losses[1])
+
+
+SETS = torch.tensor([[1, 1], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("adapter", "criterion", "target", "loss"),
+    [
+        (
+            Logits,
+            nn.BCEWithLogitsLoss(),
+            [[1, 1], [0, 1]],
+            (plus(-2) + plus(0) + plus(0) + plus(-1)) / 4,
+        ),
+        (
+            Signs,
+            nn.SoftMarginLoss(),
+            [[1, 1], [-1, 1]],
+            (plus(-2) + plus(0) + plus(0) + plus(-1)) / 4,
+        ),
+        # nothing is absent in the first image; in the second 1 - (1 - 0) = 0
+        (ClassList, nn.MultiLabelMarginLoss(), [[0, 1], [1, -1]], 0.0),
+    ],
+)
+def test_a_set_of_classes_is_a_target_too(adapter, criterion, target, loss) -> None:
+    adapter = adapter(criterion, 2, "multilabel")
+    assert adapter.target(SETS).tolist() == target
+    assert adapter(OUTPUTS, SETS).item() == pytest.approx(loss, abs=1e-7)
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
@@ -34,8 +115,7 @@ def test_the_meter_reports_the_mean_of_an_image(reduction) -> None:
     for part in (slice(0, 1), slice(1, 2)):
         outputs, labels = OUTPUTS[part], LABELS[part]
         meter.update(outputs, labels, adapter(outputs, labels))
-    expected = (math.log1p(math.exp(-2)) + math.log1p(math.e)) / 2
-    assert meter.compute() == {"loss": pytest.approx(expected), "accuracy": 0.5}
+    assert meter.compute() == {"loss": pytest.approx(CROSS_ENTROPY), "accuracy": 0.5}
 
 
 def test_a_batch_of_ignored_labels_costs_nothing() -> None:
@@ -43,28 +123,19 @@ def test_a_batch_of_ignored_labels_costs_nothing() -> None:
     assert adapter(OUTPUTS, LABELS).item() == 0.0
 
 
-@pytest.mark.parametrize("adapter", [ClassIndex, OneHot])
-def test_probabilities_sum_to_one_and_agree_with_the_prediction(adapter) -> None:
-    adapter = adapter(nn.MSELoss(), 2)
+@pytest.mark.parametrize(
+    ("adapter", "criterion"), {a: (a, c) for a, c, _ in WORKED}.values(), ids=lambda a: str(a)
+)
+def test_probabilities_sum_to_one_and_agree_with_the_prediction(adapter, criterion) -> None:
+    adapter = adapter(criterion, 2)
     probabilities = adapter.probabilities(OUTPUTS)
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(2))
     assert probabilities.argmax(dim=1).tolist() == adapter.predict(OUTPUTS).tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(
-    ("weight", "counts", "expected"),
-    [
-        (None, [1, 1], None),
-        ([1, 2], [5, 5], [1.0, 2.0]),
-        ("balanced", [1, 3], [2.0, 2 / 3]),  # 4 / (2 * 1), 4 / (2 * 3)
-        ("balanced", [0, 4], [0.0, 0.5]),
-    ],
-)
-def test_class_weights_are_given_or_computed(weight, counts, expected) -> None:
-    weights = class_weights(weight, torch.tensor(counts))
-    assert (weights if weights is None else weights.tolist()) == (
-        expected and pytest.approx(expected)
-    )
+def test_probabilities_survive_outputs_that_are_far_too_low() -> None:
+    low = torch.tensor([[-200.0, -300.0]])
+    assert Sigmoids(nn.BCELoss(), 2).probabilities(low)[0, 0] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -87,6 +158,15 @@ def test_the_loss_measured_does_not_depend_on_the_batch_size(criterion) -> None:
     assert meter.compute()["loss"] == pytest.approx(criterion(outputs, labels).item(), rel=1e-5)
 
 
+def test_weights_are_averaged_over_by_the_negative_log_likelihood_as_well() -> None:
+    weight = torch.tensor([1.0, 3.0])
+    likelihood = LogProbabilities(nn.NLLLoss(weight=weight), 2)
+    labels = torch.tensor([0, 1])
+    assert likelihood.loss_weight(labels) == 4.0
+    expected = functional.cross_entropy(OUTPUTS, labels, weight)
+    torch.testing.assert_close(likelihood(OUTPUTS, labels), expected)
+
+
 def test_ignored_labels_count_for_no_metric() -> None:
     adapter = ClassIndex(nn.CrossEntropyLoss(ignore_index=1), 2)
     meter = adapter.meter(torch.device("cpu"))
@@ -94,9 +174,3 @@ def test_ignored_labels_count_for_no_metric() -> None:
     meter.update(OUTPUTS.flip(1), labels, adapter(OUTPUTS.flip(1), labels))
     assert meter.compute()["accuracy"] == 0.0
     assert meter.count == 2
-
-
-@pytest.mark.parametrize("weight", [[1.0], [0.0, 0.0]])
-def test_class_weights_that_do_not_fit_are_refused(weight) -> None:
-    with pytest.raises(ConfigError, match=r"loss\.weight"):
-        class_weights(weight, torch.tensor([1, 1]))

@@ -101,6 +101,7 @@ def test_the_stated_minimum_is_what_the_poolings_need(name):
 def test_every_fill_reaches_the_weights(name):
     arguments = option("init", name)
     fill = get_object(arguments.pop("_target_"))
+    assert arguments.pop("weights") is None
     for point in points(arguments.pop("search")):
         model = build(option("model", "cnn"), (1, 8, 8))
         before = model.features[0][0].weight.clone()
@@ -109,4 +110,4 @@ def test_every_fill_reaches_the_weights(name):
 
 
 def test_the_default_fills_nothing():
-    assert option("init", "default") == {"_target_": None}
+    assert option("init", "default") == {"_target_": None, "weights": None}

@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sweeper.errors import ConfigError
 from sweeper.tracking.deliver import deliver
@@ -75,6 +77,21 @@ def test_an_artifact_arrives_as_it_was_when_it_was_logged(database: str, tmp_pat
     assert tracker.run_id is not None
     fetched = client(database).download_artifacts(tracker.run_id, "checkpoints/best.pt")
     assert Path(fetched).read_text() == "weights"
+
+
+def test_histograms_arrive_as_one_sheet_the_latest(database: str, tmp_path: Path) -> None:
+    tracker = MLflowTracker(database, folder=tmp_path)
+    tracker.start(INFO)
+    for epoch in (1, 2):
+        values = {f"layer {i}": np.arange(5, dtype=np.float32) for i in range(epoch)}
+        tracker.log_histograms("weights", values, epoch)
+    tracker.finish("FINISHED")
+    assert tracker.run_id is not None
+    (sheet,) = client(database).list_artifacts(tracker.run_id, "watch")
+    assert sheet.path == "watch/weights.png"
+    fetched = client(database).download_artifacts(tracker.run_id, sheet.path)
+    with Image.open(fetched) as picture:
+        assert picture.width == 2 * 288  # two panels of 2.4 inches at 120 dots each
 
 
 def test_the_configured_experiment_wins_over_the_data_name(database: str, tmp_path: Path) -> None:

@@ -10,23 +10,6 @@ from sweeper.training.state import RunState
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
 
 
-def same(one: object, other: object, path: str = "") -> None:
-    """Assert that two checkpoints hold the same values, times aside."""
-    assert type(one) is type(other), path
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one.keys() - {"config", "epoch_seconds", "images_per_second", "run_id"}:
-            same(one[key], other[key], f"{path}.{key}")
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other), path
-        for index, (a, b) in enumerate(zip(one, other, strict=True)):
-            same(a, b, f"{path}[{index}]")
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, other), path
-    else:
-        assert one == other, path
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -41,7 +24,7 @@ def same(one: object, other: object, path: str = "") -> None:
     ],
     ids=["plain", "dropout", "muon-average-accumulation", "plateau", "augmentation"],
 )
-def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, overrides) -> None:
+def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, same, overrides) -> None:
     small = [o for o in SMALL if not any("model=" in given for given in overrides)]
     everything = (*small, *SMALL[:2], *overrides)
     ran(*everything, "trainer.epochs=4", folder="whole")
@@ -55,10 +38,19 @@ def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, overrides) ->
         same(whole, rest)
 
 
+@pytest.mark.parametrize(
+    "extra",
+    [
+        (),
+        ("data=voc", "data.root={shapes}", "data.image_size=16", "loss=multilabel_margin"),
+    ],
+    ids=["multiclass", "multilabel"],
+)
 def test_a_run_interrupted_inside_an_epoch_goes_on_at_the_next_batch(
-    ran, tmp_path, monkeypatch
+    ran, tmp_path, monkeypatch, same, shapes, extra
 ) -> None:
     overrides = (
+        *(override.format(shapes=shapes) for override in extra),
         *SMALL,
         "data.batch_size=16",
         "trainer.epochs=2",
@@ -143,7 +135,7 @@ def test_what_would_mix_two_experiments_is_refused(ran, tmp_path, changed, messa
         ran(*first, *changed, f"resume={tmp_path}/first/checkpoints/last.pt", folder="second")
 
 
-def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path) -> None:
+def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path, same) -> None:
     ran(*SMALL, "trainer.epochs=1", folder="first")
     ran(*SMALL, "trainer.epochs=2", f"resume={tmp_path}/first/checkpoints/last.pt", folder="more")
     ran(*SMALL, "trainer.epochs=2", folder="whole")

@@ -6,6 +6,7 @@ from torch import nn
 from torch.optim import AdamW, Muon
 from torch.optim.lr_scheduler import ExponentialLR
 
+from sweeper.training.finetune import scale_rates
 from sweeper.training.muon import MuonWithAdamW
 
 
@@ -56,6 +57,18 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened() -> None:
     step(split, second, times=2)
     for one, other in zip(whole.parameters(), split.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+def test_each_group_keeps_its_rate_and_the_unscaled_one_comes_first() -> None:
+    model = network()
+    scaled = {"params": [*model[2].parameters(), *model[3].parameters()], "lr_scale": 0.1}
+    groups = [{"params": model[0].parameters(), "lr_scale": 1.0}, scaled]
+    optimizer = MuonWithAdamW(groups, lr=0.02, adamw_lr=0.001)
+    scale_rates(optimizer)
+    optimizer.load_state_dict(optimizer.state_dict())
+    # The filters and biases of the first layer; the two matrices; the biases of the last layers.
+    found = [(group["lr"], len(group["params"])) for group in optimizer.param_groups]
+    assert found == [(0.001, 2), (pytest.approx(0.002), 2), (pytest.approx(0.0001), 2)]
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(2, 2, bias=False), nn.Conv2d(1, 1, 1)])

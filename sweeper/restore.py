@@ -1,0 +1,135 @@
+"""A trained network from its checkpoint alone, ready to read images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.arguments import Arguments
+from sweeper.build import named_choices, settings_of
+from sweeper.data.cache import default_cache_dir
+from sweeper.data.image_data import ImageData
+from sweeper.data.pipeline import Pipeline
+from sweeper.data.profile import Profile
+from sweeper.errors import CheckpointError, ConfigError, DataError
+from sweeper.options import Options
+from sweeper.schema import did_you_mean
+from sweeper.training.checkpoint import (
+    kept_weights,
+    load_criterion,
+    load_weights,
+    read_checkpoint,
+)
+from sweeper.training.devices import autocast, available_device
+from sweeper.training.evaluate import Classifier
+from sweeper.training.settings import RunSettings, TrainerSettings
+from sweeper.trust import require_trusted
+
+UNNEEDED: dict[str, Any] = {
+    "optimizer": {"_target_": "torch.optim.SGD"},
+    "scheduler": {"_target_": None},
+    "init": {"_target_": None},
+    "stopping": {"_target_": None},
+    "tracking": {"_target_": "sweeper.tracking.tracker.NullTracker"},
+    "callbacks": {},
+    "resume": None,
+}
+"""What only training needs: nothing of it is called again."""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A network as a run kept it, and what it knows of its data."""
+
+    path: Path
+    classifier: Classifier
+    profile: Profile
+    pipeline: Pipeline
+    """From uint8 images (N, C, H, W) of `profile.image_shape` to the network's input."""
+    batch_size: int
+    _options: Options
+    _settings: RunSettings
+    _trainer: TrainerSettings
+
+    def data(self) -> ImageData:
+        """Read the data that the network was trained on, split as it was then.
+
+        Raises:
+            DataError: it is missing, or is of other classes by now.
+        """
+        data = self._options.data(self._settings, self._trainer, self.classifier.device)
+        if data.classes != self.profile.classes or data.input_shape != self.profile.input_shape:
+            raise DataError(
+                f"data={data.name} is not what {self.path} was trained on: it has "
+                f"{len(data.classes)} classes and images of {data.input_shape}, there were "
+                f"{len(self.profile.classes)} and {self.profile.input_shape}"
+            )
+        return data
+
+
+def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = ()) -> Restored:
+    """Build the network that a checkpoint keeps, on the device there is.
+
+    `overrides` such as `data.root=FOLDER` or `trainer.device=cpu` change the config that the
+    checkpoint has; `trusted` are packages whose code it may call beside sweeper's own.
+
+    Raises:
+        CheckpointError: the checkpoint is missing, damaged or not a checkpoint.
+        ConfigError: an override is wrong, or the config calls code that is not trusted.
+    """
+    content = read_checkpoint(path)
+    cfg = _config(content["config"], overrides, path)
+    require_trusted(OmegaConf.to_container(cfg), trusted, path)
+    settings, trainer = settings_of(cfg)
+    device = available_device(trainer.device)
+    options = Options(cfg, named_choices(cfg, {}))
+    profile = Profile(**content["data"])
+    criterion = options.criterion(profile)
+    load_criterion(criterion, content["criterion"], path)
+    model = options.model(profile.input_shape, criterion.n_outputs)
+    load_weights(model, kept_weights(content), path)
+    layout = torch.channels_last if trainer.channels_last else torch.contiguous_format
+    model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
+    return Restored(
+        path=path,
+        classifier=Classifier(
+            model, criterion.to(device), device, autocast(device, trainer.precision)
+        ),
+        profile=profile,
+        pipeline=options.pipeline(profile, trainer, device),
+        batch_size=cfg.data.batch_size,
+        _options=options,
+        _settings=settings,
+        _trainer=trainer,
+    )
+
+
+def trusted_packages(arguments: Arguments) -> list[str]:
+    """Return what a tool was told with `trust=PACKAGE,...`."""
+    return [name for name in arguments.values.get("trust", "").split(",") if name]
+
+
+def _config(text: str, overrides: Sequence[str], path: Path) -> DictConfig:
+    """The config of a checkpoint without what belongs to training or to another machine."""
+    cfg = OmegaConf.create(text)
+    if not isinstance(cfg, DictConfig) or not {"data", "model", "trainer"} <= cfg.keys():
+        raise CheckpointError(f"{path} has no config of a run")
+    for key, value in UNNEEDED.items():
+        cfg[key] = value
+    cfg.trainer.device = "auto"
+    cfg.data.cache_dir = str(default_cache_dir())
+    for override in overrides:
+        _require_key(cfg, override.partition("=")[0])
+    cfg.merge_with_dotlist(list(overrides))
+    return cfg
+
+
+def _require_key(cfg: DictConfig, key: str) -> None:
+    node, _, name = key.rpartition(".")
+    parent = OmegaConf.select(cfg, node)
+    if not isinstance(parent, DictConfig) or name not in parent:
+        known = map(str, parent) if isinstance(parent, DictConfig) else map(str, cfg)
+        raise ConfigError(f"the checkpoint's config has no key {key}; {did_you_mean(name, known)}")

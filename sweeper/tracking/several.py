@@ -1,0 +1,74 @@
+"""Several trackers as one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import NonNegativeFloat
+
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.tensorboard import TensorBoardTracker
+from sweeper.tracking.tracker import RunInfo, Status, Tracker
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+class SeveralTrackers:
+    """Tells every tracker the same; `uri` and `run_id` are the first one's."""
+
+    def __init__(self, first: Tracker, *others: Tracker) -> None:
+        self._first = first
+        self._trackers = (first, *others)
+
+    @property
+    def uri(self) -> str | None:
+        return self._first.uri
+
+    @property
+    def run_id(self) -> str | None:
+        return self._first.run_id
+
+    def start(self, info: RunInfo) -> None:
+        for tracker in self._trackers:
+            tracker.start(info)
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        for tracker in self._trackers:
+            tracker.log_metrics(metrics, step)
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        for tracker in self._trackers:
+            tracker.log_artifact(path, folder)
+
+    def log_histograms(
+        self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
+    ) -> None:
+        for tracker in self._trackers:
+            tracker.log_histograms(name, values, step)
+
+    def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
+        for tracker in self._trackers:
+            tracker.log_graph(model, images)
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        for tracker in self._trackers:
+            tracker.set_tags(tags)
+
+    def finish(self, status: Status, reason: str = "") -> None:
+        # The last one first: an MLflow server that is away takes its time.
+        for tracker in reversed(self._trackers):
+            tracker.finish(status, reason)
+
+
+def mlflow_and_tensorboard(
+    uri: str | None = None,
+    experiment: str | None = None,
+    flush_seconds: NonNegativeFloat = 30.0,
+    folder: Path = Path(),
+) -> SeveralTrackers:
+    """Return a tracker of both; the arguments are MLflow's."""
+    mlflow = MLflowTracker(uri, experiment, flush_seconds, folder)
+    return SeveralTrackers(mlflow, TensorBoardTracker())

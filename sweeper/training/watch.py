@@ -1,0 +1,109 @@
+"""Looking into the network while it trains: its inputs, feature maps, weights and gradients.
+
+Looking changes nothing. It runs in evaluation mode on images of the validation split, leaves the
+random number generators where they were, and copies gradients at a step that is taken anyway.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sweeper import trial
+from sweeper.models.feature_maps import FeatureMaps, feature_maps
+from sweeper.models.summary import copied
+from sweeper.training.callback import Callback
+from sweeper.training.experiment import Experiment
+from sweeper.training.gradients import LastGradients, as_array, weights
+from sweeper.training.seeding import unmoved_rng
+from sweeper.training.state import RunState
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+IMAGES = 4
+"""Images whose feature maps are drawn."""
+
+DRAWINGS = 10
+"""Times that a run is looked into when it is not said how often: what TensorBoard shows of one."""
+
+
+class Watch(Callback):
+    """Draws what `tracking.watch` asks for, and hands it to the tracker.
+
+    The pictures lie in `folder`, the latest of each.
+    """
+
+    def __init__(self, experiment: Experiment, folder: Path) -> None:
+        self._experiment = experiment
+        self._settings = experiment.watch
+        self._folder = folder
+
+    def on_fit_start(self, state: RunState) -> None:
+        experiment, settings = self._experiment, self._settings
+        self._drawn = state.epoch
+        self._every = settings.every if settings.every != "auto" else _every(state.epochs)
+        wanted = min(max(settings.images, IMAGES), experiment.data.sizes["val"])
+        with unmoved_rng():
+            self._images, labels = experiment.data.samples("val", range(wanted))
+            if settings.graph:
+                model = copied(experiment.model, "cpu").eval()
+                experiment.tracker.log_graph(model, self._images[:1].cpu())
+        self._pictures = experiment.data.inverse(self._images)
+        self._labels = [experiment.data.profile.named(one) for one in labels.cpu()]
+        if settings.images:
+            self._draw_inputs(settings.images)
+        if settings.histograms:
+            optimizer = experiment.updates.optimizer
+            self._gradients = LastGradients(experiment.model, optimizer, state)
+
+    def on_epoch_end(self, state: RunState) -> None:
+        if state.epoch % self._every == 0:
+            self._draw(state.epoch)
+
+    def on_fit_end(self, state: RunState) -> None:
+        if not state.interrupted and state.epoch > self._drawn:
+            self._draw(state.epoch)
+        if self._settings.histograms:
+            self._gradients.remove()
+
+    def _draw(self, epoch: int) -> None:
+        experiment, names = self._experiment, list(self._settings.layers)
+        self._drawn = epoch
+        with unmoved_rng(), experiment.autocast():
+            found = feature_maps(experiment.kept.model, self._images[:IMAGES], names)
+        for name, maps in found.items():
+            self._draw_maps(name, maps, epoch)
+        if self._settings.histograms:
+            experiment.tracker.log_histograms("weights", weights(experiment.model), epoch)
+            experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
+
+    def _draw_inputs(self, count: int) -> None:
+        from sweeper.tracking.figures import image_grid  # brings in matplotlib
+
+        self._log("inputs", image_grid(self._pictures[:count], self._labels[:count]))
+
+    def _draw_maps(self, name: str, maps: FeatureMaps, epoch: int) -> None:
+        from sweeper.tracking import watch_figures  # brings in matplotlib
+
+        before, after = as_array(maps.before), maps.after
+        figure = watch_figures.feature_maps(
+            self._pictures[:IMAGES],
+            self._labels[:IMAGES],
+            before,
+            None if after is None else as_array(after),
+            maps.activation,
+            heading=f"{name}, epoch {epoch}",
+        )
+        self._log(name, figure)
+
+    def _log(self, name: str, figure: "Figure") -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path, partial = self._folder / f"{name}.png", self._folder / f".{name}.png"
+        figure.savefig(partial, format="png")
+        partial.replace(path)  # not written over: a tracker may still hold the one before
+        self._experiment.tracker.log_artifact(path, "watch")
+
+
+def _every(epochs: int) -> int:
+    """Return after how many epochs to look again; a trial, of which there are many, once."""
+    times = DRAWINGS if trial.info() is None else 1
+    return -(-epochs // times)

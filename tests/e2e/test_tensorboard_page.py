@@ -1,0 +1,135 @@
+"""What a user sees of a study in TensorBoard: a real study, the real server, a real browser."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import urllib3
+from playwright.sync_api import Page, expect, sync_playwright
+from urllib3.util import Retry
+
+pytestmark = pytest.mark.slow
+SECONDS = 60
+OVERRIDES = ["tracking=tensorboard", "optimizer.lr=0.01,0.001", "hydra.sweeper.study_name=rates",
+             "trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
+             "hydra.sweeper.n_jobs=1"]  # fmt: skip
+CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+TRIALS = {"0/tensorboard", "1/tensorboard"}
+RUNS = TRIALS | {"best/tensorboard"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a study of two trials as a user would; return its folder."""
+    folder = tmp_path_factory.mktemp("study")
+    command = [sys.executable, "-m", "sweeper", "--multirun", *OVERRIDES]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "multirun/rates"
+
+
+def wait_until_read(url: str) -> None:
+    """Wait for what each trial wrote last: how it ended."""
+    deadline, pause = time.monotonic() + SECONDS, threading.Event()
+    while time.monotonic() < deadline:
+        tags = json.loads(urllib3.request("GET", f"{url}/data/plugin/text/tags").data)
+        if all("status/text_summary" in tags.get(run, []) for run in RUNS):
+            return
+        pause.wait(0.2)
+    pytest.fail(f"after {SECONDS} seconds TensorBoard knows no more than {tags}")
+
+
+@pytest.fixture(scope="module")
+def address(study: Path, free_port) -> Iterator[str]:
+    """Serve the study with `tensorboard`; yield the address once it has read the trials."""
+    url = f"http://127.0.0.1:{(port := free_port())}"
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        str(study),
+        "--port",
+        str(port),
+    ]
+    with (study / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+    try:
+        patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
+        urllib3.request("GET", f"{url}/data/runs", retries=patience)
+        wait_until_read(url)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def served(address: str) -> Callable[[str], Any]:
+    """Return a function that asks the server for a page of data."""
+
+    def ask(path: str) -> Any:
+        return json.loads(urllib3.request("GET", f"{address}/data/{path}").data)
+
+    return ask
+
+
+@pytest.fixture
+def page(required, address: str, tmp_path: Path) -> Iterator[Page]:
+    chromium = required(shutil.which("chromium"), "chromium")
+    expect.set_options(timeout=SECONDS * 1000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
+        yield page
+        page.screenshot(path=tmp_path / "page.png")
+        browser.close()
+
+
+def test_every_trial_is_a_run(served) -> None:
+    assert set(served("runs")) == RUNS
+
+
+@pytest.mark.parametrize(
+    ("plugin", "tags"),
+    [
+        ("scalars", {"val/accuracy", "train/loss", "best/val_accuracy", "test/accuracy"}),
+        ("images", {"watch/inputs", "watch/features.0.0", "watch/features.1.0"}),
+        ("histograms", {"weights/features.0.0", "gradients/classifier.1"}),
+    ],
+)
+def test_a_trial_shows_numbers_pictures_and_histograms(served, plugin, tags) -> None:
+    shown = served(f"plugin/{plugin}/tags")
+    assert all(tags <= set(shown[trial]) for trial in TRIALS)
+
+
+def test_curves_have_a_point_an_epoch(served) -> None:
+    points = served("plugin/scalars/scalars?tag=val%2Faccuracy&run=0%2Ftensorboard")
+    assert [step for _, step, _ in points] == [1, 2]
+
+
+def test_the_graph_shows_the_layers(address: str) -> None:
+    graph = urllib3.request("GET", f"{address}/data/plugin/graphs/graph?run=0%2Ftensorboard").data
+    assert b"Conv2d[0]" in graph
+
+
+def test_trials_can_be_compared_by_what_varies(page: Page, address: str) -> None:
+    page.goto(f"{address}/#hparams")
+    for text in ("optimizer.lr", "0/tensorboard", "best/val_accuracy"):
+        expect(page.get_by_text(text, exact=True).first).to_be_visible()
+
+
+def test_feature_maps_are_seen(page: Page, address: str) -> None:
+    page.goto(f"{address}/#images&tagFilter=features.0.0")
+    picture = page.locator("tf-image-loader img").first
+    expect(picture).to_be_visible()
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 1000

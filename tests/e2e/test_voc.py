@@ -1,0 +1,53 @@
+"""The command line on annotated pictures."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+QUICK = ("trainer.epochs=2", "trainer.train_limit=200", "data.image_size=24", "tracking=none")
+
+
+def sweeper(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "sweeper", *arguments, "data=voc"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_run_says_how_well_sets_of_classes_are_found(tmp_path, shapes) -> None:
+    loss = "loss=multilabel_soft_margin"
+    done = sweeper(tmp_path, f"data.root={shapes}", loss, *QUICK, "hydra.run.dir=run")
+    assert done.returncode == 0, done.stderr
+    words = done.stdout.split("test mean_average_precision")[1].split()
+    assert 0.5 < float(words[0]) <= 1  # by chance 0.43
+    assert words[1:3] == ["test", "f1"]
+    assert (tmp_path / "run/figures/average_precision.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_study_seeks_the_best_mean_average_precision(tmp_path, shapes) -> None:
+    space = ["--multirun", "optimizer.lr=1e-9,0.002", "loss=bce_with_logits", "figures=false"]
+    done = sweeper(tmp_path, *space, f"data.root={shapes}", *QUICK)
+    assert done.returncode == 0, done.stderr
+    (results,) = tmp_path.glob("multirun/*/optimization_results.yaml")
+    found = yaml.safe_load(results.read_text())
+    assert float(found["best_params"]["optimizer.lr"]) == 0.002
+    assert found["best_value"] > 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "loss=cross_entropy learns from one class an image, and data=voc has a set of"),
+        (["loss=bce", "metric=val/accuracy"], "type metric=val/mean_average_precision"),
+        (["loss=bce", "data.root=nowhere"], "data=voc is not in"),
+    ],
+)
+def test_what_does_not_go_with_sets_is_one_line(tmp_path, shapes, arguments, line) -> None:
+    done = sweeper(tmp_path, f"data.root={shapes}", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr

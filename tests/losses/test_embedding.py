@@ -1,0 +1,106 @@
+"""Mining and embedding losses against values worked by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from sweeper.losses import PairCosine, PairDistance, Ranking, Triplet
+from sweeper.losses.embedding import is_anchor, mined_triplets
+
+# On a line: class 0 at 0 and 1, class 1 at 3 and 10. A point alone has no positive.
+POINTS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [10.0, 0.0]])
+LABELS = torch.tensor([0, 0, 1, 1])
+
+
+def test_the_positive_is_the_next_of_the_class_and_the_negative_the_nearest_beyond() -> None:
+    anchors, positives, negatives = mined_triplets(POINTS, LABELS)
+    assert anchors.tolist() == [0, 1, 2, 3]
+    assert positives.tolist() == [1, 0, 3, 2]
+    # 3 lies 7 from its positive, nothing of class 0 is farther: the farthest, 0. So for 10: 9 > 7.
+    assert negatives.tolist() == [2, 2, 0, 1]
+
+
+def test_the_last_of_a_class_is_followed_by_its_first() -> None:
+    labels = torch.tensor([5, 2, 5, 2, 5])
+    _, positives, _ = mined_triplets(torch.arange(5.0)[:, None], labels)
+    assert positives.tolist() == [2, 3, 4, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([0, 0, 1, 1], [True] * 4),
+        ([0, 0, 1], [True, True, False]),  # no positive for the last
+        ([0, 0, 0], [False] * 3),  # no negative
+        ([0, 1], [False] * 2),
+        ([0], [False]),
+    ],
+)
+def test_an_anchor_needs_a_positive_and_a_negative(labels, expected) -> None:
+    labels = torch.tensor(labels)
+    assert is_anchor(labels).tolist() == expected
+    assert mined_triplets(torch.rand(len(labels), 2), labels)[0].tolist() == [
+        index for index, anchor in enumerate(expected) if anchor
+    ]
+
+
+# Distances to the positive are 1, 1, 7, 7; to the negative 3, 2, 3, 9.
+@pytest.mark.parametrize(
+    ("adapter", "criterion", "loss"),
+    [
+        (Triplet, nn.TripletMarginLoss(margin=1.0), (0 + 0 + 5 + 0) / 4),
+        (Triplet, nn.TripletMarginLoss(margin=3.0, reduction="sum"), 1 + 2 + 7 + 1),
+        (Ranking, nn.MarginRankingLoss(margin=1.0), (0 + 0 + 5 + 0) / 4),
+        (PairDistance, nn.HingeEmbeddingLoss(margin=4.0), (1 + 1 + 7 + 7 + 1 + 2 + 1 + 0) / 8),
+    ],
+)
+def test_a_loss_compares_the_mined_distances(adapter, criterion, loss) -> None:
+    adapter = adapter(criterion, 2, embedding_size=2)
+    assert adapter(POINTS, LABELS).item() == pytest.approx(loss, abs=1e-4)
+
+
+def test_only_angles_matter_to_the_cosine() -> None:
+    # Class 0 at 0 and 90 degrees, class 1 at 180 and 180: cosines 0, 0, 1, 1 to the positives.
+    # 180 is the only negative of 0 and as far from 90 as its positive, so neither is beyond it.
+    points = torch.tensor([[5.0, 0.0], [0.0, 1.0], [-2.0, 0.0], [-3.0, 0.0]])
+    adapter = PairCosine(nn.CosineEmbeddingLoss(), 2, embedding_size=2)
+    # 1 - cos for pairs of one class; max(0, cos) for the others: cos 180 = -1, cos 90 = 0
+    assert adapter(points, LABELS).item() == pytest.approx((1 + 1 + 0 + 0 + 0) / 8, abs=1e-6)
+
+
+@pytest.mark.parametrize("adapter", [Triplet, Ranking, PairDistance, PairCosine])
+def test_a_batch_without_triplets_costs_nothing_and_can_be_stepped_on(adapter) -> None:
+    criterion = {
+        Triplet: nn.TripletMarginLoss(),
+        Ranking: nn.MarginRankingLoss(),
+        PairDistance: nn.HingeEmbeddingLoss(),
+        PairCosine: nn.CosineEmbeddingLoss(),
+    }[adapter]
+    adapter = adapter(criterion, 2, embedding_size=2)
+    outputs = torch.rand(3, 2, requires_grad=True)
+    labels = torch.tensor([1, 1, 1])
+    loss = adapter(outputs, labels)
+    loss.backward()
+    assert (loss.item(), adapter.loss_weight(labels)) == (0.0, 0)
+    assert outputs.grad.tolist() == [[0.0, 0.0]] * 3
+
+
+def test_a_class_is_the_nearest_mean_of_the_training_embeddings() -> None:
+    adapter = Triplet(nn.TripletMarginLoss(), 3, embedding_size=2)
+    adapter.learn([(POINTS[:3], LABELS[:3]), (POINTS[3:], LABELS[3:])])
+    assert adapter.means.tolist() == [[0.5, 0.0], [6.5, 0.0], [0.0, 0.0]]
+    assert adapter.predict(torch.tensor([[3.4, 0.0], [3.6, 0.0]])).tolist() == [0, 1]
+    # squared distances 2.9^2 = 8.41 and 3.1^2 = 9.61; a class without images is never the answer
+    expected = 1 / (1 + math.exp(8.41 - 9.61))
+    probabilities = adapter.probabilities(torch.tensor([[3.4, 0.0]]))
+    assert probabilities.tolist() == [[pytest.approx(expected), pytest.approx(1 - expected), 0.0]]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_anchors() -> None:
+    adapter = Triplet(nn.TripletMarginLoss(), 2, embedding_size=2)
+    meter = adapter.meter(torch.device("cpu"))
+    for outputs, labels in ((POINTS, LABELS), (POINTS[:2], LABELS[:2])):  # the second has none
+        meter.update(outputs, labels, adapter(outputs, labels))
+    assert meter.compute()["loss"] == pytest.approx(5 / 4, abs=1e-4)

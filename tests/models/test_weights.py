@@ -1,0 +1,92 @@
+"""Weights of one network in another: what fits is copied, what does not is named."""
+
+import logging
+
+import pytest
+import torch
+from torch import nn
+
+from sweeper.errors import ConfigError
+from sweeper.models.convnet import ConvNet
+from sweeper.models.mlp import MLP
+from sweeper.models.torchvision import torchvision_model
+from sweeper.models.weights import copy_fitting
+
+
+def network(channels: int = 3, classes: int = 5) -> nn.Module:
+    return ConvNet((channels, 8, 8), classes, [4, 6], [], batch_norm=True)
+
+
+def test_the_same_network_gives_the_same_logits() -> None:
+    source, target = network(), network()
+    source(torch.rand(4, 3, 8, 8))  # moves the statistics of the batch norms
+    copy_fitting(target, source.state_dict(), "a.pt")
+    images = torch.rand(2, 3, 8, 8)
+    assert torch.equal(target.eval()(images), source.eval()(images))
+
+
+def mnasnet(channels: int = 3) -> nn.Module:
+    return torchvision_model("mnasnet0_5", (channels, 32, 32), 5)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize(("build", "side"), [(network, 8), (mnasnet, 32)])
+def test_the_first_filters_answer_a_gray_image_as_before(build, side, channels) -> None:
+    source, target = build().eval(), build(channels).eval()
+    copy_fitting(target, source.state_dict(), "a.pt")
+    gray = torch.rand(2, 1, side, side)
+    logits = target(gray.expand(-1, channels, -1, -1))
+    torch.testing.assert_close(logits, source(gray.expand(-1, 3, -1, -1)))
+
+
+def test_a_head_of_other_classes_is_left_out_and_named(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    source, target = network(), network(classes=7)
+    head = target.classifier[1].weight.clone()
+    copy_fitting(target, source.state_dict() | {"extra": torch.zeros(2)}, "a.pt")
+    assert caplog.messages == [
+        "init.weights=a.pt: 12 of 14 entries loaded; left out of the file: classifier.1.weight, "
+        "classifier.1.bias, extra; not in it: classifier.1.weight, classifier.1.bias"
+    ]
+    assert torch.equal(target.classifier[1].weight, head)
+    assert torch.equal(target.features[1][0].weight, source.features[1][0].weight)
+
+
+@pytest.mark.parametrize(
+    "prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."]
+)
+def test_names_that_a_wrapper_has_lengthened_fit(prefix) -> None:
+    source, target = network(), network()
+    wrapped = {prefix + name: entry for name, entry in source.state_dict().items()}
+    copy_fitting(target, wrapped, "a.pt")
+    assert torch.equal(target.classifier[1].weight, source.classifier[1].weight)
+
+
+def test_names_of_a_network_compiled_in_part_fit() -> None:
+    source, target = network(), network()
+    source.classifier = torch.compile(source.classifier)
+    entries = source.state_dict()
+    copy_fitting(target, entries, "a.pt")
+    assert torch.equal(target.classifier[1].weight, entries["classifier._orig_mod.1.weight"])
+
+
+def test_a_network_whose_own_part_is_called_module_fits() -> None:
+    source, target = (nn.ModuleDict({"module": nn.Linear(2, 3)}) for _ in range(2))
+    copy_fitting(target, source.state_dict(), "a.pt")
+    assert torch.equal(target["module"].weight, source["module"].weight)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_weights_of_another_network_are_refused(device) -> None:
+    with torch.device(device):
+        target = MLP((1, 2, 2), 3, [5])
+    with pytest.raises(ConfigError, match=r"^init\.weights=a\.pt has no weights that fit"):
+        copy_fitting(target, network().state_dict(), "a.pt")
+
+
+def test_a_network_without_values_is_checked_in_silence(caplog) -> None:
+    caplog.set_level(logging.INFO)
+    with torch.device("meta"):
+        target = network(channels=1)
+    copy_fitting(target, network().state_dict(), "a.pt")
+    assert caplog.messages == []

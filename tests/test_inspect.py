@@ -1,0 +1,142 @@
+"""The table of layers, without a run."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.hydra_config import HydraConfig
+
+from sweeper.inspect import layer_table, main
+
+RESIZED = [
+    f"data.{split}_transform=[{{_target_: torchvision.transforms.v2.Resize, size: [20, 30]}}]"
+    for split in ("train", "eval")
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_hydra_afterwards() -> Iterator[None]:
+    yield
+    HydraConfig.instance().cfg = None
+
+
+def shapes(table: str) -> list[str]:
+    """The column of output shapes, the image's first."""
+    lines = table[: table.index("\n\n")].splitlines()[3:-2]
+    return [line.split()[1 if line.startswith("image") else 2] for line in lines]
+
+
+def last_shape(*overrides: str) -> str:
+    return shapes(layer_table(overrides))[-1]
+
+
+def test_the_table_is_the_one_that_a_run_writes(ran, tmp_path) -> None:
+    network = ["model=lenet", "data.batch_size=32", "trainer.activation_checkpointing=true"]
+    ran(*network, "trainer.epochs=1", "trainer.train_limit=64")
+    assert (tmp_path / "run/model_summary.txt").read_text() == layer_table(network)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "image"),
+    [
+        (["data=cifar10"], "3x32x32"),
+        (["data=svhn", "data.image_size=64"], "3x64x64"),
+        (["data=voc", "loss=bce", "model=resnet50", "data.image_size=96"], "3x96x96"),
+        (["data=digit_strings", "data.source=mnist", "loss=ctc", "model=crnn"], "1x28x168"),
+        (["data=mnist", "model=vgg11", "model.width=0.1"], "1x32x32"),
+        (RESIZED, "1x20x30"),
+        (["model=torchvision", "model.name=mobilenet_v3_small"], "1x32x32"),
+        (["model=mlp", "trainer.device=cuda", "trainer.precision=fp16"], "1x8x8"),
+    ],
+)
+def test_the_image_is_the_one_that_the_network_will_see(overrides, image) -> None:
+    assert shapes(layer_table(overrides))[0] == image
+
+
+def test_the_outputs_are_as_many_as_the_classes() -> None:
+    assert last_shape("data=cifar100") == "100"
+    assert last_shape("data=voc", "loss=bce") == "20"
+    assert last_shape("data=digit_strings", "loss=ctc", "model=crnn") == "24x11"
+    assert last_shape("loss=mse", "model=mlp") == "10"
+
+
+def test_own_options_are_found(tmp_path, monkeypatch) -> None:
+    name = f"inspected_{tmp_path.name}"
+    (tmp_path / f"{name}.py").write_text(
+        "from torch import nn\n\n\n"
+        "class Net(nn.Sequential):\n"
+        "    def __init__(self, num_classes, hidden):\n"
+        "        layers = nn.LazyLinear(hidden), nn.Linear(hidden, num_classes)\n"
+        "        super().__init__(nn.Flatten(), *layers)\n\n"
+        "    def forward(self, images):\n"
+        "        return super().forward(images if images.max() < 2 else images / 2)\n"
+    )
+    options = tmp_path / "my conf, really/model"
+    options.mkdir(parents=True)
+    (options / "mine.yaml").write_text(f"_target_: {name}.Net\nhidden: 16\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    table = layer_table(["model=mine", "model.hidden=7"], options.parent)
+    assert shapes(table) == ["1x8x8", "64", "7", "10"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["model=alexnte"], "model=alexnte: there is no such option; did you mean alexnet"),
+        (["model.kernel_sise=3"], "did you mean kernel_size?"),
+        (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
+        (["optimizer.lr=["], "optimizer.lr=[: "),
+        (["--config-dir", "nowhere"], "nowhere' not found"),
+        (["data=image_folder"], "data.root has no value of its own"),
+        (["data=image_folder", "data.root=nowhere"], "type data.root=FOLDER"),
+        (["model.channels=[8,8,8,8]"], "8 -> conv 5x5"),
+        (["model=mlp", "trainer.activation_checkpointing=true"], "finds no block"),
+        (RESIZED[1:], "data.eval_transform (1, 20, 30): expected the same"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, line, capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    out, err = capsys.readouterr()
+    assert (end.value.code, out, err.count("\n")) == (1, "", 1), err
+    assert line in err
+
+
+def test_arguments_may_stand_in_any_order(tmp_path, capsys) -> None:
+    main(["model=mlp", "--config-dir", str(tmp_path), "model.hidden=[5]"])
+    assert shapes(capsys.readouterr().out)[-2:] == ["5", "10"]
+
+
+def test_help_is_one_screen_and_loads_no_torch(tmp_path) -> None:
+    code = (
+        "import sys; from sweeper.inspect import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'torch', 'mlflow', 'optuna'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("usage: python -m sweeper.inspect")
+    assert len(lines) <= 30
+
+
+@pytest.mark.slow
+def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
+    here = Path(tmp_path)
+    places = {"HOME": str(here), "SWEEPER_CACHE": str(here / "cache")}
+    environment = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"} | places
+    done = subprocess.run(
+        [sys.executable, "-m", "sweeper.inspect", "model=vgg16", "data=cifar10"],
+        cwd=here,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "14,986,698" in done.stdout
+    assert list(here.iterdir()) == []

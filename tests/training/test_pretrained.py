@@ -1,0 +1,92 @@
+"""Weights out of files: a run's checkpoints, bare state dicts, and what is neither."""
+
+import pytest
+import torch
+
+from sweeper.build import verify
+from sweeper.errors import ConfigError
+from sweeper.training.pretrained import read_weights
+
+SMALL = ("trainer.train_limit=100", "model.channels=[4,8]", "trainer.epochs=1")
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
+
+
+def test_a_run_gives_its_weights_and_an_averaging_one_the_average(ran, tmp_path) -> None:
+    for folder, more in (("plain", []), ("average", ["trainer.ema_decay=0.9"])):
+        ran(*SMALL, *more, folder=folder)
+        path = tmp_path / folder / "checkpoints/best.pt"
+        content = torch.load(path, weights_only=True)
+        average = content["updates"]["ema"]
+        kept = {n: average[f"module.{n}"] for n in content["model"]} if more else content["model"]
+        assert same(read_weights(str(path)), kept)
+        assert not more or not same(kept, content["model"])
+
+
+def test_a_run_starts_from_the_file_whatever_filled_the_weights_before(built, tmp_path) -> None:
+    model = built("seed=1").model
+    torch.save(model.state_dict(), tmp_path / "a.pt")
+    for init in ("default", "constant"):
+        started = built(f"init={init}", f"init.weights={tmp_path}/a.pt").model
+        assert same(started.state_dict(), model.state_dict())
+
+
+def test_the_path_starts_where_the_command_did(ran, built, tmp_path) -> None:
+    torch.save(built(*SMALL, "seed=1").model.state_dict(), tmp_path / "a.pt")
+    assert ran(*SMALL, "init.weights=a.pt") != ran(*SMALL, folder="fresh")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"text",
+        {"epoch": 3},
+        [torch.zeros(2)],
+        {"format": 1},
+        {"format": 0, "model": {"weight": torch.zeros(2, 2)}},
+        {"model": print},
+    ],
+)
+def test_a_file_that_holds_no_weights_is_refused(tmp_path, content) -> None:
+    path = tmp_path / "a.pt"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        torch.save(content, path)
+    with pytest.raises(ConfigError, match=r"holds no weights, or is damaged; type a run's") as it:
+        read_weights(str(path))
+    assert "\n" not in str(it.value)
+
+
+def test_a_damaged_checkpoint_is_refused_before_the_data_is_read(built, tmp_path) -> None:
+    (tmp_path / "a.pt").write_bytes(b"PK\x03\x04")
+    with pytest.raises(ConfigError, match=r"^init\.weights="):
+        built(f"init.weights={tmp_path}/a.pt", "data=image_folder", "data.root=nowhere")
+
+
+def test_a_resumed_run_needs_the_file_no_more(ran, tmp_path, built) -> None:
+    weights = tmp_path / "a.pt"
+    torch.save(built(*SMALL, "seed=1").model.state_dict(), weights)
+    ran(*SMALL, "init.weights=a.pt", folder="first")
+    weights.unlink()
+    more = (*SMALL[:2], "trainer.epochs=2", "init.weights=a.pt")
+    ran(*more, f"resume={tmp_path}/first/checkpoints/last.pt", folder="rest")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        ran(*more, folder="fresh")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [("model=mlp", "has no weights that fit"), ("init.weights=b.pt", "cannot be read")],
+)
+def test_a_study_is_told_before_its_first_trial(
+    composed, built, tmp_path, monkeypatch, changed, message
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save(built("seed=1").model.state_dict(), "a.pt")
+    verify(composed("init.weights=a.pt", "trainer.freeze=[features]", hydra=True))
+    with pytest.raises(ConfigError, match=message):
+        verify(composed("init.weights=a.pt", changed, hydra=True))

@@ -1,0 +1,186 @@
+"""Looking into a network while it trains: what is shown, how often, and that nothing changes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional
+
+from sweeper import trial
+from sweeper.errors import ConfigError
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.training.loop import fit
+from sweeper.training.state import RunState
+from sweeper.training.watch import Watch
+from sweeper.training.watch_settings import WatchSettings
+from sweeper.trial import TrialInfo
+
+QUICK = (
+    "trainer.train_limit=200",
+    "trainer.val_limit=50",
+    "trainer.epochs=2",
+    "model.channels=[4,8]",
+)
+EVERYTHING = ("layers=auto", "histograms=true", "graph=true", "images=16", "every=1")
+WATCHED = tuple(f"tracking.watch.{key}" for key in EVERYTHING)
+
+
+def numbers(folder: Path) -> list[object]:
+    """Return metrics, weights and random generators at the end of a run."""
+    content = read_checkpoint(folder / "checkpoints/last.pt")
+    timed = {"epoch_seconds", "images_per_second"}
+    epochs = content["state"]["history"]
+    metrics = [{k: v for k, v in epoch.items() if k not in timed} for epoch in epochs]
+    weights = [tensor.tolist() for tensor in content["model"].values()]
+    return [metrics, weights, content["rng"]["torch"].tolist(), content["rng"]["python"]]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("tracking=tensorboard", "model.dropout=0.3", "model.batch_norm=true"),
+        ("tracking=none", "model.dropout=0.3", "trainer.ema_decay=0.9", "trainer.accumulate=3"),
+        ("tracking=none", "trainer.activation_checkpointing=true", "data.resident=false"),
+    ],
+)
+def test_watching_changes_no_number(ran, tmp_path, overrides) -> None:
+    ran(*QUICK, *overrides[1:], folder="unwatched")
+    ran(*QUICK, *overrides, *WATCHED, folder="watched")
+    assert numbers(tmp_path / "watched") == numbers(tmp_path / "unwatched")
+
+
+def test_what_a_network_draws_in_evaluation_is_drawn_as_if_unwatched(
+    ran, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(nn.Dropout, "forward", lambda layer, x: functional.dropout(x, 0.3, True))
+    flip = "data.eval_transform=[{_target_: torchvision.transforms.v2.RandomHorizontalFlip}]"
+    drawing = (*QUICK, "model.dropout=0.3", flip, "figures=false")
+    ran(*drawing, folder="unwatched")
+    ran(*drawing, *WATCHED, folder="watched")
+    assert numbers(tmp_path / "watched") == numbers(tmp_path / "unwatched")
+
+
+def test_everything_that_is_asked_for_reaches_the_tracker(ran, told, tmp_path) -> None:
+    ran(*QUICK, *WATCHED, "trainer.epochs=1")
+    pictures = [entry[1:] for entry in told if entry[0] == "artifact" and entry[2] == "watch"]
+    names = ["inputs.png", "features.0.0.png", "features.1.0.png"]
+    assert pictures == [(name, "watch") for name in names]
+    shown = [(entry[1], list(entry[2])) for entry in told if entry[0] == "histograms"]
+    layers = ["features.0.0", "features.1.0", "classifier.1"]
+    assert shown == [("weights", layers), ("gradients", layers)]
+    assert ("graph", (1, 1, 8, 8)) in told
+    assert sorted(path.name for path in (tmp_path / "run/watch").iterdir()) == sorted(names)
+    with Image.open(tmp_path / "run/watch/features.0.0.png") as picture:
+        assert picture.width > 400
+
+
+def test_nothing_is_shown_unless_it_is_asked_for(ran, told, tmp_path) -> None:
+    ran(*QUICK)
+    assert not [entry for entry in told if entry[0] in ("graph", "histograms")]
+    assert not (tmp_path / "run/watch").exists()
+
+
+def epochs_shown(told) -> list[int]:
+    return [entry[3] for entry in told if entry[0] == "histograms" and entry[1] == "weights"]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "every", "shown"),
+    [(3, "auto", [1, 2, 3]), (5, 2, [2, 4, 5]), (11, "auto", [2, 4, 6, 8, 10, 11])],
+)
+def test_a_run_is_looked_into_every_so_often_and_at_its_end(
+    ran, told, epochs, every, shown
+) -> None:
+    small = ("trainer.train_limit=20", "trainer.val_limit=10", f"trainer.epochs={epochs}")
+    watch = ("tracking.watch.histograms=true", f"tracking.watch.every={every}")
+    ran("model.channels=[2]", *small, *watch)
+    assert epochs_shown(told) == shown
+
+
+class Study:
+    """A study that prunes its trial after an epoch."""
+
+    def __init__(self, folder: Path, last: int) -> None:
+        self.info = TrialInfo("study", 0, 0, folder, {})
+        self._last, self._epoch = last, 0
+
+    def report(self, value: float, step: int) -> None:
+        self._epoch = step
+
+    def should_stop(self) -> bool:
+        return self.stop_reason() is not None
+
+    def stop_reason(self) -> str | None:
+        return "pruned" if self._epoch >= self._last else None
+
+    def note(self, key: str, value: object) -> None: ...
+
+
+@pytest.mark.parametrize("last", [2, 9])
+def test_a_trial_is_looked_into_once_where_it_ends(ran, told, tmp_path, last) -> None:
+    with trial.reported_by(Study(tmp_path / "run", last)):
+        ran(*QUICK, "trainer.epochs=4", "tracking.watch.histograms=true")
+    assert epochs_shown(told) == [min(last, 4)]
+
+
+def test_gradients_are_those_of_the_epochs_last_step(built, tmp_path) -> None:
+    """Plain gradient descent moves the weights by the learning rate times the gradient."""
+    sgd = ("optimizer=sgd", "optimizer.lr=0.5", "optimizer.momentum=0")
+    whole = ("trainer.train_limit=32", "data.batch_size=8", "trainer.accumulate=2")
+    experiment = built(*QUICK, *sgd, *whole, "trainer.clip_norm=0.1")
+    experiment = replace(experiment, watch=WatchSettings(histograms=True))
+    weight = experiment.model.get_parameter("features.0.0.weight")
+    seen: list[torch.Tensor] = []
+    experiment.updates.optimizer.register_step_pre_hook(lambda *_: seen.append(weight.clone()))
+    watch = Watch(experiment, tmp_path)
+    fit(experiment, RunState(1, 4, "val/accuracy", "maximize"), [watch])
+    moved = (seen[-1] - weight).detach().numpy() / 0.5
+    np.testing.assert_allclose(watch._gradients.values["features.0.0"], moved, atol=1e-6)
+    assert len(seen) == 2
+
+
+AUTO = {
+    "cnn": ["features.0.0", "features.1.0"],
+    "vgg16": [f"features.{i}.0" for i in (0, 1, 4, 8, 12)],
+    "mlp": [],
+}
+
+
+@pytest.mark.parametrize(("model", "names"), AUTO.items())
+def test_auto_is_the_first_convolutions_some_between_and_the_last(built, model, names) -> None:
+    small = ["model.width=0.1"] if model == "vgg16" else []
+    watch = built(f"model={model}", *small, "tracking.watch.layers=auto").watch
+    assert watch.layers == names
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        ("features.1.0", ["features.1.0"]),
+        ("features.*.0", ["features.0.0", "features.1.0"]),
+        ("[classifier.1,features.0.?]", [*(f"features.0.{i}" for i in range(3)), "classifier.1"]),
+    ],
+)
+def test_layers_are_named_as_in_the_summary(built, wanted, names) -> None:
+    assert built(f"tracking.watch.layers={wanted}").watch.layers == names
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("layers=feature.0.0", r"layers=feature\.0\.0: the network has no such layer; did you"),
+        ("layers=['conv*']", r"layers=conv\*: the network has no such layer; choose one of"),
+        ("every=0", r"tracking\.watch\.every=0: expected a value greater"),
+        ("imagse=3", r"tracking\.watch has no key imagse; did you mean images"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused_before_anything_is_recorded(
+    ran, told, override, message
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ran(f"+tracking.watch.{override}" if "imagse" in override else f"tracking.watch.{override}")
+    assert told == []
