@@ -86,8 +86,7 @@ def in_words(labels: Tensor, label_type: LabelType, classes: Sequence[str]) -> s
     if label_type == "multilabel":
         return ", ".join(classes[i] for i in labels.nonzero()[:, 0]) or "none"
     present = [classes[i] for i in labels.tolist() if i >= 0]
-    joint = "" if all(len(name) == 1 for name in present) else " "
-    return joint.join(present) or "nothing"
+    return ("" if all(len(name) == 1 for name in present) else " ").join(present)
 
 
 def mistake_in_words(
@@ -96,7 +95,9 @@ def mistake_in_words(
     """How what is predicted of an image differs from its labels; of a set, the difference alone."""
     if label_type != "multilabel":
         true, taken = (in_words(one, label_type, classes) for one in (labels, predicted))
-        return f"{true}, {'read as' if label_type == 'sequence' else 'taken for'} {taken}"
+        if label_type == "sequence":
+            return f"{true or 'nothing'}, read as {taken or 'nothing'}"
+        return f"{true}, taken for {taken}"
     parts = {"missed": (labels > predicted).long(), "added": (predicted > labels).long()}
     return "\n".join(
         f"{how} {in_words(part, label_type, classes)}" for how, part in parts.items() if part.any()
