@@ -95,6 +95,8 @@ def mistake_in_words(
     """How what is predicted of an image differs from its labels; of a set, the difference alone."""
     if label_type != "multilabel":
         true, taken = (in_words(one, label_type, classes) for one in (labels, predicted))
+        if label_type == "sequence":
+            return f"{true or 'nothing'}, read as {taken or 'nothing'}"
         return f"{true}, taken for {taken}"
     parts = {"missed": (labels > predicted).long(), "added": (predicted > labels).long()}
     return "\n".join(

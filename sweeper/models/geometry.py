@@ -76,10 +76,11 @@ def smallest_input(steps: Sequence[Step]) -> int:
 
 def _nothing_left(steps: Sequence[Step], sizes: Sequence[tuple[int, int]]) -> str:
     """One line: the arithmetic as far as it goes, and what to change."""
+    shrinking = any(isinstance(s, Conv) and (s.padding != "same" or s.stride > 1) for s in steps)
     return (
         f"model.channels: the image is reduced to nothing: {_arithmetic(steps, sizes)}; "
-        f"type data.image_size={smallest_input(steps)} or more, fewer poolings in model.channels, "
-        "or a smaller model.kernel_size or model.stride"
+        f"type data.image_size={smallest_input(steps)} or more, or fewer poolings in "
+        f"model.channels{', or a smaller model.kernel_size or model.stride' if shrinking else ''}"
     )
 
 

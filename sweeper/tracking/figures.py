@@ -76,19 +76,26 @@ def confusion_matrix(matrix: ArrayLike, classes: Sequence[str]) -> Figure:
 def image_grid(
     images: Sequence[Image], titles: Sequence[str], columns: int = 8, heading: str = ""
 ) -> Figure:
-    """Images in rows of `columns`, each under its title; small ones show their own pixels."""
-    columns = max(1, min(columns, len(images)))
+    """Images in rows of `columns`, each under its title; small ones show their own pixels.
+
+    Images that are more than twice as wide as high have fewer and wider columns.
+    """
+    aspect = max((image.width / image.height for image in images), default=1.0)
+    stretch = max(1.0, aspect / 2)
+    columns = max(1, min(round(columns / stretch), len(images)))
     rows = max(1, -(-len(images) // columns))
     lines = max((title.count("\n") + 1 for title in titles), default=1)
-    width = 1.6 if max(map(_longest_line, titles), default=0) > 12 else 1.3
-    height = rows * (1.2 + 0.17 * lines) + (0.4 if heading else 0)
-    figure = new_figure(max(width * columns, 4), height)
+    longest = max(map(_longest_line, titles), default=0)
+    width = stretch * (1.6 if longest > 12 * stretch else 1.3)
+    height = min(1.2, width / aspect + 0.2) + 0.17 * lines
+    figure = new_figure(max(width * columns, 4), rows * height + (0.4 if heading else 0))
     cells: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
     for axes in cells.flat:
         axes.set_axis_off()
     for axes, image, title in zip(cells.flat, images, titles, strict=False):
         axes.imshow(np.asarray(image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-        axes.set_title("\n".join(map(short, title.split("\n"))), fontsize=8, pad=3)
+        shown = [short(line, int(_TITLE_LENGTH * stretch)) for line in title.split("\n")]
+        axes.set_title("\n".join(shown), fontsize=8, pad=3)
     if heading:
         figure.suptitle(heading, fontsize=11)
     return figure
@@ -134,6 +141,6 @@ def _longest_line(title: str) -> int:
     return max(map(len, title.split("\n")))
 
 
-def short(text: str) -> str:
+def short(text: str, length: int = _TITLE_LENGTH) -> str:
     """Return a title or the name of a class, cut to what there is room for."""
-    return text if len(text) <= _TITLE_LENGTH else text[: _TITLE_LENGTH - 1] + "…"
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -61,7 +61,7 @@ def outcome(predictions: Predictions, profile: Profile) -> Drawn:
     if profile.label_type == "multilabel":
         return {"average_precision": _rankings(predictions, profile.classes)}
     if profile.label_type == "sequence":
-        return {}
+        return {"accuracy_by_length": _by_length(predictions)}
     matrix = predictions.confusion().numpy()
     return {"confusion_matrix": figures.confusion_matrix(matrix, profile.classes)}
 
@@ -72,6 +72,13 @@ def _rankings(predictions: Predictions, classes: Sequence[str]) -> "Figure":
     labels = predictions.labels
     precisions = average_precision(predictions.probabilities, labels).numpy()
     return average_precisions(precisions, labels.sum(dim=0).numpy(), len(labels), classes)
+
+
+def _by_length(predictions: Predictions) -> "Figure":
+    from sweeper.tracking.string_figures import accuracy_by_length
+
+    lengths = (predictions.labels >= 0).sum(dim=1)
+    return accuracy_by_length(lengths.numpy(), ~predictions.wrong.numpy())
 
 
 def mistakes(

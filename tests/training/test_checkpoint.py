@@ -21,8 +21,9 @@ SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8
             "data.train_transform=[{_target_: torchvision.transforms.v2.RandomCrop,"
             " size: 8, padding: 1}]",
         ),
+        ("data=digit_strings", "loss=ctc", "model=crnn", "model.recurrent=8"),
     ],
-    ids=["plain", "dropout", "muon-average-accumulation", "plateau", "augmentation"],
+    ids=["plain", "dropout", "muon-average-accumulation", "plateau", "augmentation", "ctc"],
 )
 def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, same, overrides) -> None:
     small = [o for o in SMALL if not any("model=" in given for given in overrides)]
@@ -41,10 +42,11 @@ def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, same, overrid
 @pytest.mark.parametrize(
     "extra",
     [
-        (),
+        ("model.hidden=[8]",),
         ("data=voc", "data.root={shapes}", "data.image_size=16", "loss=multilabel_margin"),
+        ("data=digit_strings", "loss=ctc", "model=crnn"),
     ],
-    ids=["multiclass", "multilabel"],
+    ids=["multiclass", "multilabel", "sequence"],
 )
 def test_a_run_interrupted_inside_an_epoch_goes_on_at_the_next_batch(
     ran, tmp_path, monkeypatch, same, shapes, extra
@@ -55,7 +57,6 @@ def test_a_run_interrupted_inside_an_epoch_goes_on_at_the_next_batch(
         "data.batch_size=16",
         "trainer.epochs=2",
         "model.dropout=0.3",
-        "model.hidden=[8]",
     )
     ran(*overrides, folder="whole")
     with monkeypatch.context() as patch:
