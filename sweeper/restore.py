@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.app import CONFIGS
 from sweeper.arguments import Arguments
 from sweeper.build import named_choices, settings_of
 from sweeper.data.cache import default_cache_dir
@@ -119,6 +120,9 @@ def _config(text: str, overrides: Sequence[str], path: Path) -> DictConfig:
         raise CheckpointError(f"{path} has no config of a run")
     for key, value in UNNEEDED.items():
         cfg[key] = value
+    # A key that came after the checkpoint was written has its default.
+    cfg.trainer = OmegaConf.merge(OmegaConf.load(CONFIGS / "trainer/default.yaml"), cfg.trainer)
+    cfg.data = OmegaConf.merge(OmegaConf.load(CONFIGS / "pipeline.yaml"), cfg.data)
     cfg.trainer.device = "auto"
     cfg.data.cache_dir = str(default_cache_dir())
     for override in overrides:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from sweeper.errors import CheckpointError, ConfigError, DataError, SweeperError
@@ -177,8 +178,6 @@ def test_what_predict_cannot_do_is_one_line(
 def test_a_checkpoint_calls_no_code_that_nobody_vouches_for(
     checkpoint, tmp_path, group, node
 ) -> None:
-    from omegaconf import OmegaConf
-
     content = read_checkpoint(Path(checkpoint()))
     cfg = OmegaConf.create(content["config"])
     cfg[group] = node if group != "data" else {**cfg.data, **node}
@@ -206,3 +205,11 @@ def test_a_checkpoint_without_a_config_is_refused(checkpoint, tmp_path) -> None:
     write_checkpoint(tmp_path / "bare.pt", content | {"config": "{}"})
     with pytest.raises(CheckpointError, match=r"bare\.pt has no config of a run"):
         restore(tmp_path / "bare.pt")
+
+
+def test_a_checkpoint_of_before_a_key_was_there_is_read(checkpoint, tmp_path) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    cfg = OmegaConf.create(content["config"])
+    del cfg.trainer.freeze, cfg.data.num_workers
+    write_checkpoint(tmp_path / "old.pt", content | {"config": OmegaConf.to_yaml(cfg)})
+    assert restore(tmp_path / "old.pt").profile.name == "digits"

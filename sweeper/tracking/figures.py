@@ -87,7 +87,7 @@ def image_grid(
     lines = max((title.count("\n") + 1 for title in titles), default=1)
     longest = max(map(_longest_line, titles), default=0)
     width = stretch * (1.6 if longest > 12 * stretch else 1.3)
-    height = min(1.2, width / aspect + 0.2) + 0.17 * lines
+    height = min(1.3, width / aspect + 0.2) + 0.17 * lines
     figure = new_figure(max(width * columns, 4), rows * height + (0.4 if heading else 0))
     cells: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
     for axes in cells.flat:

@@ -18,7 +18,7 @@ BELOW = {
     "build": {"options", "option", "training"},
     "evaluate": {"restore", "arguments", "training", "data"},
     "predict": {"restore", "arguments", "data", "tracking"},
-    "restore": {"build", "options", "trust", "arguments", "training", "data"},
+    "restore": {"app", "build", "options", "trust", "arguments", "training", "data"},
     "trust": {"app"},
     "arguments": {"messages"},
     "options": {"option", "loss_option", "training", "models", "losses", "data", "tracking"},
