@@ -24,7 +24,7 @@ LABELS: dict[LabelType, str] = {
 FITTING_LOSSES: dict[LabelType, str] = {
     "multiclass": "cross_entropy",
     "multilabel": "bce_with_logits, multilabel_soft_margin or multilabel_margin",
-    "sequence": "ctc",
+    "sequence": "ctc model=crnn",
 }
 FITTING_DATA: dict[LabelType, str] = {
     "multiclass": "digits",

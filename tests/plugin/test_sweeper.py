@@ -168,7 +168,8 @@ def test_the_default_config_is_the_first_trial_and_points_follow(app):
 
 
 def test_an_identical_trial_is_told_its_value_without_running(app):
-    app.run("x=1,2", "hydra.sweeper.n_trials=8", "hydra/launcher=basic")
+    app.run("x=1,2", "hydra.sweeper.n_trials=8", "hydra/launcher=basic",
+            "hydra.sweeper.sampler.seed=0", "hydra/sweeper/pruner=none")  # fmt: skip
     twins = [t for t in app.trials() if "duplicate_of" in t.user_attrs]
     assert app.states() == ["COMPLETE"] * 8
     assert len(twins) == 6
