@@ -58,7 +58,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         autocast=experiment_autocast,
         tracker=options.tracker(folder),
         watch=options.watch(model),
-        callbacks=tuple(callback() for callback in options.callbacks),
+        callbacks=options.callbacks(),
     )
 
 

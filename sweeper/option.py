@@ -87,7 +87,7 @@ class Option:
 
     def __str__(self) -> str:
         values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
-        return f"{self.group}={self.name} ({values})"
+        return f"{self.group}={self.name}" + (f" ({values})" if values else "")
 
     def partial(self) -> Callable[..., Any]:
         """Return the target with its arguments filled in."""

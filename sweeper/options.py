@@ -29,6 +29,7 @@ from sweeper.objectives import SIZES, LabelType, headline, measured
 from sweeper.option import Option, optional, plain, taken
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES, checked
 from sweeper.tracking.tracker import Tracker
+from sweeper.training.callback import Callback
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.pretrained import read_weights
 from sweeper.training.schedules import require_no_floor
@@ -111,9 +112,7 @@ class Options:
         watch = checked("tracking.watch", WatchSettings, tracking.pop("watch", {}))
         self._watch = WatchSettings(**watch)
         self._tracking = Option("tracking", choices["tracking"], tracking)
-        self.callbacks = [
-            Option("callbacks", name, node) for name, node in plain(cfg, "callbacks").items()
-        ]
+        self._callbacks = [_callback(*named) for named in plain(cfg, "callbacks").items()]
 
     def data(
         self, settings: RunSettings, trainer: TrainerSettings, device: torch.device
@@ -237,6 +236,17 @@ class Options:
             given["mode"] = settings.sought[:3]  # "min" or "max"
         return Schedule(self._scheduler(**given), self._timing.interval, horizon)
 
+    def callbacks(self) -> tuple[Callback, ...]:
+        """Build the user's own callbacks."""
+        built = [(option, option()) for option in self._callbacks]
+        for option, callback in built:
+            if not isinstance(callback, Callback):
+                raise ConfigError(
+                    f"{option} gives a {type(callback).__name__}, which is no "
+                    "sweeper.training.callback.Callback"
+                )
+        return tuple(callback for _, callback in built)
+
     def watch(self, model: nn.Module) -> WatchSettings:
         """Return what is watched of this network, with its layers by their names."""
         names = watched_layers(model, self._watch.layers)
@@ -247,6 +257,23 @@ class Options:
         given = {"folder": folder} if self._tracking.accepts("folder") else {}
         tracker: Tracker = self._tracking(**given)
         return tracker
+
+
+def _callback(name: str, node: Any) -> Option:
+    """Return the callback of that name, which nobody need be built to know as complete."""
+    if not isinstance(node, Mapping):
+        raise ConfigError(
+            f"callbacks.{name}={node}: a callback is a class by a name of your choice; "
+            "type +callbacks.mine._target_=my_package.MyCallback"
+        )
+    option = Option(f"callbacks.{name}", str(node.get("_target_")), node)
+    if inspect.isclass(option.target) and not issubclass(option.target, Callback):
+        raise ConfigError(f"{option} is no subclass of sweeper.training.callback.Callback")
+    try:
+        inspect.signature(option.target).bind(**option.arguments)
+    except TypeError as error:
+        raise ConfigError(f"{option}: {error}; type +callbacks.{name}.KEY=VALUE") from error
+    return option
 
 
 def _of_data(target: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Option:

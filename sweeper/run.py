@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from sweeper import trial
 from sweeper.build import build
+from sweeper.errors import TrainingError
 from sweeper.models.summary import Summary, summarise
 from sweeper.objectives import SIZES, headline
 from sweeper.tracking.tracker import Resumed, RunInfo
@@ -135,8 +136,10 @@ class Run:
     def _conclude(self) -> None:
         """Score the best network, on the test split for the first and only time."""
         experiment, state = self.experiment, self.state
+        if state.best_epoch is None:
+            raise TrainingError(f"the run ended before its first epoch: {state.stop_reason}")
         self.store.load_best(experiment)
-        best = state.history[(state.best_epoch or 1) - 1]
+        best = state.history[state.best_epoch - 1]
         monitored = {state.metric, headline(experiment.data.label_type)}
         outcome = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
         outcome |= self._sizes()
@@ -155,7 +158,7 @@ class Run:
         log.info("%s", self._summary(best, outcome))
 
     def _track_best(self) -> None:
-        if self.store.best.is_file():
+        if self.state.best_epoch is not None:  # else what lies there is of another run
             self.experiment.tracker.log_artifact(self.store.best, "checkpoints")
 
     def _summary(self, best: Mapping[str, float], outcome: Mapping[str, float]) -> str:
@@ -172,7 +175,7 @@ class Run:
     def _say_how_to_resume(self) -> None:
         if trial.info() is not None:
             return  # the same command goes on with the whole study
-        if not self.store.last.is_file():
+        if not self.state.epoch and not self.state.batch:
             log.warning("interrupted before anything was saved")
             return
         kept = [a for a in self.invocation.arguments if not a.startswith("resume=")]

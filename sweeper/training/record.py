@@ -16,7 +16,7 @@ from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.trial import TrialInfo
 
-UNRECORDED = {"_target_", "search", "study", "resume", "figures", "tracking", "callbacks"}
+UNRECORDED = {"_target_", "search", "study", "resume", "figures", "tracking"}
 """Keys that say nothing of the experiment itself."""
 
 

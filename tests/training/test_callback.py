@@ -1,0 +1,75 @@
+"""Callbacks of one's own: what they may do, and what is said of those that cannot work."""
+
+import sys
+
+import pytest
+
+from sweeper.errors import ConfigError, TrainingError
+
+OWN = """
+from sweeper.training.callback import Callback
+
+
+class Quitter(Callback):
+    def __init__(self, accuracy: float) -> None:
+        self.accuracy = accuracy
+
+    def on_fit_start(self, state) -> None:
+        state.stop("no use")
+
+
+def nothing() -> None:
+    pass
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own(tmp_path, monkeypatch) -> None:
+    (tmp_path / "own_callbacks.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_callbacks", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["+callbacks.mine=own.Quitter"], r"^callbacks\.mine=own\.Quitter: .* type \+callbacks"),
+        (["+callbacks.mine=null"], r"^callbacks\.mine=None: a callback is a class"),
+        (["+callbacks._target_=own_callbacks.Quitter"], r"^callbacks\._target_=own_callbacks"),
+        (["+callbacks.mine.accuracy=1"], r"^callbacks\.mine=None has no _target_"),
+        (["+callbacks.mine._target_=own_callbacks.Quiter"], r"^callbacks\.mine=own_.*Quiter"),
+        (["+callbacks.mine._target_=own_callbacks.Quitter"], r"missing .*'accuracy'"),
+        (
+            ["+callbacks.mine={_target_: own_callbacks.Quitter, acuracy: 1}"],
+            r"^callbacks\.mine has no key acuracy; did you mean accuracy\?",
+        ),
+        (
+            ["+callbacks.mine={_target_: own_callbacks.Quitter, accuracy: abc}"],
+            r"^callbacks\.mine\.accuracy=abc: expected",
+        ),
+        (["+callbacks.mine._target_=torch.nn.ReLU"], r"ReLU is no subclass of .*Callback"),
+        (["+callbacks.mine._target_=own_callbacks.nothing"], r"gives a NoneType, which is no"),
+    ],
+)
+def test_a_callback_that_cannot_work_is_one_clear_line(built, overrides, message) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        built(*overrides)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_run_that_is_stopped_before_its_first_epoch_says_so(ran, told) -> None:
+    mine = "+callbacks.mine={_target_: own_callbacks.Quitter, accuracy: 1}"
+    with pytest.raises(TrainingError, match=r"^the run ended before its first epoch: no use$"):
+        ran(mine)
+    start = next(record[1] for record in told if record[0] == "start")
+    assert start.params["callbacks.mine.accuracy"] == "1"
+
+
+def test_a_failed_run_does_not_record_the_network_of_another(ran, told) -> None:
+    ran("trainer.epochs=1", "trainer.train_limit=100")
+    first = [record for record in told if record[:1] == ("artifact",)]
+    assert ("artifact", "best.pt", "checkpoints") in first
+    told.clear()
+    with pytest.raises(TrainingError, match="became"):
+        ran("optimizer=sgd", "optimizer.lr=1e30")
+    assert ("artifact", "best.pt", "checkpoints") not in told
