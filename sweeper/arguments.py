@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 from sweeper.errors import ConfigError
@@ -38,11 +39,13 @@ def parsed(argv: Sequence[str], keys: Sequence[str], flags: Sequence[str] = ()) 
     values, overrides, given, rest = {}, [], set(), []
     for word in argv:
         match = _KEY.fullmatch(word)
-        if word.startswith("--"):
+        if Path(word).exists():
+            rest.append(word)
+        elif word.startswith("--"):
             if word not in flags:
                 raise ConfigError(f"{word}: there is no such flag; {did_you_mean(word, flags)}")
             given.add(word)
-        elif match is None or Path(word).exists():
+        elif match is None:
             rest.append(word)
         elif "." in match[1]:
             overrides.append(word)
@@ -59,4 +62,6 @@ def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(f"{(usage or '').strip()}\n")
         return
+    if isinstance(sys.stdout, TextIOWrapper):  # names of files may be no text at all
+        sys.stdout.reconfigure(errors="backslashreplace")
     run_command(lambda: tool(argv))

@@ -119,12 +119,14 @@ def network(cfg: DictConfig) -> Network:
     _, trainer = settings_of(cfg)
     options = Options(cfg, choices)
     seen = options.describe()
-    n_outputs = options.n_outputs(seen.n_classes)
+    reader = options.reader(seen.n_classes)
     try:
         with torch.device("meta"):
-            model = options.model(seen.shape, n_outputs)
+            model = options.model(seen.shape, reader.n_outputs)
+            options.require_readable(model, reader, seen.shape)
     except ConfigError:  # perhaps for want of values, which the meta device does not have
-        model = options.model(seen.shape, n_outputs)
+        model = options.model(seen.shape, reader.n_outputs)
+        options.require_readable(model, reader, seen.shape)
     if trainer.activation_checkpointing:
         _recompute(model)
     return Network(model, seen.shape, options.batch_size)

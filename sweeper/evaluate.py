@@ -66,8 +66,12 @@ def evaluate(argv: Sequence[str]) -> None:
     seen = _seen(restored, arguments)
     predictions = predict(restored.classifier, seen.batches)
     content = document(predictions, restored.profile)
-    place = Path(arguments.values.get("out") or path.parent.parent / "evaluation" / seen.name)
-    place.mkdir(parents=True, exist_ok=True)
+    run_folder = path.resolve().parent.parent
+    place = Path(arguments.values.get("out") or run_folder / "evaluation" / seen.name)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"out={place}: {error.strerror}; type out=FOLDER") from error
     (place / "metrics.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     (place / "worst_mistakes.png").unlink(missing_ok=True)  # of an evaluation that had some
     drawn = outcome(predictions, restored.profile)
@@ -135,14 +139,16 @@ def _in_folder(restored: Restored, folder: Path) -> Seen:
         raise ConfigError(f"folder={folder}: a folder a class is for networks that tell one class")
     if not folder.is_dir():
         raise DataError(f"folder={folder} is not a folder; type folder=PATH")
-    listing = Listing.of(folder, profile.classes)
+    listing = Listing.of(folder, profile.classes).mixed()
+    if not listing.paths:
+        raise DataError(f"folder={folder} has no folder that is called as a class is")
     channels, height, width = profile.image_shape
     files = FileImages(listing.paths, (height, width), mode_of(channels))
     files.check_headers()
     feed = Streaming(files, listing.labels, restored.classifier.device, False, 0)
     batches = feed.batches(np.arange(len(listing.labels)), restored.batch_size)
     return Seen(
-        folder.name,
+        f"folder-{folder.resolve().name}",
         ((restored.pipeline(images), labels) for images, labels in batches),
         lambda indices: [to_pil(p) for p in torch.from_numpy(files[np.array(indices)])],
     )

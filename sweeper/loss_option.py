@@ -74,9 +74,9 @@ class LossOption:
             f"type loss={FITTING_LOSSES[label_type]}; or {other}"
         )
 
-    def n_outputs(self, n_classes: int, label_type: LabelType) -> int:
-        """Return the outputs that the loss asks of a network for so many classes."""
-        return self._adapter(self._criterion(), n_classes, label_type, **self._arguments).n_outputs
+    def reader(self, n_classes: int, label_type: LabelType) -> Adapter:
+        """Return the loss for so many classes, without their weights."""
+        return self._adapter(self._criterion(), n_classes, label_type, **self._arguments)
 
     def build(self, profile: Profile) -> Adapter:
         """Return the loss for the classes of the data.
@@ -99,6 +99,24 @@ class LossOption:
         criterion: nn.Module = self._criterion(**weights)
         return self._adapter(criterion, len(profile.classes), profile.label_type, **self._arguments)
 
+    def require_batch(self, criterion: Adapter, batch_size: int) -> None:
+        """Raise ConfigError for batches of which nothing can be learned."""
+        if batch_size < criterion.least_batch:
+            raise ConfigError(
+                f"loss={self.name} learns from {criterion.least_batch} images or more at a time: "
+                f"type data.batch_size={criterion.least_batch} or more"
+            )
+
+    def require_readable(self, criterion: Adapter, outputs: object, model: str) -> tuple[int, ...]:
+        """Return the shape of the outputs for one image; ConfigError for one it cannot read."""
+        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        if isinstance(shape, str) or not criterion.reads(shape):
+            raise ConfigError(
+                f"model={model} returns {shape} for one image, but loss={self.name} needs "
+                f"{criterion.output_shape}"
+            )
+        return shape
+
     def try_out(self, criterion: Adapter, outputs: object, profile: Profile, model: str) -> None:
         """Compute the loss of a few made-up images: torch looks at some arguments only then.
 
@@ -107,12 +125,7 @@ class LossOption:
         Raises:
             ConfigError: they are not what the loss reads, or the criterion refuses an argument.
         """
-        shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        if isinstance(shape, str) or not criterion.reads(shape):
-            raise ConfigError(
-                f"model={model} returns {shape} for one image, but loss={self.name} needs "
-                f"{criterion.output_shape}"
-            )
+        shape = self.require_readable(criterion, outputs, model)
         if lack := criterion.shortage(shape, profile.label_shape):
             raise ConfigError(f"model={model} with loss={self.name}: {lack}")
         blank = torch.zeros(4, *shape[1:])

@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sweeper.data.describe import Description, describe
 from sweeper.data.image_data import ImageData
-from sweeper.data.pipeline import Pipeline
+from sweeper.data.pipeline import Pipeline, Shape
 from sweeper.data.prepare import evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
@@ -162,9 +162,11 @@ class Options:
         size: int = self._prepare.arguments["batch_size"]
         return size
 
-    def n_outputs(self, n_classes: int) -> int:
-        """The outputs that the loss asks of a network for so many classes."""
-        return self._loss.n_outputs(n_classes, label_type_of(self._source()))
+    def reader(self, n_classes: int) -> Adapter:
+        """Build the loss for so many classes, to know what it asks of a network."""
+        label_type = label_type_of(self._source())
+        self._loss.require(label_type, self._source.name)
+        return self._loss.reader(n_classes, label_type)
 
     def criterion(self, profile: Profile) -> Adapter:
         """Build the loss for the classes of the data."""
@@ -183,10 +185,17 @@ class Options:
 
     def require_fit(self, model: nn.Module, criterion: Adapter, profile: Profile) -> None:
         """Raise ConfigError unless the loss can be computed of what the network returns."""
+        self._loss.require_batch(criterion, self.batch_size)
         with torch.no_grad():
             outputs = model.eval()(torch.zeros(1, *profile.input_shape))
         with torch.device("cpu"):
             self._loss.try_out(criterion, outputs, profile, self._model.name)
+
+    def require_readable(self, model: nn.Module, reader: Adapter, shape: Shape) -> None:
+        """Raise ConfigError unless the loss can read what the network returns for an image."""
+        with torch.no_grad():
+            outputs = model.eval()(torch.zeros(1, *shape))
+        self._loss.require_readable(reader, outputs, self._model.name)
 
     def _initialise(self, model: nn.Module, init: Option) -> None:
         try:

@@ -104,19 +104,21 @@ def _answers(restored: Restored, files: FileImages, top: int) -> Iterator[dict[s
         predicted = classifier.criterion.predict(outputs).cpu()
         probabilities = classifier.criterion.probabilities(outputs).cpu()
         for labels, scores in zip(predicted, probabilities, strict=True):
-            yield _answer(restored, labels, scores, top)
+            yield answer_for(restored, labels, scores, top)
 
 
-def _answer(restored: Restored, labels: Tensor, scores: Tensor, top: int) -> dict[str, Any]:
+def answer_for(restored: Restored, labels: Tensor, scores: Tensor, top: int) -> dict[str, Any]:
     """Return the answer for one image as plain values."""
     profile = restored.profile
     if profile.label_type == "sequence":
         return {"text": profile.named(labels), "probability": scores.item()}
-    best = scores.topk(min(top, len(scores)))
+    ranks = scores.clone()
+    if profile.label_type == "multiclass":
+        ranks[labels] = torch.inf  # the prediction, where rounding has tied it with another class
+    best = ranks.topk(min(top, len(scores))).indices.tolist()
     answer: dict[str, Any] = {
         "top": [
-            {"class": profile.classes[index], "probability": score}
-            for score, index in zip(best.values.tolist(), best.indices.tolist(), strict=True)
+            {"class": profile.classes[index], "probability": scores[index].item()} for index in best
         ]
     }
     if profile.label_type == "multilabel":

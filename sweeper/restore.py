@@ -1,6 +1,6 @@
 """A trained network from its checkpoint alone, ready to read images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from sweeper.training.checkpoint import (
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.evaluate import Classifier
 from sweeper.training.settings import RunSettings, TrainerSettings
-from sweeper.trust import require_trusted
+from sweeper.trust import require_resolved, require_trusted
 
 UNNEEDED: dict[str, Any] = {
     "optimizer": {"_target_": "torch.optim.SGD"},
@@ -51,6 +51,7 @@ class Restored:
     pipeline: Pipeline
     """From uint8 images (N, C, H, W) of `profile.image_shape` to the network's input."""
     batch_size: int
+    _identity: Mapping[str, Any]
     _options: Options
     _settings: RunSettings
     _trainer: TrainerSettings
@@ -59,14 +60,16 @@ class Restored:
         """Read the data that the network was trained on, split as it was then.
 
         Raises:
-            DataError: it is missing, or is of other classes by now.
+            DataError: it is missing, or is not the same by now.
         """
         data = self._options.data(self._settings, self._trainer, self.classifier.device)
-        if data.classes != self.profile.classes or data.input_shape != self.profile.input_shape:
+        there = self._identity
+        if (data.sizes, data.digest) != (there["images of each split"], there["data"]):
+            # Of other images, some of those held out now may be those that were trained on.
             raise DataError(
-                f"data={data.name} is not what {self.path} was trained on: it has "
-                f"{len(data.classes)} classes and images of {data.input_shape}, there were "
-                f"{len(self.profile.classes)} and {self.profile.input_shape}"
+                f"data={data.name} is not what {self.path} was trained on: {data.sizes} images "
+                f"here, {there['images of each split']} there, not all of them the same; "
+                "type folder=PATH to evaluate on other images"
             )
         return data
 
@@ -82,12 +85,24 @@ def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = 
         ConfigError: an override is wrong, or the config calls code that is not trusted.
     """
     content = read_checkpoint(path)
+    try:
+        return _restored(content, path, overrides, trusted)
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path} is damaged ({type(error).__name__}: {reason})") from error
+
+
+def _restored(
+    content: Mapping[str, Any], path: Path, overrides: Sequence[str], trusted: Sequence[str]
+) -> Restored:
+    profile = Profile(**content["data"])
     cfg = _config(content["config"], overrides, path)
-    require_trusted(OmegaConf.to_container(cfg), trusted, path)
+    require_trusted(cfg, trusted, path)
+    # Statistics are never measured again.
+    cfg.data.mean, cfg.data.std = list(profile.mean), list(profile.std)
     settings, trainer = settings_of(cfg)
     device = available_device(trainer.device)
     options = Options(cfg, named_choices(cfg, {}))
-    profile = Profile(**content["data"])
     criterion = options.criterion(profile)
     load_criterion(criterion, content["criterion"], path)
     model = options.model(profile.input_shape, criterion.n_outputs)
@@ -101,7 +116,8 @@ def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = 
         ),
         profile=profile,
         pipeline=options.pipeline(profile, trainer, device),
-        batch_size=cfg.data.batch_size,
+        batch_size=options.batch_size,
+        _identity=content["identity"],
         _options=options,
         _settings=settings,
         _trainer=trainer,
@@ -115,7 +131,11 @@ def trusted_packages(arguments: Arguments) -> list[str]:
 
 def _config(text: str, overrides: Sequence[str], path: Path) -> DictConfig:
     """The config of a checkpoint without what belongs to training or to another machine."""
-    cfg = OmegaConf.create(text)
+    require_resolved(text, path)
+    try:
+        cfg = OmegaConf.create(text)
+    except Exception as error:  # whatever a parser of YAML may meet
+        raise CheckpointError(f"{path} has no config of a run") from error
     if not isinstance(cfg, DictConfig) or not {"data", "model", "trainer"} <= cfg.keys():
         raise CheckpointError(f"{path} has no config of a run")
     for key, value in UNNEEDED.items():

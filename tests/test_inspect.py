@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
+from sweeper.errors import ConfigError
 from sweeper.inspect import layer_table, main
 
 RESIZED = [
@@ -140,3 +141,16 @@ def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
     assert done.returncode == 0, done.stderr
     assert "14,986,698" in done.stdout
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["loss=ctc"], r"^loss=ctc learns from a string"),
+        (["data=voc"], r"^loss=cross_entropy learns from one class"),
+        (["model=crnn"], r"^model=crnn returns \(1, 4, 10\)"),
+    ],
+)
+def test_what_a_run_refuses_is_refused(overrides, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        layer_table(overrides)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from sweeper.errors import CheckpointError, ConfigError, DataError, SweeperError
 from sweeper.evaluate import evaluate
-from sweeper.predict import predict
+from sweeper.predict import answer_for, predict
 from sweeper.restore import restore
 from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
 
@@ -213,3 +214,67 @@ def test_a_checkpoint_of_before_a_key_was_there_is_read(checkpoint, tmp_path) ->
     del cfg.trainer.freeze, cfg.data.num_workers
     write_checkpoint(tmp_path / "old.pt", content | {"config": OmegaConf.to_yaml(cfg)})
     assert restore(tmp_path / "old.pt").profile.name == "digits"
+
+
+@pytest.mark.parametrize("resolver", ["oc.decode", "oc.create"])
+def test_a_checkpoint_cannot_have_a_resolver_write_its_config(
+    checkpoint, tmp_path, resolver
+) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    cfg = OmegaConf.create(content["config"])
+    cfg.data.eval_transform = f"${{{resolver}:'[{{_target_: builtins.eval, a: 1}}]'}}"
+    write_checkpoint(tmp_path / "evil.pt", content | {"config": OmegaConf.to_yaml(cfg)})
+    with pytest.raises(CheckpointError, match=r"refers to something outside of it"):
+        restore(tmp_path / "evil.pt")
+
+
+@pytest.mark.parametrize("missing", ["data", "criterion", "updates", "identity", "model"])
+def test_a_checkpoint_that_lacks_a_part_is_damaged(checkpoint, tmp_path, missing) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    del content[missing]
+    write_checkpoint(tmp_path / "bad.pt", content)
+    with pytest.raises(CheckpointError, match=rf"bad\.pt is damaged \(KeyError: '{missing}'\)"):
+        restore(tmp_path / "bad.pt")
+
+
+def test_images_that_were_trained_on_are_not_evaluated_unawares(
+    ran, image_folders, tmp_path
+) -> None:
+    data = ("data=image_folder", f"data.root={image_folders}", "data.image_size=8")
+    ran(*data, "trainer.epochs=1", "model=mlp", "data.batch_size=4")
+    path = f"checkpoint={tmp_path}/run/checkpoints/best.pt"
+    evaluate([path, "--json"])
+    with pytest.raises(DataError, match=r"not all of them the same; type folder=PATH"):
+        evaluate([path, "data.test_fraction=0.5"])
+    shutil.copy(image_folders / "a/0.png", image_folders / "a/00.png")
+    with pytest.raises(DataError, match=r"^data=image_folder is not what .* was trained on"):
+        evaluate([path])
+
+
+@pytest.fixture
+def image_folders(tmp_path):
+    """Write twelve pictures of noise a class."""
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        path = tmp_path / "noise" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return tmp_path / "noise"
+
+
+def test_a_folder_without_classes_and_another_size_are_one_line(checkpoint, tmp_path) -> None:
+    path = checkpoint()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"^folder=empty has no folder that is called as a class"):
+        evaluate([f"checkpoint={path}", "folder=empty"])
+    with pytest.raises(ConfigError, match=r"images of shape \(1, 8, 8\), not \(1, 16, 16\)"):
+        restore(Path(path), ["data.image_size=16"])
+    with pytest.raises(ConfigError, match=r"^out=.*run/config\.yaml: .* type out=FOLDER"):
+        evaluate([f"checkpoint={path}", f"out={tmp_path}/run/config.yaml"])
+
+
+def test_the_first_of_the_classes_shown_is_the_prediction(checkpoint) -> None:
+    restored = restore(Path(checkpoint()))
+    tied = torch.full((10,), 0.1)
+    answer = answer_for(restored, torch.tensor(7), tied, 2)
+    assert answer["top"][0] == {"class": "7", "probability": pytest.approx(0.1)}

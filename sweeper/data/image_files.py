@@ -16,6 +16,8 @@ from sweeper.errors import DataError
 T = TypeVar("T")
 
 MODES = {1: "L", 3: "RGB"}
+SIXTEEN_BITS = {"PNG", "PPM"}
+"""Pillow's names of formats whose pixels of mode I go up to 65535."""
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
@@ -67,8 +69,11 @@ class FileImages:
         return _reading(path, self._pixels)
 
     def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
-        if image.mode.startswith("I;16"):  # convert() would clip all above 255
+        if image.mode.startswith("I;16") or (image.mode == "I" and image.format in SIXTEEN_BITS):
+            # convert() would clip all above 255
             image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
+        if image.mode in ("I", "F"):
+            raise ValueError("its pixels have 32 bits; save it with 8 or 16")
         height, width = self.size
         image.draft(self.mode, (width, height))  # a JPEG far larger is decoded at a fraction
         scaled = image.convert(self.mode).resize((width, height), Image.Resampling.BILINEAR)

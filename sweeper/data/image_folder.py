@@ -10,7 +10,7 @@ import numpy as np
 from sweeper.data.describe import Description
 from sweeper.data.image_files import FileImages, image_paths
 from sweeper.data.source import Decoded, Indices, Split, fingerprint
-from sweeper.data.split import FIXED, hold_out
+from sweeper.data.split import FIXED, hold_out, permutation
 from sweeper.errors import ConfigError, DataError
 from sweeper.schema import Probability
 
@@ -111,6 +111,10 @@ class Listing:
                 "type data.test_fraction=0"
             )
         return self._taking(kept), self._taking(held)
+
+    def mixed(self) -> "Listing":
+        """This listing in an order that is mixed, and always the same."""
+        return self._taking(permutation(len(self.paths), FIXED))
 
     def _taking(self, indices: Indices) -> "Listing":
         return Listing(tuple(self.paths[i] for i in indices), self.labels[indices], self.classes)

@@ -111,6 +111,11 @@ def evaluation_pipeline(
     size = decoded_size(image_size, min_image_size)
     image = torch.zeros(1, *profile.image_shape, dtype=torch.uint8, device=device)
     route = route_for(image, transform, transform, size, min_image_size)
+    if route.shape != profile.input_shape:
+        raise ConfigError(
+            f"the network was trained on images of shape {profile.input_shape}, not {route.shape}: "
+            "leave data.image_size and data.eval_transform as they were"
+        )
     statistics = Statistics(profile.mean, profile.std)
     normalise = Normalise(statistics, profile.input_shape, device, channels_last)
     return Pipeline((*route.evaluation, *route.enlarge), normalise)

@@ -74,6 +74,9 @@ def subset_indices(
     if not len(chosen["val"]):
         raise DataError("no image can be held out for validation: every class has a single one")
     fit = chosen["train"]
+    for name in chosen.keys() - {"train"}:
+        # Many sources sort their images by class; a loss may want several in a batch.
+        chosen[name] = chosen[name][permutation(len(chosen[name]), FIXED)]
     for name, limit in (("train", train_limit), ("val", val_limit)):
         drawn = permutation(len(chosen[name]), seed)[:limit]
         chosen[name] = chosen[name][np.sort(drawn)]

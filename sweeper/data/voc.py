@@ -22,7 +22,8 @@ class Voc:
     """Pictures of any size with annotated objects, read as which classes are in a picture.
 
     The splits are those of `ImageSets/Main`: `train`, and `val` and `test` where they are listed.
-    Objects that are marked difficult do not count by default, as in VOC's own evaluation.
+    Objects that are marked difficult do not count by default: a class that only they have is not
+    in the picture. (VOC's own evaluation leaves such a picture out for the class.)
     """
 
     name = "voc"

@@ -72,9 +72,14 @@ def _divided(ids: Ids, fraction: float) -> tuple[Ids, Ids]:
 
 def _files(folder: Path, suffixes: set[str], ids: Iterable[str], usual: str) -> tuple[Path, ...]:
     try:
-        there = {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in suffixes}
+        found = [path for path in sorted(folder.iterdir()) if path.suffix.lower() in suffixes]
     except OSError as error:
         raise DataError(f"{folder} cannot be read: {error.strerror}") from error
+    there: dict[str, Path] = {}
+    for path in found:
+        if path.stem in there:
+            raise DataError(f"{there[path.stem]} and {path.name} have the same name: remove one")
+        there[path.stem] = path
     for one in ids:
         if one not in there:
             raise DataError(f"{folder / one}{usual} is missing, and a list in ImageSets names it")

@@ -60,6 +60,11 @@ class Adapter(nn.Module):
         """Return what outputs that it reads lack for labels of this shape, and what to type."""
         return None
 
+    @property
+    def least_batch(self) -> int:
+        """The fewest images of which anything can be learned."""
+        return 1
+
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch as a scalar; an unreduced loss is averaged."""
         # Half precision is for the network; a loss sums many small terms.
@@ -81,6 +86,10 @@ class Adapter(nn.Module):
     def probabilities(self, outputs: Tensor) -> Tensor:
         """Return (N, K) float32 scores in 0..1; for `multiclass` those of an image sum to one."""
         return outputs.float().softmax(dim=1)
+
+    def scores(self, outputs: Tensor) -> Tensor:
+        """Return (N, K) float32 in the order of `probabilities`, but without their rounding."""
+        return self.probabilities(outputs)
 
     def learn(self, outputs: Iterable[tuple[Tensor, Tensor]]) -> None:
         """Take in outputs and labels of all training images, batch by batch."""

@@ -15,13 +15,16 @@ class ClassIndex(Adapter):
         super().__init__(criterion, num_classes, label_type)
         index = getattr(criterion, "ignore_index", -100)
         self.ignored: int | None = index if 0 <= index < num_classes else None
+        weight = getattr(criterion, "weight", None)
+        weightless = isinstance(weight, Tensor) and bool((weight == 0).any())
+        self._may_weigh_nothing = self.ignored is not None or weightless
 
     def target(self, labels: Tensor) -> Tensor:
         return labels
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        if self.ignored is not None and bool((labels == self.ignored).all()):
-            return outputs.float().sum() * 0.0  # the mean of no image at all would be nan
+        if self._may_weigh_nothing and self.loss_weight(labels) == 0:
+            return outputs.float().sum() * 0.0  # the mean of nothing at all would be nan
         return super().forward(outputs, labels)
 
     def scored(self, labels: Tensor) -> Tensor | None:

@@ -88,6 +88,10 @@ class Embedding(Adapter):
     def n_outputs(self) -> int:
         return self.embedding_size
 
+    @property
+    def least_batch(self) -> int:
+        return 3  # an anchor, its positive and its negative
+
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
         points = self.points(outputs)
         triplets = mined_triplets(points, labels)

@@ -85,6 +85,10 @@ class Logits(OneHot):
             return (outputs > 0).long()  # a probability above one half
         return super().predict(outputs)
 
+    def scores(self, outputs: Tensor) -> Tensor:
+        # A sigmoid in float32 is one from 17 on: it would tie what the outputs tell apart.
+        return outputs.float() if self.label_type == "multilabel" else super().scores(outputs)
+
     def probabilities(self, outputs: Tensor) -> Tensor:
         each = outputs.float().sigmoid()
         if self.label_type == "multilabel":
@@ -142,12 +146,15 @@ class ClassList(Logits):
         self.threshold.copy_(best_threshold(scores, labels))
 
     def predict(self, outputs: Tensor) -> Tensor:
-        return super().predict(self._scores(outputs))
+        return super().predict(self._beyond(outputs))
+
+    def scores(self, outputs: Tensor) -> Tensor:
+        return super().scores(self._beyond(outputs))
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        return super().probabilities(self._scores(outputs))
+        return super().probabilities(self._beyond(outputs))
 
-    def _scores(self, outputs: Tensor) -> Tensor:
+    def _beyond(self, outputs: Tensor) -> Tensor:
         return centred(outputs) - self.threshold
 
 

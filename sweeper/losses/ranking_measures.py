@@ -46,7 +46,7 @@ class ClassSets:
 
     def update(self, outputs: Tensor, labels: Tensor) -> None:
         predicted = self._adapter.predict(outputs)
-        self._scores.append(self._adapter.probabilities(outputs))
+        self._scores.append(self._adapter.scores(outputs))
         self._labels.append(labels.to(torch.uint8))
         hits = predicted * labels
         self._counts += torch.stack([part.sum(dim=0) for part in (hits, predicted, labels)])

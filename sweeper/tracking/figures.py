@@ -7,6 +7,7 @@ a second to import, so import this module where a figure is drawn.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import ArrayLike, NDArray
 from PIL.Image import Image
+
+matplotlib.rcParams["text.parse_math"] = False  # a class may be called cost$, an image a_$x$.png
 
 _TRAIN, _VAL, _BEST = "#4477aa", "#cc6633", "#888888"
 _NUMBERED_CLASSES = 20  # beyond these the cells are too small for their counts

@@ -12,12 +12,13 @@ from torch import nn
 
 from sweeper import trial
 from sweeper.errors import CheckpointError
+from sweeper.losses import Adapter
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
 
-FORMAT = 2
+FORMAT = 3
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
@@ -107,12 +108,26 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
         "seed": experiment.settings.seed,
         "metric": state.metric,
         "direction": state.direction,
+        "loss": _described(experiment.criterion),
         "data": experiment.data.digest,
         "images of each split": experiment.data.sizes,
         "batches an epoch": state.steps_per_epoch,
         "horizon of the schedule": experiment.updates.schedule.horizon,
         "frozen": experiment.trainer.freeze or None,
     }
+
+
+def _described(criterion: Adapter) -> str:
+    """What a loss is and was given, in words."""
+    own = criterion.criterion
+    given: dict[str, Any] = {name: value.tolist() for name, value in own.named_buffers()}
+    given |= {
+        name: value
+        for name, value in vars(own).items()
+        if isinstance(value, int | float | str) and not name.startswith("_") and name != "training"
+    }
+    arguments = ", ".join(f"{name}={given[name]}" for name in sorted(given))
+    return f"{type(own).__name__}({arguments})"
 
 
 def require_identity(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:

@@ -56,12 +56,14 @@ class ClassScores:
 class Predictions:
     """What a network says of a split, in the order of the split; everything is on the CPU.
 
-    probabilities: (N, K) float32 for classes, (N,) of the whole string for sequences; predicted
-    and labels: int64, (N,) for one class an image, (N, K) for a set, (N, L) for a sequence.
+    probabilities: (N, K) float32 for classes, (N,) of the whole string for sequences; scores are
+    in their order, but not rounded to one; predicted and labels: int64, (N,) for one class an
+    image, (N, K) for a set, (N, L) for a sequence.
     """
 
     metrics: dict[str, float]
     probabilities: Tensor
+    scores: Tensor
     predicted: Tensor
     labels: Tensor
 
@@ -120,11 +122,16 @@ def predict(classifier: Classifier, batches: Batches) -> Predictions:
     criterion = classifier.criterion
     meter = criterion.meter(classifier.device)
     seen = [
-        (criterion.probabilities(outputs), *_alike(criterion.predict(outputs), labels))
+        (
+            criterion.probabilities(outputs),
+            criterion.scores(outputs),
+            *_alike(criterion.predict(outputs), labels),
+        )
         for outputs, labels in _measured(classifier, batches, meter)
     ]
-    probabilities, predicted, labels = (torch.cat(part).cpu() for part in zip(*seen, strict=True))
-    return Predictions(meter.compute(), probabilities, predicted, labels)
+    return Predictions(
+        meter.compute(), *(torch.cat(part).cpu() for part in zip(*seen, strict=True))
+    )
 
 
 def _measured(

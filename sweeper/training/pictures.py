@@ -70,7 +70,7 @@ def _rankings(predictions: Predictions, classes: Sequence[str]) -> "Figure":
     from sweeper.tracking.ranking_figures import average_precisions
 
     labels = predictions.labels
-    precisions = average_precision(predictions.probabilities, labels).numpy()
+    precisions = average_precision(predictions.scores, labels).numpy()
     return average_precisions(precisions, labels.sum(dim=0).numpy(), len(labels), classes)
 
 

@@ -211,3 +211,19 @@ def test_deep_grey_levels_are_scaled_and_hidden_or_odd_files_left_out(tmp_path) 
         Image.fromarray(levels).save(tmp_path / name / ".thumbs/1.png")
     train = ImageFolder(str(tmp_path), "gray", 0.0).splits(2)["train"].load()
     assert train.images[np.array([0, 1])][:, 0].tolist() == 2 * [[[0, 0], [1, 255]]]
+
+
+def test_sixteen_bits_are_scaled_whatever_the_format(tmp_path: Path) -> None:
+    ramp = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    header = b"P5 16 16 65535\n"
+    (tmp_path / "ramp.pgm").write_bytes(header + ramp.astype(">u2").tobytes())
+    paths = tuple(tmp_path / f"ramp.{suffix}" for suffix in ("png", "pgm"))
+    images = FileImages(paths, (16, 16), "L")[np.arange(2)]
+    assert images[0].ravel().tolist() == images[1].ravel().tolist() == list(range(256))
+
+
+def test_pixels_of_32_bits_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "float.tiff")
+    with pytest.raises(DataError, match=r"float\.tiff cannot be read .* 32 bits"):
+        FileImages((tmp_path / "float.tiff",), (4, 4), "L")[np.array([0])]

@@ -56,8 +56,10 @@ def test_evaluation_keeps_one_order(prepared: Any, source: Any) -> None:
 
 
 def test_samples_may_be_more_than_a_batch(prepared: Any, source: Any) -> None:
-    images, labels = prepared(source, batch_size=4).samples("test", list(range(10)))
-    assert (len(images), labels.tolist()) == (10, [i % 3 for i in range(10)])
+    data = prepared(source, batch_size=4)
+    images, labels = data.samples("test", list(range(10)))
+    expected = [i % 3 for i in data.subsets["test"].indices[:10].tolist()]
+    assert (len(images), labels.tolist()) == (10, expected)
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

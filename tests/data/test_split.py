@@ -35,7 +35,16 @@ def test_the_seed_moves_validation_but_neither_overlaps_training() -> None:
     second, _ = subset_indices(labels, 0.25, 2, None, None)
     assert first["val"].tolist() != second["val"].tolist()
     assert not set(first["val"]) & set(first["train"])
-    assert first["test"].tolist() == second["test"].tolist() == list(range(8))
+    assert first["test"].tolist() == second["test"].tolist()
+
+
+def test_what_is_evaluated_comes_in_a_mixed_order() -> None:
+    labels = {"train": np.repeat([0, 1], 50), "test": np.repeat([0, 1], 50)}
+    chosen, _ = subset_indices(labels, 0.5, 1, None, None)
+    for name in ("val", "test"):
+        found = labels["train" if name == "val" else name][chosen[name]]
+        assert sorted(set(chosen[name])) == sorted(chosen[name])
+        assert 5 < found[: len(found) // 2].sum() < len(found) // 2 - 5  # both classes in each half
 
 
 def test_limits_keep_that_many_and_leave_the_statistics_alone() -> None:

@@ -174,3 +174,17 @@ def test_ignored_labels_count_for_no_metric() -> None:
     meter.update(OUTPUTS.flip(1), labels, adapter(OUTPUTS.flip(1), labels))
     assert meter.compute()["accuracy"] == 0.0
     assert meter.count == 2
+
+
+def test_a_batch_of_classes_that_weigh_nothing_costs_nothing() -> None:
+    adapter = ClassIndex(nn.CrossEntropyLoss(weight=torch.tensor([0.0, 1.0])), 2)
+    assert adapter(OUTPUTS, LABELS).item() == 0.0
+    assert adapter(OUTPUTS, torch.tensor([0, 1])).isfinite()
+
+
+def test_what_a_sigmoid_rounds_to_one_is_still_ranked() -> None:
+    adapter = Logits(nn.BCEWithLogitsLoss(), 1, "multilabel")
+    meter = adapter.meter(torch.device("cpu"))
+    outputs, labels = torch.tensor([[40.0], [30.0], [20.0], [-1.0]]), torch.tensor([1, 1, 0, 0])
+    meter.update(outputs, labels[:, None], adapter(outputs, labels[:, None]))
+    assert meter.compute()["mean_average_precision"] == 1.0

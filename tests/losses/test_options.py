@@ -34,6 +34,7 @@ def test_every_reduction_trains(ran, loss, reduction) -> None:
         (["loss=cross_entropy", "loss.reduction=batchmean"], r"^loss=cross_entropy .*batchmean"),
         (["loss=triplet_margin", "loss.embedding_size=0"], r"^loss\.embedding_size=0: expected"),
         (["loss=triplet_margin", "loss.margin=-1"], r"^loss=triplet_margin .*margin"),
+        (["loss=triplet_margin", "data.batch_size=1"], r"type data\.batch_size=3 or more"),
         (["loss.adapter=os.path"], r"^loss\.adapter=os\.path is no subclass"),
         (["metric=val/f1"], r"^metric=val/f1: data=digits is measured by .* metric=val/accuracy"),
     ],

@@ -70,3 +70,7 @@ def test_wide_images_take_fewer_columns_and_longer_titles(
 def test_a_gray_image_keeps_its_brightness() -> None:
     axes = image_grid([Image.new("L", (4, 4), 100)], ["gray"]).axes[0]
     assert axes.images[0].get_clim() == (0, 255)
+
+
+def test_a_dollar_in_a_name_is_a_dollar() -> None:
+    confusion_matrix([[1, 0], [0, 1]], ["cost$^$", "a$_b$x_"]).draw_without_rendering()

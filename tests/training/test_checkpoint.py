@@ -126,6 +126,9 @@ def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, m
         (["data.val_fraction=0.2"], "images of each split is"),
         (["data.batch_size=32"], "batches an epoch is"),
         (["metric=val/loss"], "metric is val/accuracy there and val/loss here"),
+        (["loss=mse"], r"loss is CrossEntropyLoss\(.*\) there and MSELoss\(.*\) here"),
+        (["loss.label_smoothing=0.1"], r"label_smoothing=0\.0.* there and .*label_smoothing=0\.1"),
+        (["loss.weight=[2,1,1,1,1,1,1,1,1,1]"], r"there and .*weight=\[2\.0, 1\.0"),
         (["scheduler=cosine", "trainer.epochs=3"], "horizon of the schedule is"),
     ],
 )
