@@ -103,12 +103,18 @@ class Updates:
         parts = (self.optimizer, self.schedule.scheduler, self._average)
         return [type(part).__name__ for part in parts if part is not None]
 
+    def _groups(self) -> list[list[str]]:
+        """The names of each group's parameters, in the order that the optimizer counts them in."""
+        names = {id(parameter): name for name, parameter in self._model.named_parameters()}
+        return [[names[id(p)] for p in group["params"]] for group in self.optimizer.param_groups]
+
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on, gradients of an unfinished group included."""
         scheduler = self.schedule.scheduler
         gradients = {n: p.grad for n, p in self._model.named_parameters() if p.grad is not None}
         return {
             "kinds": self._kinds(),
+            "groups": self._groups(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if scheduler is None else scheduler.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -120,10 +126,14 @@ class Updates:
         """Take up the state of a checkpoint.
 
         Raises:
-            ValueError: it is of another kind of optimizer, scheduler or averaging.
+            ValueError: it is of another kind of optimizer, scheduler or averaging, or of one that
+                holds other parameters or groups them another way.
         """
         if state["kinds"] != self._kinds():
             raise ValueError(f"{', '.join(state['kinds'])} there, {', '.join(self._kinds())} here")
+        # torch hands out moments by position alone, and its fused kernels trust their shapes.
+        if state.get("groups", self._groups()) != self._groups():
+            raise ValueError("its groups of parameters are others")
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule.scheduler is not None:
             self.schedule.scheduler.load_state_dict(state["scheduler"])

@@ -172,6 +172,35 @@ def test_a_run_that_froze_something_else_is_another_experiment(ran, tmp_path) ->
         ran(*SMALL, "trainer.epochs=2", resume, folder="second")
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (
+            "lr_scale={features: 0.1}",
+            "lr_scale={classifier: 0.1}",
+            r"lr_scale is \[\('features', 0\.1\)\] there and \[\('classifier', 0\.1\)\] here",
+        ),
+        ("lr_scale={features: 0.1}", "lr_scale={features: 0.2}", r"0\.1.* there and .*0\.2.* here"),
+        ("lr_scale={features: 0.1}", "lr_scale=null", r"there and None here"),
+        (
+            "lr_scale={features.0: 0.1, features.1: 2}",
+            "lr_scale={features.1: 2, features.0: 0.1}",
+            r"lr_scale is .* there and .* here",
+        ),
+        ("unfreeze_at=2", "unfreeze_at=3", r"unfreeze_at is 2 there and 3 here"),
+        ("unfreeze_at=2", "unfreeze_at=null", r"unfreeze_at is 2 there and None here"),
+    ],
+)
+def test_a_run_whose_parts_learnt_otherwise_is_another_experiment(
+    ran, tmp_path, before, now, message
+) -> None:
+    given = (*SMALL, "trainer.freeze=[classifier.*.bias]", "trainer.epochs=1")
+    ran(*given, f"trainer.{before}", folder="first")
+    resume = f"resume={tmp_path}/first/checkpoints/last.pt"
+    with pytest.raises(CheckpointError, match=message):
+        ran(*given, f"trainer.{now}", resume, folder="second")
+
+
 def test_the_log_says_how_much_is_trained(ran, caplog) -> None:
     caplog.set_level(logging.INFO)
     ran(*SMALL, "trainer.epochs=1", "trainer.freeze=[features]", "trainer.unfreeze_at=5")
