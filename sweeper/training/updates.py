@@ -69,8 +69,9 @@ class Updates:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        """The learning rate of the first parameter group, without its `lr_scale`."""
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"]) / float(group.get("lr_scale", 1.0))
 
     def after_batch(self, loss: Tensor, batch: int, batches: int) -> None:
         """Back-propagate the loss of batch number `batch` (from 1) of `batches` in the epoch.
