@@ -103,10 +103,11 @@ def _names(model: nn.Module) -> dict[nn.Parameter, list[str]]:
     return names
 
 
-def scale_rates(optimizer: Optimizer) -> None:
-    """Multiply the learning rate of each group by its `lr_scale`."""
+def scale_rates(optimizer: Optimizer) -> list[float]:
+    """Multiply the learning rate of each group by its `lr_scale`, and return the products."""
     for group in optimizer.param_groups:
         group["lr"] *= group["lr_scale"]
+    return [float(group["lr"]) for group in optimizer.param_groups]
 
 
 def warn_of_idle_unfreezing(trainer: TrainerSettings) -> None:
