@@ -15,7 +15,7 @@ from sweeper.schema import checked
 from sweeper.training.checkpoint import resumed_checkpoint
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
-from sweeper.training.finetune import freeze
+from sweeper.training.finetune import freeze, warn_of_idle_unfreezing
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
@@ -46,6 +46,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     options.require_fit(model, criterion, data.profile)
     model = _placed(model, trainer, device)
     freeze(model, trainer.freeze)
+    warn_of_idle_unfreezing(trainer)
     return Experiment(
         settings=settings,
         trainer=trainer,

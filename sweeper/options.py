@@ -32,7 +32,7 @@ from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.pretrained import read_weights
-from sweeper.training.schedules import require_no_floor
+from sweeper.training.schedules import require_no_floor, require_ratios
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
 from sweeper.training.watch_settings import WatchSettings, watched_layers
@@ -218,13 +218,16 @@ class Options:
         if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
             given |= {} if "fused" in self._optimizer.arguments else {"fused": True}
         optimizer = self._optimizer(**given)
-        scale_rates(optimizer)
+        rates = scale_rates(optimizer)
+        steps = -(-batches // trainer.accumulate)
+        schedule = self._schedule(optimizer, steps, settings, trainer.epochs)
         if trainer.lr_scale and self._scheduler is not None:
             require_no_floor(self._scheduler.arguments)
+            require_ratios(optimizer, rates, self._scheduler.name)
         return Updates(
             model,
             optimizer,
-            self._schedule(optimizer, -(-batches // trainer.accumulate), settings, trainer.epochs),
+            schedule,
             scaler=torch.amp.GradScaler(device.type, enabled=trainer.precision == "fp16"),
             accumulate=trainer.accumulate,
             clip_norm=trainer.clip_norm,

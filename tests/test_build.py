@@ -6,6 +6,8 @@ from torch import nn
 
 from sweeper.errors import ConfigError, SweeperError
 
+SCALED = ("trainer.lr_scale={features: 0.1}", "~scheduler")
+
 
 def test_the_network_is_told_what_the_data_is(built) -> None:
     experiment = built("model=mlp", "model.hidden=[7]")
@@ -92,6 +94,14 @@ def test_an_own_network_is_tried_before_training(
         (["trainer.freeze=[features.0.1]"], r"names no weights"),
         (["trainer.freeze=[features,zzz]"], r"\[zzz\] .*; its parts are features, classifier$"),
         (["trainer.freeze=[features,*.1.*]"], r"leaves nothing to learn; .* features, classifier$"),
+        (["trainer.freeze=['*.running_mean']", "model.batch_norm=true"], r"names no weights"),
+        (
+            ["trainer.freeze=[0.10]"],
+            r"^trainer\.freeze=\[0\.1\]: expected a name in quotes: '0\.10' is",
+        ),
+        (["trainer.lr_scale={0.10: 2}"], r"^trainer\.lr_scale=.*: expected a name in quotes"),
+        (["trainer.lr_scale={0.1: {1: 2}}"], r"^trainer\.lr_scale=.*: expected a name in quotes"),
+        (["trainer.freeze=[null]"], r"^trainer\.freeze=\[None\]: expected a valid string"),
         (["trainer.unfreeze_at=0"], r"^trainer\.unfreeze_at=0: expected"),
         (["trainer.lr_scale=0.1"], r"^trainer\.lr_scale=0\.1: expected a valid dictionary"),
         (["trainer.lr_scale={features: 0}"], r"^trainer\.lr_scale=.*: expected a value greater"),
@@ -109,6 +119,22 @@ def test_an_own_network_is_tried_before_training(
             ["trainer.lr_scale={features: 0.1}", "scheduler=plateau", "scheduler.min_lr=1e-5"],
             r"^scheduler\.min_lr=1e-05 would be one rate for all parts",
         ),
+        (
+            [
+                *SCALED,
+                "+scheduler={_target_: torch.optim.lr_scheduler.OneCycleLR, max_lr: 0.1,"
+                " interval: step, horizon: total_steps}",
+            ],
+            r"^scheduler=inline sets learning rates .*; type scheduler=one_cycle or",
+        ),
+        (
+            [
+                *SCALED,
+                "+scheduler={_target_: torch.optim.lr_scheduler.CyclicLR, base_lr: 0.01,"
+                " max_lr: 0.1, cycle_momentum: false}",
+            ],
+            r"^scheduler=inline sets learning rates of its own",
+        ),
         (["loss.weight=[1,2,3]"], r"3 numbers, but the data has 10 classes"),
         (
             ["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"],
@@ -123,6 +149,12 @@ def test_what_cannot_work_is_one_clear_line(built, overrides, message) -> None:
     with pytest.raises(SweeperError, match=message) as caught:
         built(*overrides)
     assert "\n" not in str(caught.value)
+
+
+def test_a_scheduler_with_a_rate_for_each_part_may_keep_their_ratio(built) -> None:
+    one_cycle = "torch.optim.lr_scheduler.OneCycleLR, interval: step, horizon: total_steps"
+    updates = built(*SCALED, f"+scheduler={{_target_: {one_cycle}, max_lr: [0.5, 0.05]}}").updates
+    assert [group["max_lr"] for group in updates.optimizer.param_groups] == [0.5, 0.05]
 
 
 @pytest.mark.parametrize(

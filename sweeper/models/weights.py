@@ -18,7 +18,7 @@ def copy_fitting(model: nn.Module, entries: Mapping[str, Tensor], path: str) -> 
     The filters of the first convolution are adapted to its input channels. Whatever else does
     not fit, such as the head of other classes, is left out and named in the log. A model on the
     meta device is checked only. `path` is where the entries come from. Raises ConfigError when
-    none of them fits.
+    none of them fits, or one that does is not finite.
     """
     own = model.state_dict()
     entries = _unwrapped(entries, own)
@@ -32,11 +32,24 @@ def copy_fitting(model: nn.Module, entries: Mapping[str, Tensor], path: str) -> 
             f"init.weights={path} has no weights that fit the model; type a file of this very "
             "model, or init.weights=null"
         )
+    _require_finite(model, {name: entries[name] for name in fitting}, path)
     if any(entry.is_meta for entry in own.values()):
         return
     for name in fitting:
         own[name].copy_(entries[name])
     log.info(_report(path, fitting, entries, own))
+
+
+def _require_finite(model: nn.Module, entries: Mapping[str, Tensor], path: str) -> None:
+    learned = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    for name, entry in entries.items():
+        # A buffer may be infinite on purpose, as the mask of an attention is.
+        odd = ~entry.isfinite() if name in learned else entry.isnan()
+        if odd.any():
+            raise ConfigError(
+                f"init.weights={path}: {name} holds {entry[odd][0].item()}, as a run that diverged "
+                "leaves it; type an earlier checkpoint, or init.weights=null"
+            )
 
 
 def _unwrapped(entries: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -114,6 +114,9 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
         "batches an epoch": state.steps_per_epoch,
         "horizon of the schedule": experiment.updates.schedule.horizon,
         "frozen": experiment.trainer.freeze or None,
+        "trainer.unfreeze_at": experiment.trainer.unfreeze_at,
+        # The first pattern that fits counts, so their order matters.
+        "trainer.lr_scale": list(experiment.trainer.lr_scale.items()) or None,
     }
 
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from sweeper.errors import ConfigError
 from sweeper.training.callback import Callback
 from sweeper.training.patterns import first_match, matches, parts, require_found
+from sweeper.training.settings import TrainerSettings
 from sweeper.training.state import RunState
 
 log = logging.getLogger(__name__)
@@ -20,10 +21,12 @@ def freeze(model: nn.Module, patterns: Collection[str]) -> None:
     """Keep the parameters that the patterns name from learning.
 
     Raises:
-        ConfigError: a pattern names nothing, or nothing is left to learn.
+        ConfigError: a pattern names nothing that can be frozen, or nothing is left to learn.
     """
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     for pattern in patterns:
-        require_found(f"trainer.freeze=[{pattern}]", pattern, model.state_dict())
+        if not frozen_norms(model, [pattern]):  # a norm may have no parameters
+            require_found(f"trainer.freeze=[{pattern}]", pattern, names)
     for parameter in frozen_parameters(model, patterns):
         parameter.requires_grad_(False)
     if patterns and not any(parameter.requires_grad for parameter in model.parameters()):
@@ -43,15 +46,16 @@ def frozen_norms(model: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
     """Return the norms whose running statistics are frozen.
 
     They are those that a pattern names, or that lie in a module which it names, or of which it
-    names every parameter.
+    names every parameter; a shared one by any of its names.
     """
-    return [
-        norm
-        for name, norm in model.named_modules()
+    norms = {
+        norm: None  # each once
+        for name, norm in model.named_modules(remove_duplicate=False)
         if isinstance(norm, _NormBase)
         and norm.track_running_stats
         and all(matches(f"{name}.{own}", patterns) for own in _own_names(norm))
-    ]
+    }
+    return list(norms)
 
 
 def _own_names(norm: nn.Module) -> list[str]:
@@ -64,8 +68,8 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Return an optimizer's groups: one a pattern of `lr_scale`, after the one without a pattern.
 
-    Frozen parameters are left out, or are groups of their own. Each group keeps its factor as
-    `lr_scale`; see `scale_rates`.
+    Frozen parameters are left out, or are groups of their own. A shared parameter goes by any of
+    its names. Each group keeps its factor as `lr_scale`; see `scale_rates`.
 
     Raises:
         ConfigError: a pattern names nothing, or only what patterns before it name.
@@ -73,11 +77,12 @@ def parameter_groups(
     groups: dict[tuple[str | None, bool], list[nn.Parameter]] = {
         (pattern, frozen): [] for pattern in (None, *lr_scale) for frozen in (False, True)
     }
-    for name, parameter in model.named_parameters():
-        groups[first_match(name, lr_scale), not parameter.requires_grad].append(parameter)
+    names_of = _names(model)
+    for parameter, names in names_of.items():
+        groups[first_match(names, lr_scale), not parameter.requires_grad].append(parameter)
     for pattern in lr_scale:
         if not groups[pattern, False] + groups[pattern, True]:
-            names = [name for name, _ in model.named_parameters()]
+            names = [name for names in names_of.values() for name in names]
             require_found(f"trainer.lr_scale.{pattern}", pattern, names)
             raise ConfigError(
                 f"trainer.lr_scale.{pattern} comes after patterns that name all of the same "
@@ -90,10 +95,30 @@ def parameter_groups(
     ]
 
 
-def scale_rates(optimizer: Optimizer) -> None:
-    """Multiply the learning rate of each group by its `lr_scale`."""
+def _names(model: nn.Module) -> dict[nn.Parameter, list[str]]:
+    """All the names of each parameter."""
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(parameter, []).append(name)
+    return names
+
+
+def scale_rates(optimizer: Optimizer) -> list[float]:
+    """Multiply the learning rate of each group by its `lr_scale`, and return the products."""
     for group in optimizer.param_groups:
         group["lr"] *= group["lr_scale"]
+    return [float(group["lr"]) for group in optimizer.param_groups]
+
+
+def warn_of_idle_unfreezing(trainer: TrainerSettings) -> None:
+    """Log a warning where `unfreeze_at` changes nothing, as it may well in one trial of many."""
+    if trainer.unfreeze_at is None:
+        return
+    if not trainer.freeze:
+        log.warning("trainer.unfreeze_at=%d: trainer.freeze names no part", trainer.unfreeze_at)
+    elif trainer.unfreeze_at > trainer.epochs:
+        told = (trainer.unfreeze_at, trainer.epochs)
+        log.warning("trainer.unfreeze_at=%d is never reached: trainer.epochs=%d", *told)
 
 
 class KeepFrozen(Callback):

@@ -41,9 +41,8 @@ class MuonWithAdamW(Optimizer):
 
     def _share_groups(self) -> None:
         # Schedulers write the learning rate into the groups, so both sides must hold the same ones.
-        groups = [group for part in self._parts for group in part.param_groups]
-        # The first group's rate is the one on record.
-        self.param_groups = sorted(groups, key=lambda group: group.get("lr_scale", 1.0) != 1.0)
+        # Muon's come first: the first group's rate is the one on record.
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
 
     @overload
     def step(self, closure: None = None) -> None: ...

@@ -11,15 +11,18 @@ from fnmatch import fnmatchcase
 from sweeper.errors import ConfigError
 
 
-def first_match(name: str, patterns: Iterable[str]) -> str | None:
-    """Return the first pattern that names this entry of a network, or a module that it lies in."""
-    names = _with_modules(name)
-    return next((p for p in patterns if any(fnmatchcase(name, p) for name in names)), None)
+def first_match(names: Iterable[str], patterns: Iterable[str]) -> str | None:
+    """Return the first pattern that names an entry of a network, or a module that it lies in.
+
+    `names` are those that the entry goes by: several where it is shared.
+    """
+    known = [name for entry in names for name in _with_modules(entry)]
+    return next((p for p in patterns if any(fnmatchcase(name, p) for name in known)), None)
 
 
 def matches(name: str, patterns: Iterable[str]) -> bool:
     """Whether any pattern names this entry of a network, or a module that it lies in."""
-    return first_match(name, patterns) is not None
+    return first_match([name], patterns) is not None
 
 
 def require_found(where: str, pattern: str, names: Collection[str]) -> None:

@@ -1,7 +1,7 @@
 """Learning-rate schedules whose horizon needs arithmetic that torch's own leave to the caller."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
@@ -89,3 +89,17 @@ def require_no_floor(arguments: Mapping[str, Any]) -> None:
                 f"trainer.lr_scale; type scheduler.{name}=0, or scheduler=warmup_cosine with its "
                 "final_factor"
             )
+
+
+def require_ratios(optimizer: Optimizer, rates: Sequence[float], scheduler: str) -> None:
+    """Raise ConfigError for a scheduler that has set rates in other ratios than these.
+
+    `rates` are those of the parameter groups before it was built.
+    """
+    pairs = zip(optimizer.param_groups, rates, strict=True)
+    factors = [float(group["lr"]) / rate for group, rate in pairs]
+    if not all(math.isclose(factor, factors[0], rel_tol=1e-6) for factor in factors):
+        raise ConfigError(
+            f"scheduler={scheduler} sets learning rates of its own, without trainer.lr_scale; type "
+            "scheduler=one_cycle or scheduler=warmup_cosine, or trainer.lr_scale=null"
+        )

@@ -4,15 +4,30 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
+from pydantic_core import PydanticCustomError
 
 from sweeper.errors import ConfigError
 from sweeper.objectives import METRICS, SIZES, Direction, headline, sought
 from sweeper.schema import Fraction, did_you_mean
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-Pattern = Annotated[str, Field(coerce_numbers_to_str=True)]
+
+
+def named(value: Any) -> Any:
+    """Return a name as it was typed; of a float, the digits that YAML read are lost."""
+    if isinstance(value, float):
+        raise PydanticCustomError("name", "a name in quotes: '0.10' is a layer, 0.10 a number")
+    return str(value) if type(value) is int else value
+
+
+Pattern = Annotated[str, BeforeValidator(named)]
 """Of names in a network; the layers of an nn.Sequential are called 0, 1, 2."""
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def listed(value: Any) -> Any:
+    """Return an empty list for null, which is how the other options say that there is nothing."""
+    return [] if value is None else value
 
 
 def dotted(value: Any) -> Any:
@@ -23,7 +38,7 @@ def dotted(value: Any) -> Any:
         return value
     nested = {key: dotted(inner) for key, inner in value.items()}
     return {
-        f"{key}.{below}" if below else str(key): factor
+        f"{named(key)}.{below}" if below else str(named(key)): factor
         for key, inner in nested.items()
         for below, factor in (inner.items() if isinstance(inner, dict) else [("", inner)])
     }
@@ -89,7 +104,7 @@ class TrainerSettings:
     clip_norm: PositiveFloat | None
     accumulate: PositiveInt
     ema_decay: Fraction | None
-    freeze: list[Pattern]
+    freeze: Annotated[list[Pattern], BeforeValidator(listed)]
     unfreeze_at: PositiveInt | None
     lr_scale: Annotated[dict[str, Factor], BeforeValidator(dotted)]
     activation_checkpointing: bool

@@ -69,8 +69,9 @@ class Updates:
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first parameter group."""
-        return float(self.optimizer.param_groups[0]["lr"])
+        """The learning rate of the first parameter group, without its `lr_scale`."""
+        group = self.optimizer.param_groups[0]
+        return float(group["lr"]) / float(group.get("lr_scale", 1.0))
 
     def after_batch(self, loss: Tensor, batch: int, batches: int) -> None:
         """Back-propagate the loss of batch number `batch` (from 1) of `batches` in the epoch.
@@ -103,12 +104,18 @@ class Updates:
         parts = (self.optimizer, self.schedule.scheduler, self._average)
         return [type(part).__name__ for part in parts if part is not None]
 
+    def _groups(self) -> list[list[str]]:
+        """The names of each group's parameters, in the order that the optimizer counts them in."""
+        names = {id(parameter): name for name, parameter in self._model.named_parameters()}
+        return [[names[id(p)] for p in group["params"]] for group in self.optimizer.param_groups]
+
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed to go on, gradients of an unfinished group included."""
         scheduler = self.schedule.scheduler
         gradients = {n: p.grad for n, p in self._model.named_parameters() if p.grad is not None}
         return {
             "kinds": self._kinds(),
+            "groups": self._groups(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if scheduler is None else scheduler.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -120,10 +127,14 @@ class Updates:
         """Take up the state of a checkpoint.
 
         Raises:
-            ValueError: it is of another kind of optimizer, scheduler or averaging.
+            ValueError: it is of another kind of optimizer, scheduler or averaging, or of one that
+                holds other parameters or groups them another way.
         """
         if state["kinds"] != self._kinds():
             raise ValueError(f"{', '.join(state['kinds'])} there, {', '.join(self._kinds())} here")
+        # torch hands out moments by position alone, and its fused kernels trust their shapes.
+        if state.get("groups", self._groups()) != self._groups():
+            raise ValueError("its groups of parameters are others")
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule.scheduler is not None:
             self.schedule.scheduler.load_state_dict(state["scheduler"])

@@ -84,6 +84,32 @@ def test_weights_of_another_network_are_refused(device) -> None:
         copy_fitting(target, network().state_dict(), "a.pt")
 
 
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("features.0.0.weight", "nan"),
+        ("classifier.1.bias", "-inf"),
+        ("features.0.1.running_var", "nan"),
+    ],
+)
+def test_weights_of_a_run_that_diverged_are_refused(device, name, value) -> None:
+    entries = network().state_dict()
+    entries[name].flatten()[-1] = float(value)
+    with torch.device(device):
+        target = network()
+    with pytest.raises(ConfigError, match=rf"^init\.weights=a\.pt: {name} holds {value}, "):
+        copy_fitting(target, entries, "a.pt")
+
+
+def test_an_infinite_mask_is_no_sign_of_divergence() -> None:
+    source, target = (nn.Linear(2, 2) for _ in range(2))
+    for model, value in ((source, float("-inf")), (target, 0.0)):
+        model.register_buffer("mask", torch.full((2, 2), value))
+    copy_fitting(target, source.state_dict(), "a.pt")
+    assert target.mask.isneginf().all()
+
+
 def test_a_network_without_values_is_checked_in_silence(caplog) -> None:
     caplog.set_level(logging.INFO)
     with torch.device("meta"):

@@ -9,7 +9,7 @@ from torch import nn
 from sweeper.app import CONFIGS
 from sweeper.errors import CheckpointError
 from sweeper.training.checkpoint import SaveCheckpoints, read_checkpoint
-from sweeper.training.finetune import frozen_norms, frozen_parameters, parameter_groups
+from sweeper.training.finetune import freeze, frozen_norms, frozen_parameters, parameter_groups
 
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
 NORMED = (*SMALL, "model.batch_norm=true", "data.batch_size=32")
@@ -69,12 +69,23 @@ def test_a_norm_without_parameters_is_frozen_with_its_module() -> None:
     model = nn.ModuleDict({"body": nn.Sequential(nn.BatchNorm1d(2, affine=False))})
     assert frozen_norms(model, ["body"]) == [model["body"][0]]
     assert frozen_norms(model, ["*.bias"]) == []
+    freeze(nn.ModuleDict({**model, "head": nn.Linear(2, 3)}), ["body"])
 
 
 def test_a_shared_parameter_is_frozen_by_any_of_its_names() -> None:
     model = nn.ModuleDict({"one": nn.Linear(2, 2), "two": nn.Linear(2, 2)})
     model["two"].weight = model["one"].weight
     assert model["one"].weight in set(frozen_parameters(model, ["two.weight"]))
+
+
+@pytest.mark.parametrize("name", ["one", "two"])
+def test_a_shared_norm_goes_whole_by_any_of_its_names(name) -> None:
+    norm = nn.BatchNorm1d(2)
+    model = nn.ModuleDict({"one": norm, "two": norm, "head": nn.Linear(2, 3)})
+    assert frozen_norms(model, [name]) == [norm]
+    assert frozen_norms(model, ["one", "two"]) == [norm]
+    groups = parameter_groups(model, {name: 0.1}, False)
+    assert [(group["lr_scale"], len(group["params"])) for group in groups] == [(1.0, 2), (0.1, 2)]
 
 
 @pytest.mark.parametrize(
@@ -172,12 +183,67 @@ def test_a_run_that_froze_something_else_is_another_experiment(ran, tmp_path) ->
         ran(*SMALL, "trainer.epochs=2", resume, folder="second")
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        (
+            "lr_scale={features: 0.1}",
+            "lr_scale={classifier: 0.1}",
+            r"lr_scale is \[\('features', 0\.1\)\] there and \[\('classifier', 0\.1\)\] here",
+        ),
+        ("lr_scale={features: 0.1}", "lr_scale={features: 0.2}", r"0\.1.* there and .*0\.2.* here"),
+        ("lr_scale={features: 0.1}", "lr_scale=null", r"there and None here"),
+        (
+            "lr_scale={features.0: 0.1, features.1: 2}",
+            "lr_scale={features.1: 2, features.0: 0.1}",
+            r"lr_scale is .* there and .* here",
+        ),
+        ("unfreeze_at=2", "unfreeze_at=3", r"unfreeze_at is 2 there and 3 here"),
+        ("unfreeze_at=2", "unfreeze_at=null", r"unfreeze_at is 2 there and None here"),
+    ],
+)
+def test_a_run_whose_parts_learnt_otherwise_is_another_experiment(
+    ran, tmp_path, before, now, message
+) -> None:
+    given = (*SMALL, "trainer.freeze=[classifier.*.bias]", "trainer.epochs=1")
+    ran(*given, f"trainer.{before}", folder="first")
+    resume = f"resume={tmp_path}/first/checkpoints/last.pt"
+    with pytest.raises(CheckpointError, match=message):
+        ran(*given, f"trainer.{now}", resume, folder="second")
+
+
 def test_the_log_says_how_much_is_trained(ran, caplog) -> None:
     caplog.set_level(logging.INFO)
     ran(*SMALL, "trainer.epochs=1", "trainer.freeze=[features]", "trainer.unfreeze_at=5")
     head, body = 10 * (8 * 2 * 2 + 1), 4 * (25 + 1) + 8 * (4 * 25 + 1)
     expected = f"{head} of {head + body:,} parameters are trained, all of them from epoch 5 on"
     assert expected in caplog.messages
+
+
+@pytest.mark.parametrize(
+    ("overrides", "warnings"),
+    [
+        (["trainer.unfreeze_at=5"], ["trainer.unfreeze_at=5: trainer.freeze names no part"]),
+        (
+            ["trainer.freeze=[features]", "trainer.unfreeze_at=5"],
+            ["trainer.unfreeze_at=5 is never reached: trainer.epochs=4"],
+        ),
+        (["trainer.freeze=[features]", "trainer.unfreeze_at=4"], []),
+        (["trainer.freeze=null"], []),
+    ],
+)
+def test_an_unfreezing_that_changes_nothing_is_told(built, caplog, overrides, warnings) -> None:
+    built("trainer.epochs=4", *overrides)
+    assert caplog.messages == warnings
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize(
+    "scale", ["features: 0.1, classifier: 0.2", "features: 0.1", "classifier: 0.1"]
+)
+def test_the_rate_on_record_is_the_optimizers(built, optimizer, scale) -> None:
+    given = (f"optimizer={optimizer}", "optimizer.lr=0.25", "model.hidden=[8]")
+    assert built(*given, f"trainer.lr_scale={{{scale}}}").updates.lr == pytest.approx(0.25)
 
 
 def test_the_first_pattern_scales_and_what_has_none_comes_first() -> None:

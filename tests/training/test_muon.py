@@ -59,16 +59,16 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened() -> None:
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
 
-def test_each_group_keeps_its_rate_and_the_unscaled_one_comes_first() -> None:
+def test_each_group_keeps_its_rate_and_the_matrices_come_first() -> None:
     model = network()
     scaled = {"params": [*model[2].parameters(), *model[3].parameters()], "lr_scale": 0.1}
     groups = [{"params": model[0].parameters(), "lr_scale": 1.0}, scaled]
     optimizer = MuonWithAdamW(groups, lr=0.02, adamw_lr=0.001)
     scale_rates(optimizer)
     optimizer.load_state_dict(optimizer.state_dict())
-    # The filters and biases of the first layer; the two matrices; the biases of the last layers.
+    # The two matrices; the filters and biases of the first layer; the biases of the last layers.
     found = [(group["lr"], len(group["params"])) for group in optimizer.param_groups]
-    assert found == [(0.001, 2), (pytest.approx(0.002), 2), (pytest.approx(0.0001), 2)]
+    assert found == [(pytest.approx(0.002), 2), (0.001, 2), (pytest.approx(0.0001), 2)]
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(2, 2, bias=False), nn.Conv2d(1, 1, 1)])

@@ -5,6 +5,7 @@ import torch
 
 from sweeper.build import verify
 from sweeper.errors import ConfigError
+from sweeper.training.checkpoint import FORMAT
 from sweeper.training.pretrained import read_weights
 
 SMALL = ("trainer.train_limit=100", "model.channels=[4,8]", "trainer.epochs=1")
@@ -48,6 +49,13 @@ def test_the_path_starts_where_the_command_did(ran, built, tmp_path) -> None:
         {"format": 1},
         {"format": 0, "model": {"weight": torch.zeros(2, 2)}},
         {"model": print},
+        {0: torch.zeros(2, 2)},
+        {"format": FORMAT},
+        {"format": FORMAT, "model": {"weight": torch.zeros(2, 2)}, "updates": {}},
+        {"format": FORMAT, "updates": {"ema": torch.zeros(2)}},
+        {"format": FORMAT, "updates": {"ema": {0: torch.zeros(2)}}},
+        {"format": FORMAT, "updates": {"ema": None}, "model": torch.zeros(2)},
+        {"format": FORMAT, "updates": {"ema": None}, "model": [torch.zeros(3)]},
     ],
 )
 def test_a_file_that_holds_no_weights_is_refused(tmp_path, content) -> None:
@@ -59,6 +67,29 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path, content) -> None:
     with pytest.raises(ConfigError, match=r"holds no weights, or is damaged; type a run's") as it:
         read_weights(str(path))
     assert "\n" not in str(it.value)
+
+
+@pytest.mark.parametrize(
+    ("convert", "message"),
+    [
+        (torch.Tensor.to_sparse, "sparse"),
+        (torch.Tensor.to_sparse_csr, "sparse"),
+        (lambda entry: entry.to("meta"), r"without values \(on the meta device\)"),
+        (lambda entry: entry.to(torch.complex64), "complex"),
+        (lambda entry: torch.quantize_per_tensor(entry, 0.1, 0, torch.qint8), "quantized"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*(in beta|deprecated|sparse tensor invariants):UserWarning")
+def test_a_tensor_that_cannot_be_copied_is_named(tmp_path, convert, message) -> None:
+    entries = {"bias": torch.zeros(2), "head.weight": convert(torch.eye(2))}
+    torch.save(entries, tmp_path / "a.pt")
+    with pytest.raises(ConfigError, match=rf"a\.pt: head\.weight is {message}; type a run's"):
+        read_weights(str(tmp_path / "a.pt"))
+
+
+def test_a_network_may_have_a_weight_called_format(tmp_path) -> None:
+    torch.save({"format": torch.zeros(2, 2)}, tmp_path / "a.pt")
+    assert read_weights(str(tmp_path / "a.pt")).keys() == {"format"}
 
 
 def test_a_damaged_checkpoint_is_refused_before_the_data_is_read(built, tmp_path) -> None:

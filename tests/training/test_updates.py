@@ -3,7 +3,7 @@
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD
+from torch.optim import SGD, Adam
 
 from sweeper.training.updates import Schedule, Updates
 
@@ -65,3 +65,17 @@ def test_an_unfinished_group_survives_a_checkpoint(model) -> None:
     restored.load_state_dict(updates.state_dict())
     restored.after_batch(other.weight.sum() * 2.0, 2, 2)
     assert other.weight.item() == pytest.approx(-3.0)
+
+
+@pytest.mark.parametrize("names", [["bias", "weight"], ["weight"]])
+def test_moments_of_other_parameters_are_refused(names) -> None:
+    model = nn.Linear(3, 1)
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    own = dict(model.named_parameters())
+    saved, here = (
+        Updates(model, Adam([own[n] for n in order], fused=True), Schedule(None), scaler=scaler)
+        for order in (["weight", "bias"], names)
+    )
+    saved.after_batch(model.weight.sum() + model.bias.sum(), 1, 1)
+    with pytest.raises(ValueError, match="groups of parameters are others"):
+        here.load_state_dict(saved.state_dict())
