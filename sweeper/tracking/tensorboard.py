@@ -53,8 +53,10 @@ class TensorBoardTracker:
         kept = list(events_of(resumed.folder / FOLDER, resumed.history)) if resumed else []
         self._writer = event_writer(folder)
         for event in kept:
-            self._written |= {(value.tag, event.step) for value in event.summary.value}
-            self._writer.file_writer.add_event(event, event.step, event.wall_time)
+            new = {(value.tag, event.step) for value in event.summary.value} - self._written
+            if new:  # a resume that was killed right here had copied some already
+                self._written |= new
+                self._writer.file_writer.add_event(event, event.step, event.wall_time)
         for epoch, metrics in enumerate(resumed.history if resumed else (), start=1):
             self.log_metrics(metrics, epoch)
         self._step = 0  # of pictures that are drawn before the first epoch
