@@ -108,8 +108,7 @@ class Options:
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
         tracking = plain(cfg, "tracking")
         tracking.pop("study_observers", None)  # the sweeper's
-        watch = checked("tracking.watch", WatchSettings, tracking.pop("watch", {}))
-        self._watch = WatchSettings(**watch)
+        self._watch = _watch(tracking.pop("watch", {}))
         self._tracking = Option("tracking", choices["tracking"], tracking)
         self.callbacks = [
             Option("callbacks", name, node) for name, node in plain(cfg, "callbacks").items()
@@ -247,6 +246,15 @@ class Options:
         given = {"folder": folder} if self._tracking.accepts("folder") else {}
         tracker: Tracker = self._tracking(**given)
         return tracker
+
+
+def _watch(node: object) -> WatchSettings:
+    if not isinstance(node, dict):
+        raise ConfigError(
+            f"tracking.watch={'null' if node is None else node}: it is a group of keys; type "
+            "tracking.watch.layers=auto, or another key of conf/watch.yaml"
+        )
+    return WatchSettings(**checked("tracking.watch", WatchSettings, node))
 
 
 def _of_data(target: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Option:

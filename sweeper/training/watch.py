@@ -39,8 +39,9 @@ class Watch(Callback):
 
     def on_fit_start(self, state: RunState) -> None:
         experiment, settings = self._experiment, self._settings
-        self._drawn = state.epoch
         self._every = settings.every if settings.every != "auto" else _every(state.epochs)
+        # An end may not have been: a run can be killed between its last checkpoint and its end.
+        self._drawn = state.epoch - state.epoch % self._every
         wanted = min(max(settings.images, IMAGES), experiment.data.sizes["val"])
         with unmoved_rng():
             self._images, labels = experiment.data.samples("val", range(wanted))
@@ -74,12 +75,14 @@ class Watch(Callback):
             self._draw_maps(name, maps, epoch)
         if self._settings.histograms:
             experiment.tracker.log_histograms("weights", weights(experiment.model), epoch)
-            experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
+            if self._gradients.values:  # none where a resumed run has nothing left to train
+                experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
 
     def _draw_inputs(self, count: int) -> None:
         from sweeper.tracking.figures import image_grid  # brings in matplotlib
 
-        self._log("inputs", image_grid(self._pictures[:count], self._labels[:count]))
+        figure = image_grid(self._pictures[:count], self._labels[:count])
+        self._log(self._folder / "inputs.png", figure, "watch", 0)
 
     def _draw_maps(self, name: str, maps: FeatureMaps, epoch: int) -> None:
         from sweeper.tracking import watch_figures  # brings in matplotlib
@@ -93,14 +96,14 @@ class Watch(Callback):
             maps.activation,
             heading=f"{name}, epoch {epoch}",
         )
-        self._log(name, figure)
+        self._log(self._folder / "layers" / f"{name}.png", figure, "watch/layers", epoch)
 
-    def _log(self, name: str, figure: "Figure") -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path, partial = self._folder / f"{name}.png", self._folder / f".{name}.png"
+    def _log(self, path: Path, figure: "Figure", folder: str, step: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")
         figure.savefig(partial, format="png")
         partial.replace(path)  # not written over: a tracker may still hold the one before
-        self._experiment.tracker.log_artifact(path, "watch")
+        self._experiment.tracker.log_artifact(path, folder, step)
 
 
 def _every(epochs: int) -> int:

@@ -126,12 +126,12 @@ def test_epochs_that_no_event_file_has_are_written(tmp_path) -> None:
     assert scalars(tmp_path / "new") == {"val/loss": [(1, 0.5), (2, 0.25)]}
 
 
-def test_pictures_from_before_a_resumed_runs_first_epoch_are_of_step_0(tmp_path) -> None:
+@pytest.mark.parametrize(("step", "shown"), [(0, 0), (2, 2), (None, 1)])
+def test_a_picture_is_of_its_step_or_the_last_one(tmp_path, step, shown) -> None:
     tracker = started(tmp_path, Resumed(tmp_path, [{"val/loss": 0.5}]))
-    tracker.log_metrics({"val/loss": 0.5}, 1)
     Image.new("L", (2, 2)).save(tmp_path / "inputs.png")
-    tracker.log_artifact(tmp_path / "inputs.png")
-    assert [image.step for image in recorded(tmp_path).Images("inputs")] == [0]
+    tracker.log_artifact(tmp_path / "inputs.png", step=step)
+    assert [image.step for image in recorded(tmp_path).Images("inputs")] == [shown]
 
 
 def test_the_outcome_of_a_run_that_trains_on_is_forgotten(tmp_path) -> None:
