@@ -4,8 +4,11 @@ Looking changes nothing. It runs in evaluation mode on images of the validation 
 random number generators where they were, and copies gradients at a step that is taken anyway.
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL.Image import Image
 
 from sweeper import trial
 from sweeper.models.feature_maps import FeatureMaps, feature_maps
@@ -19,8 +22,15 @@ from sweeper.training.state import RunState
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+log = logging.getLogger(__name__)
+
 IMAGES = 4
 """Images whose feature maps are drawn."""
+
+NO_MAPS = (
+    "tracking.watch.layers: not drawn, since not reached or of another layout than "
+    "(N, C, H, W), (N, T, D) or (N, K): %s"
+)
 
 DRAWINGS = 10
 """Times that a run is looked into when it is not said how often: what TensorBoard shows of one."""
@@ -35,6 +45,7 @@ class Watch(Callback):
     def __init__(self, experiment: Experiment, folder: Path) -> None:
         self._experiment = experiment
         self._settings = experiment.watch
+        self._layers = list(experiment.watch.layers)
         self._folder = folder
 
     def on_fit_start(self, state: RunState) -> None:
@@ -67,10 +78,13 @@ class Watch(Callback):
             self._gradients.remove()
 
     def _draw(self, epoch: int) -> None:
-        experiment, names = self._experiment, list(self._settings.layers)
+        experiment = self._experiment
         self._drawn = epoch
         with unmoved_rng(), experiment.autocast():
-            found = feature_maps(experiment.kept.model, self._images[:IMAGES], names)
+            found = feature_maps(experiment.kept.model, self._images[:IMAGES], self._layers)
+        if missing := [name for name in self._layers if name not in found]:
+            self._layers = list(found)
+            log.warning(NO_MAPS, ", ".join(missing))
         for name, maps in found.items():
             self._draw_maps(name, maps, epoch)
         if self._settings.histograms:
@@ -85,10 +99,10 @@ class Watch(Callback):
         self._log(self._folder / "inputs.png", figure, "watch", 0)
 
     def _draw_maps(self, name: str, maps: FeatureMaps, epoch: int) -> None:
-        from sweeper.tracking import watch_figures  # brings in matplotlib
+        from sweeper.tracking import feature_sheets  # brings in matplotlib
 
         before, after = as_array(maps.before), maps.after
-        figure = watch_figures.feature_maps(
+        sheet = feature_sheets.feature_maps(
             self._pictures[:IMAGES],
             self._labels[:IMAGES],
             before,
@@ -96,12 +110,13 @@ class Watch(Callback):
             maps.activation,
             heading=f"{name}, epoch {epoch}",
         )
-        self._log(self._folder / "layers" / f"{name}.png", figure, "watch/layers", epoch)
+        self._log(self._folder / "layers" / f"{name}.png", sheet, "watch/layers", epoch)
 
-    def _log(self, path: Path, figure: "Figure", folder: str, step: int) -> None:
+    def _log(self, path: Path, picture: "Figure | Image", folder: str, step: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f".{path.name}")
-        figure.savefig(partial, format="png")
+        save = picture.save if isinstance(picture, Image) else picture.savefig
+        save(partial, format="png")
         partial.replace(path)  # not written over: a tracker may still hold the one before
         self._experiment.tracker.log_artifact(path, folder, step)
 

@@ -103,6 +103,14 @@ def test_a_run_is_looked_into_every_so_often_and_at_its_end(
     assert epochs_shown(told) == shown
 
 
+def test_layers_that_have_no_maps_are_named_once(ran, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("sweeper.training.watch.feature_maps", lambda *_: {})
+    ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.every=1")
+    said = [record.message for record in caplog.records if "watch" in record.message]
+    assert len(said) == 1
+    assert said[0].endswith("(N, K): features.0.0, features.1.0")
+
+
 class Study:
     """A study that prunes its trial after an epoch."""
 
