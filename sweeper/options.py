@@ -14,6 +14,7 @@ from pydantic import Field
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sweeper.callback_option import built, callback_option
 from sweeper.data.describe import Description, describe
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline, Shape
@@ -109,10 +110,9 @@ class Options:
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
         tracking = plain(cfg, "tracking")
         tracking.pop("study_observers", None)  # the sweeper's
-        watch = checked("tracking.watch", WatchSettings, tracking.pop("watch", {}))
-        self._watch = WatchSettings(**watch)
+        self._watch = _watch(tracking.pop("watch", {}))
         self._tracking = Option("tracking", choices["tracking"], tracking)
-        self._callbacks = [_callback(*named) for named in plain(cfg, "callbacks").items()]
+        self._callbacks = [callback_option(*named) for named in plain(cfg, "callbacks").items()]
 
     def data(
         self, settings: RunSettings, trainer: TrainerSettings, device: torch.device
@@ -250,14 +250,7 @@ class Options:
 
     def callbacks(self) -> tuple[Callback, ...]:
         """Build the user's own callbacks."""
-        built = [(option, option()) for option in self._callbacks]
-        for option, callback in built:
-            if not isinstance(callback, Callback):
-                raise ConfigError(
-                    f"{option} gives a {type(callback).__name__}, which is no "
-                    "sweeper.training.callback.Callback"
-                )
-        return tuple(callback for _, callback in built)
+        return tuple(built(option) for option in self._callbacks)
 
     def watch(self, model: nn.Module) -> WatchSettings:
         """Return what is watched of this network, with its layers by their names."""
@@ -271,21 +264,13 @@ class Options:
         return tracker
 
 
-def _callback(name: str, node: Any) -> Option:
-    """Return the callback of that name, which nobody need be built to know as complete."""
-    if not isinstance(node, Mapping):
+def _watch(node: object) -> WatchSettings:
+    if not isinstance(node, dict):
         raise ConfigError(
-            f"callbacks.{name}={node}: a callback is a class by a name of your choice; "
-            "type +callbacks.mine._target_=my_package.MyCallback"
+            f"tracking.watch={'null' if node is None else node}: it is a group of keys; type "
+            "tracking.watch.layers=auto, or another key of conf/watch.yaml"
         )
-    option = Option(f"callbacks.{name}", str(node.get("_target_")), node)
-    if inspect.isclass(option.target) and not issubclass(option.target, Callback):
-        raise ConfigError(f"{option} is no subclass of sweeper.training.callback.Callback")
-    try:
-        inspect.signature(option.target).bind(**option.arguments)
-    except TypeError as error:
-        raise ConfigError(f"{option}: {error}; type +callbacks.{name}.KEY=VALUE") from error
-    return option
+    return WatchSettings(**checked("tracking.watch", WatchSettings, node))
 
 
 def _of_data(target: Callable[..., Any], name: str, arguments: Mapping[str, Any]) -> Option:

@@ -114,10 +114,13 @@ class Run:
     def _train(self, display: EpochLines) -> None:
         experiment, trainer = self.experiment, self.experiment.trainer
         frozen = KeepFrozen(experiment.model, trainer.freeze, trainer.unfreeze_at)
+        watch = Watch(experiment, self.invocation.folder / "watch")
         callbacks = [
             *([frozen] if trainer.freeze else []),
+            # Drawing takes its time: killed between an epoch's record and its checkpoint, a run
+            # would train the epoch again and record it twice.
+            *([watch] if experiment.watch.on else []),
             record.TrackEpochs(experiment.tracker, self.recorded),
-            *([Watch(experiment, self.invocation.folder / "watch")] if experiment.watch.on else []),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
             ReportToTrial(),

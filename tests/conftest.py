@@ -96,7 +96,7 @@ class Recorder:
     def log_metrics(self, metrics, step) -> None:
         self.told.append(("metrics", dict(metrics), step))
 
-    def log_artifact(self, path, folder="") -> None:
+    def log_artifact(self, path, folder="", step=None) -> None:
         self.told.append(("artifact", path.name, folder))
 
     def log_histograms(self, name, values, step) -> None:

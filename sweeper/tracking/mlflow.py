@@ -82,8 +82,8 @@ class MLflowTracker:
         values = {name: float(value) for name, value in metrics.items()}
         self._append("metrics", {"metrics": values, "step": step})
 
-    def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Record a file as it is now, under `folder` among the run's artifacts."""
+    def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
+        """Record a file as it is now, under `folder`, over the one of an earlier step."""
         self._append("artifact", {"folder": folder}, path)
 
     def log_histograms(

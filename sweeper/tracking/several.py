@@ -39,9 +39,9 @@ class SeveralTrackers:
         for tracker in self._trackers:
             tracker.log_metrics(metrics, step)
 
-    def log_artifact(self, path: Path, folder: str = "") -> None:
+    def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
         for tracker in self._trackers:
-            tracker.log_artifact(path, folder)
+            tracker.log_artifact(path, folder, step)
 
     def log_histograms(
         self, name: str, values: Mapping[str, NDArray[np.float32]], step: int

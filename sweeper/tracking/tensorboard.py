@@ -53,11 +53,12 @@ class TensorBoardTracker:
         kept = list(events_of(resumed.folder / FOLDER, resumed.history)) if resumed else []
         self._writer = event_writer(folder)
         for event in kept:
-            self._written |= {(value.tag, event.step) for value in event.summary.value}
-            self._writer.file_writer.add_event(event, event.step, event.wall_time)
+            new = {(value.tag, event.step) for value in event.summary.value} - self._written
+            if new:  # a resume that was killed right here had copied some already
+                self._written |= new
+                self._writer.file_writer.add_event(event, event.step, event.wall_time)
         for epoch, metrics in enumerate(resumed.history if resumed else (), start=1):
             self.log_metrics(metrics, epoch)
-        self._step = 0  # of pictures that are drawn before the first epoch
         self._log_params(info)
         for path in replaced:
             path.unlink()
@@ -70,13 +71,14 @@ class TensorBoardTracker:
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
-    def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Record a picture as an image of the last step, a document as text; leave other files."""
+    def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
+        """Record a picture as an image, a document as text; leave other files."""
+        step = self._step if step is None else step
         tag = f"{folder}/{path.stem}" if folder else path.stem
-        if path.suffix == ".png" and self._is_new(tag, self._step):
+        if path.suffix == ".png" and self._is_new(tag, step):
             with Image.open(path) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
-            self._writer.add_image(tag, pixels, self._step, dataformats="HWC")
+            self._writer.add_image(tag, pixels, step, dataformats="HWC")
         elif path.suffix in DOCUMENTS:
             lines = path.read_text(encoding="utf-8").splitlines()
             self._writer.add_text(tag, "\n".join(f"    {line}" for line in lines))

@@ -70,8 +70,11 @@ class Tracker(Protocol):
         """Record values that belong to one step."""
         ...
 
-    def log_artifact(self, path: Path, folder: str = "") -> None:
-        """Record a file as it is now, under `folder` among the run's artifacts."""
+    def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
+        """Record a file as it is now, under `folder` among the run's artifacts.
+
+        Where pictures have steps, it is of `step`, or else of the last one with metrics.
+        """
         ...
 
     def log_histograms(
@@ -105,7 +108,7 @@ class NullTracker:
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Do nothing."""
 
-    def log_artifact(self, path: Path, folder: str = "") -> None:
+    def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
         """Do nothing."""
 
     def log_histograms(

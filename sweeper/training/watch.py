@@ -4,8 +4,11 @@ Looking changes nothing. It runs in evaluation mode on images of the validation 
 random number generators where they were, and copies gradients at a step that is taken anyway.
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from PIL.Image import Image
 
 from sweeper import trial
 from sweeper.models.feature_maps import FeatureMaps, feature_maps
@@ -19,8 +22,15 @@ from sweeper.training.state import RunState
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+log = logging.getLogger(__name__)
+
 IMAGES = 4
 """Images whose feature maps are drawn."""
+
+NO_MAPS = (
+    "tracking.watch.layers: not drawn, since not reached or of another layout than "
+    "(N, C, H, W), (N, T, D) or (N, K): %s"
+)
 
 DRAWINGS = 10
 """Times that a run is looked into when it is not said how often: what TensorBoard shows of one."""
@@ -35,12 +45,14 @@ class Watch(Callback):
     def __init__(self, experiment: Experiment, folder: Path) -> None:
         self._experiment = experiment
         self._settings = experiment.watch
+        self._layers = list(experiment.watch.layers)
         self._folder = folder
 
     def on_fit_start(self, state: RunState) -> None:
         experiment, settings = self._experiment, self._settings
-        self._drawn = state.epoch
         self._every = settings.every if settings.every != "auto" else _every(state.epochs)
+        # An end may not have been: a run can be killed between its last checkpoint and its end.
+        self._drawn = state.epoch - state.epoch % self._every
         wanted = min(max(settings.images, IMAGES), experiment.data.sizes["val"])
         with unmoved_rng():
             self._images, labels = experiment.data.samples("val", range(wanted))
@@ -66,26 +78,31 @@ class Watch(Callback):
             self._gradients.remove()
 
     def _draw(self, epoch: int) -> None:
-        experiment, names = self._experiment, list(self._settings.layers)
+        experiment = self._experiment
         self._drawn = epoch
         with unmoved_rng(), experiment.autocast():
-            found = feature_maps(experiment.kept.model, self._images[:IMAGES], names)
+            found = feature_maps(experiment.kept.model, self._images[:IMAGES], self._layers)
+        if missing := [name for name in self._layers if name not in found]:
+            self._layers = list(found)
+            log.warning(NO_MAPS, ", ".join(missing))
         for name, maps in found.items():
             self._draw_maps(name, maps, epoch)
         if self._settings.histograms:
             experiment.tracker.log_histograms("weights", weights(experiment.model), epoch)
-            experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
+            if self._gradients.values:  # none where a resumed run has nothing left to train
+                experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
 
     def _draw_inputs(self, count: int) -> None:
         from sweeper.tracking.figures import image_grid  # brings in matplotlib
 
-        self._log("inputs", image_grid(self._pictures[:count], self._labels[:count]))
+        figure = image_grid(self._pictures[:count], self._labels[:count])
+        self._log(self._folder / "inputs.png", figure, "watch", 0)
 
     def _draw_maps(self, name: str, maps: FeatureMaps, epoch: int) -> None:
-        from sweeper.tracking import watch_figures  # brings in matplotlib
+        from sweeper.tracking import feature_sheets  # brings in matplotlib
 
         before, after = as_array(maps.before), maps.after
-        figure = watch_figures.feature_maps(
+        sheet = feature_sheets.feature_maps(
             self._pictures[:IMAGES],
             self._labels[:IMAGES],
             before,
@@ -93,14 +110,15 @@ class Watch(Callback):
             maps.activation,
             heading=f"{name}, epoch {epoch}",
         )
-        self._log(name, figure)
+        self._log(self._folder / "layers" / f"{name}.png", sheet, "watch/layers", epoch)
 
-    def _log(self, name: str, figure: "Figure") -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path, partial = self._folder / f"{name}.png", self._folder / f".{name}.png"
-        figure.savefig(partial, format="png")
+    def _log(self, path: Path, picture: "Figure | Image", folder: str, step: int) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}")
+        save = picture.save if isinstance(picture, Image) else picture.savefig
+        save(partial, format="png")
         partial.replace(path)  # not written over: a tracker may still hold the one before
-        self._experiment.tracker.log_artifact(path, "watch")
+        self._experiment.tracker.log_artifact(path, folder, step)
 
 
 def _every(epochs: int) -> int:

@@ -103,7 +103,7 @@ def test_every_trial_is_a_run(served) -> None:
     ("plugin", "tags"),
     [
         ("scalars", {"val/accuracy", "train/loss", "best/val_accuracy", "test/accuracy"}),
-        ("images", {"watch/inputs", "watch/features.0.0", "watch/features.1.0"}),
+        ("images", {"watch/inputs", "watch/layers/features.0.0", "watch/layers/features.1.0"}),
         ("histograms", {"weights/features.0.0", "gradients/classifier.1"}),
     ],
 )

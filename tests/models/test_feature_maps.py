@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.models import resnet18
 
 from sweeper.models.feature_maps import feature_maps
 
@@ -66,6 +67,61 @@ def test_an_activation_of_another_shape_is_another_layers() -> None:
     model = nn.Sequential(conv(), nn.MaxPool2d(2), nn.ReLU())
     maps = feature_maps(model, IMAGES, ["0"])["0"]
     assert torch.equal(maps.before, DOUBLED)
+    assert maps.after is None
+
+
+def test_an_activation_behind_another_layer_is_not_the_first_ones() -> None:
+    model = nn.Sequential(conv(), nn.Conv2d(2, 2, 1), nn.ReLU())
+    maps = feature_maps(model, IMAGES, ["0", "1"])
+    assert torch.equal(maps["0"].before, DOUBLED)
+    assert maps["0"].after is None
+    with torch.no_grad():
+        assert torch.equal(maps["1"].before, model[1](DOUBLED))
+    assert maps["1"].activation == "relu"
+
+
+@pytest.mark.parametrize("name", ["layer2.0.conv2", "layer2.0.downsample.0"])
+def test_an_activation_of_a_residual_sum_is_of_neither_branch(name) -> None:
+    model = resnet18().eval()
+    outputs: list[Tensor] = []
+    layer = model.get_submodule(name)
+    handle = layer.register_forward_hook(lambda _, inputs, output: outputs.append(output.clone()))
+    with torch.no_grad():
+        model(torch.ones(2, 3, 32, 32))
+    handle.remove()
+    maps = feature_maps(model, torch.ones(2, 3, 32, 32), [name, "layer2.0.conv1"])
+    assert torch.equal(maps[name].before, outputs[0])
+    assert maps[name].after is None
+    assert maps["layer2.0.conv1"].activation == "relu"
+
+
+class LastChannels(nn.Module):
+    """A layer as ConvNeXt has them, between a convolution and another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.norm, self.wide = conv(), nn.LayerNorm(2), nn.Linear(2, 4)
+        self.gelu, self.narrow, self.two = nn.GELU(), nn.Linear(4, 4), nn.Conv2d(4, 2, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.norm(self.one(images).permute(0, 2, 3, 1))
+        maps = self.narrow(self.gelu(self.wide(maps)))
+        return self.two(torch.permute(maps, [0, 3, 1, 2]))
+
+
+def test_outputs_whose_channels_come_last_are_no_maps() -> None:
+    model = LastChannels()
+    names = [name for name, _ in model.named_children()]
+    maps = feature_maps(model, IMAGES, names)
+    assert list(maps) == ["one", "two"]
+    assert torch.equal(maps["one"].before, DOUBLED)
+    assert maps["one"].after is None
+
+
+def test_an_activation_within_a_block_is_not_the_blocks() -> None:
+    model = nn.Sequential(nn.Sequential(conv(), nn.ReLU(), nn.MaxPool2d(2)))
+    maps = feature_maps(model, IMAGES, ["0"])["0"]
+    assert maps.before.shape == (2, 2, 2, 2)
     assert maps.after is None
 
 

@@ -109,17 +109,29 @@ def test_a_resumed_run_has_each_epoch_once_whatever_its_folder(tmp_path, folder)
     assert [(e.step, e.histogram_value.max) for e in events] == [(1, 0.5), (2, 0.25), (3, 0.125)]
 
 
+def test_a_resume_that_was_killed_while_it_copied_doubles_no_epoch(tmp_path) -> None:
+    ran(tmp_path, {1: 0.5, 2: 0.25})
+    (file,) = (tmp_path / "tensorboard").iterdir()
+    copied = file.read_bytes()
+    history = [{"val/loss": 0.5}, {"val/loss": 0.25}]
+    ran(tmp_path, {}, Resumed(tmp_path, history))
+    file.write_bytes(copied)  # what was copied from had not been removed yet
+    ran(tmp_path, {3: 0.125}, Resumed(tmp_path, history))
+    assert scalars(tmp_path) == {"val/loss": [(1, 0.5), (2, 0.25), (3, 0.125)]}
+    assert [e.step for e in recorded(tmp_path).Histograms("weights/conv")] == [1, 2, 3]
+
+
 def test_epochs_that_no_event_file_has_are_written(tmp_path) -> None:
     ran(tmp_path / "new", {2: 0.25}, Resumed(tmp_path / "elsewhere", [{"val/loss": 0.5}]))
     assert scalars(tmp_path / "new") == {"val/loss": [(1, 0.5), (2, 0.25)]}
 
 
-def test_pictures_from_before_a_resumed_runs_first_epoch_are_of_step_0(tmp_path) -> None:
+@pytest.mark.parametrize(("step", "shown"), [(0, 0), (2, 2), (None, 1)])
+def test_a_picture_is_of_its_step_or_the_last_one(tmp_path, step, shown) -> None:
     tracker = started(tmp_path, Resumed(tmp_path, [{"val/loss": 0.5}]))
-    tracker.log_metrics({"val/loss": 0.5}, 1)
     Image.new("L", (2, 2)).save(tmp_path / "inputs.png")
-    tracker.log_artifact(tmp_path / "inputs.png")
-    assert [image.step for image in recorded(tmp_path).Images("inputs")] == [0]
+    tracker.log_artifact(tmp_path / "inputs.png", step=step)
+    assert [image.step for image in recorded(tmp_path).Images("inputs")] == [shown]
 
 
 def test_the_outcome_of_a_run_that_trains_on_is_forgotten(tmp_path) -> None:

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sweeper import trial
 from sweeper.errors import ConfigError
+from sweeper.options import Options
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.loop import fit
 from sweeper.training.state import RunState
@@ -66,15 +67,16 @@ def test_what_a_network_draws_in_evaluation_is_drawn_as_if_unwatched(
 
 def test_everything_that_is_asked_for_reaches_the_tracker(ran, told, tmp_path) -> None:
     ran(*QUICK, *WATCHED, "trainer.epochs=1")
-    pictures = [entry[1:] for entry in told if entry[0] == "artifact" and entry[2] == "watch"]
-    names = ["inputs.png", "features.0.0.png", "features.1.0.png"]
-    assert pictures == [(name, "watch") for name in names]
+    pictures = [entry[1:] for entry in told if entry[0] == "artifact" and "watch" in entry[2]]
+    layers = [(f"features.{i}.0.png", "watch/layers") for i in range(2)]
+    assert pictures == [("inputs.png", "watch"), *layers]
     shown = [(entry[1], list(entry[2])) for entry in told if entry[0] == "histograms"]
     layers = ["features.0.0", "features.1.0", "classifier.1"]
     assert shown == [("weights", layers), ("gradients", layers)]
     assert ("graph", (1, 1, 8, 8)) in told
-    assert sorted(path.name for path in (tmp_path / "run/watch").iterdir()) == sorted(names)
-    with Image.open(tmp_path / "run/watch/features.0.0.png") as picture:
+    for name, folder in pictures:
+        assert (tmp_path / "run" / folder / name).is_file()
+    with Image.open(tmp_path / "run/watch/layers/features.0.0.png") as picture:
         assert picture.width > 400
 
 
@@ -99,6 +101,14 @@ def test_a_run_is_looked_into_every_so_often_and_at_its_end(
     watch = ("tracking.watch.histograms=true", f"tracking.watch.every={every}")
     ran("model.channels=[2]", *small, *watch)
     assert epochs_shown(told) == shown
+
+
+def test_layers_that_have_no_maps_are_named_once(ran, monkeypatch, caplog) -> None:
+    monkeypatch.setattr("sweeper.training.watch.feature_maps", lambda *_: {})
+    ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.every=1")
+    said = [record.message for record in caplog.records if "watch" in record.message]
+    assert len(said) == 1
+    assert said[0].endswith("(N, K): features.0.0, features.1.0")
 
 
 class Study:
@@ -184,3 +194,28 @@ def test_what_cannot_be_watched_is_refused_before_anything_is_recorded(
     with pytest.raises(ConfigError, match=message):
         ran(f"+tracking.watch.{override}" if "imagse" in override else f"tracking.watch.{override}")
     assert told == []
+
+
+@pytest.mark.parametrize("value", ["null", "foo"])
+def test_what_to_watch_is_a_group_of_keys(composed, value) -> None:
+    config = composed(f"tracking.watch={value}")
+    with pytest.raises(ConfigError, match=r"tracking\.watch=.*group of keys; type tracking"):
+        Options(config.cfg, config.choices)
+
+
+def test_an_epoch_is_drawn_before_it_is_recorded(ran, told) -> None:
+    """Between its record and its checkpoint no time is to pass."""
+    ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.histograms=true")
+    epoch = [*["artifact"] * 2, *["histograms"] * 2, "metrics"]
+    first = told.index(next(entry for entry in told if entry[2:] == ("watch/layers",)))
+    kinds = [entry[0] for entry in told[first:] if entry[0] in epoch]
+    assert kinds[:10] == epoch * 2
+
+
+def test_the_end_of_a_run_that_was_killed_before_it_was_drawn_is_drawn(ran, told, tmp_path) -> None:
+    end = ("trainer.epochs=3", "tracking.watch.every=2", "tracking.watch.histograms=true")
+    ran(*QUICK, *end, folder="killed")
+    told.clear()
+    ran(*QUICK, *end, f"resume={tmp_path / 'killed/checkpoints/last.pt'}")
+    assert epochs_shown(told) == [3]
+    assert not [entry for entry in told if entry[:2] == ("histograms", "gradients")]
