@@ -6,13 +6,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import torch
 from omegaconf import DictConfig
 from pydantic import Field
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sweeper.callback_option import built, callback_option
 from sweeper.data.describe import Description, describe
@@ -28,19 +27,13 @@ from sweeper.models.init import initialise
 from sweeper.models.weights import copy_fitting
 from sweeper.objectives import SIZES, LabelType, headline, measured
 from sweeper.option import Option, optional, plain, taken
-from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES, checked
+from sweeper.schema import checked
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
-from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.pretrained import read_weights
-from sweeper.training.schedules import require_no_floor, require_ratios
 from sweeper.training.settings import RunSettings, TrainerSettings
-from sweeper.training.updates import Schedule, Updates
 from sweeper.training.watch_settings import WatchSettings, watched_layers
-
-FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
-"""Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
-
+from sweeper.updates_option import UpdatesOption
 
 GIVEN_TO_DATA = frozenset(
     ["source", "seed", "min_image_size", "device", "channels_last", "train_limit", "val_limit"]
@@ -69,14 +62,6 @@ class InitKeys:
     weights: str | None = None
 
 
-@dataclass(frozen=True)
-class SchedulerKeys:
-    """What a scheduler option says beside its target's arguments."""
-
-    interval: Literal["step", "epoch"] = "epoch"
-    horizon: str | None = None
-
-
 class Options:
     """The chosen option of every group, checked but not yet built.
 
@@ -102,11 +87,7 @@ class Options:
 
         self._loss = LossOption(choices["loss"], loss)
 
-        optimizer = plain(cfg, "optimizer")
-        self._optimizer = Option("optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES)
-        self._timing = taken("scheduler", SchedulerKeys, scheduler)
-        name = choices["scheduler"]
-        self._scheduler = optional("scheduler", name, scheduler, SCHEDULER_RANGES)
+        self.updates = UpdatesOption(choices, plain(cfg, "optimizer"), scheduler)
         self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
         tracking = plain(cfg, "tracking")
         tracking.pop("study_observers", None)  # the sweeper's
@@ -202,51 +183,6 @@ class Options:
             initialise(model, init.partial())
         except (RuntimeError, ValueError) as error:
             raise ConfigError(f"init={init.name}: {error}") from error
-
-    def updates(
-        self,
-        model: nn.Module,
-        batches: int,
-        settings: RunSettings,
-        trainer: TrainerSettings,
-        device: torch.device,
-    ) -> Updates:
-        """Build the optimizer and its schedule over `batches` training batches an epoch."""
-        with_frozen = trainer.unfreeze_at is not None
-        groups = parameter_groups(model, trainer.lr_scale, with_frozen)
-        given: dict[str, Any] = {"params": groups}
-        if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
-            given |= {} if "fused" in self._optimizer.arguments else {"fused": True}
-        optimizer = self._optimizer(**given)
-        rates = scale_rates(optimizer)
-        steps = -(-batches // trainer.accumulate)
-        schedule = self._schedule(optimizer, steps, settings, trainer.epochs)
-        if trainer.lr_scale and self._scheduler is not None:
-            require_no_floor(self._scheduler.arguments)
-            require_ratios(optimizer, rates, self._scheduler.name)
-        return Updates(
-            model,
-            optimizer,
-            schedule,
-            scaler=torch.amp.GradScaler(device.type, enabled=trainer.precision == "fp16"),
-            accumulate=trainer.accumulate,
-            clip_norm=trainer.clip_norm,
-            ema_decay=trainer.ema_decay,
-        )
-
-    def _schedule(
-        self, optimizer: torch.optim.Optimizer, steps: int, settings: RunSettings, epochs: int
-    ) -> Schedule:
-        if self._scheduler is None:
-            return Schedule(None)
-        given: dict[str, Any] = {"optimizer": optimizer}
-        horizon = None
-        if self._timing.horizon is not None:
-            horizon = epochs * steps if self._timing.interval == "step" else epochs
-            given[self._timing.horizon] = horizon
-        if self._scheduler.target is ReduceLROnPlateau:
-            given["mode"] = settings.sought[:3]  # "min" or "max"
-        return Schedule(self._scheduler(**given), self._timing.interval, horizon)
 
     def callbacks(self) -> tuple[Callback, ...]:
         """Build the user's own callbacks."""
