@@ -11,7 +11,6 @@ from omegaconf import DictConfig, OmegaConf
 from sweeper.app import CONFIGS
 from sweeper.arguments import Arguments
 from sweeper.build import named_choices, settings_of
-from sweeper.data.cache import default_cache_dir
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
@@ -142,9 +141,10 @@ def _config(text: str, overrides: Sequence[str], path: Path) -> DictConfig:
         cfg[key] = value
     # A key that came after the checkpoint was written has its default.
     cfg.trainer = OmegaConf.merge(OmegaConf.load(CONFIGS / "trainer/default.yaml"), cfg.trainer)
-    cfg.data = OmegaConf.merge(OmegaConf.load(CONFIGS / "pipeline.yaml"), cfg.data)
+    pipeline = OmegaConf.load(CONFIGS / "pipeline.yaml")
+    cfg.data = OmegaConf.merge(pipeline, cfg.data)
     cfg.trainer.device = "auto"
-    cfg.data.cache_dir = str(default_cache_dir())
+    cfg.data.cache_dir = pipeline.cache_dir
     for override in overrides:
         _require_key(cfg, override.partition("=")[0])
     cfg.merge_with_dotlist(list(overrides))

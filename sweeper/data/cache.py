@@ -18,12 +18,6 @@ from sweeper.data.source import Decoded, Images, Indices, Split
 log = logging.getLogger(__name__)
 
 
-def default_cache_dir() -> Path:
-    """Where decoded data lies unless `data.cache_dir` says otherwise."""
-    home = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("SWEEPER_CACHE", f"{home}/sweeper"))
-
-
 @dataclass(frozen=True)
 class Stored:
     """A split to read from; `folder` is where its cache lies, None when it cannot be written."""

@@ -16,11 +16,15 @@ from sweeper.losses.threshold import best_threshold
 from sweeper.objectives import LabelType
 
 
-class OneHot(Adapter):
-    """For errors of regression: the outputs estimate the one-hot vector itself."""
+class Indicator(Adapter):
+    """For losses whose target is the one-hot vector; subclasses say the activation."""
 
     def target(self, labels: Tensor) -> Tensor:
         return functional.one_hot(labels, self.num_classes).float()
+
+
+class OneHot(Indicator):
+    """For errors of regression: the outputs estimate the one-hot vector itself."""
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         # The outputs are near the probabilities, so they only want clipping and scaling.
@@ -28,7 +32,7 @@ class OneHot(Adapter):
         return clipped / clipped.sum(dim=1, keepdim=True)
 
 
-class Probabilities(OneHot):
+class Probabilities(Indicator):
     """For errors of the class probabilities, a softmax, against the one-hot vector.
 
     An absolute error of plain outputs has its optimum at their median, which is zero for a class
@@ -38,11 +42,8 @@ class Probabilities(OneHot):
     def activated(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(dim=1)
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return outputs.float().softmax(dim=1)
 
-
-class Distribution(OneHot):
+class Distribution(Indicator):
     """For divergences of distributions: log-probabilities against the one-hot distribution."""
 
     def activated(self, outputs: Tensor) -> Tensor:
@@ -54,11 +55,8 @@ class Distribution(OneHot):
             return indicator
         return indicator.clamp_min(torch.finfo(torch.float32).tiny).log()
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return outputs.float().softmax(dim=1)
 
-
-class Rate(OneHot):
+class Rate(Indicator):
     """For the Poisson likelihood: the rate of a class, expected once in an image of it.
 
     The outputs are log-rates. A criterion that wants rates (`log_input=False`) gets their
@@ -68,11 +66,8 @@ class Rate(OneHot):
     def activated(self, outputs: Tensor) -> Tensor:
         return outputs if getattr(self.criterion, "log_input", True) else outputs.exp()
 
-    def probabilities(self, outputs: Tensor) -> Tensor:
-        return outputs.float().softmax(dim=1)  # rates, scaled to sum to one
 
-
-class Logits(OneHot):
+class Logits(Indicator):
     """For losses that judge each class by itself, on logits."""
 
     label_types: ClassVar[frozenset[LabelType]] = frozenset({"multiclass", "multilabel"})

@@ -7,7 +7,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from sweeper.models.geometry import Conv, Padding, Pool, Step, output_size
-from sweeper.models.layers import Activation, conv_block, one_each
+from sweeper.models.layers import Activation, blocks, one_each
 from sweeper.models.mlp import MLP
 from sweeper.schema import Probability
 
@@ -52,7 +52,13 @@ class ConvNet(nn.Module):
         channels = [c if c == "M" else _scaled(c, width) for c in channels]
         steps = list(_steps(channels, kernel_size, stride, padding, pool_size))
         out_height, out_width = output_size(steps, height, image_width)
-        self.features = _features(in_channels, steps, pooling, batch_norm, activation)
+        self.features = blocks(
+            in_channels,
+            steps,
+            lambda step: _pool(pooling, step.kernel_size),
+            batch_norm,
+            activation,
+        )
         convolutions = [step.channels for step in steps if isinstance(step, Conv)]
         shape = ([in_channels, *convolutions][-1], out_height, out_width)
         sizes = [_scaled(size, width) for size in hidden]
@@ -85,25 +91,6 @@ def _steps(
             yield Conv(c, *next(convolutions))
         if pool_size > 1 and (c == "M" or "M" not in channels):
             yield Pool(pool_size)
-
-
-def _features(
-    in_channels: int,
-    steps: Sequence[Step],
-    pooling: Pooling,
-    batch_norm: bool,
-    activation: Activation,
-) -> nn.Sequential:
-    """One nn.Sequential a convolution, with the poolings that follow it."""
-    blocks: list[list[nn.Module]] = []
-    for step in steps:
-        if isinstance(step, Conv):
-            blocks.append(conv_block(in_channels, step, batch_norm, activation))
-            in_channels = step.channels
-        else:
-            blocks = blocks or [[]]
-            blocks[-1].append(_pool(pooling, step.kernel_size))
-    return nn.Sequential(*(nn.Sequential(*block) for block in blocks))
 
 
 def _pool(pooling: Pooling, size: int) -> nn.Module:

@@ -7,7 +7,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from sweeper.models.geometry import Conv, Pool, output_size
-from sweeper.models.layers import Activation, conv_block, one_each
+from sweeper.models.layers import Activation, blocks, one_each
 from sweeper.schema import Probability
 
 Pooling = Literal["M", "H"]
@@ -47,7 +47,7 @@ class CRNN(nn.Module):
         in_channels, height, width = input_shape
         steps = _steps(channels, kernel_size)
         size = _rows_left(steps, height, width) * _last_channels(in_channels, steps)
-        self.features = _features(in_channels, steps, batch_norm, activation)
+        self.features = blocks(in_channels, steps, _pool, batch_norm, activation)
         self.recurrent = _bidirectional(size, recurrent) if recurrent else None
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * recurrent or size, num_classes)
@@ -79,19 +79,8 @@ def _last_channels(in_channels: int, steps: Sequence[Conv | Pooling]) -> int:
     return [in_channels, *(step.channels for step in steps if isinstance(step, Conv))][-1]
 
 
-def _features(
-    in_channels: int, steps: Sequence[Conv | Pooling], batch_norm: bool, activation: Activation
-) -> nn.Sequential:
-    """One nn.Sequential a convolution, with the poolings that follow it."""
-    blocks: list[list[nn.Module]] = []
-    for step in steps:
-        if isinstance(step, Conv):
-            blocks.append(conv_block(in_channels, step, batch_norm, activation))
-            in_channels = step.channels
-        else:
-            blocks = blocks or [[]]
-            blocks[-1].append(nn.MaxPool2d(POOL_SIZES[step]))
-    return nn.Sequential(*(nn.Sequential(*block) for block in blocks))
+def _pool(kind: Pooling) -> nn.Module:
+    return nn.MaxPool2d(POOL_SIZES[kind])
 
 
 def _bidirectional(features: int, size: int) -> nn.LSTM:

@@ -1,8 +1,8 @@
 """What several families share: activations by name, size-keeping convolutions, and their blocks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -73,6 +73,28 @@ def _conv(in_channels: int, step: Conv, bias: bool) -> nn.Conv2d:
     return nn.Conv2d(
         in_channels, step.channels, step.kernel_size, step.stride, step.padding, bias=bias
     )
+
+
+def blocks(
+    in_channels: int,
+    steps: Sequence[Any],
+    pool: Callable[[Any], nn.Module],
+    batch_norm: bool,
+    activation: Activation,
+) -> nn.Sequential:
+    """One nn.Sequential a convolution, with the poolings that follow it.
+
+    `steps` are `Conv`, and whatever `pool` makes a pooling of.
+    """
+    made: list[list[nn.Module]] = []
+    for step in steps:
+        if isinstance(step, Conv):
+            made.append(conv_block(in_channels, step, batch_norm, activation))
+            in_channels = step.channels
+        else:
+            made = made or [[]]
+            made[-1].append(pool(step))
+    return nn.Sequential(*(nn.Sequential(*block) for block in made))
 
 
 def one_each(name: str, value: T | list[T], count: int) -> list[T]:
