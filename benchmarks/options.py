@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from sweeper.app import CONFIGS
+from sweeper.configs import CONFIGS
 
 STRINGS = ["data=digit_strings", "model=crnn", "loss=ctc"]
 PARTNERS = {"ctc": STRINGS, "crnn": STRINGS}

@@ -24,8 +24,8 @@ from omegaconf import open_dict
 from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 
-from sweeper.app import CONFIGS
-from sweeper.build import build, named_choices
+from sweeper.build.recipe import build, named_choices
+from sweeper.configs import CONFIGS
 from sweeper.training.experiment import Experiment
 from sweeper.training.loop import train_epoch
 from sweeper.training.state import RunState

@@ -10,39 +10,22 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import get_original_cwd
-from omegaconf import OmegaConf
 
+from sweeper.cli.messages import WANTS_TRACEBACK, run_command
+from sweeper.configs import CONFIGS
 from sweeper.errors import SweeperError
-from sweeper.messages import WANTS_TRACEBACK, run_command
-from sweeper.objectives import directions
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-PACKAGE = Path(__file__).parent
-# The configs lie beside the package in a checkout, and inside it once installed from a wheel.
-CONFIGS = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
-
-
-def torchvision_min_image_size(name: str) -> int:
-    """Return the smallest image, in pixels a side, that a model of torchvision takes."""
-    from sweeper.models.torchvision import min_image_size  # torchvision takes seconds to import
-
-    return min_image_size(name)
-
-
-OmegaConf.register_new_resolver("directions", directions, replace=True)
-OmegaConf.register_new_resolver(
-    "torchvision_min_image_size", torchvision_min_image_size, replace=True
-)
 
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
 def task(cfg: "DictConfig") -> float | tuple[float, ...]:
     """Run the composed experiment; return the best value of its metric, or of its metrics."""
     # torch takes seconds to import, and --help does without.
-    from sweeper.build import named_choices
-    from sweeper.run import Invocation, prepare
+    from sweeper.build.recipe import named_choices
+    from sweeper.run.invocation import Invocation
+    from sweeper.run.start import start
 
     settings = HydraConfig.get()
     invocation = Invocation(
@@ -52,13 +35,13 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
         folder=Path(settings.runtime.output_dir),
         start_folder=Path(get_original_cwd()),
     )
-    begun = False
+    started = False
     try:
-        run = prepare(cfg, invocation)
-        begun = True
+        run = start(cfg, invocation)
+        started = True
         return run.execute()
     except (SweeperError, KeyboardInterrupt) as error:
-        if not begun:
+        if not started:
             written = {str(settings.output_subdir), f"{settings.job.name}.log"}
             _discard(invocation.folder, invocation.start_folder, written)
         hydra_tells = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK

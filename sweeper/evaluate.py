@@ -26,17 +26,17 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from sweeper.arguments import Arguments, parsed, run_tool
+from sweeper.cli.arguments import Arguments, parsed, run_tool
 from sweeper.data.batches import Streaming
 from sweeper.data.image_files import FileImages, mode_of
 from sweeper.data.image_folder import Listing
 from sweeper.data.inverse import to_pil
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
-from sweeper.restore import Restored, restore, trusted_packages
+from sweeper.run.pictures import mistakes, outcome, saved
+from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import aligned
-from sweeper.training.evaluate import Batches, Predictions, predict
-from sweeper.training.pictures import mistakes, outcome, saved
+from sweeper.training.scoring import Batches, Predictions, predictions_of
 
 TABLED_CLASSES = 20
 """The largest confusion matrix that is printed; larger ones are drawn only."""
@@ -64,7 +64,7 @@ def evaluate(argv: Sequence[str]) -> None:
     path = Path(arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt"))
     restored = restore(path, arguments.overrides, trusted_packages(arguments))
     seen = _seen(restored, arguments)
-    predictions = predict(restored.classifier, seen.batches)
+    predictions = predictions_of(restored.classifier, seen.batches)
     content = document(predictions, restored.profile)
     run_folder = path.resolve().parent.parent
     place = Path(arguments.values.get("out") or run_folder / "evaluation" / seen.name)
@@ -87,7 +87,7 @@ def document(predictions: Predictions, profile: Profile) -> dict[str, Any]:
     if profile.label_type != "sequence":
         scores = predictions.by_class(len(profile.classes))
         content["classes"] = {
-            name: {"precision": one.precision, "recall": one.recall, "images": one.there}
+            name: {"precision": one.precision, "recall": one.recall, "images": one.actual}
             for name, one in zip(profile.classes, scores, strict=True)
         }
     if profile.label_type == "multiclass":
@@ -124,7 +124,8 @@ def _seen(restored: Restored, arguments: Arguments) -> Seen:
     splits = {"val": data.val, "test": data.test}
     if split not in splits or split not in data.sizes:
         there = " or ".join(f"split={name}" for name in splits if name in data.sizes)
-        raise ConfigError(f"split={split}: data={data.name} has no such split; type {there}")
+        name = data.profile.name
+        raise ConfigError(f"split={split}: data={name} has no such split; type {there}")
     return Seen(
         split,
         splits[split](),

@@ -10,8 +10,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import SearchPathException
 
-from sweeper.app import CONFIGS
-from sweeper.messages import run_command
+from sweeper.cli.messages import run_command
+from sweeper.cli.overrides import quoted
+from sweeper.configs import CONFIGS
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -40,8 +41,8 @@ def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str
     """
     cfg = composed(overrides, config_dir)
     # torch takes seconds to import, and --help does without.
-    from sweeper.build import network
-    from sweeper.models.summary import summarise
+    from sweeper.build.recipe import network
+    from sweeper.summary.table import summarise
 
     built = network(cfg)
     return summarise(built.model, built.input_shape, built.batch_size).table()
@@ -55,9 +56,7 @@ def composed(overrides: Sequence[str], config_dir: Path | None = None) -> "DictC
             raise SearchPathException(
                 f"Additional config directory '{config_dir.absolute()}' not found"
             )
-        from sweeper.run import hydra_value
-
-        own = [f"hydra.searchpath=[{hydra_value(f'file://{config_dir.absolute()}')}]"]
+        own = [f"hydra.searchpath=[{quoted(f'file://{config_dir.absolute()}')}]"]
     with initialize_config_dir(str(CONFIGS), version_base="1.3", job_name="sweeper"):
         cfg = compose("config", [*own, *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)  # for what refers to ${hydra:...}

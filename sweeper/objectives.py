@@ -28,7 +28,7 @@ SIZES = ("n_parameters", "multiply_adds")
 """Known of a network before it is trained."""
 
 
-def measured(label_type: LabelType) -> tuple[str, ...]:
+def epoch_metrics(label_type: LabelType) -> tuple[str, ...]:
     """Return the metrics of an epoch on data with labels of this type."""
     return tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *MEASURES[label_type]))
 
@@ -38,8 +38,8 @@ def headline(label_type: LabelType) -> str:
     return f"val/{MEASURES[label_type][0]}"
 
 
-def sought(metric: str) -> Direction:
-    """Return the direction that a metric is good in: rates of what is right are to grow."""
+def direction_of(metric: str) -> Direction:
+    """Return `maximize` for a metric that is better when higher, else `minimize`."""
     return "maximize" if metric.endswith(("accuracy", "precision", "f1")) else "minimize"
 
 
@@ -49,4 +49,4 @@ def directions(
     """Return the direction given, or else that of each metric."""
     if direction is not None:
         return direction if isinstance(direction, str) else list(direction)
-    return sought(metric) if isinstance(metric, str) else [sought(one) for one in metric]
+    return direction_of(metric) if isinstance(metric, str) else [direction_of(m) for m in metric]

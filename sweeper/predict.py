@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweeper.arguments import Arguments, parsed, run_tool
+from sweeper.cli.arguments import Arguments, parsed, run_tool
 from sweeper.data.image_files import FileImages, image_paths, mode_of
 from sweeper.data.inverse import to_pil
 from sweeper.errors import ConfigError, DataError
-from sweeper.restore import Restored, restore, trusted_packages
+from sweeper.run.restore import Restored, restore, trusted_packages
 
 PICTURES = 64
 """Images that are drawn at most; a grid of more shows nothing."""
@@ -101,8 +101,8 @@ def _answers(restored: Restored, files: FileImages, top: int) -> Iterator[dict[s
         indices = np.arange(first, min(first + restored.batch_size, count))
         images = restored.pipeline(torch.from_numpy(files[indices]).to(classifier.device))
         ((outputs, _),) = classifier.outputs([(images, torch.empty(0))])
-        predicted = classifier.criterion.predict(outputs).cpu()
-        probabilities = classifier.criterion.probabilities(outputs).cpu()
+        predicted = classifier.adapter.predict(outputs).cpu()
+        probabilities = classifier.adapter.probabilities(outputs).cpu()
         for labels, scores in zip(predicted, probabilities, strict=True):
             yield answer_for(restored, labels, scores, top)
 
@@ -127,7 +127,7 @@ def answer_for(restored: Restored, labels: Tensor, scores: Tensor, top: int) -> 
 
 
 def _draw(path: Path, files: FileImages, titles: Sequence[str]) -> None:
-    from sweeper.tracking.figures import image_grid  # brings in matplotlib
+    from sweeper.figures.grid_of_images import image_grid  # brings in matplotlib
 
     shown = min(len(titles), PICTURES)
     pixels = torch.from_numpy(files[np.arange(shown)])

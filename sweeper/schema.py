@@ -4,10 +4,9 @@ An option is a `_target_` and plain arguments, so its schema is the signature of
 each value is validated against the annotation of its parameter, ranges included.
 """
 
-import difflib
 import inspect
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import (
@@ -24,6 +23,10 @@ from pydantic import (
 )
 
 from sweeper.errors import ConfigError
+from sweeper.text import did_you_mean
+
+ImageShape = tuple[int, int, int]
+"""Channels, height and width of an image: (C, H, W)."""
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -64,15 +67,6 @@ LOSS_RANGES: Mapping[str, Any] = {
 
 GIVEN = {"self", "params", "optimizer", "input_shape", "num_classes"}
 """Parameters that the run fills in; nobody needs to be told of them."""
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return the names nearest to `name`, or all of them when none is near."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"choose one of {', '.join(known)}" if known else "there is nothing to choose from"
 
 
 def checked(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,7 +19,8 @@ os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, open_dict
 
-from sweeper.app import CONFIGS
+from sweeper.configs import CONFIGS
+from sweeper.errors import SweeperError
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -41,7 +43,7 @@ class Composed:
 def composed() -> Callable[..., Composed]:
     """Return a function that composes overrides as the command line does, untracked."""
 
-    from sweeper.build import named_choices
+    from sweeper.build.recipe import named_choices
 
     def compose_overrides(*overrides: str, hydra: bool = False) -> Composed | DictConfig:
         defaults = ["tracking=none", "figures=false"]
@@ -60,7 +62,7 @@ def composed() -> Callable[..., Composed]:
 @pytest.fixture
 def built(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., object]:
     """Return a function that builds the experiment of overrides."""
-    from sweeper.build import build
+    from sweeper.build.recipe import build
 
     def build_overrides(*overrides: str) -> object:
         got = composed(*overrides)
@@ -72,16 +74,32 @@ def built(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., ob
 @pytest.fixture
 def ran(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., float]:
     """Return a function that runs overrides in a folder below `tmp_path`."""
-    from sweeper.run import Invocation, prepare
+    from sweeper.run.invocation import Invocation
+    from sweeper.run.start import start
 
     def run_overrides(*overrides: str, folder: str = "run") -> float:
         got = composed(*overrides)
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
         invocation = Invocation(got.choices, overrides, overrides, place, tmp_path)
-        return prepare(got.cfg, invocation).execute()
+        return start(got.cfg, invocation).execute()
 
     return run_overrides
+
+
+@pytest.fixture(scope="session")
+def refuses() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[SweeperError]]]:
+    """Return a context manager that expects an error, and that its message is one line."""
+
+    @contextmanager
+    def expect(
+        error: type[SweeperError], pattern: str
+    ) -> Iterator[pytest.ExceptionInfo[SweeperError]]:
+        with pytest.raises(error, match=pattern) as caught:
+            yield caught
+        assert "\n" not in str(caught.value)
+
+    return expect
 
 
 class Recorder:

@@ -16,19 +16,19 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
 from sweeper.data import per_sample
-from sweeper.data.pipeline import Step
+from sweeper.data.source import Transform
 
 ERASE_ATTEMPTS = 10  # as many as torchvision makes
 
 
-def batched(transform: Step) -> Step:
+def batched(transform: Transform) -> Transform:
     """The transform as a step on batches (N, C, H, W)."""
     return _Batched(transform)
 
 
 @dataclass(frozen=True)
 class _Batched:
-    transform: Step
+    transform: Transform
 
     def __call__(self, images: Tensor) -> Tensor:
         return augment(self.transform, images)

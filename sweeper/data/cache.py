@@ -3,7 +3,6 @@
 import hashlib
 import json
 import logging
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -103,11 +102,3 @@ def _replacing(folder: Path) -> Iterator[Path]:
                 return  # another process was faster
             folder.replace(Path(scratch, "old"))
             partial.replace(folder)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a small file of the cache in one step, so that no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}-{os.getpid()}")
-    partial.write_text(text)
-    partial.replace(path)

@@ -7,20 +7,21 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 
-from sweeper.data.pipeline import Shape, decoded_size, route_for
+from sweeper.data.pipeline import decoded_size, route_for
 from sweeper.data.source import Source
+from sweeper.schema import ImageShape
 
 
 @dataclass(frozen=True)
 class Description:
     """The shape (C, H, W) of an image, and how many classes there are."""
 
-    shape: Shape
+    shape: ImageShape
     n_classes: int
 
 
 @runtime_checkable
-class Telling(Protocol):
+class SelfDescribing(Protocol):
     """A source that knows its images and classes before anything is read."""
 
     def describe(self, image_size: int | None) -> Description:
@@ -48,7 +49,7 @@ def describe(
 
 
 def _told(source: Source, image_size: int | None) -> Description:
-    if isinstance(source, Telling):
+    if isinstance(source, SelfDescribing):
         return source.describe(image_size)
     train = source.splits(image_size)["train"].load()
     _, channels, height, width = train.images.shape

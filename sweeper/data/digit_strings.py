@@ -25,7 +25,7 @@ MADE_OF = {"train": "train", "val": "train", "test": "test"}
 
 
 @dataclass(frozen=True)
-class Layout:
+class StringLayout:
     """How many digits make a string, and by how many pixels neighbours overlap at most."""
 
     min_length: int
@@ -68,7 +68,7 @@ class DigitStrings:
             Digits() if source == "digits" else TorchvisionSet(source, root, download)
         )
         self._sizes = {"train": n_train, "val": n_val, "test": n_test}
-        self._layout = Layout(min_length, max_length, overlap)
+        self._layout = StringLayout(min_length, max_length, overlap)
 
     def describe(self, image_size: int | None) -> Description:
         """Of images as wide as the longest string; nothing needs to be there."""
@@ -122,7 +122,7 @@ def _images_for(name: str, labels: Indices) -> Indices:
 
 
 def strings_of(
-    images: NDArray[np.uint8], labels: Indices, count: int, layout: Layout, *entropy: int
+    images: NDArray[np.uint8], labels: Indices, count: int, layout: StringLayout, *entropy: int
 ) -> tuple[NDArray[np.uint8], Indices]:
     """Return `count` strings (count, C, H, max_length * W), and labels (count, max_length).
 

@@ -15,7 +15,6 @@ from sweeper.data.profile import Profile
 from sweeper.data.source import Indices
 from sweeper.data.split import permutation
 from sweeper.errors import ConfigError
-from sweeper.objectives import LabelType
 
 
 @dataclass(frozen=True)
@@ -31,23 +30,13 @@ class Subset:
 
 @dataclass(frozen=True)
 class ImageData:
-    """A prepared data set; batches are normalised float32 (B, C, H, W) and int64 labels (B,).
+    """A prepared data set; batches are normalised float32 (B, C, H, W) and int64 labels.
 
-    `image_shape` is (C, H, W) as the source stores images, `input_shape` as the network sees them,
-    `label_shape` that of the labels of one image, `class_counts` (classes,) int64 counts each
-    class in the training images, `mean` and `std` are per channel for pixels in 0..1, and `digest`
-    names the pixels, labels and classes.
+    The labels of a batch are (B,) classes, (B, K) zeros and ones for sets of classes, or (B, L)
+    for strings. `digest` is a hash of the pixels, labels and classes of all splits.
     """
 
-    name: str
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    input_shape: tuple[int, int, int]
-    label_type: LabelType
-    label_shape: tuple[int, ...]
-    class_counts: Tensor
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    profile: Profile
     digest: str
     batch_size: int
     seed: int
@@ -94,7 +83,7 @@ class ImageData:
     def test(self) -> Iterator[Batch]:
         """The test batches, in a fixed order; ConfigError when there is no test split."""
         if not self.has_test:
-            raise ConfigError(f"data={self.name} has no test split")
+            raise ConfigError(f"data={self.profile.name} has no test split")
         return self._evaluation("test", self.subsets["test"].indices)
 
     def samples(self, split: str, positions: Sequence[int]) -> Batch:
@@ -104,25 +93,9 @@ class ImageData:
         images, labels = zip(*batches, strict=True)
         return torch.cat(images), torch.cat(labels)
 
-    @property
-    def profile(self) -> Profile:
-        """What a network must know of the data, without the data."""
-        return Profile(
-            name=self.name,
-            classes=self.classes,
-            label_type=self.label_type,
-            label_shape=self.label_shape,
-            image_shape=self.image_shape,
-            input_shape=self.input_shape,
-            class_counts=tuple(self.class_counts.tolist()),
-            n_train=len(self.subsets["train"]),
-            mean=self.mean,
-            std=self.std,
-        )
-
     def inverse(self, images: Tensor) -> list[Image]:
         """Normalised images (N, 1 or 3, H, W) as pictures; DataError for any other shape."""
-        return to_pictures(images, self.mean, self.std)
+        return to_pictures(images, self.profile.mean, self.profile.std)
 
     def _evaluation(self, split: str, order: Indices) -> Iterator[Batch]:
         for images, labels in self.subsets[split].feed.batches(order, self.batch_size):

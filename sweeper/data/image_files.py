@@ -16,6 +16,7 @@ from sweeper.errors import DataError
 T = TypeVar("T")
 
 MODES = {1: "L", 3: "RGB"}
+"""Pillow's modes by the number of channels."""
 SIXTEEN_BITS = {"PNG", "PPM"}
 """Pillow's names of formats whose pixels of mode I go up to 65535."""
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}

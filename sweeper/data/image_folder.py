@@ -8,13 +8,13 @@ from typing import Literal
 import numpy as np
 
 from sweeper.data.describe import Description
-from sweeper.data.image_files import FileImages, image_paths
+from sweeper.data.image_files import FileImages, image_paths, mode_of
 from sweeper.data.source import Decoded, Indices, Split, fingerprint
 from sweeper.data.split import FIXED, hold_out, permutation
 from sweeper.errors import ConfigError, DataError
 from sweeper.schema import Probability
 
-MODES = {"rgb": "RGB", "gray": "L"}
+CHANNELS = {"rgb": 3, "gray": 1}
 
 
 class ImageFolder:
@@ -26,7 +26,7 @@ class ImageFolder:
         self, root: str, channels: Literal["rgb", "gray"], test_fraction: Probability
     ) -> None:
         self._root = Path(root).expanduser().absolute()
-        self._mode = MODES[channels]
+        self._mode = mode_of(CHANNELS[channels])
         self._test_fraction = test_fraction
 
     def describe(self, image_size: int | None) -> Description:

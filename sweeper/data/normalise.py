@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sweeper.data.cache import Stored
-from sweeper.data.pipeline import Step, apply
-from sweeper.data.source import Indices
+from sweeper.data.pipeline import apply
+from sweeper.data.source import Indices, Transform
 from sweeper.data.statistics import Statistics, chunks_of, measure, training_statistics
 from sweeper.errors import ConfigError
 
@@ -17,7 +17,7 @@ from sweeper.errors import ConfigError
 def statistics_for(
     train: Stored,
     fit: Indices,
-    eval_steps: Sequence[Step],
+    eval_steps: Sequence[Transform],
     channels: int,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
@@ -42,7 +42,7 @@ def statistics_for(
 
 
 def _transformed(
-    train: Stored, fit: Indices, eval_steps: Sequence[Step]
+    train: Stored, fit: Indices, eval_steps: Sequence[Transform]
 ) -> Iterator[NDArray[np.uint8]]:
     for chunk in chunks_of(train, fit):
         images = apply(eval_steps, torch.from_numpy(chunk))

@@ -1,6 +1,6 @@
 """From uint8 batches to a network's input: resizing, transforms, normalisation, on the device."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sweeper.data.source import Transform
 from sweeper.errors import ConfigError
+from sweeper.schema import ImageShape
+from sweeper.text import in_one_line
 
-Step = Callable[[Tensor], Tensor]
 Size = tuple[int, int]
-Shape = tuple[int, int, int]
 
 
 def resized(images: Tensor, size: Size) -> Tensor:
@@ -26,8 +27,8 @@ def resized(images: Tensor, size: Size) -> Tensor:
 class Pipeline:
     """Steps on a batch (N, C, H, W), uint8 or float in 0..1, ending in normalised float32."""
 
-    steps: tuple[Step, ...]
-    normalise: Step
+    steps: tuple[Transform, ...]
+    normalise: Transform
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.normalise(apply(self.steps, images))
@@ -40,10 +41,10 @@ class Route:
     `shape` is (C, H, W) as the network sees it.
     """
 
-    train: tuple[Step, ...]
-    evaluation: tuple[Step, ...]
-    enlarge: tuple[Step, ...]
-    shape: Shape
+    train: tuple[Transform, ...]
+    evaluation: tuple[Transform, ...]
+    enlarge: tuple[Transform, ...]
+    shape: ImageShape
 
 
 def decoded_size(image_size: int | None, min_image_size: int) -> int | None:
@@ -54,8 +55,8 @@ def decoded_size(image_size: int | None, min_image_size: int) -> int | None:
 
 def route_for(
     image: Tensor,
-    train_transform: Sequence[Step],
-    eval_transform: Sequence[Step],
+    train_transform: Sequence[Transform],
+    eval_transform: Sequence[Transform],
     size: int | None,
     min_image_size: int,
 ) -> Route:
@@ -71,7 +72,7 @@ def route_for(
     return Route(train, evaluation, enlarge, (channels, height, width))
 
 
-def apply(steps: Iterable[Step], images: Tensor) -> Tensor:
+def apply(steps: Iterable[Transform], images: Tensor) -> Tensor:
     """The images after each step in turn."""
     for step in steps:
         images = step(images)
@@ -79,13 +80,13 @@ def apply(steps: Iterable[Step], images: Tensor) -> Tensor:
 
 
 def steps_for(
-    transforms: Sequence[Step], image: Tensor, *, key: str, size: int | None
-) -> tuple[Step, ...]:
+    transforms: Sequence[Transform], image: Tensor, *, key: str, size: int | None
+) -> tuple[Transform, ...]:
     """Resizing to `size` squared and the transforms, each made to work on a batch.
 
     `image`: (1, C, H, W) uint8. ConfigError when a transform fails on it, naming `key`.
     """
-    steps: list[Step] = []
+    steps: list[Transform] = []
     if size is not None and image.shape[-2:] != (size, size):
         steps.append(partial(resized, size=(size, size)))
     if transforms:
@@ -96,7 +97,7 @@ def steps_for(
     return tuple(steps)
 
 
-def enlarging(image: Tensor, minimum: int) -> tuple[Step, ...]:
+def enlarging(image: Tensor, minimum: int) -> tuple[Transform, ...]:
     """The step that enlarges images of this shape to `minimum`; none when they are no smaller."""
     height, width = image.shape[-2:]
     if min(height, width) >= minimum:
@@ -104,14 +105,14 @@ def enlarging(image: Tensor, minimum: int) -> tuple[Step, ...]:
     return (partial(resized, size=(max(height, minimum), max(width, minimum))),)
 
 
-def output_of(steps: Sequence[Step], image: Tensor, key: str) -> Tensor:
+def output_of(steps: Sequence[Transform], image: Tensor, key: str) -> Tensor:
     """What the steps make of one image (1, C, H, W); the global random state is left as it was."""
     with torch.random.fork_rng(devices=[image.device] if image.device.type == "cuda" else []):
         for step in steps:
             try:
                 image = step(image)
             except Exception as error:  # whatever a transform of the user's may raise
-                shape, reason = tuple(image.shape[1:]), " ".join(str(error).split())
+                shape, reason = tuple(image.shape[1:]), in_one_line(error)
                 raise ConfigError(
                     f"{key}: {step} fails on an image of shape {shape}: {reason}"
                 ) from error
@@ -120,7 +121,9 @@ def output_of(steps: Sequence[Step], image: Tensor, key: str) -> Tensor:
     return image
 
 
-def common_output(train: Sequence[Step], evaluation: Sequence[Step], image: Tensor) -> Tensor:
+def common_output(
+    train: Sequence[Transform], evaluation: Sequence[Transform], image: Tensor
+) -> Tensor:
     """What both make of the image; ConfigError unless it is of one shape."""
     trained = output_of(train, image, "data.train_transform")
     evaluated = output_of(evaluation, image, "data.eval_transform")

@@ -73,18 +73,21 @@ def prepare(
             f"expected at least 2, or data.batch_size=1"
         )
     feeds = {name: placement.feed(split) for name, split in stored.items()}
-    return ImageData(
+    counts = class_counts(train.labels[chosen["train"]], label_type, len(train.classes))
+    profile = Profile(
         name=source.name,
         classes=train.classes,
-        image_shape=(image.shape[1], image.shape[2], image.shape[3]),
-        input_shape=route.shape,
         label_type=label_type,
         label_shape=train.labels.shape[1:],
-        class_counts=torch.from_numpy(
-            class_counts(train.labels[chosen["train"]], label_type, len(train.classes))
-        ),
+        image_shape=(image.shape[1], image.shape[2], image.shape[3]),
+        input_shape=route.shape,
+        class_counts=tuple(counts.tolist()),
+        n_train=len(chosen["train"]),
         mean=statistics.mean,
         std=statistics.std,
+    )
+    return ImageData(
+        profile=profile,
         digest=_digest([split.digest for split in stored.values()]),
         batch_size=batch_size,
         seed=seed,

@@ -7,8 +7,7 @@ from torch import Tensor
 
 from sweeper.data.source import in_words, mistake_in_words
 from sweeper.objectives import LabelType
-
-Shape = tuple[int, int, int]
+from sweeper.schema import ImageShape
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,8 @@ class Profile:
     classes: tuple[str, ...]
     label_type: LabelType
     label_shape: tuple[int, ...]
-    image_shape: Shape
-    input_shape: Shape
+    image_shape: ImageShape
+    input_shape: ImageShape
     class_counts: tuple[int, ...]
     n_train: int
     mean: tuple[float, ...]

@@ -15,6 +15,9 @@ from sweeper.objectives import LabelType
 
 Indices = NDArray[np.int64]
 
+Transform = Callable[[Tensor], Tensor]
+"""Images in, images out; torchvision's v2 transforms are such."""
+
 
 class Images(Protocol):
     """Pixels by index: a NumPy array, a memory-mapped file, or image files read when asked."""

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.cache import Stored, write_text
+from sweeper.data.cache import Stored
 from sweeper.data.source import Indices
+from sweeper.files import write_text
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ def training_statistics(stored: Stored, indices: Indices) -> Statistics:
         return found
     statistics = measure(chunks_of(stored, indices))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps({"mean": statistics.mean, "std": statistics.std}))
     except OSError as error:
         log.warning("the statistics are not cached: %s", error)

@@ -11,12 +11,13 @@ import numpy as np
 from sweeper.data.describe import Description
 from sweeper.data.source import Decoded, Split, fingerprint
 from sweeper.errors import DataError
+from sweeper.text import in_one_line
 
 Name = Literal["mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class SetLayout:
     """torchvision's class for a set, what is in it, and the files below the root, by split."""
 
     loader: str
@@ -24,11 +25,11 @@ class Layout:
     files: Mapping[str, tuple[str, ...]]
 
 
-def _idx(loader: str) -> Layout:
+def _idx(loader: str) -> SetLayout:
     """The files of the MNIST family."""
     kinds = "images-idx3-ubyte", "labels-idx1-ubyte"
     parts = {"train": "train", "test": "t10k"}
-    return Layout(
+    return SetLayout(
         loader,
         Description((1, 28, 28), 10),
         {s: tuple(f"{loader}/raw/{part}-{kind}" for kind in kinds) for s, part in parts.items()},
@@ -37,16 +38,16 @@ def _idx(loader: str) -> Layout:
 
 def _cifar(
     loader: str, n_classes: int, folder: str, meta: str, train: tuple[str, ...], test: str
-) -> Layout:
+) -> SetLayout:
     files = {"train": (*train, meta), "test": (test, meta)}
-    return Layout(
+    return SetLayout(
         loader,
         Description((3, 32, 32), n_classes),
         {s: tuple(f"{folder}/{f}" for f in names) for s, names in files.items()},
     )
 
 
-LAYOUTS: dict[str, Layout] = {
+LAYOUTS: dict[str, SetLayout] = {
     "mnist": _idx("MNIST"),
     "fashion_mnist": _idx("FashionMNIST"),
     "kmnist": _idx("KMNIST"),
@@ -59,7 +60,7 @@ LAYOUTS: dict[str, Layout] = {
         "test_batch",
     ),
     "cifar100": _cifar("CIFAR100", 100, "cifar-100-python", "meta", ("train",), "test"),
-    "svhn": Layout(
+    "svhn": SetLayout(
         "SVHN",
         Description((3, 32, 32), 10),
         {s: (f"{s}_32x32.mat",) for s in ("train", "test")},
@@ -104,7 +105,7 @@ class TorchvisionSet:
         except (OSError, RuntimeError, ValueError, EOFError) as error:
             verb = "downloaded" if download else "read"
             raise DataError(
-                f"data={self.name} could not be {verb} in {self._root}: {_line(error)}; "
+                f"data={self.name} could not be {verb} in {self._root}: {in_one_line(error)}; "
                 f"type data.root=FOLDER for a folder that holds {self._expected()}"
             ) from error
 
@@ -126,7 +127,8 @@ class TorchvisionSet:
                 self._move(Path(partial), missing)
         except OSError as error:
             raise DataError(
-                f"data.root={self._root} cannot be written: {_line(error)}; type data.root=FOLDER"
+                f"data.root={self._root} cannot be written: {in_one_line(error)}; "
+                "type data.root=FOLDER"
             ) from error
 
     def _has(self, file: str) -> bool:
@@ -139,10 +141,6 @@ class TorchvisionSet:
 
     def _expected(self) -> str:
         return self._layout.files["train"][0]
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _decoded(dataset: Any) -> Decoded:

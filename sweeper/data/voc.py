@@ -16,6 +16,7 @@ from sweeper.data.voc_lists import Ids
 from sweeper.errors import ConfigError, DataError
 from sweeper.objectives import LabelType
 from sweeper.schema import Probability
+from sweeper.text import in_one_line
 
 
 class Voc:
@@ -106,7 +107,7 @@ class Voc:
             with tempfile.TemporaryDirectory(dir=self._root, prefix=".partial-") as partial:
                 self._fetch(Path(partial))
         except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError) as error:
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             raise DataError(
                 f"data=voc could not be downloaded to {self._root}: {reason}; "
                 f"type data.root=FOLDER for a folder that holds {self._place}"

@@ -7,13 +7,11 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -22,9 +20,10 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from sweeper.cli.interrupts import Interrupt
 from sweeper.errors import TrainingError
-from sweeper.launch.devices import n_workers, worker_environment
 from sweeper.launch.process import READY
+from sweeper.launch.resources import n_workers, worker_environment
 
 log = logging.getLogger(__name__)
 MAX_EARLY_DEATHS = 3  # A process that dies before it has imported the task will do so again.
@@ -66,7 +65,7 @@ class LocalPool:
     task: TaskFunction
     n_jobs: int | str = "auto"
     _slots: list[Slot] = field(default_factory=list)
-    _interrupts: int = 0
+    _interrupt: Interrupt = field(default_factory=Interrupt)
 
     def run(self, jobs: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
         """Run every job and return their results in order.
@@ -77,24 +76,13 @@ class LocalPool:
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         queue = deque(Job(first_number + i, list(o)) for i, o in enumerate(jobs))
         self._announce(queue)
-        with self._interruptible():
+        self._interrupt = Interrupt(self._interrupt_jobs, self._kill, [signal.SIGINT])
+        with self._interrupt:
             try:
                 results = self._serve(queue)
             finally:
                 self._end()
         return [results[number] for number in sorted(results)]
-
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Catch Ctrl-C for a while, where this is the thread that can."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = signal.signal(signal.SIGINT, self._handle_interrupt)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
 
     def _announce(self, jobs: Sequence[Job]) -> None:
         if self._pulls():
@@ -127,7 +115,7 @@ class LocalPool:
             if slot.job is not None:
                 results[slot.job.number] = result
                 slot.job = None
-        if queue and not self._interrupts:
+        if queue and not self._interrupt.requested:
             slot.job = queue.popleft()
             slot.connection.send((slot.job.overrides, slot.job.number))
         elif queue:
@@ -142,7 +130,7 @@ class LocalPool:
         self._slots.remove(slot)
         if not slot.ready and slot.early_deaths + 1 >= MAX_EARLY_DEATHS:
             raise TrainingError(f"worker processes {cause} before they could import the task")
-        if slot.job is not None and self._pulls() and not self._interrupts:
+        if slot.job is not None and self._pulls() and not self._interrupt.requested:
             log.warning("A worker %s; starting another", cause)
             queue.appendleft(slot.job)
         elif slot.job is not None:
@@ -152,11 +140,7 @@ class LocalPool:
             fresh.early_deaths = 0 if slot.ready else slot.early_deaths + 1
             self._slots.append(fresh)
 
-    def _handle_interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupts += 1
-        if self._interrupts > 1:
-            self._kill()
-            raise KeyboardInterrupt
+    def _interrupt_jobs(self) -> None:
         log.warning("Interrupted: running trials are being put back; once more to stop at once")
         for slot in self._slots:
             if slot.process.poll() is None:

@@ -2,6 +2,7 @@
 
 from sweeper.losses.adapter import Adapter
 from sweeper.losses.class_index import ClassIndex, LogProbabilities
+from sweeper.losses.class_weights import class_weights
 from sweeper.losses.ctc import Ctc
 from sweeper.losses.embedding import PairCosine, PairDistance, Ranking, Triplet
 from sweeper.losses.indicator import (
@@ -14,7 +15,6 @@ from sweeper.losses.indicator import (
     Sigmoids,
     Signs,
 )
-from sweeper.losses.weights import class_weights
 
 __all__ = [
     "Adapter",

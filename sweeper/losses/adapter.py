@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from sweeper.losses.meter import Meter
+from sweeper.metrics.meter import Meter
 from sweeper.objectives import LabelType
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from sweeper.models.geometry import Conv, Padding, Pool, Step, output_size
+from sweeper.models.geometry import Conv, Layer, Padding, Pool, output_size
 from sweeper.models.layers import Activation, blocks, one_each
 from sweeper.models.mlp import MLP
 from sweeper.schema import Probability
@@ -79,7 +79,7 @@ def _steps(
     stride: int | list[int],
     padding: Padding | list[Padding],
     pool_size: int,
-) -> Iterator[Step]:
+) -> Iterator[Layer]:
     """The list of channels as a list of convolutions and poolings."""
     count = sum(c != "M" for c in channels)
     kernel_sizes = one_each("kernel_size", kernel_size, count)

@@ -53,10 +53,10 @@ class Pool:
         return f"pool {self.kernel_size}"
 
 
-Step = Conv | Pool
+Layer = Conv | Pool
 
 
-def output_size(steps: Sequence[Step], height: int, width: int) -> tuple[int, int]:
+def output_size(steps: Sequence[Layer], height: int, width: int) -> tuple[int, int]:
     """Height and width after all steps; raises ShapeError when nothing is left of either."""
     sizes = [(height, width)]
     for step in steps:
@@ -66,7 +66,7 @@ def output_size(steps: Sequence[Step], height: int, width: int) -> tuple[int, in
     return sizes[-1]
 
 
-def smallest_input(steps: Sequence[Step]) -> int:
+def smallest_input(steps: Sequence[Layer]) -> int:
     """The smallest image side of which the steps leave at least one pixel."""
     size = 1
     for step in reversed(steps):
@@ -74,7 +74,7 @@ def smallest_input(steps: Sequence[Step]) -> int:
     return size
 
 
-def _nothing_left(steps: Sequence[Step], sizes: Sequence[tuple[int, int]]) -> str:
+def _nothing_left(steps: Sequence[Layer], sizes: Sequence[tuple[int, int]]) -> str:
     """One line: the arithmetic as far as it goes, and what to change."""
     shrinking = any(isinstance(s, Conv) and (s.padding != "same" or s.stride > 1) for s in steps)
     return (
@@ -84,7 +84,7 @@ def _nothing_left(steps: Sequence[Step], sizes: Sequence[tuple[int, int]]) -> st
     )
 
 
-def _arithmetic(steps: Iterable[Step], sizes: Sequence[tuple[int, int]]) -> str:
+def _arithmetic(steps: Iterable[Layer], sizes: Sequence[tuple[int, int]]) -> str:
     texts = [f"{h}" if h == w else f"{h}x{w}" for h, w in sizes]
     moves = (f" -> {step} -> {text}" for step, text in zip(steps, texts[1:], strict=False))
     return texts[0] + "".join(moves)

@@ -3,7 +3,6 @@
 torchvision is imported inside the functions: it costs seconds that no other model should pay.
 """
 
-import difflib
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -12,6 +11,7 @@ from pydantic import PositiveInt
 from torch import nn
 
 from sweeper.errors import ConfigError
+from sweeper.text import near_names
 
 # Nearly all of these networks halve the image five times: from 32 pixels on, their last stage
 # sees something. Many state a minimum of 1, at which they run but cannot learn.
@@ -63,7 +63,7 @@ def _models_module(name: str) -> Any:
 
     names = models.list_models(module=models)
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=5, cutoff=0.4) or names
+        near = near_names(name, names, cutoff=0.4) or names
         raise ConfigError(
             f"model.name={name} is no classification model of torchvision; type one of "
             f"{', '.join(near)}"

@@ -28,7 +28,7 @@ class Budget:
     max_retries: int = 3
     lease_seconds: float = 60.0
 
-    def counts(self, trial: FrozenTrial) -> bool:
+    def takes_place(self, trial: FrozenTrial) -> bool:
         """Tell whether a trial takes up a place.
 
         A failed one gives its place back; in a grid, only to a later command.
@@ -39,7 +39,7 @@ class Budget:
 
     def finished(self, trials: Sequence[FrozenTrial]) -> int:
         """Count the trials that have used up their place."""
-        return sum(t.state.is_finished() and self.counts(t) for t in trials)
+        return sum(t.state.is_finished() and self.takes_place(t) for t in trials)
 
     def too_many_failed(self, trials: Sequence[FrozenTrial]) -> bool:
         """Tell whether more trials failed under this command than the study allows."""
@@ -59,7 +59,7 @@ class Budget:
 
         A place depends on trials with lower numbers only, so all workers agree on who has it.
         """
-        taking = [t for t in trials if self.counts(t)]
+        taking = [t for t in trials if self.takes_place(t)]
         if not self.exhaustive:
             free = self.n_trials is None or len(taking) < self.n_trials
             return len(taking) if free else None
@@ -68,7 +68,7 @@ class Budget:
 
     def has_place(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
         """Tell whether a trial that was created has a place."""
-        taking = [t for t in trials if t.number < trial.number and self.counts(t)]
+        taking = [t for t in trials if t.number < trial.number and self.takes_place(t)]
         if not self.exhaustive:
             return self.n_trials is None or len(taking) < self.n_trials
         point = trial.system_attrs.get(POINT_KEY)

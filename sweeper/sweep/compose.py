@@ -18,7 +18,8 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.sweep.space import Space, Value, override_line
+from sweeper.cli.overrides import override_line
+from sweeper.sweep.space import Space, Value
 
 MAX_BASES = 64  # A sampled `+key=` is one composition a value, and a study may have thousands.
 

@@ -5,9 +5,16 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
+from optuna.samplers import RandomSampler
+
 from sweeper.errors import ConfigError
 from sweeper.sweep.live import LiveSpace
 from sweeper.sweep.space import Parameter, Value
+
+
+class GridSampler(RandomSampler):
+    """Marks a study as a grid: every trial is given its point, and nothing is left to sample."""
+
 
 Axes = Sequence[tuple[str, tuple[Value, ...]]]
 

@@ -5,8 +5,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
+import optuna
 from omegaconf import DictConfig, OmegaConf
-from optuna.distributions import BaseDistribution, distribution_to_json
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.compose import Composer
@@ -122,6 +129,30 @@ class LiveSpace:
 
     def _is_named(self, line: str) -> bool:
         return self.space.names(line.partition("=")[0])
+
+
+def suggest(trial: optuna.Trial, live: LiveSpace) -> Params:
+    """Return the trial's parameters by the keys that they override.
+
+    Optuna gives a preset value where the trial has one, the stored one where the trial was cut
+    short after it had been sampled, and asks the sampler otherwise.
+    """
+    params: Params = {}
+    while True:
+        missing = [p for p in live.parameters(params).values() if p.key not in params]
+        if not missing:
+            return params
+        params |= {p.key: _suggest_one(trial, p) for p in missing}
+
+
+def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Value:
+    name, d = parameter.name, parameter.distribution
+    if isinstance(d, IntDistribution):
+        return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
+    if isinstance(d, FloatDistribution):
+        return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+    assert isinstance(d, CategoricalDistribution)
+    return trial.suggest_categorical(name, d.choices)
 
 
 def _node(group: str) -> str:

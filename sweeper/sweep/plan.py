@@ -1,26 +1,27 @@
 """A study before its first trial: settings and space read, checked, and made into a plan."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.errors import HydraException
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
 
+from sweeper.errors import ConfigError, SweeperError
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.check import check_options
 from sweeper.sweep.compose import Composer
 from sweeper.sweep.grid import Grid, full_grid, required_grid
 from sweeper.sweep.live import LiveSpace, Params
 from sweeper.sweep.points import default_point, named_point
-from sweeper.sweep.settings import DEFAULT_N_TRIALS, Settings, read_settings
 from sweeper.sweep.space import parse_space
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import Search
+from sweeper.sweep.study_settings import DEFAULT_N_TRIALS, StudySettings, read_settings
 
 HYDRAS_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
@@ -28,11 +29,15 @@ LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
 STEERING_KEYS = ("study", "search")
 
 
+Verify = Callable[[DictConfig], Any]
+"""Raises a SweeperError for a config that cannot work."""
+
+
 @dataclass(frozen=True)
 class StudyPlan:
     """One command's study: what workers are told, and what only the sweeper needs."""
 
-    settings: Settings
+    settings: StudySettings
     live: LiveSpace
     search: Search
     spec: StudySpec
@@ -54,7 +59,7 @@ def plan_study(
     return StudyPlan(settings, live, search, _spec(settings, live, search, grid, config), points)
 
 
-def _search(settings: Settings, live: LiveSpace, whole: bool) -> Search:
+def _search(settings: StudySettings, live: LiveSpace, whole: bool) -> Search:
     fixed = live.space.fixed
     # Points of a grid and sampled ones are counted differently, so neither continues the other.
     mode = ("every point of the space",) if whole else ()
@@ -74,19 +79,19 @@ def _options(live: LiveSpace) -> dict[str, Any]:
     return {k: v for k, v in kept.items() if k not in {*swept, *STEERING_KEYS}}
 
 
-def _points(settings: Settings, live: LiveSpace) -> list[Params]:
+def _points(settings: StudySettings, live: LiveSpace) -> list[Params]:
     defaults = [default_point(live)] if settings.warm_start else []
     return defaults + [named_point(live, point) for point in settings.enqueue]
 
 
-def _grid(settings: Settings, live: LiveSpace) -> Grid | None:
+def _grid(settings: StudySettings, live: LiveSpace) -> Grid | None:
     if settings.wants_grid:
         return required_grid(live)
     return None if settings.n_trials or settings.extend_space else full_grid(live)
 
 
 def _spec(
-    settings: Settings, live: LiveSpace, search: Search, grid: Grid | None, config: DictConfig
+    settings: StudySettings, live: LiveSpace, search: Search, grid: Grid | None, config: DictConfig
 ) -> StudySpec:
     name = settings.study_name or f"{config.hydra.job.name}-{search.short_hash()}"
     return StudySpec(
@@ -120,7 +125,7 @@ def _folder(config: DictConfig, name: str) -> Path:
     return Path(str(config.hydra.sweep.dir)).absolute()
 
 
-def _budget(settings: Settings, grid: Grid | None) -> Budget:
+def _budget(settings: StudySettings, grid: Grid | None) -> Budget:
     n_trials, timeout, now = settings.n_trials, settings.timeout_seconds, time.time()
     if grid is not None:
         n_trials = min(len(grid), n_trials or len(grid))
@@ -135,3 +140,30 @@ def _budget(settings: Settings, grid: Grid | None) -> Budget:
         max_retries=settings.max_retries,
         lease_seconds=settings.lease_seconds,
     )
+
+
+def check_options(live: LiveSpace, verify: Verify | None = None) -> None:
+    """Compose every option with the first and the last values of its space, and each choice.
+
+    `verify` is given each config so composed, and raises a SweeperError for one that cannot work.
+    Raises ConfigError listing all that fail, a line each.
+    """
+    points = [point for chosen in live.choices() for point in live.probes(chosen)]
+    faults = [(point, _fault(live, point, verify)) for point in points]
+    lines = [f"{_shown(live, point)}: {fault}" for point, fault in faults if fault]
+    if lines:
+        raise ConfigError("\n".join(dict.fromkeys(lines)))
+
+
+def _fault(live: LiveSpace, point: Params, verify: Verify | None) -> str | None:
+    try:
+        config = live.composer.compose(point, 0, Path())
+        if verify is not None:
+            verify(config)
+    except (HydraException, SweeperError) as error:
+        return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+    return None
+
+
+def _shown(live: LiveSpace, point: Params) -> str:
+    return " ".join(live.composer.lines(point)) or "the default config"

@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from sweeper.sweep.interrupt import Interrupt
+from sweeper.cli.interrupts import Interrupt
 from sweeper.sweep.lease import Renewer
 from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.trial import TrialInfo

@@ -3,7 +3,6 @@
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,16 +12,16 @@ from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
-import __main__
+from sweeper.cli.overrides import command_line
+from sweeper.files import link_or_copy
 from sweeper.sweep.budget import FAILURE_KEY, failures
 from sweeper.sweep.live import LiveSpace
-from sweeper.sweep.outcome import DUPLICATE_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.study import counts
+from sweeper.sweep.study import count_by_state
+from sweeper.sweep.verdict import DUPLICATE_KEY, THREADS_KEY, THREADS_VARIABLE
 
 RESULTS_FILE = "optimization_results.yaml"
 BEST_FOLDER = "best"
-CONFIG_OPTIONS = ("--config-name", "--config-path", "--config-dir", "-cn", "-cp", "-cd")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Results:
             console.print(f"  {shlex.join(self.overrides(t))}")
         if self.n_objectives == 1 and self.best:
             lines = [o for o in self.overrides(self.best[0]) if not o.startswith("study=")]
-            command = again_command(lines)
+            command = command_line(lines)
             console.print(f"Train it again: {_threads(self.best[0])}{command}")
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
@@ -91,7 +90,7 @@ class Results:
         )
 
     def _counted(self, interrupted: bool) -> str:
-        n = counts(self.trials)
+        n = count_by_state(self.trials)
         done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
         total = "" if self.spec.budget.n_trials is None else f" of {self.spec.budget.n_trials}"
         line = (
@@ -110,9 +109,9 @@ class Results:
             return
         fresh = target.with_name(f".{BEST_FOLDER}.{os.getpid()}")
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh, copy_function=_link)
+        shutil.copytree(source, fresh, copy_function=link_or_copy)
         for file in (fresh / ".hydra").glob("*.yaml"):
-            _link(str(file), str(fresh / file.name))
+            link_or_copy(file, fresh / file.name)
         shutil.rmtree(target, ignore_errors=True)
         fresh.replace(target)
 
@@ -125,33 +124,3 @@ def _threads(trial: FrozenTrial) -> str:
 
 def _feasible(trial: FrozenTrial) -> bool:
     return all(violation <= 0 for violation in trial.constraints.values())
-
-
-def again_command(overrides: Sequence[str]) -> str:
-    """Return the command line that runs this application once with these overrides."""
-    return shlex.join([*_program(), *_config_options(sys.argv[1:]), *overrides])
-
-
-def _program() -> list[str]:
-    spec = getattr(__main__, "__spec__", None)
-    if spec is None:
-        return ["python", sys.argv[0]]
-    return ["python", "-m", spec.name.removesuffix(".__main__")]
-
-
-def _config_options(arguments: Sequence[str]) -> list[str]:
-    """Keep the options that say where the config is."""
-    kept: list[str] = []
-    for i, argument in enumerate(arguments):
-        name, equals, _ = argument.partition("=")
-        if name in CONFIG_OPTIONS:
-            kept += [argument] if equals else arguments[i : i + 2]
-    return kept
-
-
-def _link(source: str, target: str) -> None:
-    """Link a file, or copy it where the file system has no links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

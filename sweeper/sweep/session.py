@@ -14,16 +14,20 @@ from omegaconf import DictConfig
 from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
+from sweeper.cli.interrupts import Interrupt
 from sweeper.launch.output import output_to
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.compose import Composer, job_subdir
 from sweeper.sweep.grid import required_grid
-from sweeper.sweep.interrupt import Interrupt
 from sweeper.sweep.lease import Renewer
 from sweeper.sweep.ledger import Claim, Ledger
-from sweeper.sweep.live import LiveSpace, Params
+from sweeper.sweep.live import LiveSpace, Params, suggest
 from sweeper.sweep.observer import Outcome
-from sweeper.sweep.outcome import (
+from sweeper.sweep.reporter import StudyReporter
+from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.storage import open_storage
+from sweeper.sweep.study import open_study
+from sweeper.sweep.verdict import (
     FAILURE_FILE,
     THREADS_KEY,
     THREADS_VARIABLE,
@@ -33,11 +37,6 @@ from sweeper.sweep.outcome import (
     judge_return,
     judge_twin,
 )
-from sweeper.sweep.reporter import StudyReporter
-from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
-from sweeper.sweep.study import open_study
-from sweeper.sweep.suggest import suggest
 from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)

@@ -88,16 +88,6 @@ def parse_space(
     return Space(parameters, fixed, auto=not parameters if auto is None else auto)
 
 
-def override_line(key: str, value: Value) -> str:
-    """Return the override that gives `key` this sampled value."""
-    return f"{key}={value_text(value)}"
-
-
-def value_text(value: Any) -> str:
-    """Return a value as Hydra's grammar writes it; a choice is already so written."""
-    return "null" if value is None else str(value)
-
-
 def stored(value: Any) -> Value:
     """Return a choice as Optuna can store it: numbers as they are, the rest as override text."""
     if isinstance(value, (bool, int, float)):

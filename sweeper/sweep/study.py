@@ -108,7 +108,7 @@ def set_folder_aside(folder: Path, stamp: str | None = None) -> None:
         shutil.move(folder, folder.with_name(f"{folder.name}.{stamp}"))
 
 
-def counts(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialState, int]:
+def count_by_state(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialState, int]:
     """Count trials by state; every state is a key."""
     states = [t.state for t in trials]
     return {state: states.count(state) for state in TrialState}

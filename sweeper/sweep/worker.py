@@ -7,7 +7,7 @@ from hydra.core.utils import configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeper.sweep.interrupt import Interrupt
+from sweeper.cli.interrupts import Interrupt
 from sweeper.sweep.session import Session
 from sweeper.sweep.spec import StudySpec
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.outbox import leftovers
 
-logger = logging.getLogger("sweeper.tracking.deliver")
+log = logging.getLogger("sweeper.tracking.deliver")
 
 
 def deliver(folder: Path) -> int:
@@ -18,9 +18,9 @@ def deliver(folder: Path) -> int:
         delivery.attempt()
         delivery.close()
     failures = [delivery.failure for delivery in deliveries if delivery.failure]
-    logger.info("delivered %d of %d runs", len(deliveries) - len(failures), len(deliveries))
+    log.info("delivered %d of %d runs", len(deliveries) - len(failures), len(deliveries))
     if failures:
-        logger.warning("%d wait on: %s", len(failures), failures[0])
+        log.warning("%d wait on: %s", len(failures), failures[0])
     return len(failures)
 
 

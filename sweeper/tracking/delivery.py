@@ -10,7 +10,7 @@ from sweeper.tracking.outbox import Outbox, Record
 from sweeper.tracking.store import MLflowStore, RefusedError, shorten
 from sweeper.tracking.uri import without_password
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 Connect = Callable[[str, Path], MLflowStore]
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; records that come within one pause share a request
@@ -31,7 +31,7 @@ class Delivery:
             self._deliver()
         except Exception as error:  # any library may fail on the way; the thread must live
             self.failure = _first_line(error)
-            logger.debug("tracking waits: %s", self.failure)
+            log.debug("tracking waits: %s", self.failure)
             return False
         self.failure = None
         return True
@@ -64,7 +64,7 @@ class Delivery:
                 return
             if batch[0].op == "start":  # without the run nothing else can be delivered
                 raise
-            logger.warning("MLflow refused a record of %s: %s", batch[0].op, _first_line(error))
+            log.warning("MLflow refused a record of %s: %s", batch[0].op, _first_line(error))
             run_id = self.outbox.delivered.run_id or ""
         self.outbox.mark(batch[-1], run_id)
 

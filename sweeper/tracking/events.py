@@ -11,6 +11,8 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from sweeper.text import in_one_line
+
 log = logging.getLogger(__name__)
 
 OUTDATED = (r"`torch\.jit\.trace", r"The input to trace is already a ScriptModule")
@@ -58,5 +60,5 @@ def write_graph(writer: Any, model: nn.Module, images: Tensor) -> None:
             traced = torch.jit.trace(model, images, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             writer.add_graph(traced, images)
         except (RuntimeError, TypeError, ValueError) as error:
-            log.warning("tracking: no graph of this network: %s", " ".join(str(error).split()))
+            log.warning("tracking: no graph of this network: %s", in_one_line(error))
     writer.flush()

@@ -28,7 +28,7 @@ from sweeper.tracking.uri import resolve_uri, without_password
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 class MLflowTracker:
@@ -90,7 +90,7 @@ class MLflowTracker:
         self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
     ) -> None:
         """Record one sheet of the layers' histograms, `watch/<name>.png`, over the one before."""
-        from sweeper.tracking.watch_figures import histograms  # brings in matplotlib
+        from sweeper.figures.histograms import histograms  # imports matplotlib
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"{name}.png")
@@ -126,7 +126,7 @@ class MLflowTracker:
                 body["path"] = self._outbox.keep(kept)
             self._outbox.append(op, body)
         except OSError as error:  # training outlives a full disk, its records cannot
-            logger.error("tracking: a record of %s is lost: %s", op, error)
+            log.error("tracking: a record of %s is lost: %s", op, error)
 
     def _run(self, deliver: Callable[..., None], *what: object) -> threading.Thread:
         # A daemon: a server that hangs must not keep the process; what it leaves is on disk.
@@ -137,7 +137,7 @@ class MLflowTracker:
         return thread
 
     def _warn_that_records_wait(self) -> None:
-        logger.warning(
+        log.warning(
             "tracking: %s did not take all records in time (%s); the rest waits in %s and is "
             "delivered by the next run in this folder, or by: python -m sweeper.tracking.deliver",
             without_password(self.uri),

@@ -21,7 +21,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-logger = logging.getLogger(__name__)
+from sweeper.files import link_or_copy, write_text
+from sweeper.tracking import tags
+
+log = logging.getLogger(__name__)
 
 Operation = Literal["start", "metrics", "tags", "artifact", "finish"]
 
@@ -102,10 +105,7 @@ class Outbox:
         kept = Path("files", str(self._kept), path.name)
         self._kept += 1
         (self.folder / kept).parent.mkdir(parents=True)
-        try:
-            os.link(path.resolve(), self.folder / kept)
-        except OSError:  # another file system, or one without links
-            shutil.copy2(path, self.folder / kept)
+        link_or_copy(path.resolve(), self.folder / kept)
         return str(kept)
 
     def first(self) -> Record | None:
@@ -120,9 +120,7 @@ class Outbox:
         """Remember that everything up to `record` is delivered."""
         finished = self.delivered.finished or record.op == "finish"
         self.delivered = Delivered(record.end, run_id, finished)
-        draft = self.folder / "delivered.json.new"
-        draft.write_text(json.dumps(asdict(self.delivered)))
-        draft.replace(self.folder / "delivered.json")
+        write_text(self.folder / "delivered.json", json.dumps(asdict(self.delivered)))
 
     def continued_elsewhere(self) -> bool:
         """Whether another outbox beside this one continues its run, or tries its trial again."""
@@ -177,7 +175,7 @@ def leftovers(parent: Path) -> list[Outbox]:
         try:
             outbox = Outbox.take_over(folder)
         except (ValueError, TypeError) as error:  # a damaged one must not stop the next run
-            logger.warning("tracking: %s cannot be read (%s) and is left as it is", folder, error)
+            log.warning("tracking: %s cannot be read (%s) and is left as it is", folder, error)
             continue
         if outbox:
             taken.append(outbox)
@@ -210,8 +208,7 @@ def _start_body(records: Path) -> dict[str, Any] | None:
 
 def _trial(body: Mapping[str, Any]) -> tuple[str, str] | None:
     """Return which trial of which study's run this is, if it is one."""
-    parent, number = (body.get("tags", {}).get(k) for k in ("mlflow.parentRunId", "sweeper.trial"))
-    return (parent, number) if parent and number else None
+    return tags.parent_and_trial(body.get("tags", {}))
 
 
 def _make_folder(path: Path, attempts: int = 10) -> Path:

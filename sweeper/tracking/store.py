@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeper.tracking import tags
 from sweeper.tracking.outbox import Record
 from sweeper.tracking.uri import sqlite_path
 
@@ -24,16 +25,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 8000  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST = 1000, 100
-_OUTBOX_TAG, _RESUMED_TAG, _REASON_TAG, _STATE_TAG = (
-    "sweeper.outbox",
-    "sweeper.resumed_from",
-    "sweeper.end_reason",
-    "sweeper.state",
-)
 # Said only where the user's own environment says nothing. The outbox does the retrying.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -70,11 +65,11 @@ class MLflowStore:
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
         with _database_lock(database.parent if database else folder, shared=exists):
-            self._client = _connect(uri)
+            self.client = _connect(uri)
 
     def start(self, record: Record, key: str) -> str:
         """Create, find or continue the run of outbox `key`; return its run id."""
-        with _refusals():
+        with refusals():
             body = record.body
             experiment = self._experiment(body["experiment"])
             params = {
@@ -100,101 +95,74 @@ class MLflowStore:
             for record in records
             for name, value in record.body["metrics"].items()
         ]
-        with _refusals():
+        with refusals():
             for first in range(0, len(metrics), _METRICS_A_REQUEST):
                 chunk = metrics[first : first + _METRICS_A_REQUEST]
-                self._client.log_batch(run_id, metrics=chunk, synchronous=True)
+                self.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_tags(self, run_id: str, values: Mapping[str, str]) -> None:
         """Write tags, over those of the same name."""
-        with _refusals():
-            for name, value in tags.items():
-                self._client.set_tag(run_id, allowed_name(name), shorten(value, _TAG_LENGTH))
+        with refusals():
+            for name, value in values.items():
+                self.client.set_tag(run_id, allowed_name(name), shorten(value, _TAG_LENGTH))
 
     def log_artifact(self, run_id: str, path: Path, folder: str) -> None:
         """Upload one file."""
         if not path.exists():
             raise RefusedError(f"{path} was deleted before it was delivered")
-        with _refusals():
-            self._client.log_artifact(run_id, str(path), folder or None)
+        with refusals():
+            self.client.log_artifact(run_id, str(path), folder or None)
 
     def finish(self, run_id: str, status: str, reason: str, time: int) -> None:
         """End the run at `time`, in milliseconds since 1970, unless it has ended already.
 
         A run that was continued, and has ended since, keeps that later end.
         """
-        with _refusals():
-            if self._client.get_run(run_id).info.status != "RUNNING":
+        with refusals():
+            if self.client.get_run(run_id).info.status != "RUNNING":
                 return
-            if reason:
-                self._client.set_tag(run_id, _REASON_TAG, shorten(reason, _TAG_LENGTH))
-            self._client.set_terminated(run_id, status, end_time=time)
+            set_end_reason(self.client, run_id, reason)
+            self.client.set_terminated(run_id, status, end_time=time)
 
     def _experiment(self, name: str) -> str:
-        experiment = self._client.get_experiment_by_name(name) or self._new_experiment(name)
+        experiment = self.client.get_experiment_by_name(name) or self._new_experiment(name)
         if experiment.lifecycle_stage == "deleted":
-            self._client.restore_experiment(experiment.experiment_id)
-            logger.info("restored the deleted MLflow experiment %r", name)
+            self.client.restore_experiment(experiment.experiment_id)
+            log.info("restored the deleted MLflow experiment %r", name)
         return str(experiment.experiment_id)
 
     def _new_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException
 
         try:
-            created = self._client.create_experiment(
+            created = self.client.create_experiment(
                 name, artifact_location=self._artifacts, tags=_EXPERIMENT_TAGS
             )
         except MlflowException:
             # Another run may have created it since we looked.
-            if experiment := self._client.get_experiment_by_name(name):
+            if experiment := self.client.get_experiment_by_name(name):
                 return experiment
             raise
-        return self._client.get_experiment(created)
+        return self.client.get_experiment(created)
 
     def _find(self, experiment: str, key: str) -> "Run | None":
-        found = self._client.search_runs([experiment], f"tags.`{_OUTBOX_TAG}` = '{key}'")
+        found = self.client.search_runs([experiment], f"tags.`{tags.OUTBOX}` = '{key}'")
         return found[0] if found else None
 
-    def _former(self, experiment: str, tags: Mapping[str, str]) -> str | None:
+    def _former(self, experiment: str, of_run: Mapping[str, str]) -> str | None:
         """Return the run of an earlier attempt at the same trial, if one was begun."""
-        parent, number = tags.get("mlflow.parentRunId"), tags.get("sweeper.trial")
-        if parent is None or number is None:
+        known = tags.parent_and_trial(of_run)
+        if known is None:
             return None
-        same = f"tags.`mlflow.parentRunId` = '{parent}' AND tags.`sweeper.trial` = '{number}'"
-        found = self._client.search_runs([experiment], same)
+        same = f"tags.`{tags.PARENT}` = '{known[0]}' AND tags.`{tags.TRIAL}` = '{known[1]}'"
+        found = self.client.search_runs([experiment], same)
         return str(found[0].info.run_id) if found else None
-
-    def trials(self, experiment_of: str) -> "dict[int, Run]":
-        """Return the runs of a parent's trials by the trial's number."""
-        experiment = self._client.get_run(experiment_of).info.experiment_id
-        found: dict[int, Run] = {}
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
-                [experiment], f"tags.`mlflow.parentRunId` = '{experiment_of}'", page_token=token
-            )
-            found |= {int(run.data.tags["sweeper.trial"]): run for run in page}
-            token = page.token
-            if not token:
-                return found
-
-    def settle(self, run_id: str, status: str, reason: str) -> None:
-        """Give a run the end that it has in truth, whatever was recorded of it."""
-        with _refusals():
-            if reason:
-                self._client.set_tag(run_id, _REASON_TAG, shorten(reason, _TAG_LENGTH))
-            self._client.set_terminated(run_id, status)
-
-    def reopen(self, run_id: str) -> None:
-        """Mark a run as running again."""
-        with _refusals():
-            self._client.update_run(run_id, status="RUNNING")
 
     def _continue(self, run_id: str | None, params: Mapping[str, str]) -> "Run | None":
         from mlflow.exceptions import MlflowException
 
         try:
-            run = self._client.get_run(run_id) if run_id else None
+            run = self.client.get_run(run_id) if run_id else None
         except MlflowException as error:
             if error.error_code not in _REFUSALS:
                 raise
@@ -204,18 +172,18 @@ class MLflowStore:
             return None
         if not run.data.params.items() <= params.items():
             return None
-        self._client.update_run(run.info.run_id, status="RUNNING")
-        for tag in {_REASON_TAG, _STATE_TAG} & run.data.tags.keys():
-            self._client.delete_tag(run.info.run_id, tag)
+        self.client.update_run(run.info.run_id, status="RUNNING")
+        for tag in {tags.END_REASON, tags.STATE} & run.data.tags.keys():
+            self.client.delete_tag(run.info.run_id, tag)
         return run
 
     def _create(self, experiment: str, record: Record, key: str) -> "Run":
         body = record.body
-        tags = {name: shorten(value, _TAG_LENGTH) for name, value in body["tags"].items()}
-        tags[_OUTBOX_TAG] = key
+        values = {name: shorten(value, _TAG_LENGTH) for name, value in body["tags"].items()}
+        values[tags.OUTBOX] = key
         if body["run_id"]:
-            tags[_RESUMED_TAG] = body["run_id"]
-        return self._client.create_run(experiment, record.time, tags, body["name"])
+            values[tags.RESUMED_FROM] = body["run_id"]
+        return self.client.create_run(experiment, record.time, values, body["name"])
 
     def _log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
@@ -223,7 +191,7 @@ class MLflowStore:
         entities = [Param(name, value) for name, value in params.items()]
         for first in range(0, len(entities), _PARAMS_A_REQUEST):
             chunk = entities[first : first + _PARAMS_A_REQUEST]
-            self._client.log_batch(run_id, params=chunk, synchronous=True)
+            self.client.log_batch(run_id, params=chunk, synchronous=True)
 
     def _log_dataset(self, run_id: str, dataset: Mapping[str, str] | None) -> None:
         if dataset is None:
@@ -235,7 +203,13 @@ class MLflowStore:
             dataset["name"], dataset["digest"][:36], "local", source, None, dataset["profile"]
         )
         context = InputTag("mlflow.data.context", "training")
-        self._client.log_inputs(run_id, [DatasetInput(entity, [context])])
+        self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
+
+
+def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
+    """Write why a run ended, if there is anything to say."""
+    if reason:
+        client.set_tag(run_id, tags.END_REASON, shorten(reason, _TAG_LENGTH))
 
 
 def shorten(value: str, length: int) -> str:
@@ -265,7 +239,7 @@ def _connect(uri: str) -> "MlflowClient":
 
 
 @contextmanager
-def _refusals() -> Iterator[None]:
+def refusals() -> Iterator[None]:
     from mlflow.exceptions import MlflowException
 
     try:

@@ -1,6 +1,5 @@
 """Checkpoints: state dicts in one file, written atomically and read without unpickling code."""
 
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from torch import nn
 
 from sweeper import trial
 from sweeper.errors import CheckpointError
+from sweeper.files import link_or_copy, replacing
 from sweeper.losses import Adapter
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
@@ -23,12 +23,8 @@ FORMAT = 3
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write a checkpoint so that `path` holds either the old one or the whole new one."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with replacing(path) as partial:
         torch.save(dict(content), partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -88,14 +84,14 @@ def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> No
     model.load_state_dict(weights)
 
 
-def load_criterion(criterion: nn.Module, state: Mapping[str, Any], path: Path) -> None:
+def load_adapter(adapter: Adapter, state: Mapping[str, Any], path: Path) -> None:
     """Load what a loss has learned or was given, such as class means and class weights.
 
     Raises:
         CheckpointError: it is of another loss.
     """
     try:
-        criterion.load_state_dict(dict(state))
+        adapter.load_state_dict(dict(state))
     except RuntimeError as error:
         raise CheckpointError(
             f"{path} is of another loss: give the overrides that it was trained with"
@@ -108,7 +104,7 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
         "seed": experiment.settings.seed,
         "metric": state.metric,
         "direction": state.direction,
-        "loss": _described(experiment.criterion),
+        "loss": _described(experiment.adapter),
         "data": experiment.data.digest,
         "images of each split": experiment.data.sizes,
         "batches an epoch": state.steps_per_epoch,
@@ -120,9 +116,9 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
     }
 
 
-def _described(criterion: Adapter) -> str:
+def _described(adapter: Adapter) -> str:
     """What a loss is and was given, in words."""
-    own = criterion.criterion
+    own = adapter.criterion
     given: dict[str, Any] = {name: value.tolist() for name, value in own.named_buffers()}
     given |= {
         name: value
@@ -184,23 +180,13 @@ class CheckpointStore:
             "run": {"id": experiment.tracker.run_id, "uri": experiment.tracker.uri},
             "state": state.state_dict(),
             "model": experiment.model.state_dict(),
-            "criterion": experiment.criterion.state_dict(),
+            "criterion": experiment.adapter.state_dict(),
             "updates": experiment.updates.state_dict(),
             "rng": rng_state(),
         }
         write_checkpoint(self.last, content)
         if state.improved and state.batch == 0:
-            self._link_best()
-
-    def _link_best(self) -> None:
-        # A hard link costs nothing, and last.pt is only ever replaced, never written into.
-        partial = self.folder / f".best.pt.{os.getpid()}"
-        partial.unlink(missing_ok=True)
-        try:
-            os.link(self.last, partial)
-        except OSError:  # a file system without hard links
-            shutil.copyfile(self.last, partial)
-        partial.replace(self.best)
+            link_or_copy(self.last, self.best)
 
     def resume(self, path: Path, experiment: Experiment, state: RunState) -> dict[str, Any]:
         """Go on where the checkpoint at `path` stands, with its best network beside it.
@@ -213,7 +199,7 @@ class CheckpointStore:
         content = read_checkpoint(path)
         require_identity(identity(experiment, state), content["identity"], path)
         load_weights(experiment.model, content["model"], path)
-        load_criterion(experiment.criterion, content["criterion"], path)
+        load_adapter(experiment.adapter, content["criterion"], path)
         try:
             experiment.updates.load_state_dict(content["updates"])
             state.load_state_dict(content["state"])
@@ -225,7 +211,7 @@ class CheckpointStore:
         if state.best_epoch is not None:
             best_beside(path, state)
         if content["state"]["meter"] is not None:
-            state.meter = experiment.criterion.meter(experiment.device)
+            state.meter = experiment.adapter.meter(experiment.device)
             state.meter.load_state_dict(content["state"]["meter"])
         set_rng_state(content["rng"])
         return content
@@ -237,13 +223,14 @@ class CheckpointStore:
         source = best_beside(resumed, state)
         self.folder.mkdir(parents=True, exist_ok=True)
         if source.resolve() != self.best.resolve():
-            shutil.copyfile(source, self.best)
+            with replacing(self.best) as partial:
+                shutil.copyfile(source, partial)
 
     def load_best(self, experiment: Experiment) -> None:
         """Load the best network, the averaged one where weights were averaged."""
         content = read_checkpoint(self.best)
         load_weights(experiment.model, content["model"], self.best)
-        load_criterion(experiment.criterion, content["criterion"], self.best)
+        load_adapter(experiment.adapter, content["criterion"], self.best)
         experiment.updates.load_state_dict(content["updates"])
 
 

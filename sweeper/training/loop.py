@@ -9,8 +9,8 @@ from torch import Tensor
 
 from sweeper.errors import TrainingError
 from sweeper.training.callback import Callback
-from sweeper.training.evaluate import evaluate, learn_from_training
 from sweeper.training.experiment import Experiment
+from sweeper.training.scoring import learn_from_training, measure
 from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
 
@@ -27,7 +27,7 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
     for callback in callbacks:
         callback.on_fit_start(state)
     if not state.epoch and not state.batch:
-        learn_from_training(experiment.kept, experiment.data.reference())
+        learn_from_training(experiment.evaluated, experiment.data.reference())
     while not state.over:
         experiment.model.train()  # before the callbacks, which may take a part out of this mode
         for callback in callbacks:
@@ -36,8 +36,8 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
         train = train_epoch(experiment, state, callbacks)
         if state.interrupted and state.batch < state.steps_per_epoch:
             break
-        learn_from_training(experiment.kept, experiment.data.reference())
-        val = evaluate(experiment.kept, experiment.data.val())
+        learn_from_training(experiment.evaluated, experiment.data.reference())
+        val = measure(experiment.evaluated, experiment.data.val())
         require_finite(val["loss"], "validation", experiment, state)
         seconds = {"epoch_seconds": time.perf_counter() - started}
         lr = {"lr": state.lr}
@@ -53,13 +53,13 @@ def train_epoch(
     experiment: Experiment, state: RunState, callbacks: Sequence[Callback]
 ) -> dict[str, float]:
     """Train on every batch of an epoch, or on those that an interrupted run has left."""
-    meter = state.meter = state.meter or experiment.criterion.meter(experiment.device)
+    meter = state.meter = state.meter or experiment.adapter.meter(experiment.device)
     started, images_before = time.perf_counter(), meter.count
     check_every = 1 if experiment.device.type == "cpu" else CHECK_EVERY
     for images, labels in remaining_batches(experiment, state):
         with experiment.autocast():
             outputs = experiment.model(images)
-        loss = experiment.criterion(outputs, labels)
+        loss = experiment.adapter(outputs, labels)
         if state.batch % check_every == 0:
             require_finite(loss.item(), "training", experiment, state)
         state.batch, state.lr = state.batch + 1, experiment.updates.lr

@@ -4,11 +4,11 @@ A pattern names modules and parameters, and what is said of a module holds for a
 `features`, `features.0`, `*.bias`.
 """
 
-import difflib
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
 from sweeper.errors import ConfigError
+from sweeper.text import near_names
 
 
 def first_match(names: Iterable[str], patterns: Iterable[str]) -> str | None:
@@ -30,7 +30,7 @@ def require_found(where: str, pattern: str, names: Collection[str]) -> None:
     if any(matches(name, [pattern]) for name in names):
         return
     known = {part for name in names for part in _with_modules(name)}
-    near = difflib.get_close_matches(pattern, known, n=3)
+    near = near_names(pattern, known)
     hint = f"did you mean {' or '.join(near)}? Its" if near else "its"
     raise ConfigError(f"{where} names no weights of the network; {hint} parts are {parts(names)}")
 

@@ -94,7 +94,7 @@ class LiveProgress(EpochLines):
         self._progress.stop()
 
 
-def progress() -> EpochLines:
+def progress_display() -> EpochLines:
     """Return the display that suits where the output goes."""
     console = Console()
     return LiveProgress(console) if console.is_terminal else EpochLines()

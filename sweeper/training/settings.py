@@ -7,8 +7,9 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from sweeper.errors import ConfigError
-from sweeper.objectives import METRICS, SIZES, Direction, headline, sought
-from sweeper.schema import Fraction, did_you_mean
+from sweeper.objectives import METRICS, SIZES, Direction, direction_of, headline
+from sweeper.schema import Fraction
+from sweeper.text import did_you_mean
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -86,10 +87,10 @@ class RunSettings:
         return self.metrics[0]
 
     @property
-    def sought(self) -> Direction:
+    def monitored_direction(self) -> Direction:
         """The direction of the monitored metric."""
         given = self.direction[0] if isinstance(self.direction, list) else self.direction
-        return given or sought(self.monitored)
+        return given or direction_of(self.monitored)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sweeper.losses.meter import Meter
+from sweeper.metrics.meter import Meter
 from sweeper.objectives import Direction
 
 

@@ -25,7 +25,7 @@ class Curves:
     direction: Direction = "maximize"
 
 
-Criterion = Callable[[Curves], str | None]
+StoppingRule = Callable[[Curves], str | None]
 """Returns the reason to stop after the last epoch, or None to go on."""
 
 
@@ -86,17 +86,17 @@ def up(curves: Curves, successive: PositiveInt, strip: PositiveInt) -> str | Non
 
 
 class StopEarly(Callback):
-    """Ends the run when a criterion says so, also when a resumed run has got there already."""
+    """Ends the run when a stopping rule says so, also when a resumed run has got there already."""
 
-    def __init__(self, criterion: Criterion) -> None:
-        self._criterion = criterion
+    def __init__(self, rule: StoppingRule) -> None:
+        self._rule = rule
 
     def on_fit_start(self, state: RunState) -> None:
         if state.history:
             self.on_epoch_end(state)
 
     def on_epoch_end(self, state: RunState) -> None:
-        reason = self._criterion(
+        reason = self._rule(
             Curves(
                 train_loss=[epoch["train/loss"] for epoch in state.history],
                 val_loss=[epoch["val/loss"] for epoch in state.history],

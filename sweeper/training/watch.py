@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from PIL.Image import Image
 
 from sweeper import trial
-from sweeper.models.feature_maps import FeatureMaps, feature_maps
-from sweeper.models.summary import copied
+from sweeper.files import replacing
+from sweeper.summary.feature_maps import FeatureMaps, feature_maps
+from sweeper.summary.table import copied
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.gradients import LastGradients, as_array, weights
@@ -81,7 +82,7 @@ class Watch(Callback):
         experiment = self._experiment
         self._drawn = epoch
         with unmoved_rng(), experiment.autocast():
-            found = feature_maps(experiment.kept.model, self._images[:IMAGES], self._layers)
+            found = feature_maps(experiment.evaluated.model, self._images[:IMAGES], self._layers)
         if missing := [name for name in self._layers if name not in found]:
             self._layers = list(found)
             log.warning(NO_MAPS, ", ".join(missing))
@@ -93,13 +94,13 @@ class Watch(Callback):
                 experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
 
     def _draw_inputs(self, count: int) -> None:
-        from sweeper.tracking.figures import image_grid  # brings in matplotlib
+        from sweeper.figures.grid_of_images import image_grid  # brings in matplotlib
 
         figure = image_grid(self._pictures[:count], self._labels[:count])
         self._log(self._folder / "inputs.png", figure, "watch", 0)
 
     def _draw_maps(self, name: str, maps: FeatureMaps, epoch: int) -> None:
-        from sweeper.tracking import feature_sheets  # brings in matplotlib
+        from sweeper.figures import feature_sheets  # imports matplotlib
 
         before, after = as_array(maps.before), maps.after
         sheet = feature_sheets.feature_maps(
@@ -114,10 +115,9 @@ class Watch(Callback):
 
     def _log(self, path: Path, picture: "Figure | Image", folder: str, step: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}")
         save = picture.save if isinstance(picture, Image) else picture.savefig
-        save(partial, format="png")
-        partial.replace(path)  # not written over: a tracker may still hold the one before
+        with replacing(path) as partial:  # a tracker may still hold a link to the one before
+            save(partial, format="png")
         self._experiment.tracker.log_artifact(path, folder, step)
 
 

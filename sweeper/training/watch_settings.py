@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from sweeper.errors import ConfigError
-from sweeper.models.rows import layers
-from sweeper.schema import did_you_mean
+from sweeper.summary.rows import layers
+from sweeper.text import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from sweeper.app import CONFIGS
+from sweeper.configs import CONFIGS
 
 GROUPS = ("loss", "model", "optimizer", "scheduler", "init", "stopping", "trainer", "tracking")
 OFFLINE = {"data": ["digits", "digit_strings"]}
@@ -31,7 +31,7 @@ def test_every_option_takes_a_training_step(built, group, option) -> None:
     before = [p.detach().clone() for p in experiment.model.parameters()]
     experiment.model.train()
     for batch, (images, labels) in enumerate(experiment.data.train(1), start=1):
-        loss = experiment.criterion(experiment.model(images), labels)
+        loss = experiment.adapter(experiment.model(images), labels)
         experiment.updates.after_batch(loss, batch, 2)
     experiment.updates.schedule.after_epoch(0.5)
     assert loss.isfinite()

@@ -36,12 +36,14 @@ SETTINGS = [
 def test_the_shape_told_is_that_of_the_batches(settings: Any, prepared: Any, source: Any) -> None:
     told = describe(source, **PLAIN | settings)
     data = prepared(source, **settings)
-    assert told == Description(next(data.val())[0].shape[1:], len(data.classes))
+    assert told == Description(next(data.val())[0].shape[1:], len(data.profile.classes))
 
 
 def test_digits_are_as_told(prepared: Any) -> None:
     data = prepared(Digits())
-    assert describe(Digits(), **PLAIN) == Description(data.input_shape, len(data.classes))
+    assert describe(Digits(), **PLAIN) == Description(
+        data.profile.input_shape, len(data.profile.classes)
+    )
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

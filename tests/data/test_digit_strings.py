@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeper.data.digit_strings import DigitStrings, Layout, strings_of
+from sweeper.data.digit_strings import DigitStrings, StringLayout, strings_of
 from sweeper.data.digits import Digits
 from sweeper.data.source import Decoded
 from sweeper.errors import ConfigError, DataError
@@ -73,7 +73,7 @@ def test_no_digit_is_in_the_strings_of_two_splits() -> None:
 
 def test_a_string_is_its_digits_from_left_to_right_and_then_nothing() -> None:
     images = np.arange(1, 11, dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 2, 3), np.uint8)
-    pixels, labels = strings_of(images, np.arange(10), 300, Layout(1, 4, 0), 7)
+    pixels, labels = strings_of(images, np.arange(10), 300, StringLayout(1, 4, 0), 7)
     assert pixels.shape == (300, 1, 2, 12)
     assert labels.shape == (300, 4)
     for picture, label in zip(pixels[:, 0, 0], labels, strict=True):
@@ -88,7 +88,7 @@ def test_a_string_is_its_digits_from_left_to_right_and_then_nothing() -> None:
 
 def test_neighbours_overlap_by_up_to_so_many_pixels_and_the_brighter_wins() -> None:
     images = np.array([1, 2], dtype=np.uint8)[:, None, None, None] * np.ones((1, 1, 1, 4), np.uint8)
-    pixels, labels = strings_of(images, np.arange(2), 200, Layout(2, 2, 2), 7)
+    pixels, labels = strings_of(images, np.arange(2), 200, StringLayout(2, 2, 2), 7)
     widths = (pixels[:, 0, 0] > 0).sum(axis=1)
     assert set(widths) == {6, 7, 8}
     apart = labels[:, 0] != labels[:, 1]
@@ -123,7 +123,7 @@ def test_the_seed_of_a_run_moves_nothing(prepared: Any) -> None:
     assert first.sizes == second.sizes == {"train": 200, "val": 40, "test": 50}
     assert first.digest == second.digest
     assert [y.tolist() for _, y in first.val()] == [y.tolist() for _, y in second.val()]
-    assert first.input_shape == (1, 8, 48)
+    assert first.profile.input_shape == (1, 8, 48)
     assert first.label_shape == (6,)
 
 

@@ -19,9 +19,9 @@ def source(root: Path, channels: Any = "rgb", test_fraction: float = 0.1) -> Ima
 
 def test_class_folders_alone_are_split_in_three(image_tree: Any, prepared: Any) -> None:
     data = prepared(source(image_tree({"oak": 20, "elm": 10}), test_fraction=0.2), image_size=16)
-    assert data.classes == ("elm", "oak")
+    assert data.profile.classes == ("elm", "oak")
     assert data.sizes == {"train": 19, "val": 5, "test": 6}
-    assert data.input_shape == (3, 16, 16)
+    assert data.profile.input_shape == (3, 16, 16)
     assert sorted(torch.cat([y for _, y in data.test()]).tolist()) == [0, 0, 1, 1, 1, 1]
 
 
@@ -52,7 +52,7 @@ def test_any_mode_becomes_the_channels_asked_for(
     root = image_tree({"oak": 4, "elm": 4})
     for path in root.rglob("*.png"):
         Image.open(path).convert(mode).save(path)
-    assert prepared(source(root, channels), image_size=8).input_shape == (count, 8, 8)
+    assert prepared(source(root, channels), image_size=8).profile.input_shape == (count, 8, 8)
 
 
 def test_streaming_reads_the_files_and_gives_the_same_batches(
@@ -71,7 +71,7 @@ def test_streaming_reads_the_files_and_gives_the_same_batches(
 
 def test_images_are_decoded_to_what_the_network_needs(image_tree: Any, prepared: Any) -> None:
     data = prepared(source(image_tree({"oak": 4, "elm": 4})), image_size=8, min_image_size=20)
-    assert data.input_shape == (3, 20, 20)
+    assert data.profile.input_shape == (3, 20, 20)
     assert data.train_pipeline.steps == ()
 
 
@@ -96,15 +96,14 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_that_looks_the_same(tmp_path: Pat
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_file_damaged_below_its_header_is_named_when_streamed(
-    image_tree: Any, prepared: Any, num_workers: int
+    image_tree: Any, prepared: Any, num_workers: int, refuses
 ) -> None:
     root = image_tree({"oak": 6, "elm": 6})
     truncated(root)
     settings = {"image_size": 8, "mean": [0.5] * 3, "std": [1.0] * 3, "num_workers": num_workers}
     data = prepared(source(root), resident=False, **settings)
-    with pytest.raises(DataError, match=r"^\S*elm/004\.png cannot be read as an image") as caught:
+    with refuses(DataError, r"^\S*elm/004\.png cannot be read as an image"):
         list(chain(data.train(0), data.val(), data.test()))
-    assert "\n" not in str(caught.value)
 
 
 def test_hidden_files_and_others_are_passed_over(image_tree: Any) -> None:
@@ -149,13 +148,12 @@ def truncated(root: Path) -> None:
     ],
 )
 def test_what_cannot_be_read_is_named(
-    image_tree: Any, prepared: Any, damage: Any, resident: bool, message: str
+    image_tree: Any, prepared: Any, damage: Any, resident: bool, message: str, refuses
 ) -> None:
     root = image_tree({"oak": 6, "elm": 6})
     damage(root)
-    with pytest.raises(DataError, match=message) as caught:
+    with refuses(DataError, message):
         prepared(source(root), image_size=8, resident=resident)
-    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ AUGMENT = [v2.RandomCrop(8, padding=2), v2.RandomHorizontalFlip(), v2.ColorJitte
 
 def pixels(data: Any, batches: Any) -> Tensor:
     """The batches' images as the uint8 pixels they were made of, each row one image."""
-    std, mean = (torch.tensor(v).view(1, -1, 1, 1) for v in (data.std, data.mean))
+    std, mean = (torch.tensor(v).view(1, -1, 1, 1) for v in (data.profile.std, data.profile.mean))
     return torch.cat([((x * std + mean) * 255).round().flatten(1) for x, _ in batches])
 
 
@@ -34,8 +34,8 @@ def test_the_splits_do_not_overlap_and_miss_nothing(prepared: Any, source: Any) 
     assert data.sizes == {"train": 72, "val": 18, "test": 30}
     splits = [pixels(data, split) for split in (data.train(0), data.val(), data.test())]
     assert len(torch.cat(splits).unique(dim=0)) == 120
-    assert data.class_counts.tolist() == [24, 24, 24]
-    assert data.classes == ("a", "b", "c")
+    assert data.profile.class_counts == (24, 24, 24)
+    assert data.profile.classes == ("a", "b", "c")
 
 
 def test_an_epoch_can_be_had_alone_and_differs_from_the_next(prepared: Any, source: Any) -> None:
@@ -159,11 +159,11 @@ def test_the_input_shape_is_what_batches_have(
 ) -> None:
     with caplog.at_level(logging.INFO, "sweeper"):
         data = prepared(source, **settings)
-    assert data.input_shape == shape
+    assert data.profile.input_shape == shape
     assert all(next(batches)[0].shape[1:] == shape for batches in (data.train(0), data.val()))
     enlargements = [r.message for r in caplog.records if "enlarged to" in r.message]
     assert len(enlargements) == logged
-    assert len(data.mean) == len(data.std) == shape[0]
+    assert len(data.profile.mean) == len(data.profile.std) == shape[0]
 
 
 def test_transforms_must_agree_on_a_shape(prepared: Any, source: Any) -> None:
@@ -205,7 +205,7 @@ def test_constants_must_match_the_channels(
 
 def test_given_constants_are_used(prepared: Any, source: Any) -> None:
     data = prepared(source, mean=[0.0, 0.0, 0.0], std=[1.0, 0.5, 0.25])
-    assert (data.mean, data.std) == ((0.0, 0.0, 0.0), (1.0, 0.5, 0.25))
+    assert (data.profile.mean, data.profile.std) == ((0.0, 0.0, 0.0), (1.0, 0.5, 0.25))
     assert next(data.val())[0].amax(dim=(0, 2, 3)).ceil().tolist() == [1, 2, 4]
 
 
@@ -213,8 +213,10 @@ def test_the_statistics_are_measured_on_training_images_alone(prepared: Any, sou
     data = prepared(source, mean=[0.0] * 3, std=[1.0] * 3)
     images = torch.cat([x for x, _ in data.train(0)]).double()
     measured = prepared(source)
-    assert measured.mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), abs=1e-6)
-    assert measured.std == pytest.approx(images.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-6)
+    assert measured.profile.mean == pytest.approx(images.mean(dim=(0, 2, 3)).tolist(), abs=1e-6)
+    assert measured.profile.std == pytest.approx(
+        images.std(dim=(0, 2, 3), correction=0).tolist(), abs=1e-6
+    )
 
 
 def test_the_digest_names_the_content(prepared: Any, source: Any, array_source: Any) -> None:

@@ -85,9 +85,9 @@ def test_every_set_is_read_from_its_root(
     write(tmp_path / "root", name)
     data = prepared(TorchvisionSet(name, str(tmp_path / "root"), download=False))
     assert data.sizes == {"train": 32, "val": 8, "test": 10}
-    assert data.input_shape == shape
-    assert len(data.classes) == (100 if name == "cifar100" else 10)
-    assert int(data.class_counts.sum()) == 32
+    assert data.profile.input_shape == shape
+    assert len(data.profile.classes) == (100 if name == "cifar100" else 10)
+    assert sum(data.profile.class_counts) == 32
 
 
 def test_cifar_pixels_keep_their_place(tmp_path: Path) -> None:
@@ -104,15 +104,14 @@ def test_a_set_that_is_not_there_says_what_to_type(tmp_path: Path) -> None:
 
 
 def test_a_failed_download_is_one_line_and_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("Error downloading\ntrain-images")
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", fail)
-    with pytest.raises(DataError, match="could not be downloaded .* train-images") as caught:
+    with refuses(DataError, "could not be downloaded .* train-images"):
         TorchvisionSet("mnist", str(tmp_path / "root"), download=True).splits(None)
-    assert "\n" not in str(caught.value)
     assert list((tmp_path / "root").iterdir()) == []
 
 
@@ -126,13 +125,12 @@ def test_a_download_arrives_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert len(list((tmp_path / "root" / "MNIST" / "raw").iterdir())) == 4
 
 
-def test_a_damaged_file_is_one_line(tmp_path: Path, prepared: Any) -> None:
+def test_a_damaged_file_is_one_line(tmp_path: Path, prepared: Any, refuses) -> None:
     write(tmp_path, "mnist")
     file = tmp_path / LAYOUTS["mnist"].files["train"][0]
     file.write_bytes(file.read_bytes()[:500])
-    with pytest.raises(DataError, match="data=mnist could not be read") as caught:
+    with refuses(DataError, "data=mnist could not be read"):
         prepared(TorchvisionSet("mnist", str(tmp_path), download=True))
-    assert "\n" not in str(caught.value)
 
 
 def test_a_cached_set_is_prepared_without_torchvision(prepared: Any, tmp_path: Path) -> None:

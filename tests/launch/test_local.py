@@ -39,20 +39,20 @@ def sweep(hydra_sweep_runner, hydra_restore_singletons, tmp_path):
     return run
 
 
-def test_processes_stay_from_job_to_job(sweep):
+def test_processes_stay_from_job_to_job(sweep) -> None:
     pids = {value for _, value in sweep(lambda _: os.getpid(), n=4, n_jobs=2)}
     assert len(pids) == 2
     assert os.getpid() not in pids
 
 
-def test_each_process_has_its_share_of_threads(sweep, monkeypatch):
+def test_each_process_has_its_share_of_threads(sweep, monkeypatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr("sweeper.launch.devices.n_cores", lambda: 6)
+    monkeypatch.setattr("sweeper.launch.resources.n_cores", lambda: 6)
     [(_, threads)] = sweep(lambda _: os.environ["OMP_NUM_THREADS"], n=1, n_jobs=2)
     assert threads == "6"
 
 
-def test_a_jobs_error_comes_back_as_hydra_would_raise_it(sweep):
+def test_a_jobs_error_comes_back_as_hydra_would_raise_it(sweep) -> None:
     def task(cfg):
         raise ValueError(f"a is {cfg.a}")
 
@@ -60,7 +60,7 @@ def test_a_jobs_error_comes_back_as_hydra_would_raise_it(sweep):
         sweep(task)
 
 
-def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch):
+def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch) -> None:
     seen = {}
     real = local.LocalPool._serve
 
@@ -82,13 +82,13 @@ def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch):
     assert seen[1].status == JobStatus.FAILED
 
 
-def test_a_process_that_cannot_start_is_not_tried_for_ever(sweep, monkeypatch):
+def test_a_process_that_cannot_start_is_not_tried_for_ever(sweep, monkeypatch) -> None:
     monkeypatch.setattr(local.sys, "executable", "/bin/false")
     with pytest.raises(TrainingError, match="ended with exit code 1 before they could import"):
         sweep(lambda _: 0)
 
 
-def test_output_goes_to_the_jobs_folder(sweep):
+def test_output_goes_to_the_jobs_folder(sweep) -> None:
     def task(_):
         os.system("echo from below")
         print("from python")

@@ -33,7 +33,7 @@ COUNTS = [
 
 
 @pytest.mark.parametrize(("input_shape", "arguments", "expected"), COUNTS)
-def test_parameters_are_those_counted_by_hand(input_shape, arguments, expected):
+def test_parameters_are_those_counted_by_hand(input_shape, arguments, expected) -> None:
     model = ConvNet(input_shape, 10, **arguments)
     assert n_parameters(model) == expected
     assert model(torch.zeros(2, *input_shape)).shape == (2, 10)
@@ -41,14 +41,14 @@ def test_parameters_are_those_counted_by_hand(input_shape, arguments, expected):
 
 @pytest.mark.parametrize("kernel_size", [1, 2, 3, 4, 5, 6, 7])
 @pytest.mark.parametrize(("stride", "expected"), [(1, (9, 6)), (2, (5, 3)), (3, (3, 2))])
-def test_same_padding_gives_size_over_stride_rounded_up(kernel_size, stride, expected):
+def test_same_padding_gives_size_over_stride_rounded_up(kernel_size, stride, expected) -> None:
     model = ConvNet((3, 9, 6), 10, [4], [], kernel_size=kernel_size, stride=stride, pool_size=1)
     images = torch.zeros(2, 3, 9, 6)
     assert model.features(images).shape == (2, 4, *expected)
     assert model(images).shape == (2, 10)
 
 
-def test_an_even_kernel_pads_below_and_to_the_right():
+def test_an_even_kernel_pads_below_and_to_the_right() -> None:
     conv = ConvNet((1, 3, 3), 2, [1], [], kernel_size=2, pool_size=1).features[0][0]
     nn.init.ones_(conv.weight)
     nn.init.zeros_(conv.bias)
@@ -56,7 +56,7 @@ def test_an_even_kernel_pads_below_and_to_the_right():
     assert torch.equal(conv(torch.ones(1, 1, 3, 3))[0, 0], expected)
 
 
-def test_kernel_sizes_strides_and_paddings_may_be_one_a_convolution():
+def test_kernel_sizes_strides_and_paddings_may_be_one_a_convolution() -> None:
     model = ConvNet(
         (1, 16, 16), 10, [2, "M", 4], [], kernel_size=[5, 3], stride=[1, 2], padding=[2, 0]
     )
@@ -65,7 +65,7 @@ def test_kernel_sizes_strides_and_paddings_may_be_one_a_convolution():
     assert (second.kernel_size, second.stride, second.padding) == ((3, 3), (2, 2), (0, 0))
 
 
-def test_a_block_is_convolution_norm_activation_pooling():
+def test_a_block_is_convolution_norm_activation_pooling() -> None:
     model = ConvNet(
         (1, 8, 8), 10, [2, "M", 4], [6], batch_norm=True, activation="tanh", pooling="average"
     )
@@ -83,22 +83,22 @@ def test_a_block_is_convolution_norm_activation_pooling():
         ([6], [nn.Flatten, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]),
     ],
 )
-def test_dropout_comes_before_the_last_linear_layer(hidden, expected):
+def test_dropout_comes_before_the_last_linear_layer(hidden, expected) -> None:
     model = ConvNet((1, 8, 8), 10, [2], hidden, dropout=0.5)
     assert [type(layer) for layer in model.classifier] == expected
 
 
 @pytest.mark.parametrize("channels", [["M", 2], [2, "M", "M"], ["M"], []])
-def test_poolings_may_stand_anywhere(channels):
+def test_poolings_may_stand_anywhere(channels) -> None:
     assert ConvNet((3, 8, 8), 10, channels, [])(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
 
-def test_a_tiny_width_leaves_one_channel():
+def test_a_tiny_width_leaves_one_channel() -> None:
     model = ConvNet((1, 8, 8), 10, [8, 8], [8], width=0.01)
     assert [p.shape[0] for p in model.parameters() if p.ndim > 1] == [1, 1, 1, 10]
 
 
-def test_it_builds_on_the_meta_device():
+def test_it_builds_on_the_meta_device() -> None:
     with torch.device("meta"):
         model = ConvNet((1, 8, 8), 10, [16, 32], [20], kernel_size=4)
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
@@ -124,7 +124,7 @@ REDUCED = [
 @pytest.mark.parametrize(("input_shape", "arguments", "arithmetic", "smallest"), REDUCED)
 def test_an_image_reduced_to_nothing_is_refused_with_the_arithmetic(
     input_shape, arguments, arithmetic, smallest
-):
+) -> None:
     with pytest.raises(ShapeError) as caught:
         ConvNet(input_shape, 10, hidden=[], **arguments)
     assert f": {arithmetic}; type data.image_size={smallest} or more" in str(caught.value)
@@ -135,6 +135,6 @@ def test_an_image_reduced_to_nothing_is_refused_with_the_arithmetic(
 
 
 @pytest.mark.parametrize("name", ["kernel_size", "stride", "padding"])
-def test_a_list_of_the_wrong_length_is_refused(name):
+def test_a_list_of_the_wrong_length_is_refused(name) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{name}=\[1\] has 1 values for the 2 conv"):
         ConvNet((1, 8, 8), 10, [16, "M", 32], [], **{name: [1]})

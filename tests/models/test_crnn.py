@@ -5,7 +5,7 @@ import torch
 
 from sweeper.errors import ConfigError, ShapeError
 from sweeper.models.crnn import CRNN
-from sweeper.models.summary import summarise
+from sweeper.summary.table import summarise
 
 # Worked by hand: a convolution has in * out * k * k weights and out biases, a batch norm
 # 2 * channels and the convolution before it no biases; each direction of an LSTM of size h on f

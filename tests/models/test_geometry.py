@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sweeper.errors import ShapeError
-from sweeper.models.geometry import Conv, Pool, Step, output_size, smallest_input
+from sweeper.models.geometry import Conv, Layer, Pool, output_size, smallest_input
 from sweeper.models.layers import same_conv
 
 REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=200)
@@ -22,7 +22,7 @@ CONVOLUTIONS = st.builds(
 STEPS = st.lists(CONVOLUTIONS | st.builds(Pool, st.integers(1, 4)), max_size=5)
 
 
-def layer(step: Step) -> nn.Module:
+def layer(step: Layer) -> nn.Module:
     if isinstance(step, Pool):
         return nn.MaxPool2d(step.kernel_size)
     if step.padding == "same":
@@ -32,7 +32,9 @@ def layer(step: Step) -> nn.Module:
 
 @REPEATABLE
 @given(steps=STEPS, height=st.integers(1, 60), width=st.integers(1, 60))
-def test_the_output_size_is_torchs_and_nothing_is_left_where_torch_refuses(steps, height, width):
+def test_the_output_size_is_torchs_and_nothing_is_left_where_torch_refuses(
+    steps, height, width
+) -> None:
     network = nn.Sequential(*map(layer, steps))
     try:
         shape = network(torch.zeros(1, 1, height, width)).shape
@@ -45,7 +47,7 @@ def test_the_output_size_is_torchs_and_nothing_is_left_where_torch_refuses(steps
 
 @REPEATABLE
 @given(steps=STEPS)
-def test_the_smallest_input_leaves_something_and_the_next_smaller_nothing(steps):
+def test_the_smallest_input_leaves_something_and_the_next_smaller_nothing(steps) -> None:
     least = smallest_input(steps)
     assert min(output_size(steps, least, least)) >= 1
     if least > 1:
@@ -55,6 +57,6 @@ def test_the_smallest_input_leaves_something_and_the_next_smaller_nothing(steps)
 
 @REPEATABLE
 @given(kernel_size=st.integers(1, 8), stride=st.integers(1, 5), size=st.integers(1, 40))
-def test_same_padding_gives_the_size_over_the_stride_rounded_up(kernel_size, stride, size):
+def test_same_padding_gives_the_size_over_the_stride_rounded_up(kernel_size, stride, size) -> None:
     images = same_conv(1, 1, kernel_size, stride)(torch.zeros(1, 1, size, 1))
     assert tuple(images.shape[2:]) == (-(-size // stride), 1)

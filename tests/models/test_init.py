@@ -17,7 +17,7 @@ TREATMENT = [
 
 
 @pytest.mark.parametrize(("layer", "weight", "bias"), TREATMENT)
-def test_weights_are_filled_biases_cleared_and_norms_reset(layer, weight, bias):
+def test_weights_are_filled_biases_cleared_and_norms_reset(layer, weight, bias) -> None:
     for parameter in layer.parameters():
         nn.init.constant_(parameter, 0.25)
     initialise(nn.Sequential(layer), lambda tensor: nn.init.constant_(tensor, 7.0))
@@ -25,7 +25,7 @@ def test_weights_are_filled_biases_cleared_and_norms_reset(layer, weight, bias):
     assert torch.all(layer.bias == bias)
 
 
-def test_layers_without_bias_or_learned_norm_are_no_trouble():
+def test_layers_without_bias_or_learned_norm_are_no_trouble() -> None:
     conv = nn.Conv2d(1, 2, 3, bias=False)
     initialise(nn.Sequential(conv, nn.BatchNorm2d(2, affine=False)), nn.init.ones_)
     assert torch.all(conv.weight == 1)

@@ -19,10 +19,10 @@ FUNCTIONS = {
 
 
 @pytest.mark.parametrize("name", get_args(Activation))
-def test_an_activation_is_the_function_of_its_name(name):
+def test_an_activation_is_the_function_of_its_name(name) -> None:
     values = torch.linspace(-2, 2, 9)
     torch.testing.assert_close(make_activation(name)(values.clone()), FUNCTIONS[name](values))
 
 
-def test_every_layer_is_a_new_one():
+def test_every_layer_is_a_new_one() -> None:
     assert make_activation("relu") is not make_activation("relu")

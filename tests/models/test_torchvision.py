@@ -33,13 +33,13 @@ def trains(name: str, channels: int, size: int) -> bool:
 
 
 @pytest.mark.parametrize(("name", "size"), FAMILIES)
-def test_a_model_trains_at_its_smallest_size_on_gray_images(name, size):
+def test_a_model_trains_at_its_smallest_size_on_gray_images(name, size) -> None:
     assert min_image_size(name) == size
     assert trains(name, 1, size)
 
 
 @pytest.mark.slow
-def test_every_classification_model_trains_at_its_smallest_size():
+def test_every_classification_model_trains_at_its_smallest_size() -> None:
     from torchvision import models
 
     # The one with 640 million parameters is left out: it passes, with 3 GB.
@@ -48,7 +48,7 @@ def test_every_classification_model_trains_at_its_smallest_size():
     assert [name for name in names if not trains(name, 3, min_image_size(name))] == []
 
 
-def test_an_unknown_name_is_refused_with_the_near_ones():
+def test_an_unknown_name_is_refused_with_the_near_ones() -> None:
     near = r"model\.name=resnet19 .*type one of .*resnet18"
     with pytest.raises(ConfigError, match=near):
         torchvision_model("resnet19", (1, 32, 32), 10)
@@ -56,7 +56,7 @@ def test_an_unknown_name_is_refused_with_the_near_ones():
         min_image_size("resnet19")
 
 
-def test_models_for_other_tasks_are_no_classifiers():
+def test_models_for_other_tasks_are_no_classifiers() -> None:
     with pytest.raises(ConfigError, match="no classification model"):
         torchvision_model("fcn_resnet50", (3, 32, 32), 10)
 
@@ -65,6 +65,6 @@ def test_models_for_other_tasks_are_no_classifiers():
     ("name", "size", "nearest"),
     [("vit_b_16", (50, 50), 48), ("vit_b_16", (48, 32), 48), ("maxvit_t", (230, 230), 224)],
 )
-def test_an_image_that_a_transformer_cannot_tile_is_refused(name, size, nearest):
+def test_an_image_that_a_transformer_cannot_tile_is_refused(name, size, nearest) -> None:
     with pytest.raises(ConfigError, match=rf"type data\.image_size={nearest}"):
         torchvision_model(name, (3, *size), 10)

@@ -18,18 +18,18 @@ def children(pid):
     return [int(c) for t in tasks for c in (t / "children").read_text().split()]
 
 
-def test_a_finite_space_is_run_point_by_point(app):
+def test_a_finite_space_is_run_point_by_point(app) -> None:
     app.run("x=1,2", "shape=sphere,plane", "hydra/launcher=basic")
     points = [tuple(t.params.values()) for t in app.trials()]
     assert points == [(1, "sphere"), (1, "plane"), (2, "sphere"), (2, "plane")]
 
 
-def test_the_chosen_options_spaces_are_live_when_nothing_else_is_swept(app):
+def test_the_chosen_options_spaces_are_live_when_nothing_else_is_swept(app) -> None:
     app.run("hydra.sweeper.n_trials=3", "hydra/launcher=basic")
     assert all(set(t.params) == {"shape.radius", "shape.size"} for t in app.trials())
 
 
-def test_a_sampled_option_brings_its_own_space_and_no_other(app):
+def test_a_sampled_option_brings_its_own_space_and_no_other(app) -> None:
     app.run("shape=sphere,plane", "hydra.sweeper.auto=true", "hydra.sweeper.n_trials=12",
             "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1")  # fmt: skip
     own = {
@@ -41,13 +41,13 @@ def test_a_sampled_option_brings_its_own_space_and_no_other(app):
     assert all(set(t.params) == own[t.params["shape"]] for t in app.trials())
 
 
-def test_four_workers_end_with_exactly_the_budget(app):
+def test_four_workers_end_with_exactly_the_budget(app) -> None:
     app.run(*SPACE, "hydra.sweeper.n_trials=30", "hydra.sweeper.n_jobs=4", "step_seconds=0.01")
     assert app.states() == ["COMPLETE"] * 30
     assert all((app.folder / str(i) / ".hydra/config.yaml").exists() for i in range(30))
 
 
-def test_the_same_command_finishes_what_is_missing_and_no_more(app):
+def test_the_same_command_finishes_what_is_missing_and_no_more(app) -> None:
     app.run(*SPACE, "hydra.sweeper.n_trials=3", "hydra/launcher=basic")
     before = [t.params for t in app.trials()]
     app.run(*SPACE, "hydra.sweeper.n_trials=5", "hydra/launcher=basic")
@@ -56,7 +56,7 @@ def test_the_same_command_finishes_what_is_missing_and_no_more(app):
     assert app.states() == ["COMPLETE"] * 5
 
 
-def test_a_killed_workers_trial_goes_on_from_its_checkpoint(app, wait_for):
+def test_a_killed_workers_trial_goes_on_from_its_checkpoint(app, wait_for) -> None:
     process = app.start(*SPACE, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1",
                         "steps=8", "step_seconds=0.1")  # fmt: skip
     wait_for(lambda: (app.folder / "0/steps.log").exists())
@@ -70,7 +70,7 @@ def test_a_killed_workers_trial_goes_on_from_its_checkpoint(app, wait_for):
 
 
 @pytest.mark.parametrize("victims", ["parent", "all"])
-def test_after_a_kill_the_same_command_completes_the_study(app, wait_for, victims):
+def test_after_a_kill_the_same_command_completes_the_study(app, wait_for, victims) -> None:
     command = (*SPACE, "hydra.sweeper.n_trials=4", "hydra.sweeper.n_jobs=2",
                "steps=5", "step_seconds=0.1")  # fmt: skip
     process = app.start(*command)
@@ -84,7 +84,7 @@ def test_after_a_kill_the_same_command_completes_the_study(app, wait_for, victim
     assert all(len(t.intermediate_values) == 5 for t in app.trials()[2:])
 
 
-def test_ctrl_c_puts_running_trials_back_to_be_resumed(app, wait_for):
+def test_ctrl_c_puts_running_trials_back_to_be_resumed(app, wait_for) -> None:
     command = (*SPACE, "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2",
                "steps=6", "step_seconds=0.1")  # fmt: skip
     process = app.start(*command)
@@ -99,7 +99,7 @@ def test_ctrl_c_puts_running_trials_back_to_be_resumed(app, wait_for):
     assert all(sorted(t.intermediate_values) == list(range(6)) for t in app.trials())
 
 
-def test_a_second_ctrl_c_stops_at_once(app, wait_for):
+def test_a_second_ctrl_c_stops_at_once(app, wait_for) -> None:
     process = app.start(*SPACE, "hydra.sweeper.n_jobs=1", "steps=1", "step_seconds=50")
     wait_for(lambda: (app.folder / "0/.hydra").exists())
     process.send_signal(signal.SIGINT)
@@ -109,7 +109,7 @@ def test_a_second_ctrl_c_stops_at_once(app, wait_for):
     assert process.returncode == 130
 
 
-def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app):
+def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app) -> None:
     out = app.run("x=interval(0,10)", "breaks_above=8", "hydra.sweeper.n_trials=6",
                   "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
                   "hydra.sweeper.sampler.seed=0", "hydra.sweeper.max_failure_rate=1",
@@ -122,7 +122,7 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app):
 
 
 @pytest.mark.parametrize("returned", ["nan", "inf", "text"])
-def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned):
+def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned) -> None:
     out = app.run("x=1,2", f"returns={returned}", "hydra.sweeper.max_failure_rate=0",
                   "hydra/launcher=basic", code=1)  # fmt: skip
     assert app.states() == ["FAIL"]
@@ -130,17 +130,17 @@ def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned):
     assert "Traceback" not in out
 
 
-def test_the_points_of_a_plain_grid_run_to_their_ends(app):
+def test_the_points_of_a_plain_grid_run_to_their_ends(app) -> None:
     app.run("x=range(0,12)", "steps=2", "hydra/launcher=basic")
     assert app.states() == ["COMPLETE"] * 12
 
 
-def test_pruned_trials_count_as_done(app):
+def test_pruned_trials_count_as_done(app) -> None:
     app.run("x=range(0,12)", "hydra/sweeper/pruner=median", "steps=2", "hydra/launcher=basic")
     assert app.states() == ["COMPLETE"] * 5 + ["PRUNED"] * 7
 
 
-def test_a_changed_space_is_refused_with_both_ways_out(app):
+def test_a_changed_space_is_refused_with_both_ways_out(app) -> None:
     app.run("x=1,2", "hydra/launcher=basic")
     out = app.run("x=1,2,3", "hydra/launcher=basic", code=1)
     assert "space x" in out
@@ -150,7 +150,7 @@ def test_a_changed_space_is_refused_with_both_ways_out(app):
     assert len(app.trials()) == 3
 
 
-def test_one_worker_and_a_seed_repeat_a_study(app):
+def test_one_worker_and_a_seed_repeat_a_study(app) -> None:
     command = ("x=interval(-3,3)", "hydra.sweeper.sampler.seed=3", "hydra.sweeper.n_jobs=1",
                "hydra.sweeper.n_trials=14")  # fmt: skip
     app.run(*command)
@@ -159,7 +159,7 @@ def test_one_worker_and_a_seed_repeat_a_study(app):
     assert [(t.params, t.value) for t in app.trials()] == first
 
 
-def test_the_default_config_is_the_first_trial_and_points_follow(app):
+def test_the_default_config_is_the_first_trial_and_points_follow(app) -> None:
     app.run(*SPACE, "shape.radius=interval(0,5)", "hydra.sweeper.enqueue=[{x: 2.5}]",
             "hydra.sweeper.n_trials=3", "hydra/launcher=basic")  # fmt: skip
     default, point, _ = (t.params for t in app.trials())
@@ -167,7 +167,7 @@ def test_the_default_config_is_the_first_trial_and_points_follow(app):
     assert point["x"] == 2.5
 
 
-def test_an_identical_trial_is_told_its_value_without_running(app):
+def test_an_identical_trial_is_told_its_value_without_running(app) -> None:
     app.run("x=1,2", "hydra.sweeper.n_trials=8", "hydra/launcher=basic",
             "hydra.sweeper.sampler.seed=0", "hydra/sweeper/pruner=none")  # fmt: skip
     twins = [t for t in app.trials() if "duplicate_of" in t.user_attrs]
@@ -176,26 +176,26 @@ def test_an_identical_trial_is_told_its_value_without_running(app):
     assert not any((app.folder / str(t.number)).exists() for t in twins)
 
 
-def test_a_timeout_puts_back_what_still_runs(app):
+def test_a_timeout_puts_back_what_still_runs(app) -> None:
     app.run(*SPACE, "hydra.sweeper.timeout=2s", "hydra.sweeper.n_trials=1",
             "steps=100", "step_seconds=0.1", "hydra/launcher=basic")  # fmt: skip
     assert app.states() == ["WAITING"]
 
 
-def test_several_objectives_end_in_a_pareto_front(app):
+def test_several_objectives_end_in_a_pareto_front(app) -> None:
     app.run(*SPACE, "returns=[1.0,2.0]", "hydra.sweeper.direction=[minimize,maximize]",
             "hydra.sweeper.n_trials=2", "hydra/launcher=basic")  # fmt: skip
     results = OmegaConf.load(app.folder / "optimization_results.yaml")
     assert results.solutions[0]["values"] == [1.0, 2.0]
 
 
-def test_an_unknown_option_or_key_is_found_before_the_first_trial(app):
+def test_an_unknown_option_or_key_is_found_before_the_first_trial(app) -> None:
     out = app.run("shape=sphere,cube", "y=1,2", "hydra/launcher=basic", code=1)
     assert "cube" in out
     assert not app.folder.exists()
 
 
-def test_the_winner_is_kept_and_can_be_run_again(app):
+def test_the_winner_is_kept_and_can_be_run_again(app) -> None:
     out = app.run("x=2,0.5,1", "hydra/launcher=basic")
     results = OmegaConf.load(app.folder / "optimization_results.yaml")
     assert results == {"name": "optuna", "best_params": {"x": 0.5}, "best_value": 1.25}
@@ -203,7 +203,7 @@ def test_the_winner_is_kept_and_can_be_run_again(app):
     assert "app.py x=0.5" in out
 
 
-def test_a_trials_output_goes_to_its_folder(app):
+def test_a_trials_output_goes_to_its_folder(app) -> None:
     app.run("x=1,2", "hydra.sweeper.n_jobs=1")
     assert (app.folder / "1/stdout.log").read_text().strip() == "value 5"
 
@@ -211,7 +211,7 @@ def test_a_trials_output_goes_to_its_folder(app):
 @pytest.mark.parametrize(
     "sampler", ["tpe", "gp", "random", "qmc", "cmaes", "nsgaii", "nsgaiii", "grid", "brute_force"]
 )
-def test_every_sampler_samples(app, sampler):
+def test_every_sampler_samples(app, sampler) -> None:
     if sampler == "cmaes":
         pytest.importorskip("cmaes")
     app.run("x=choice(0,1,2)", "steps=range(1,4)", f"hydra/sweeper/sampler={sampler}",
@@ -224,7 +224,7 @@ def test_every_sampler_samples(app, sampler):
     "pruner",
     ["none", "median", "percentile", "asha", "hyperband", "patient", "threshold", "wilcoxon"],
 )
-def test_every_pruner_prunes(app, pruner):
+def test_every_pruner_prunes(app, pruner) -> None:
     bound = ["hydra.sweeper.pruner.upper=5"] if pruner == "threshold" else []
     app.run("x=range(0,6)", "steps=3", f"hydra/sweeper/pruner={pruner}", *bound,
             "hydra/launcher=basic")  # fmt: skip
@@ -232,7 +232,7 @@ def test_every_pruner_prunes(app, pruner):
     assert set(app.states()) <= {"COMPLETE", "PRUNED"}
 
 
-def test_ctrl_c_in_one_process_puts_the_trial_back(app, wait_for):
+def test_ctrl_c_in_one_process_puts_the_trial_back(app, wait_for) -> None:
     command = (*SPACE, "hydra.sweeper.n_trials=1", "steps=20", "step_seconds=0.1",
                "hydra/launcher=basic")  # fmt: skip
     process = app.start(*command)
@@ -243,13 +243,13 @@ def test_ctrl_c_in_one_process_puts_the_trial_back(app, wait_for):
     assert app.states() == ["WAITING"]
 
 
-def test_a_custom_search_space_adds_its_parameters(app):
+def test_a_custom_search_space_adds_its_parameters(app) -> None:
     app.run("x=interval(0,1)", "hydra.sweeper.custom_search_space=spaces.more",
             "hydra.sweeper.n_trials=2", "hydra/launcher=basic")  # fmt: skip
     assert all({"x", "steps"} == set(t.params) for t in app.trials())
 
 
-def test_a_database_serves_as_storage(app):
+def test_a_database_serves_as_storage(app) -> None:
     url = f"sqlite:///{app.cwd}/o.db"
     app.run(*SPACE, f"hydra.sweeper.storage={url}", "hydra.sweeper.n_trials=6",
             "hydra.sweeper.n_jobs=2")  # fmt: skip
@@ -257,7 +257,7 @@ def test_a_database_serves_as_storage(app):
     assert states == ["COMPLETE"] * 6
 
 
-def test_observers_follow_the_study_from_its_workers(app):
+def test_observers_follow_the_study_from_its_workers(app) -> None:
     diary = app.cwd / "diary.txt"
     follow = f"hydra.sweeper.observers=[{{_target_: watch.Diary, path: '{diary}'}}]"
     app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
@@ -274,7 +274,7 @@ def test_observers_follow_the_study_from_its_workers(app):
     ]
 
 
-def test_two_commands_at_once_share_one_budget(app):
+def test_two_commands_at_once_share_one_budget(app) -> None:
     command = (*SPACE, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2", "steps=2",
                "step_seconds=0.05")  # fmt: skip
     processes = [app.start(*command) for _ in range(2)]

@@ -26,20 +26,20 @@ def as_hydra_does(loader, master, lines):
         (["+shape@other=plane"], {"other.tilt": True}),
     ],
 )
-def test_a_composed_trial_equals_hydras_own(loader, master, fixed, params):
+def test_a_composed_trial_equals_hydras_own(loader, master, fixed, params) -> None:
     composer = Composer(loader, master, parse_space(fixed, loader))
     composer.compose({k: params[k] for k in params}, 0, Path("/study"))
     config = composer.compose(params, 7, Path("/study"))
     assert OmegaConf.to_container(config) == as_hydra_does(loader, master, composer.lines(params))
 
 
-def test_trials_do_not_see_each_others_values(loader, master):
+def test_trials_do_not_see_each_others_values(loader, master) -> None:
     composer = Composer(loader, master, parse_space([], loader))
     composer.compose({"x": 5}, 0, Path())
     assert composer.compose({"steps": 2}, 1, Path()).x == 1.0
 
 
-def test_an_unknown_key_is_hydras_own_error(loader, master):
+def test_an_unknown_key_is_hydras_own_error(loader, master) -> None:
     composer = Composer(loader, master, parse_space([], loader))
     with pytest.raises(HydraException, match="Could not override 'nothing'"):
         composer.compose({"nothing": 5}, 0, Path())

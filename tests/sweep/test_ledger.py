@@ -24,12 +24,12 @@ def abandon(storage, claim):
     storage.set_trial_system_attr(claim.trial_id, LEASE_KEY, lease.record())
 
 
-def test_no_more_trials_are_claimed_than_the_budget_has(ledger):
+def test_no_more_trials_are_claimed_than_the_budget_has(ledger) -> None:
     book = ledger(n_trials=2)
     assert [c and c.number for c in (book.claim(), book.claim(), book.claim())] == [0, 1, None]
 
 
-def test_a_failed_trial_gives_its_place_back(ledger, storage):
+def test_a_failed_trial_gives_its_place_back(ledger, storage) -> None:
     book = ledger(n_trials=1)
     book.finish(book.claim(), FAIL)
     assert book.finish(book.claim(), COMPLETE, [1.0])
@@ -37,7 +37,7 @@ def test_a_failed_trial_gives_its_place_back(ledger, storage):
     assert states(storage) == [FAIL, COMPLETE]
 
 
-def test_a_grids_failed_point_is_left_to_a_later_command(ledger, storage):
+def test_a_grids_failed_point_is_left_to_a_later_command(ledger, storage) -> None:
     grid = [{"x": 1}, {"x": 2}]
     book = ledger(n_trials=2, exhaustive=True, grid=grid)
     book.finish(book.claim(), FAIL)
@@ -47,7 +47,7 @@ def test_a_grids_failed_point_is_left_to_a_later_command(ledger, storage):
     assert (later.number, given(storage, later)) == (2, {"x": 1})
 
 
-def test_a_dead_workers_trial_is_claimed_first_and_keeps_its_number(ledger, storage):
+def test_a_dead_workers_trial_is_claimed_first_and_keeps_its_number(ledger, storage) -> None:
     book = ledger()
     dead = book.claim()
     abandon(storage, dead)
@@ -56,7 +56,7 @@ def test_a_dead_workers_trial_is_claimed_first_and_keeps_its_number(ledger, stor
     assert again.lease.token != dead.lease.token
 
 
-def test_a_trial_that_keeps_killing_its_worker_is_failed_with_the_reason(ledger, storage):
+def test_a_trial_that_keeps_killing_its_worker_is_failed_with_the_reason(ledger, storage) -> None:
     book = ledger(n_trials=1, max_retries=1)
     for _ in range(2):
         abandon(storage, book.claim())
@@ -66,7 +66,7 @@ def test_a_trial_that_keeps_killing_its_worker_is_failed_with_the_reason(ledger,
     assert "its worker died 2 times" in first.user_attrs[FAILURE_KEY]
 
 
-def test_who_lost_the_lease_can_neither_renew_nor_end_the_trial(ledger, storage):
+def test_who_lost_the_lease_can_neither_renew_nor_end_the_trial(ledger, storage) -> None:
     book = ledger()
     lost = book.claim()
     abandon(storage, lost)
@@ -78,7 +78,7 @@ def test_who_lost_the_lease_can_neither_renew_nor_end_the_trial(ledger, storage)
     assert storage.get_all_trials(0)[0].value == 2.0
 
 
-def test_a_released_trial_is_claimed_again_without_a_death(ledger, storage):
+def test_a_released_trial_is_claimed_again_without_a_death(ledger, storage) -> None:
     book = ledger()
     book.release(book.claim())
     assert states(storage) == [TrialState.WAITING]
@@ -86,14 +86,14 @@ def test_a_released_trial_is_claimed_again_without_a_death(ledger, storage):
     assert (again.number, again.attempt, again.lease.deaths) == (0, 1, 0)
 
 
-def test_enqueued_trials_come_first_and_none_beyond_the_budget(ledger, storage):
+def test_enqueued_trials_come_first_and_none_beyond_the_budget(ledger, storage) -> None:
     book = ledger(n_trials=2)
     for _ in range(3):
         storage.create_new_trial(0, create_trial(state=TrialState.WAITING))
     assert [c and c.number for c in (book.claim(), book.claim(), book.claim())] == [0, 1, None]
 
 
-def test_a_renewal_prolongs_the_lease(ledger, storage):
+def test_a_renewal_prolongs_the_lease(ledger, storage) -> None:
     book = ledger(lease_seconds=100)
     claim = book.claim()
     storage.set_trial_system_attr(
@@ -105,7 +105,7 @@ def test_a_renewal_prolongs_the_lease(ledger, storage):
 
 def test_a_worker_that_died_before_it_signed_for_a_waiting_trial_is_known(
     ledger, storage, monkeypatch
-):
+) -> None:
     book = ledger()
     book.release(book.claim())
     with monkeypatch.context() as patch:
@@ -123,7 +123,7 @@ def interrupt(*_):
 @pytest.mark.parametrize(("age", "number"), [(5, 1), (500, 0)])
 def test_a_trial_taken_but_never_signed_for_is_freed_after_a_while(
     ledger, storage, monkeypatch, age, number
-):
+) -> None:
     book = ledger(lease_seconds=60)
     storage.create_new_trial(0)
     now = time.time()
@@ -131,7 +131,9 @@ def test_a_trial_taken_but_never_signed_for_is_freed_after_a_while(
     assert book.claim().number == number
 
 
-def test_a_worker_elsewhere_that_took_the_last_place_too_gives_way(ledger, storage, monkeypatch):
+def test_a_worker_elsewhere_that_took_the_last_place_too_gives_way(
+    ledger, storage, monkeypatch
+) -> None:
     book = ledger(n_trials=1)
     before = book._trials()
     ledger(n_trials=1).claim()
@@ -145,7 +147,7 @@ def test_a_worker_elsewhere_that_took_the_last_place_too_gives_way(ledger, stora
 @pytest.mark.parametrize(
     ("keys", "claims"), [({"deadline": 1.0}, False), ({"max_failures": 0}, False), ({}, True)]
 )
-def test_time_and_failures_end_a_study(ledger, keys, claims):
+def test_time_and_failures_end_a_study(ledger, keys, claims) -> None:
     book = ledger(n_trials=None, **keys)
     first = ledger(n_trials=None).claim()
     book.finish(first, FAIL)

@@ -1,58 +1,60 @@
+import optuna
 import pytest
 
 from sweeper.errors import ConfigError, ShapeError
-from sweeper.sweep.check import check_options
+from sweeper.sweep.live import suggest
+from sweeper.sweep.plan import check_options
 
 
 def names(live, **params):
     return {p.name for p in live.parameters(params).values()}
 
 
-def test_without_auto_only_what_is_named_is_swept(live):
+def test_without_auto_only_what_is_named_is_swept(live) -> None:
     assert names(live("shape=sphere,plane"), shape="plane") == {"shape"}
 
 
-def test_only_the_chosen_options_block_is_live(live):
+def test_only_the_chosen_options_block_is_live(live) -> None:
     space = live("shape=sphere,plane", auto=True)
     assert names(space, shape="sphere") == {"shape", "shape.radius", "shape.size@sphere"}
     assert names(space, shape="plane") == {"shape", "shape.tilt", "shape.size@plane"}
 
 
-def test_a_fixed_options_block_is_live_under_plain_names(live):
+def test_a_fixed_options_block_is_live_under_plain_names(live) -> None:
     assert names(live("shape=plane")) == {"shape.tilt", "shape.size"}
 
 
 @pytest.mark.parametrize("line", ["shape.tilt=0.1", "shape.tilt=interval(0,9)"])
-def test_what_the_user_names_replaces_the_blocks(live, line):
+def test_what_the_user_names_replaces_the_blocks(live, line) -> None:
     parameters = live("shape=plane", line, auto=True).parameters({})
     assert "shape.tilt" not in parameters or parameters["shape.tilt"].distribution.high == 9
 
 
-def test_stored_parameters_are_found_again_under_their_keys(live):
+def test_stored_parameters_are_found_again_under_their_keys(live) -> None:
     space = live("shape=sphere,plane", auto=True)
     stored = {"shape": "plane", "shape.tilt": 0.5, "shape.size@plane": 3}
     keys = {"shape": "plane", "shape.tilt": 0.5, "shape.size": 3}
     assert space.by_key(stored) == keys
 
 
-def test_the_description_has_every_options_parameters(live):
+def test_the_description_has_every_options_parameters(live) -> None:
     space = live("shape=sphere,plane", auto=True).describe()
     own = {"shape.radius", "shape.tilt", "shape.size@sphere", "shape.size@plane"}
     assert set(space) == {"shape", *own}
 
 
 @pytest.mark.parametrize("lines", [["shape=sphere,cube"], ["y=1,2"], ["shape.radius=1", "y=1,2"]])
-def test_what_does_not_compose_is_found_beforehand(live, lines):
+def test_what_does_not_compose_is_found_beforehand(live, lines) -> None:
     with pytest.raises(ConfigError, match=r"cube|'y'"):
         check_options(live(*lines))
 
 
-def test_a_key_of_one_option_does_not_compose_with_the_others(live):
+def test_a_key_of_one_option_does_not_compose_with_the_others(live) -> None:
     with pytest.raises(ConfigError, match=r"shape\.tilt"):
         check_options(live("shape=sphere,plane", "shape.tilt=1,2"))
 
 
-def test_what_the_application_refuses_is_listed_with_its_point(live):
+def test_what_the_application_refuses_is_listed_with_its_point(live) -> None:
     def refuse(config):
         if config.shape.get("tilt"):
             raise ShapeError("nothing is left of the image")
@@ -60,3 +62,31 @@ def test_what_the_application_refuses_is_listed_with_its_point(live):
     with pytest.raises(ConfigError) as error:
         check_options(live("shape=sphere,plane"), refuse)
     assert str(error.value) == "shape=plane: nothing is left of the image"
+
+
+def ask(storage, seed=0):
+    study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=seed))
+    return study, study.ask()
+
+
+def test_named_keys_come_first_then_the_chosen_options(live, storage) -> None:
+    space = live("shape=sphere,plane", "x=interval(0,5)", auto=True)
+    _, trial = ask(storage)
+    params = suggest(trial, space)
+    own = {"sphere": ["shape.radius", "shape.size"], "plane": ["shape.tilt", "shape.size"]}
+    assert list(params) == ["shape", "x", *own[params["shape"]]]
+
+
+def test_a_trial_that_was_cut_short_keeps_its_parameters(live, storage) -> None:
+    space = live("x=interval(0,5)", "steps=range(1,9)")
+    study, trial = ask(storage)
+    trial.suggest_float("x", 0, 5)
+    again = optuna.Trial(study, trial._trial_id)
+    assert suggest(again, space)["x"] == study.trials[0].params["x"]
+
+
+def test_a_preset_value_is_not_sampled(live, storage) -> None:
+    study, _ = ask(storage)
+    study.enqueue_trial({"x": 2.0})
+    params = suggest(study.ask(), live("x=interval(0,5)", "steps=range(1,9)"))
+    assert params["x"] == 2.0

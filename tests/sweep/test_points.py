@@ -24,7 +24,7 @@ from sweeper.sweep.points import default_point, enqueue, holds, named_point
         (Float(0, 1), "null", False),
     ],
 )
-def test_a_distribution_holds_what_it_could_give(distribution, value, expected):
+def test_a_distribution_holds_what_it_could_give(distribution, value, expected) -> None:
     assert holds(distribution, value) is expected
 
 
@@ -36,11 +36,11 @@ def test_a_distribution_holds_what_it_could_give(distribution, value, expected):
         (["shape=plane,sphere"], {"shape": "sphere"}),
     ],
 )
-def test_the_default_point_has_what_the_space_has_of_the_default_config(live, lines, point):
+def test_the_default_point_has_what_the_space_has_of_the_default_config(live, lines, point) -> None:
     assert default_point(live(*lines)) == point
 
 
-def test_the_default_point_has_the_default_options_own_space(live):
+def test_the_default_point_has_the_default_options_own_space(live) -> None:
     point = default_point(live("shape=plane,sphere", auto=True))
     assert point == {"shape": "sphere", "shape.radius": 1, "shape.size@sphere": 1}
 
@@ -53,12 +53,12 @@ def test_the_default_point_has_the_default_options_own_space(live):
         ({"shape": "plane", "shape.radius": 1}, "shape.radius, which is not searched"),
     ],
 )
-def test_a_point_outside_the_space_is_refused(live, point, says):
+def test_a_point_outside_the_space_is_refused(live, point, says) -> None:
     with pytest.raises(ConfigError, match=says):
         named_point(live("x=interval(0,5)", "shape=plane,sphere", auto=True), point)
 
 
-def test_a_point_is_enqueued_once(live, storage):
+def test_a_point_is_enqueued_once(live, storage) -> None:
     study = optuna.create_study(storage=storage)
     point = named_point(live("shape=plane,sphere", auto=True), {"shape": "plane", "shape.size": 4})
     assert point == {"shape": "plane", "shape.size@plane": 4}

@@ -5,7 +5,7 @@ import optuna
 import pytest
 
 from sweeper import trial as current
-from sweeper.sweep.interrupt import Interrupt
+from sweeper.cli.interrupts import Interrupt
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.trial import TrialInfo
 
@@ -41,14 +41,14 @@ def reporter(ledger, storage):
         ({"lost": True, "interrupted": True}, "lost"),
     ],
 )
-def test_a_task_is_told_why_to_stop(reporter, keys, reason):
+def test_a_task_is_told_why_to_stop(reporter, keys, reason) -> None:
     with current.reported_by(reporter(**keys)):
         current.report(1.0, step=0)
         assert current.should_stop() is (reason is not None)
         assert current.stop_reason() == reason
 
 
-def test_values_and_notes_are_on_the_record_unless_the_trial_was_lost(reporter, storage):
+def test_values_and_notes_are_on_the_record_unless_the_trial_was_lost(reporter, storage) -> None:
     for lost in (False, True):
         with current.reported_by(reporter(lost=lost)):
             current.report(0.5, step=3)
@@ -58,11 +58,11 @@ def test_values_and_notes_are_on_the_record_unless_the_trial_was_lost(reporter, 
     assert (lost.intermediate_values, lost.user_attrs) == ({}, {})
 
 
-def test_a_pruner_is_asked_only_after_a_report(reporter):
+def test_a_pruner_is_asked_only_after_a_report(reporter) -> None:
     assert not reporter(pruner=AlwaysPrune()).should_stop()
 
 
-def test_outside_a_study_everything_is_a_no_op():
+def test_outside_a_study_everything_is_a_no_op() -> None:
     current.report(1.0, step=0)
     current.note("size", 7)
     assert current.info() is None
@@ -71,7 +71,7 @@ def test_outside_a_study_everything_is_a_no_op():
 
 
 @pytest.mark.parametrize(("size", "reason"), [(9, None), (12, "infeasible")])
-def test_a_noted_value_above_its_bound_is_infeasible(reporter, storage, size, reason):
+def test_a_noted_value_above_its_bound_is_infeasible(reporter, storage, size, reason) -> None:
     with current.reported_by(reporter()):
         current.note("size", size)
         assert current.should_stop() is (reason is not None)

@@ -1,12 +1,9 @@
-import shlex
-
 import optuna
 import pytest
 from omegaconf import OmegaConf
 
-from sweeper.sweep import results as module
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.results import Results, again_command
+from sweeper.sweep.results import Results
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 
 
@@ -39,13 +36,13 @@ def finished(live, tmp_path):
     return make
 
 
-def test_the_results_file_is_the_official_sweepers(finished, tmp_path):
+def test_the_results_file_is_the_official_sweepers(finished, tmp_path) -> None:
     finished([3.0], [1.0], [2.0]).write()
     written = OmegaConf.load(tmp_path / "optimization_results.yaml")
     assert written == {"name": "optuna", "best_params": {"x": 1.0}, "best_value": 1.0}
 
 
-def test_the_winners_files_replace_the_last_winners(finished, tmp_path):
+def test_the_winners_files_replace_the_last_winners(finished, tmp_path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "old").touch()
     finished([3.0], [1.0]).write()
@@ -53,12 +50,20 @@ def test_the_winners_files_replace_the_last_winners(finished, tmp_path):
     assert not (tmp_path / "best" / "old").exists()
 
 
-def test_several_objectives_have_a_front(finished, tmp_path):
+def test_the_copied_config_leaves_the_trials_own_files_as_they_are(finished, tmp_path) -> None:
+    results = finished([1.0])
+    (tmp_path / "0" / "config.yaml").write_text("written by the task")
+    results.write()
+    assert (tmp_path / "best" / "config.yaml").read_text() == "x: 0"
+    assert (tmp_path / "0" / "config.yaml").read_text() == "written by the task"
+
+
+def test_several_objectives_have_a_front(finished, tmp_path) -> None:
     results = finished([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], directions=("minimize", "minimize"))
     assert [s["values"] for s in results.summary()["solutions"]] == [[1.0, 2.0], [2.0, 1.0]]
 
 
-def test_a_study_without_a_complete_trial_has_no_best(finished, tmp_path, capsys):
+def test_a_study_without_a_complete_trial_has_no_best(finished, tmp_path, capsys) -> None:
     results = finished()
     results.write()
     results.show(interrupted=True)
@@ -66,17 +71,7 @@ def test_a_study_without_a_complete_trial_has_no_best(finished, tmp_path, capsys
     assert "0 of 5 trials done" in capsys.readouterr().out
 
 
-def test_the_last_lines_say_how_to_train_the_winner_again(finished, capsys):
+def test_the_last_lines_say_how_to_train_the_winner_again(finished, capsys) -> None:
     finished([3.0], [1.0]).show(interrupted=False)
     assert "Best: 1 in trial 1" in (out := capsys.readouterr().out)
     assert out.splitlines()[-1].endswith(" x=1.0 steps=2")
-
-
-def test_the_command_keeps_what_finds_the_config_and_quotes_the_rest(monkeypatch):
-    argv = ["app.py", "--multirun", "-cd", "my conf", "--config-name=b", "x=1,2"]
-    monkeypatch.setattr(module.sys, "argv", argv)
-    monkeypatch.setattr(module.__main__, "__spec__", None)
-    command = again_command(["x=[1, 2]"])
-    assert shlex.split(command) == [
-        "python", "app.py", "-cd", "my conf", "--config-name=b", "x=[1, 2]",
-    ]  # fmt: skip

@@ -3,8 +3,9 @@ from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
+from sweeper.cli.overrides import override_line
 from sweeper.errors import ConfigError
-from sweeper.sweep.space import override_line, parse_space
+from sweeper.sweep.space import parse_space
 
 
 @pytest.mark.parametrize(
@@ -26,12 +27,12 @@ from sweeper.sweep.space import override_line, parse_space
         ("k=tag(log,int(interval(1,64)))", Int(1, 64, log=True)),
     ],
 )
-def test_a_sweep_is_read_as_a_distribution(line, distribution):
+def test_a_sweep_is_read_as_a_distribution(line, distribution) -> None:
     assert parse_space([line]).parameters["k"].distribution == distribution
 
 
 @pytest.mark.parametrize("line", ["k=1,2", "k=[1,2],[3]", "k='a b','c,d'", "k=a\\,b,c", "k=null,x"])
-def test_a_choice_becomes_an_override_that_reads_as_itself(line):
+def test_a_choice_becomes_an_override_that_reads_as_itself(line) -> None:
     values = parse_space([line]).parameters["k"].values
     again = [parse_space([override_line("k", v)]) for v in values]
     assert not any(space.parameters for space in again)
@@ -39,24 +40,24 @@ def test_a_choice_becomes_an_override_that_reads_as_itself(line):
 
 
 @pytest.mark.parametrize("line", ["+k=1,2", "++k=1,2", "k@pkg=1,2", "+a/b@c=x,y"])
-def test_prefix_and_package_stay_with_the_key(line):
+def test_prefix_and_package_stay_with_the_key(line) -> None:
     assert list(parse_space([line]).parameters) == [line.partition("=")[0]]
 
 
 @pytest.mark.parametrize("line", ["k=1", "+k=1", "~k", "~k=1", "k=[1,2]", "k='1,2'"])
-def test_what_sweeps_nothing_is_kept_as_it_was_typed(line):
+def test_what_sweeps_nothing_is_kept_as_it_was_typed(line) -> None:
     space = parse_space([line])
     assert list(space.fixed.values()) == [line]
     assert not space.parameters
 
 
 @pytest.mark.parametrize(("lines", "swept"), [(["k=1,2", "k=3"], False), (["k=3", "k=1,2"], True)])
-def test_a_later_override_of_a_key_wins(lines, swept):
+def test_a_later_override_of_a_key_wins(lines, swept) -> None:
     assert bool(parse_space(lines).parameters) is swept
 
 
 @pytest.mark.parametrize("line", ["k=shuffle(1,2,3,4,5,6)", "k=shuffle(range(1,7))"])
-def test_a_shuffle_is_the_same_in_every_process(line):
+def test_a_shuffle_is_the_same_in_every_process(line) -> None:
     first, second = (parse_space([line]).parameters["k"].values for _ in range(2))
     assert first == second
     assert sorted(first) == [1, 2, 3, 4, 5, 6]
@@ -72,7 +73,7 @@ def test_a_shuffle_is_the_same_in_every_process(line):
         ("k=1,1", "twice"),
     ],
 )
-def test_a_sweep_that_cannot_be_sampled_is_refused(line, says):
+def test_a_sweep_that_cannot_be_sampled_is_refused(line, says) -> None:
     with pytest.raises(ConfigError, match=says):
         parse_space([line])
 
@@ -81,5 +82,7 @@ def test_a_sweep_that_cannot_be_sampled_is_refused(line, says):
     ("lines", "auto", "expected"),
     [([], None, True), (["k=1"], None, True), (["k=1,2"], None, False), (["k=1,2"], True, True)],
 )
-def test_options_own_spaces_count_if_asked_for_or_nothing_else_is_swept(lines, auto, expected):
+def test_options_own_spaces_count_if_asked_for_or_nothing_else_is_swept(
+    lines, auto, expected
+) -> None:
     assert parse_space(lines, auto=auto).auto is expected

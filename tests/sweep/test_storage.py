@@ -10,7 +10,7 @@ from sweeper.sweep.storage import KernelLock, file_lock, open_storage
 
 
 @pytest.mark.parametrize("torn", [b'{"op_code": 5, "tri', b"x" * 9000])
-def test_a_record_that_a_killed_process_wrote_half_is_cut_off(tmp_path, torn):
+def test_a_record_that_a_killed_process_wrote_half_is_cut_off(tmp_path, torn) -> None:
     optuna.create_study(study_name="s", storage=open_storage(None, tmp_path))
     journal = tmp_path / "journal.log"
     whole = journal.read_bytes()
@@ -28,7 +28,7 @@ def hold(path, pipe):
     signal.pause()
 
 
-def test_a_killed_process_gives_its_lock_back_at_once(tmp_path):
+def test_a_killed_process_gives_its_lock_back_at_once(tmp_path) -> None:
     ours, theirs = multiprocessing.Pipe()
     holder = multiprocessing.get_context("spawn").Process(
         target=hold, args=(tmp_path / "journal.log", theirs)
@@ -42,14 +42,14 @@ def test_a_killed_process_gives_its_lock_back_at_once(tmp_path):
     lock.release()
 
 
-def test_a_file_lock_is_exclusive(tmp_path):
+def test_a_file_lock_is_exclusive(tmp_path) -> None:
     lock = tmp_path / "lock"
     with file_lock(lock), lock.open() as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/o.db", "{}/other.log"])
-def test_a_storage_can_be_named(tmp_path, url):
+def test_a_storage_can_be_named(tmp_path, url) -> None:
     storage = open_storage(url.format(tmp_path), tmp_path / "unused")
     optuna.create_study(study_name="s", storage=storage)
     again = open_storage(url.format(tmp_path), tmp_path / "unused")

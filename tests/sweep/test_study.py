@@ -21,7 +21,7 @@ def changed(**keys):
         (changed(options={"data": "mnist"}), "option data: digits -> mnist"),
     ],
 )
-def test_another_search_under_the_same_name_is_refused(storage, other, shown):
+def test_another_search_under_the_same_name_is_refused(storage, other, shown) -> None:
     create_study("s", storage, SEARCH)
     create_study("s", storage, SEARCH)
     with pytest.raises(ConfigError, match=shown) as error:
@@ -31,14 +31,14 @@ def test_another_search_under_the_same_name_is_refused(storage, other, shown):
     assert other.short_hash() != SEARCH.short_hash()
 
 
-def test_a_study_made_by_others_is_taken_over_if_its_direction_fits(storage):
+def test_a_study_made_by_others_is_taken_over_if_its_direction_fits(storage) -> None:
     optuna.create_study(study_name="s", storage=storage)
     create_study("s", storage, SEARCH)
     with pytest.raises(ConfigError):
         create_study("s", storage, changed(space={}))
 
 
-def test_a_study_set_aside_is_kept_under_a_dated_name(storage, tmp_path):
+def test_a_study_set_aside_is_kept_under_a_dated_name(storage, tmp_path) -> None:
     create_study("s", storage, SEARCH)
     (tmp_path / "s").mkdir()
     set_aside("s", storage, tmp_path / "s")

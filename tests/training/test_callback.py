@@ -51,10 +51,9 @@ def _own(tmp_path, monkeypatch) -> None:
         (["+callbacks.mine._target_=own_callbacks.nothing"], r"gives a NoneType, which is no"),
     ],
 )
-def test_a_callback_that_cannot_work_is_one_clear_line(built, overrides, message) -> None:
-    with pytest.raises(ConfigError, match=message) as caught:
+def test_a_callback_that_cannot_work_is_one_clear_line(built, overrides, message, refuses) -> None:
+    with refuses(ConfigError, message):
         built(*overrides)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_run_that_is_stopped_before_its_first_epoch_says_so(ran, told) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweeper.app import CONFIGS
+from sweeper.configs import CONFIGS
 from sweeper.errors import CheckpointError
 from sweeper.training.checkpoint import SaveCheckpoints, read_checkpoint
 from sweeper.training.finetune import freeze, frozen_norms, frozen_parameters, parameter_groups
@@ -263,7 +263,7 @@ def test_every_optimizer_moves_a_part_at_its_own_rate(built, optimizer) -> None:
         experiment = built(*given, f"trainer.lr_scale={{features: {scale}}}")
         before = [p.detach().clone() for p in experiment.model.parameters()]
         images, labels = next(experiment.data.train(1))
-        loss = experiment.criterion(experiment.model(images), labels)
+        loss = experiment.adapter(experiment.model(images), labels)
         experiment.updates.after_batch(loss, 1, 1)
         after = experiment.model.parameters()
         moved.append([(a - b).norm().item() for a, b in zip(after, before, strict=True)])

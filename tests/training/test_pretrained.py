@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sweeper.build import verify
+from sweeper.build.recipe import verify
 from sweeper.errors import ConfigError
 from sweeper.training.checkpoint import FORMAT
 from sweeper.training.pretrained import read_weights

@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from sweeper import trial
+from sweeper.build.options import Options
 from sweeper.errors import ConfigError
-from sweeper.options import Options
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.loop import fit
 from sweeper.training.state import RunState

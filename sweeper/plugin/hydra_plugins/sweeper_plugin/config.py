@@ -152,7 +152,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "swapping_prob": 0.5,
     },
     # Every point once, in order; the study does it itself, which is exact among many workers.
-    "grid": {"_target_": "sweeper.sweep.exhaustive.GridSampler"},
+    "grid": {"_target_": "sweeper.sweep.grid.GridSampler"},
     "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": SEED},
 }
 

@@ -23,12 +23,12 @@ class StudySweeper(Sweeper):
         self._task = task_function
 
     def sweep(self, arguments: list[str]) -> Any:
-        from sweeper.sweep.sweeper import sweep
+        from sweeper.sweep.run_study import run_study
 
         assert self.hydra_context is not None
         assert self.config is not None
         try:
-            return sweep(self._settings, self._task, self.hydra_context, self.config, arguments)
+            return run_study(self._settings, self._task, self.hydra_context, self.config, arguments)
         except SweeperError as error:
             # Hydra shows this kind as its message alone, without a traceback.
             raise CompactHydraException(str(error)) from error

@@ -1,0 +1,39 @@
+"""What a run tells a person when it ends."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from sweeper.training.state import RunState
+
+
+def results_table(
+    state: RunState, scores: Mapping[str, float], started: float, folder: Path
+) -> str:
+    """Return the table that a finished run prints.
+
+    `scores` are those of the best network, `started` the value of `time.perf_counter` at the
+    start, and `folder` is where the run wrote.
+    """
+    assert state.best_epoch is not None
+    best = state.history[state.best_epoch - 1]
+    rows = [("best epoch", f"{state.best_epoch} of {state.epoch}")]
+    if state.stop_reason:
+        rows.append(("stopped", state.stop_reason))
+    measured = [*_of_split("val", best), *_of_split("test", scores)]
+    rows += [(name.replace("/", " "), f"{value:.4f}") for name, value in measured]
+    rows.append(("seconds", f"{time.perf_counter() - started:.1f}"))
+    rows.append(("artifacts", str(folder)))
+    width = max(13, *(len(name) for name, _ in rows)) + 1
+    return "\n" + "\n".join(f"{name:<{width}}{value}" for name, value in rows)
+
+
+def interrupted_line(state: RunState, resume_command: str) -> str:
+    """Return what an interrupted run prints: the command that continues it."""
+    if not state.epoch and not state.batch:
+        return "interrupted before anything was saved"
+    return f"interrupted after epoch {state.epoch}; to go on:\n  {resume_command}"
+
+
+def _of_split(split: str, values: Mapping[str, float]) -> list[tuple[str, float]]:
+    return [(name, value) for name, value in values.items() if name.startswith(f"{split}/")]

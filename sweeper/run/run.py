@@ -1,0 +1,153 @@
+"""A run from its first epoch to its last record."""
+
+import logging
+import math
+from dataclasses import dataclass
+
+from sweeper import trial
+from sweeper.cli.interrupts import Interrupt, terminable
+from sweeper.errors import TrainingError
+from sweeper.objectives import SIZES, headline
+from sweeper.run.closing import interrupted_line, results_table
+from sweeper.run.invocation import Invocation
+from sweeper.run.pictures import draw_figures
+from sweeper.run.record import TrackEpochs
+from sweeper.summary.table import Summary
+from sweeper.tracking.tags import STATE
+from sweeper.training.callback import Callback
+from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
+from sweeper.training.experiment import Experiment
+from sweeper.training.finetune import KeepFrozen
+from sweeper.training.loop import fit
+from sweeper.training.progress import EpochLines, progress_display
+from sweeper.training.report import ReportToTrial
+from sweeper.training.scoring import predictions_of
+from sweeper.training.state import RunState
+from sweeper.training.stopping import StopEarly
+from sweeper.training.watch import Watch
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """An experiment that is ready to be trained, and where it stands."""
+
+    experiment: Experiment
+    state: RunState
+    store: CheckpointStore
+    invocation: Invocation
+    summary: Summary
+    n_tracked: int
+    """How many epochs the tracked run has already."""
+    started: float
+    """The value of `time.perf_counter` when the run was asked for."""
+
+    def execute(self) -> float | tuple[float, ...]:
+        """Train, score and record; return the best value of the metric, or of each metric.
+
+        Raises:
+            TrainingError: the loss is not finite.
+            KeyboardInterrupt: the run was interrupted; everything up to there is saved.
+        """
+        tracker, display = self.experiment.tracker, progress_display()
+        try:
+            with terminable():
+                self._train(display)
+                if trial.stop_reason() is None:
+                    self._score()
+        except KeyboardInterrupt:
+            self._track_best()
+            tracker.finish("KILLED", "interrupted")
+            if trial.info() is None:  # a study is continued by its own command
+                command = self.invocation.resume_command(self.store.last)
+                log.warning("%s", interrupted_line(self.state, command))
+            raise
+        except BaseException as error:
+            self._track_best()
+            tracker.finish("FAILED", str(error) or type(error).__name__)
+            raise
+        finally:
+            display.close()
+        self._finish()
+        values = self._values()
+        return values if len(values) > 1 else values[0]
+
+    def _train(self, display: EpochLines) -> None:
+        for name, size in self._sizes().items():
+            trial.note(name, size)
+        if trial.should_stop():  # a bound on the network's size is known to be broken
+            return
+        with Interrupt(self._request_stop):
+            fit(self.experiment, self.state, self._callbacks(display))
+        if self.state.interrupted and self.state.epoch < self.state.epochs:
+            raise KeyboardInterrupt
+
+    def _request_stop(self) -> None:
+        log.warning("interrupted: saving after this batch; once more ends at once")
+        self.state.interrupt()
+
+    def _callbacks(self, display: EpochLines) -> list[Callback]:
+        """Return the callbacks in the order in which the loop calls them."""
+        experiment, trainer = self.experiment, self.experiment.trainer
+        frozen = KeepFrozen(experiment.model, trainer.freeze, trainer.unfreeze_at)
+        watch = Watch(experiment, self.invocation.folder / "watch")
+        return [
+            *([frozen] if trainer.freeze else []),
+            # Drawing takes time. A run that is killed between the record of an epoch and its
+            # checkpoint trains the epoch again and records it twice, so nothing slow comes between.
+            *([watch] if experiment.watch.on else []),
+            TrackEpochs(experiment.tracker, self.n_tracked),
+            *([StopEarly(experiment.stopping)] if experiment.stopping else []),
+            *experiment.callbacks,
+            ReportToTrial(),
+            SaveCheckpoints(self.store, experiment),
+            display,
+        ]
+
+    def _score(self) -> None:
+        """Score the best network, on the test split for the first and only time."""
+        experiment, state = self.experiment, self.state
+        if state.best_epoch is None:
+            raise TrainingError(f"the run ended before its first epoch: {state.stop_reason}")
+        self.store.load_best(experiment)
+        best = state.history[state.best_epoch - 1]
+        monitored = {state.metric, headline(experiment.data.profile.label_type)}
+        scores = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
+        scores |= self._sizes()
+        test = None
+        if experiment.data.has_test:
+            test = predictions_of(experiment.evaluated, experiment.data.test())
+            scores |= {f"test/{name}": value for name, value in test.metrics.items()}
+        experiment.tracker.log_metrics(scores, step=state.epoch)
+        self._track_best()
+        figures = experiment.settings.figures
+        if figures is True or (figures == "auto" and trial.info() is None):
+            val = predictions_of(experiment.evaluated, experiment.data.val())
+            folder = self.invocation.folder / "figures"
+            for path in draw_figures(experiment, state, val, test or val, folder):
+                experiment.tracker.log_artifact(path, "figures")
+        log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
+
+    def _finish(self) -> None:
+        tracker, reason = self.experiment.tracker, trial.stop_reason()
+        if reason is None:
+            tracker.finish("FINISHED", self.state.stop_reason or "")
+        else:
+            tracker.set_tags({STATE: reason})
+            tracker.finish("KILLED", reason)
+
+    def _track_best(self) -> None:
+        if self.state.best_epoch is not None:  # else the file is another run's
+            self.experiment.tracker.log_artifact(self.store.best, "checkpoints")
+
+    def _values(self) -> tuple[float, ...]:
+        """Return the metrics at the best epoch; a trial that was stopped may have none."""
+        state = self.state
+        best = {} if state.best_epoch is None else state.history[state.best_epoch - 1]
+        known = best | self._sizes()
+        return tuple(known.get(name, math.nan) for name in self.experiment.settings.metrics)
+
+    def _sizes(self) -> dict[str, float]:
+        counted = (self.summary.parameters, self.summary.multiply_adds)
+        return dict(zip(SIZES, counted, strict=True))

@@ -1,0 +1,108 @@
+"""The start of a run: build its experiment, take up a checkpoint, open its record."""
+
+import contextlib
+import logging
+import time
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper import trial
+from sweeper.build.recipe import build
+from sweeper.run import record
+from sweeper.run.invocation import Invocation
+from sweeper.run.run import Run
+from sweeper.summary.table import summarise
+from sweeper.tracking.tracker import Resumed, RunInfo
+from sweeper.training.checkpoint import CheckpointStore
+from sweeper.training.experiment import Experiment
+from sweeper.training.state import RunState
+
+log = logging.getLogger(__name__)
+
+
+def start(cfg: DictConfig, invocation: Invocation) -> Run:
+    """Build the experiment of a composed config, and continue its checkpoint if it has one.
+
+    Raises:
+        SweeperError: the config, the data or the checkpoint cannot work.
+    """
+    started = time.perf_counter()
+    with contextlib.chdir(invocation.start_folder):
+        experiment = build(cfg, invocation.choices, invocation.start_folder)
+        state = RunState(
+            epochs=experiment.trainer.epochs,
+            steps_per_epoch=experiment.data.steps_per_epoch,
+            metric=experiment.settings.monitored,
+            direction=experiment.settings.monitored_direction,
+        )
+        config = OmegaConf.to_yaml(cfg, resolve=True)
+        store = CheckpointStore(invocation.folder / "checkpoints", config)
+        run_id = _resume(store, experiment, state)
+        experiment.tracker.start(_run_info(cfg, invocation, experiment, state, run_id))
+        if experiment.resumed:
+            store.take_best_from(experiment.resumed, state)
+    data = experiment.data
+    summary = summarise(experiment.model, data.profile.input_shape, data.batch_size)
+    documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
+    for path in documents:
+        experiment.tracker.log_artifact(path)
+    info = trial.info()
+    # An earlier attempt at a trial has its epochs on record, or in the outbox.
+    same_tracked_run = run_id is not None or (info is not None and info.attempt > 0)
+    n_tracked = len(state.history) if same_tracked_run else 0
+    return Run(experiment, state, store, invocation, summary, n_tracked, started)
+
+
+def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> str | None:
+    """Load the checkpoint of a resumed run; return the tracked run if this continues it."""
+    if experiment.resumed is None:
+        return None
+    content = store.resume(experiment.resumed, experiment, state)
+    log.info("resumed from %s after epoch %d", experiment.resumed, state.epoch)
+    same_config = _without_resume(content["config"]) == _without_resume(store.config)
+    same_server = content["run"]["uri"] == experiment.tracker.uri
+    run_id: str | None = content["run"]["id"]
+    return run_id if same_config and same_server else None
+
+
+def _without_resume(config: str) -> dict[str, Any]:
+    content: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(config))  # type: ignore[assignment]
+    return {key: value for key, value in content.items() if key != "resume"}
+
+
+def _run_info(
+    cfg: DictConfig,
+    invocation: Invocation,
+    experiment: Experiment,
+    state: RunState,
+    run_id: str | None,
+) -> RunInfo:
+    """Return what the tracker is told of the run before it trains."""
+    params = record.flat_params(cfg, invocation.choices)
+    name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
+    tags = record.tags(invocation.choices, params["seed"])
+    info = trial.info()
+    if info is not None:
+        name = f"trial {info.number}"
+        tags |= record.trial_tags(info)
+    data_name = experiment.data.profile.name
+    return RunInfo(
+        experiment=data_name,
+        name=name,
+        params=params,
+        tags=tags,
+        dataset=record.dataset_info(experiment, str(cfg.data.get("root", data_name))),
+        run_id=run_id,
+        folder=invocation.folder,
+        resumed=_former_run(experiment, state),
+    )
+
+
+def _former_run(experiment: Experiment, state: RunState) -> Resumed | None:
+    """Return the run that this one continues: its folder and the metrics of its epochs."""
+    if experiment.resumed is None:
+        return None
+    epochs = range(len(state.history))
+    history = [record.tracked_metrics(state, epoch) for epoch in epochs]
+    return Resumed(experiment.resumed.absolute().parent.parent, history)

@@ -1,0 +1,112 @@
+"""A table of a network's layers: shapes, parameters, multiply-adds, memory, receptive fields."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from sweeper.schema import ImageShape
+from sweeper.summary.field import Pair
+from sweeper.summary.memory import TrainingMemory, training_memory
+from sweeper.summary.rows import Row, rows_of
+from sweeper.text import aligned, binary_size
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The image and the layers in the order in which they run, and what they come to.
+
+    `parameters` counts every parameter of the model once, including those of no single layer;
+    `trainable` those of them that are not frozen.
+    `multiply_adds` counts convolutions, linear and recurrent layers, as papers do, for one image;
+    products inside an attention are not counted. The rows are those of an evaluation, where
+    dropout does nothing; `memory` is that of a batch in training.
+    """
+
+    rows: tuple[Row, ...]
+    parameters: int
+    trainable: int
+    memory: TrainingMemory
+
+    @property
+    def multiply_adds(self) -> int:
+        return sum(row.multiply_adds for row in self.rows)
+
+    @property
+    def activation_bytes(self) -> int:
+        """Of one image and all its outputs."""
+        return sum(row.activation_bytes for row in self.rows)
+
+    def table(self) -> str:
+        """Plain text: one line a layer, the totals, and the memory of a batch."""
+        sizes = self.parameters, self.multiply_adds, self.memory.parameters, self.activation_bytes
+        totals = [("total", "", "", *(f"{size:,}" for size in sizes), "", "")]
+        if self.trainable < self.parameters:
+            totals.append(("trainable", "", "", f"{self.trainable:,}", *[""] * 5))
+        rows = [_cells(row) for row in self.rows]
+        return aligned(_HEAD, rows, totals, left=2) + _training_memory_lines(self.memory)
+
+
+@torch.no_grad()
+def summarise(model: nn.Module, input_shape: ImageShape, batch_size: int) -> Summary:
+    """The summary of `model` for images of (C, H, W); the model and the RNG stay as they are.
+
+    Nothing is computed: a copy of the model without data runs on the meta device. A model whose
+    forward depends on values cannot do that; it runs on black images on the CPU instead, and
+    what it raises there is raised.
+    """
+    with torch.random.fork_rng(devices=[]):
+        try:
+            return _summary(model, input_shape, batch_size, "meta")
+        except (RuntimeError, TypeError, ValueError):  # it asks for values, which meta has not
+            return _summary(model, input_shape, batch_size, "cpu")
+
+
+def _summary(model: nn.Module, input_shape: ImageShape, batch_size: int, device: str) -> Summary:
+    replica = copied(model, device)
+    rows = rows_of(replica.eval(), torch.zeros(1, *input_shape, device=device))
+    memory = training_memory(replica, torch.zeros(batch_size, *input_shape, device=device))
+    counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
+    trainable = sum(count for count, learns in counts if learns)
+    return Summary(rows, sum(count for count, _ in counts), trainable, memory)
+
+
+def copied(model: nn.Module, device: str) -> nn.Module:
+    """A copy of the model on the device, made without copying its data there twice."""
+    memo: dict[int, object] = {}
+    for parameter in model.parameters():
+        data = parameter.detach().to(device, copy=True)
+        memo[id(parameter)] = nn.Parameter(data, requires_grad=parameter.requires_grad)
+    for buffer in model.buffers():
+        memo[id(buffer)] = buffer.detach().to(device, copy=True)
+    return copy.deepcopy(model, memo)
+
+
+_HEAD = (
+    ("", "", "", "", "multiply-", "parameter", "activation", "receptive", ""),
+    ("layer", "type", "output", "parameters", "adds", "bytes", "bytes", "field", "jump"),
+)
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    size, jump = (_side(row.field.size), _side(row.field.jump)) if row.field else ("-", "-")
+    shape = "x".join(map(str, row.output_shape))
+    sizes = row.parameters, row.multiply_adds, row.parameter_bytes, row.activation_bytes
+    return row.name, row.type, shape, *(f"{n:,}" for n in sizes), size, jump
+
+
+def _side(pair: Pair) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+
+
+def _training_memory_lines(memory: TrainingMemory) -> str:
+    parameters, gradients, activations, total = map(
+        binary_size, (memory.parameters, memory.gradients, memory.activations, memory.total)
+    )
+    return (
+        f"\ntraining on {memory.batch_size} images at a time holds {total}, "
+        "and the optimizer's state:\n"
+        f"  {parameters} parameters + {gradients} gradients + {activations} activations kept for "
+        "the backward pass\n"
+    )

@@ -1,0 +1,182 @@
+"""From config to experiment: what flows where, and what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from sweeper.errors import ConfigError, SweeperError
+
+SCALED = ("trainer.lr_scale={features: 0.1}", "~scheduler")
+
+
+def test_the_network_is_told_what_the_data_is(built) -> None:
+    experiment = built("model=mlp", "model.hidden=[7]")
+    sizes = [
+        (m.in_features, m.out_features)
+        for m in experiment.model.modules()
+        if isinstance(m, nn.Linear)
+    ]
+    assert sizes == [(64, 7), (7, 10)]
+
+
+def test_small_images_are_enlarged_for_a_network_that_needs_it(built, caplog) -> None:
+    caplog.set_level("INFO")
+    assert built("model=vgg11", "model.width=0.1").data.profile.input_shape == (1, 32, 32)
+    assert "enlarged to 32x32" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        (
+            "nn.Sequential(nn.Flatten(), nn.Linear(64, 3))",
+            r"returns \(1, 3\) .* needs \(1, 10\)",
+        ),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(9, 10))", r"cannot take 64 images of shape"),
+    ],
+)
+def test_an_own_network_is_tried_before_training(
+    built, tmp_path, monkeypatch, network, message
+) -> None:
+    source = f"from torch import nn\n\n\ndef net():\n    return {network}\n"
+    (tmp_path / f"own_{tmp_path.name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        built("~model", f"+model={{_target_: own_{tmp_path.name}.net}}")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["optimizer.lr=-1"], r"^optimizer\.lr=-1: expected"),
+        (["optimizer.lr=abc"], r"^optimizer\.lr=abc: expected"),
+        (["optimizer.betas=[0.9,1.5]"], r"^optimizer\.betas=\[0\.9, 1\.5\]: expected"),
+        (["trainer.epochs=abc"], r"^trainer\.epochs=abc: expected"),
+        (["trainer.epochs=0"], r"^trainer\.epochs=0: expected"),
+        (["seed=-1"], r"^config\.seed=-1: expected"),
+        (["data.batch_size=0"], r"^data\.batch_size=0: expected"),
+        (["data.val_fraction=2"], r"^data\.val_fraction=2: expected"),
+        (["trainer.device=tpu"], r"^trainer\.device=tpu: there is no such device.* cpu$"),
+        (["trainer.precision=fp16", "trainer.device=cpu"], r"fp16 needs a GPU"),
+        (["metric=test/accuracy"], r"use metric=val/accuracy"),
+        (["metric=val/acuracy"], r"did you mean val/accuracy"),
+        (["model.channels=[8,8,8,8]"], r"8 -> conv .* -> 0"),
+        (["+model.depth=3"], r"^model has no key depth"),
+        (["+optimizer.speed=3"], r"^optimizer has no key speed"),
+        (["model._target_=no_such_package.Net"], r"^model=cnn: .*no_such_package"),
+        (["loss.adapter=sweeper.losses.Nope"], r"^loss\.adapter=sweeper\.losses\.Nope"),
+        (["trainer.epochs=true"], r"^trainer\.epochs=True: expected a number"),
+        (["optimizer.lr=.inf"], r"^optimizer\.lr=.*: expected"),
+        (["seed=99999999999999999999999"], r"^config\.seed=9+: expected"),
+        (["loss.label_smoothing=2"], r"^loss\.label_smoothing=2: expected"),
+        (
+            ["loss.reduction=foo"],
+            r"^loss\.reduction=foo: expected 'mean', 'sum', 'none'",
+        ),
+        (["loss.weight=5"], r"^loss\.weight=5: expected"),
+        (["loss.adapter=torch.nn.Linear"], r"is no subclass of sweeper\.losses\.Adapter"),
+        (["scheduler=step", "scheduler.step_size=0"], r"^scheduler\.step_size=0: expected"),
+        (["scheduler=step", "scheduler.gamma=-1"], r"^scheduler\.gamma=-1: expected"),
+        (["scheduler=cosine", "scheduler.interval=steps"], r"^scheduler\.interval=steps: exp"),
+        (["scheduler=plateau", "scheduler.patience=-3"], r"^scheduler\.patience=-3: expected"),
+        (["model.min_image_size=100000"], r"^model\.min_image_size=100000: expected"),
+        (["model=mlp", "model.batch_norm=true", "data.batch_size=1"], r"cannot take 1 images"),
+        (["model=torchvision", "model.name=resnet19"], r"resnet18"),
+        (["data=image_folder"], r"^data\.root has no value of its own"),
+        (["init=normal", "init.std=-1"], r"^init=normal: .*std"),
+        (["init.weights=nowhere.pt"], r"^init\.weights=nowhere\.pt cannot be read \(No such file"),
+        (["init.weights=5"], r"^init\.weights=5: expected"),
+        (["trainer.freeze=features"], r"^trainer\.freeze=features: expected a valid list"),
+        (
+            ["trainer.freeze=[featurs]"],
+            r"^trainer\.freeze=\[featurs\] names no weights .* features",
+        ),
+        (["trainer.freeze=[features.0.1]"], r"names no weights"),
+        (["trainer.freeze=[features,zzz]"], r"\[zzz\] .*; its parts are features, classifier$"),
+        (["trainer.freeze=[features,*.1.*]"], r"leaves nothing to learn; .* features, classifier$"),
+        (["trainer.freeze=['*.running_mean']", "model.batch_norm=true"], r"names no weights"),
+        (
+            ["trainer.freeze=[0.10]"],
+            r"^trainer\.freeze=\[0\.1\]: expected a name in quotes: '0\.10' is",
+        ),
+        (["trainer.lr_scale={0.10: 2}"], r"^trainer\.lr_scale=.*: expected a name in quotes"),
+        (["trainer.lr_scale={0.1: {1: 2}}"], r"^trainer\.lr_scale=.*: expected a name in quotes"),
+        (["trainer.freeze=[null]"], r"^trainer\.freeze=\[None\]: expected a valid string"),
+        (["trainer.unfreeze_at=0"], r"^trainer\.unfreeze_at=0: expected"),
+        (["trainer.lr_scale=0.1"], r"^trainer\.lr_scale=0\.1: expected a valid dictionary"),
+        (["trainer.lr_scale={features: 0}"], r"^trainer\.lr_scale=.*: expected a value greater"),
+        (["trainer.lr_scale={features: inf}"], r"^trainer\.lr_scale=.*: expected a finite number"),
+        (["trainer.lr_scale={head: 2}"], r"^trainer\.lr_scale\.head names no weights"),
+        (
+            ["trainer.lr_scale={features: 0.1, features.0: 0.5}"],
+            r"^trainer\.lr_scale\.features\.0 comes after patterns that name all of the same",
+        ),
+        (
+            ["trainer.lr_scale={features: 0.1}", "scheduler=cosine", "scheduler.eta_min=1e-5"],
+            r"^scheduler\.eta_min=1e-05 would be one rate for all parts",
+        ),
+        (
+            ["trainer.lr_scale={features: 0.1}", "scheduler=plateau", "scheduler.min_lr=1e-5"],
+            r"^scheduler\.min_lr=1e-05 would be one rate for all parts",
+        ),
+        (
+            [
+                *SCALED,
+                "+scheduler={_target_: torch.optim.lr_scheduler.OneCycleLR, max_lr: 0.1,"
+                " interval: step, horizon: total_steps}",
+            ],
+            r"^scheduler=inline sets learning rates .*; type scheduler=one_cycle or",
+        ),
+        (
+            [
+                *SCALED,
+                "+scheduler={_target_: torch.optim.lr_scheduler.CyclicLR, base_lr: 0.01,"
+                " max_lr: 0.1, cycle_momentum: false}",
+            ],
+            r"^scheduler=inline sets learning rates of its own",
+        ),
+        (["loss.weight=[1,2,3]"], r"3 numbers, but the data has 10 classes"),
+        (
+            ["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"],
+            r"^optimizer=sgd .*Nesterov",
+        ),
+        (["model=mlp", "trainer.activation_checkpointing=true"], r"finds no block"),
+        (["optimizer.lr=${nowhere}"], r"^optimizer: .*nowhere"),
+        (["optimizer.lr=???"], r"^optimizer\.lr has no value of its own"),
+    ],
+)
+def test_what_cannot_work_is_one_clear_line(built, overrides, message, refuses) -> None:
+    with refuses(SweeperError, message):
+        built(*overrides)
+
+
+def test_a_scheduler_with_a_rate_for_each_part_may_keep_their_ratio(built) -> None:
+    one_cycle = "torch.optim.lr_scheduler.OneCycleLR, interval: step, horizon: total_steps"
+    updates = built(*SCALED, f"+scheduler={{_target_: {one_cycle}, max_lr: [0.5, 0.05]}}").updates
+    assert [group["max_lr"] for group in updates.optimizer.param_groups] == [0.5, 0.05]
+
+
+@pytest.mark.parametrize(
+    "trainer", ["channels_last=true", "precision=bf16", "ema_decay=0.9", "threads=1"]
+)
+def test_every_way_to_train_takes_a_step(built, trainer) -> None:
+    threads = torch.get_num_threads()
+    experiment = built(f"trainer.{trainer}", "trainer.train_limit=64")
+    images, labels = next(experiment.data.train(1))
+    with experiment.autocast():
+        outputs = experiment.model(images)
+    experiment.updates.after_batch(experiment.adapter(outputs, labels), 1, 1)
+    torch.set_num_threads(threads)
+    assert all(torch.isfinite(p).all() for p in experiment.model.parameters())
+
+
+def test_initialisation_fills_the_weights(built) -> None:
+    experiment = built("init=constant", "init.val=0.25")
+    assert {p.unique().item() for n, p in experiment.model.named_parameters() if "weight" in n} == {
+        0.25
+    }
+
+
+def test_a_search_space_reaches_no_target(composed, built) -> None:
+    assert "search" in composed().cfg.model
+    assert not hasattr(built().model, "search")

@@ -1,0 +1,32 @@
+import shlex
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from sweeper.cli import overrides as module
+from sweeper.cli.overrides import command_line, override_line, quoted
+
+
+@pytest.mark.parametrize(
+    "text", ["plain/path-1.pt", "with space", "it's", "back\\slash", "both\\'", "end\\", "a,b=c"]
+)
+def test_a_quoted_text_comes_back_out_of_hydras_grammar(text) -> None:
+    (override,) = OverridesParser.create().parse_overrides([f"key={quoted(text)}"])
+    assert override.value() == text
+
+
+@pytest.mark.parametrize(
+    ("value", "line"), [(None, "x=null"), (0.5, "x=0.5"), ("[1,2]", "x=[1,2]")]
+)
+def test_a_value_becomes_an_override(value, line) -> None:
+    assert override_line("x", value) == line
+
+
+def test_the_command_keeps_what_finds_the_config_and_quotes_the_rest(monkeypatch) -> None:
+    argv = ["app.py", "--multirun", "-cd", "my conf", "--config-name=b", "x=1,2"]
+    monkeypatch.setattr(module.sys, "argv", argv)
+    monkeypatch.setattr(module.__main__, "__spec__", None)
+    command = command_line(["x=[1, 2]"])
+    assert shlex.split(command) == [
+        "python", "app.py", "-cd", "my conf", "--config-name=b", "x=[1, 2]",
+    ]  # fmt: skip

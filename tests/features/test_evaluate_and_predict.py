@@ -1,0 +1,278 @@
+"""The tools beside training, on the checkpoint of a small run."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from PIL import Image
+
+from sweeper.errors import CheckpointError, ConfigError, DataError, SweeperError
+from sweeper.evaluate import evaluate
+from sweeper.predict import answer_for, predict
+from sweeper.run.restore import restore
+from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
+
+QUICK = ("trainer.epochs=3", "model.channels=[4,8]", "optimizer.lr=0.01")
+
+
+@pytest.fixture
+def checkpoint(ran, tmp_path, monkeypatch):
+    """Return a function that trains and returns the path of the best checkpoint."""
+    monkeypatch.chdir(tmp_path)
+
+    def train(*overrides: str) -> str:
+        ran(*QUICK, *overrides)
+        return str(tmp_path / "run/checkpoints/best.pt")
+
+    return train
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Write one digit of each class as an image file, in a folder a class."""
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    for label in range(10):
+        pixels = bunch.images[list(bunch.target).index(label)] * (255 / 16)
+        path = tmp_path / f"pictures/{label}/one.png"
+        path.parent.mkdir(parents=True)
+        Image.fromarray(np.rint(pixels).astype(np.uint8)).save(path)
+    return tmp_path / "pictures"
+
+
+def metrics(text: str) -> dict[str, float]:
+    return {k: float(v) for k, v in re.findall(r"^test (loss|accuracy)\s+([\d.]+)$", text, re.M)}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("trainer.ema_decay=0.9",),
+        ("loss=triplet_margin",),
+        ("loss=cross_entropy", "loss.weight=balanced"),
+        ("data.eval_transform=[{_target_: torchvision.transforms.v2.Resize, size: [12, 12]}]",
+         "data.train_transform=[{_target_: torchvision.transforms.v2.Resize, size: [12, 12]}]"),
+    ],
+    ids=["plain", "averaged", "embedding", "weighted", "transformed"],
+)  # fmt: skip
+def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
+    checkpoint, caplog, capsys, overrides
+) -> None:
+    caplog.set_level("INFO")
+    path = checkpoint(*overrides)
+    evaluate([f"checkpoint={path}", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    printed = metrics(caplog.text)
+    assert {name: round(found[name], 4) for name in ("loss", "accuracy")} == printed
+
+
+def test_an_evaluation_is_told_class_by_class(checkpoint, capsys, tmp_path) -> None:
+    evaluate([f"checkpoint={checkpoint()}"])
+    text = capsys.readouterr().out
+    content = json.loads((tmp_path / "run/evaluation/test/metrics.json").read_text())
+    matrix = np.array(content["confusion"])
+    three = content["classes"]["3"]
+    assert three["images"] == matrix[3].sum()
+    assert three["recall"] == matrix[3, 3] / matrix[3].sum()
+    assert three["precision"] == matrix[3, 3] / matrix[:, 3].sum()
+    assert content["accuracy"] == np.trace(matrix) / matrix.sum()
+    assert re.search(rf"^3 +{three['precision']:.4f} +{three['recall']:.4f} +37$", text, re.M)
+    assert (tmp_path / "run/evaluation/test/confusion_matrix.png").is_file()
+
+
+def test_a_folder_of_classes_is_evaluated_without_the_data(
+    checkpoint, pictures, capsys, tmp_path
+) -> None:
+    evaluate([f"checkpoint={checkpoint()}", f"folder={pictures}", f"out={tmp_path}/o", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 10
+    assert [one["images"] for one in found["classes"].values()] == [1] * 10
+
+
+def test_a_prediction_is_the_one_of_the_evaluation(checkpoint, pictures, capsys, tmp_path) -> None:
+    path = checkpoint()
+    evaluate([f"checkpoint={path}", f"folder={pictures}", "--json"])
+    recall = {k: v["recall"] for k, v in json.loads(capsys.readouterr().out)["classes"].items()}
+    predict([f"checkpoint={path}", str(pictures), "top=2", "--json", f"grid={tmp_path}/grid.png"])
+    answers = json.loads(capsys.readouterr().out)
+    assert [answer["image"].split("/")[-2] for answer in answers] == list(recall)
+    hits = [float(a["top"][0]["class"] == a["image"].split("/")[-2]) for a in answers]
+    assert hits == list(recall.values())
+    assert all(len(a["top"]) == 2 for a in answers)
+    assert (tmp_path / "grid.png").is_file()
+
+
+def test_a_prediction_is_printed_a_line_an_image(checkpoint, pictures, capsys, tmp_path) -> None:
+    image = str(pictures / "0/one.png")
+    predict([f"checkpoint={checkpoint()}", image, "top=1", "grid=null"])
+    assert re.fullmatch(rf"{re.escape(image)}  \d [01]\.\d{{3}}\n", capsys.readouterr().out)
+    assert not (tmp_path / "predictions.png").exists()
+
+
+def test_the_pipeline_of_a_checkpoint_is_the_one_of_training(checkpoint) -> None:
+    restored = restore(Path(checkpoint("data.image_size=16")))
+    data = restored.data()
+    raw = torch.from_numpy(data.subsets["val"].feed.pixels[data.subsets["val"].indices[:5]])
+    torch.testing.assert_close(restored.pipeline(raw), data.samples("val", range(5))[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], r"^checkpoint has no value of its own: type checkpoint="),
+        (["checkpoint=nowhere.pt"], r"^No checkpoint at nowhere\.pt"),
+        (["checkpoint={path}", "splt=val"], r"^splt=val: .*did you mean split\?"),
+        (["checkpoint={path}", "split=tset"], r"^split=tset: .*type split=val or split=test"),
+        (["checkpoint={path}", "folder=nowhere"], r"^folder=nowhere is not a folder"),
+        (["checkpoint={path}", "data.rot=x"], r"no key data\.rot; did you mean root\?|no key"),
+        (["checkpoint={path}", "--jsn"], r"^--jsn: .*did you mean --json\?"),
+        (["checkpoint={path}", "photo.png"], r"^photo\.png: type folder=PATH"),
+        (["checkpoint={path}", "trainer.device=tpu"], r"^trainer\.device=tpu: "),
+    ],
+)
+def test_what_evaluate_cannot_do_is_one_line(checkpoint, words, message, refuses) -> None:
+    path = checkpoint() if "checkpoint={path}" in words else ""
+    with refuses(SweeperError, message):
+        evaluate([word.format(path=path) for word in words])
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        ([], ConfigError, r"^no image was named"),
+        (["nowhere.png"], DataError, r"^nowhere\.png is not there"),
+        (["broken.png"], DataError, r"^broken\.png cannot be read as an image"),
+        (["top=0", "broken.png"], ConfigError, r"^top=0: expected"),
+        (["{picture}", "grid=no/where.png"], ConfigError, r"^grid=no/where\.png cannot be written"),
+    ],
+)
+def test_what_predict_cannot_do_is_one_line(
+    checkpoint, pictures, tmp_path, words, error, message, refuses
+) -> None:
+    path = checkpoint()
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG and no more")
+    with refuses(error, message):
+        predict([f"checkpoint={path}", *(w.format(picture=pictures / "0/one.png") for w in words)])
+
+
+@pytest.mark.parametrize(
+    ("group", "node"),
+    [
+        ("model", {"_target_": "os.system", "command": "true"}),
+        ("loss", {"_target_": "torch.nn.MSELoss", "adapter": "evil.Adapter"}),
+        ("data", {"train_transform": [{"_target_": "builtins.eval", "_args_": ["1"]}]}),
+        (
+            "data",
+            {"eval_transform": [{"_target_": "torchvision.transforms.v2.Lambda", "lambd": "x"}]},
+        ),
+    ],
+)
+def test_a_checkpoint_calls_no_code_that_nobody_vouches_for(
+    checkpoint, tmp_path, group, node
+) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    cfg = OmegaConf.create(content["config"])
+    cfg[group] = node if group != "data" else {**cfg.data, **node}
+    write_checkpoint(tmp_path / "evil.pt", content | {"config": OmegaConf.to_yaml(cfg)})
+    with pytest.raises(ConfigError, match=r"is not part of sweeper: type trust="):
+        restore(tmp_path / "evil.pt")
+
+
+def test_ones_own_network_is_read_once_it_is_vouched_for(ran, tmp_path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "own_net.py").write_text(
+        "from torch import nn\n"
+        "def net(num_classes: int, **_: object) -> nn.Module:\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))\n"
+    )
+    ran("trainer.epochs=1", "model={_target_: own_net.net}")
+    path = tmp_path / "run/checkpoints/best.pt"
+    with pytest.raises(ConfigError, match=r"calls own_net\.net, .* type trust=own_net "):
+        restore(path)
+    assert restore(path, trusted=["own_net"]).profile.classes == tuple("0123456789")
+
+
+def test_a_checkpoint_without_a_config_is_refused(checkpoint, tmp_path) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    write_checkpoint(tmp_path / "bare.pt", content | {"config": "{}"})
+    with pytest.raises(CheckpointError, match=r"bare\.pt has no config of a run"):
+        restore(tmp_path / "bare.pt")
+
+
+def test_a_checkpoint_of_before_a_key_was_there_is_read(checkpoint, tmp_path) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    cfg = OmegaConf.create(content["config"])
+    del cfg.trainer.freeze, cfg.data.num_workers
+    write_checkpoint(tmp_path / "old.pt", content | {"config": OmegaConf.to_yaml(cfg)})
+    assert restore(tmp_path / "old.pt").profile.name == "digits"
+
+
+@pytest.mark.parametrize("resolver", ["oc.decode", "oc.create"])
+def test_a_checkpoint_cannot_have_a_resolver_write_its_config(
+    checkpoint, tmp_path, resolver
+) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    cfg = OmegaConf.create(content["config"])
+    cfg.data.eval_transform = f"${{{resolver}:'[{{_target_: builtins.eval, a: 1}}]'}}"
+    write_checkpoint(tmp_path / "evil.pt", content | {"config": OmegaConf.to_yaml(cfg)})
+    with pytest.raises(CheckpointError, match=r"refers to something outside of it"):
+        restore(tmp_path / "evil.pt")
+
+
+@pytest.mark.parametrize("missing", ["data", "criterion", "updates", "identity", "model"])
+def test_a_checkpoint_that_lacks_a_part_is_damaged(checkpoint, tmp_path, missing) -> None:
+    content = read_checkpoint(Path(checkpoint()))
+    del content[missing]
+    write_checkpoint(tmp_path / "bad.pt", content)
+    with pytest.raises(CheckpointError, match=rf"bad\.pt is damaged \(KeyError: '{missing}'\)"):
+        restore(tmp_path / "bad.pt")
+
+
+def test_images_that_were_trained_on_are_not_evaluated_unawares(
+    ran, image_folders, tmp_path
+) -> None:
+    data = ("data=image_folder", f"data.root={image_folders}", "data.image_size=8")
+    ran(*data, "trainer.epochs=1", "model=mlp", "data.batch_size=4")
+    path = f"checkpoint={tmp_path}/run/checkpoints/best.pt"
+    evaluate([path, "--json"])
+    with pytest.raises(DataError, match=r"not all of them the same; type folder=PATH"):
+        evaluate([path, "data.test_fraction=0.5"])
+    shutil.copy(image_folders / "a/0.png", image_folders / "a/00.png")
+    with pytest.raises(DataError, match=r"^data=image_folder is not what .* was trained on"):
+        evaluate([path])
+
+
+@pytest.fixture
+def image_folders(tmp_path):
+    """Write twelve pictures of noise a class."""
+    for number in range(24):
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        path = tmp_path / "noise" / "ab"[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path)
+    return tmp_path / "noise"
+
+
+def test_a_folder_without_classes_and_another_size_are_one_line(checkpoint, tmp_path) -> None:
+    path = checkpoint()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"^folder=empty has no folder that is called as a class"):
+        evaluate([f"checkpoint={path}", "folder=empty"])
+    with pytest.raises(ConfigError, match=r"images of shape \(1, 8, 8\), not \(1, 16, 16\)"):
+        restore(Path(path), ["data.image_size=16"])
+    with pytest.raises(ConfigError, match=r"^out=.*run/config\.yaml: .* type out=FOLDER"):
+        evaluate([f"checkpoint={path}", f"out={tmp_path}/run/config.yaml"])
+
+
+def test_the_first_of_the_classes_shown_is_the_prediction(checkpoint) -> None:
+    restored = restore(Path(checkpoint()))
+    tied = torch.full((10,), 0.1)
+    answer = answer_for(restored, torch.tensor(7), tied, 2)
+    assert answer["top"][0] == {"class": "7", "probability": pytest.approx(0.1)}

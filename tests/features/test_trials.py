@@ -1,0 +1,139 @@
+"""A run as a trial of a study: what it reports, when it ends, and where it goes on."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import open_dict
+
+from sweeper import trial
+from sweeper.build.recipe import verify
+from sweeper.errors import ConfigError
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.trial import TrialInfo
+
+QUICK = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
+
+
+class Reporter:
+    """A study that stops its trial after some reports."""
+
+    def __init__(self, folder: Path, attempt: int = 0, stops: dict[int, str] | None = None) -> None:
+        self.info = TrialInfo("study", 7, attempt, folder, {}, parent_id="parent")
+        self.reports: list[int] = []
+        self.notes: dict[str, object] = {}
+        self._stops = stops or {}
+
+    def report(self, value: float, step: int) -> None:
+        self.reports.append(step)
+
+    def should_stop(self) -> bool:
+        return self.stop_reason() is not None
+
+    def stop_reason(self) -> str | None:
+        return self._stops.get(len(self.reports))
+
+    def note(self, key: str, value: object) -> None:
+        self.notes[key] = value
+
+
+def epochs(folder: Path) -> int:
+    return len(read_checkpoint(folder / "checkpoints/last.pt")["state"]["history"])
+
+
+def test_every_epoch_is_reported(ran, tmp_path) -> None:
+    reporter = Reporter(tmp_path / "run")
+    with trial.reported_by(reporter):
+        ran(*QUICK, "trainer.epochs=3")
+    assert reporter.reports == [1, 2, 3]
+
+
+def test_a_pruned_trial_ends_after_its_epoch_and_is_marked(ran, told, tmp_path) -> None:
+    with trial.reported_by(Reporter(tmp_path / "run", stops={2: "pruned"})):
+        ran(*QUICK, "trainer.epochs=9")
+    assert epochs(tmp_path / "run") == 2
+    assert told[-2:] == [("tags", {"sweeper.state": "pruned"}), ("finish", "KILLED", "pruned")]
+
+
+def test_a_bound_that_the_network_breaks_is_found_before_training(ran, tmp_path) -> None:
+    reporter = Reporter(tmp_path / "run", stops={0: "infeasible"})
+    with trial.reported_by(reporter):
+        ran(*QUICK)
+    # 4 x 25 + 4, 8 x 4 x 25 + 8, and 10 x 8 x 2 x 2 + 10
+    assert reporter.notes["n_parameters"] == 104 + 808 + 330
+    assert reporter.reports == []
+    assert not (tmp_path / "run/checkpoints").exists()
+
+
+def test_a_later_attempt_goes_on_at_the_next_epoch(ran, tmp_path) -> None:
+    with trial.reported_by(Reporter(tmp_path / "run", stops={2: "timeout"})):
+        ran(*QUICK, "trainer.epochs=4")
+    again = Reporter(tmp_path / "run", attempt=1)
+    with trial.reported_by(again):
+        value = ran(*QUICK, "trainer.epochs=4")
+    assert epochs(tmp_path / "run") == 4
+    assert value == ran(*QUICK, "trainer.epochs=4", folder="whole")
+
+
+def test_a_later_attempt_needs_the_weights_it_started_from_no_more(ran, tmp_path, built) -> None:
+    weights = tmp_path / "a.pt"
+    torch.save(built(*QUICK, "seed=1").model.state_dict(), weights)
+    overrides = (*QUICK, "init.weights=a.pt", "trainer.epochs=2")
+    with trial.reported_by(Reporter(tmp_path / "run", stops={1: "timeout"})):
+        ran(*overrides)
+    weights.unlink()
+    with trial.reported_by(Reporter(tmp_path / "run", attempt=1)):
+        ran(*overrides)
+    assert epochs(tmp_path / "run") == 2
+
+
+def test_a_trials_run_is_tied_to_its_study(ran, told, tmp_path) -> None:
+    with trial.reported_by(Reporter(tmp_path / "run")):
+        ran(*QUICK, "trainer.epochs=1")
+    info = told[0][1]
+    tied = {"mlflow.parentRunId": "parent", "sweeper.study": "study", "sweeper.trial": "7"}
+    assert tied.items() <= info.tags.items()
+    assert info.name == "trial 7"
+
+
+def test_several_metrics_are_several_values(ran) -> None:
+    accuracy, size = ran(*QUICK, "trainer.epochs=1", "metric=[val/accuracy,n_parameters]")
+    assert 0 <= accuracy <= 1
+    assert size == 104 + 808 + 330
+
+
+@pytest.mark.parametrize(
+    ("overrides", "directions"),
+    [
+        ([], "maximize"),
+        (["metric=val/loss"], "minimize"),
+        (["metric=[val/accuracy,n_parameters]"], ["maximize", "minimize"]),
+        (["direction=minimize"], "minimize"),
+    ],
+)
+def test_the_study_seeks_what_the_run_is_judged_by(composed, overrides, directions) -> None:
+    assert composed(*overrides, hydra=True).hydra.sweeper.direction == directions
+
+
+def test_bounds_are_given_on_the_command_line(composed) -> None:
+    cfg = composed("hydra.sweeper.constraints={n_parameters: 2000}", hydra=True)
+    assert cfg.hydra.sweeper.constraints == {"n_parameters": 2000}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["model.channels=[8,8,8,8]"], "reduced to nothing"),
+        (["optimizer.lr=-1"], r"optimizer\.lr=-1"),
+        (["model=vgg11", "scheduler=step", "scheduler.step_size=0"], "step_size=0"),
+    ],
+)
+def test_what_a_space_can_choose_is_built_on_nothing_first(composed, overrides, message) -> None:
+    cfg = composed(*overrides, hydra=True)
+    with open_dict(cfg), pytest.raises(ConfigError, match=message):
+        verify(cfg)
+
+
+@pytest.mark.parametrize("model", ["cnn", "vgg19", "resnet50", "mlp"])
+def test_what_can_be_built_is_accepted(composed, model) -> None:
+    verify(composed(f"model={model}", hydra=True))

@@ -1,0 +1,41 @@
+"""What is installed from the built wheel works without the checkout."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the wheel and unpack it, which is all that installing it does."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d"]
+    wheels, site = tmp_path_factory.mktemp("wheels"), tmp_path_factory.mktemp("site")
+    subprocess.run([*build, str(wheels)], cwd=ROOT, check=True, capture_output=True)
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as wheel:
+        wheel.extractall(site)
+    return site
+
+
+def test_the_wheel_holds_configs_and_types_and_no_tests(installed) -> None:
+    assert (installed / "sweeper/conf/model/lenet.yaml").is_file()
+    assert (installed / "sweeper/py.typed").is_file()
+    assert not (installed / "tests").exists()
+
+
+@pytest.mark.slow
+def test_the_installed_package_runs_in_an_empty_folder(installed, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(installed))
+    where = "import sweeper.configs; print(sweeper.configs.CONFIGS)"
+    shown = subprocess.run(
+        [sys.executable, "-c", where], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.strip() == str(installed / "sweeper/conf")
+    command = [sys.executable, "-m", "sweeper", "trainer=quick", "tracking=none", "figures=false"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout

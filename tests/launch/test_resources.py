@@ -1,0 +1,61 @@
+import pytest
+
+from sweeper.launch import resources
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine of so many cores, gigabytes and GPUs."""
+
+    def set_up(cores=4, gigabytes=64, gpus=()):
+        for name in resources.THREAD_VARIABLES:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(gpus))
+        monkeypatch.setattr(resources, "n_cores", lambda: cores)
+        monkeypatch.setattr(resources, "_available_memory", lambda: gigabytes * 2**30)
+
+    return set_up
+
+
+@pytest.mark.parametrize(
+    ("n_jobs", "have", "n"),
+    [
+        (3, {"cores": 1}, 3),
+        ("auto", {"cores": 4}, 4),
+        ("auto", {"cores": 16, "gigabytes": 6}, 4),
+        ("auto", {"cores": 2, "gigabytes": 0}, 1),
+        ("auto", {"cores": 16, "gpus": ("0", "2")}, 2),
+    ],
+)
+def test_auto_is_a_worker_a_gpu_or_what_cores_and_memory_bear(machine, n_jobs, have, n) -> None:
+    machine(**have)
+    assert resources.n_workers(n_jobs) == n
+
+
+def test_gpus_are_dealt_round_robin(machine) -> None:
+    machine(gpus=("4", "7"))
+    dealt = [resources.worker_environment(i, 3)["CUDA_VISIBLE_DEVICES"] for i in range(3)]
+    assert dealt == ["4", "7", "4"]
+
+
+@pytest.mark.parametrize(("cores", "n", "threads"), [(8, 2, "4"), (8, 3, "2"), (2, 5, "1")])
+def test_threads_are_divided_among_the_workers(machine, cores, n, threads) -> None:
+    machine(cores=cores)
+    environment = resources.worker_environment(0, n)
+    assert {environment[name] for name in resources.THREAD_VARIABLES} == {threads}
+    assert "CUDA_VISIBLE_DEVICES" not in environment
+
+
+def test_the_users_own_thread_count_stays(machine, monkeypatch) -> None:
+    machine(cores=8)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    environment = resources.worker_environment(0, 2)
+    assert (environment["OMP_NUM_THREADS"], environment["MKL_NUM_THREADS"]) == ("3", "4")
+
+
+@pytest.mark.parametrize(
+    ("named", "gpus"), [("", []), ("-1", []), ("0,3", ["0", "3"]), ("GPU-a1", ["GPU-a1"])]
+)
+def test_only_visible_gpus_are_used(monkeypatch, named, gpus) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+    assert resources.visible_gpus() == gpus

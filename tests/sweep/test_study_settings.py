@@ -1,0 +1,86 @@
+import functools
+
+import optuna
+import pytest
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.study_settings import read_settings, seconds
+
+KEYS = {
+    "sampler": functools.partial(optuna.samplers.TPESampler, seed=None),
+    "pruner": optuna.pruners.NopPruner(),
+    "direction": "minimize",
+    "storage": None,
+    "study_name": None,
+    "study": "resume",
+    "n_trials": None,
+    "timeout": None,
+    "n_jobs": "auto",
+    "max_failure_rate": 0.5,
+    "max_retries": 3,
+    "lease_seconds": 60,
+    "params": {"x": "1,2"},
+    "auto": None,
+    "custom_search_space": None,
+    "warm_start": True,
+    "enqueue": [],
+    "constraints": {},
+    "check": True,
+    "verify": None,
+    "observers": [],
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90s", 90), ("10min", 600), ("2h", 7200), ("1.5h", 5400), (30, 30), (None, None)],
+)
+def test_a_duration_is_read_in_its_unit(text, expected) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "says"),
+    [
+        ("direction", "up", "one of minimize, maximize"),
+        ("study", "new", "one of resume, fresh"),
+        ("n_trials", 0, "at least 1"),
+        ("timeout", "soon", "90s, 10min or 2h"),
+        ("n_jobs", 0, "auto or a number"),
+        ("max_failure_rate", 2, "within 0 and 1"),
+        ("enqueue", [1], "must list points"),
+        ("sampler", "tpe", "no Optuna sampler"),
+        ("sampler", functools.partial(optuna.samplers.TPESampler, lr=1), "cannot be made.*'lr'"),
+        ("pruner", "median", "no Optuna pruner"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_its_name(key, value, says) -> None:
+    with pytest.raises(ConfigError, match=f"hydra.sweeper.{key}.*{says}"):
+        read_settings({**KEYS, key: value})
+
+
+@pytest.mark.parametrize(
+    ("given", "directions"),
+    [("maximize", ("maximize",)), (["minimize", "maximize"], ("minimize", "maximize"))],
+)
+def test_directions_are_one_or_several(given, directions) -> None:
+    assert read_settings({**KEYS, "direction": given}).directions == directions
+
+
+def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch) -> None:
+    monkeypatch.setattr("sweeper.sweep.study_settings.find_spec", lambda name: None)
+    cmaes = functools.partial(optuna.samplers.CmaEsSampler, seed=None)
+    with pytest.raises(ConfigError, match="pip install cmaes"):
+        read_settings({**KEYS, "sampler": cmaes})
+
+
+def test_a_seeded_study_gives_each_trial_its_own_seed() -> None:
+    make = functools.partial(optuna.samplers.RandomSampler, seed=5)
+    recipe = read_settings({**KEYS, "sampler": make}).sampler
+
+    def draw(number):
+        study = optuna.create_study(sampler=recipe.sampler(number))
+        return study.ask().suggest_float("x", 0, 1)
+
+    assert draw(0) == draw(0)
+    assert draw(0) != draw(1)

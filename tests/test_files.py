@@ -1,0 +1,38 @@
+import os
+
+import pytest
+
+from sweeper.files import link_or_copy, replacing, write_text
+
+
+def fail_half_way(path) -> None:
+    with replacing(path) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path) -> None:
+    path = tmp_path / "state.json"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError):
+        fail_half_way(path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_link_or_copy_replaces_what_lies_there_and_spares_the_source(
+    tmp_path, monkeypatch, links
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links on this file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    first, second, target = (tmp_path / name for name in ("first", "second", "target"))
+    for path in (first, second):
+        path.write_text(path.name)
+        link_or_copy(path, target)
+        assert target.read_text() == path.name
+    assert first.read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second", "target"]
