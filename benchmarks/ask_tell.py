@@ -1,8 +1,9 @@
-"""Milliseconds to claim, suggest and tell at 10, 1,000 and 10,000 finished trials.
+"""Milliseconds to claim, sample and end a trial in studies of 10, 1,000 and 10,000 trials.
 
     python benchmarks/ask_tell.py [--sizes 10 1000 10000] [--repeats 10] [--json FILE]
 
-Random and TPE samplers, journal file and sqlite, five parameters, through the study's own ledger.
+Measured with the random and the TPE sampler, on a journal file and on SQLite. A trial has five
+parameters, and is claimed and ended by `sweeper.sweep.ledger`.
 """
 
 import argparse
@@ -26,15 +27,17 @@ from sweeper.sweep.study import open_study
 SPACE = {f"x{i}": FloatDistribution(0, 1) for i in range(5)}
 
 
-def fill(storage: BaseStorage, n: int) -> None:
+def add_trials(storage: BaseStorage, n: int) -> None:
+    """Create a study with `n` complete trials."""
     study = optuna.create_study(study_name="s", storage=storage)
-    numbers = RandomSampler(seed=0)._rng.rng
+    rng = RandomSampler(seed=0)._rng.rng
     for _ in range(n):
-        params = {name: float(numbers.random()) for name in SPACE}
+        params = {name: float(rng.random()) for name in SPACE}
         study.add_trial(create_trial(params=params, distributions=SPACE, value=params["x0"]))
 
 
-def one_trial(ledger: Ledger, study: optuna.Study) -> None:
+def run_trial(ledger: Ledger, study: optuna.Study) -> None:
+    """Claim, sample and end a trial."""
     claim = ledger.claim()
     assert claim is not None
     trial = optuna.Trial(study, claim.trial_id)
@@ -42,18 +45,20 @@ def one_trial(ledger: Ledger, study: optuna.Study) -> None:
     ledger.finish(claim, TrialState.COMPLETE, [values[0]])
 
 
-def measure(storage: BaseStorage, sampler: BaseSampler, folder: Path, repeats: int) -> float:
+def median_ms(storage: BaseStorage, sampler: BaseSampler, folder: Path, repeats: int) -> float:
+    """Return the median time of a trial in milliseconds."""
     study = open_study("s", storage, sampler)
     ledger = Ledger(study, storage, folder, Budget(n_trials=None))
     times = []
     for _ in range(repeats + 1):
-        began = time.perf_counter()
-        one_trial(ledger, study)
-        times.append(time.perf_counter() - began)
+        start = time.perf_counter()
+        run_trial(ledger, study)
+        times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times[1:])
 
 
 def main() -> None:
+    """Print a table and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10, 1000, 10000])
     parser.add_argument("--repeats", type=int, default=10)
@@ -67,10 +72,10 @@ def main() -> None:
                 folder = Path(name)
                 url = None if kind == "journal" else f"sqlite:///{folder}/o.db"
                 storage = open_storage(url, folder)
-                fill(storage, size)
+                add_trials(storage, size)
                 for sampler in (RandomSampler(seed=1), TPESampler(seed=1, multivariate=True)):
                     key = f"{size:6} trials, {kind:7}, {type(sampler).__name__}"
-                    results[key] = measure(storage, sampler, folder, args.repeats)
+                    results[key] = median_ms(storage, sampler, folder, args.repeats)
                     print(f"{key:40} {results[key]:8.1f} ms", flush=True)
     if args.json:
         args.json.write_text(json.dumps(results, indent=2))

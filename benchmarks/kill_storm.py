@@ -1,9 +1,9 @@
-"""`kill -9` at random moments: the final count, duplicates, and epochs that had to be run twice.
+"""`kill -9` at random times: trials at the end, duplicates, and epochs that were run twice.
 
     python benchmarks/kill_storm.py [--trials 40] [--kills 30] [--step-seconds 0.1] [--seed 0]
 
-Four local workers run trials of ten short epochs. Again and again a random worker, the parent, or
-all of them are killed; when the parent is gone the same command is given again.
+Four local workers run trials of ten short epochs. A random worker, the parent process or all of
+them are killed, again and again. After the parent was killed, the same command is run again.
 """
 
 import argparse
@@ -30,7 +30,7 @@ KEYS = {"study_name": "storm", "n_jobs": 4, "max_retries": 30}
 
 
 class Storm:
-    """One study and those who kill it."""
+    """A study whose processes are killed at random times."""
 
     def __init__(self, folder: Path, trials: int, step_seconds: float, seed: int) -> None:
         self._folder, self._random = folder, random.Random(seed)
@@ -40,8 +40,8 @@ class Storm:
         self._command.append(f"step_seconds={step_seconds}")
         self.kills: Counter[str] = Counter()
 
-    def rage(self, n_kills: int) -> int:
-        """Kill until `n_kills` are reached, then let the study end; return how often it began."""
+    def run(self, n_kills: int) -> int:
+        """Run the study with `n_kills` kills; return how many times the command was run."""
         starts, process = 1, self._start()
         while process.poll() is None or process.returncode != 0:
             if process.poll() is not None:
@@ -59,21 +59,23 @@ class Storm:
         victim = self._random.choice(["worker"] * 3 + ["parent", "all"])
         if parent.poll() is not None or (victim == "worker" and not workers):
             return
-        one = [self._random.choice(workers)] if victim == "worker" else [parent.pid]
-        for pid in [parent.pid, *workers] if victim == "all" else one:
+        pids = [self._random.choice(workers)] if victim == "worker" else [parent.pid]
+        for pid in [parent.pid, *workers] if victim == "all" else pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.kills[victim] += 1
 
 
 def children(pid: int) -> list[int]:
+    """Return the processes that `pid` started."""
     with suppress(FileNotFoundError, ProcessLookupError):
         tasks = Path(f"/proc/{pid}/task").iterdir()
         return [int(c) for t in tasks for c in (t / "children").read_text().split()]
     return []
 
 
-def examine(folder: Path) -> dict[str, Any]:
+def summarize(folder: Path) -> dict[str, Any]:
+    """Return counts of the trials and epochs of the study in `folder`."""
     backend = JournalFileBackend(str(folder / "journal.log"))
     trials = optuna.load_study(study_name="storm", storage=JournalStorage(backend)).trials
     logs = [folder / str(t.number) / "steps.log" for t in trials]
@@ -81,18 +83,19 @@ def examine(folder: Path) -> dict[str, Any]:
     complete = [t for t in trials if t.state.name == "COMPLETE"]
     return {
         "states": Counter(t.state.name for t in trials),
-        "numbers in a row": [t.number for t in trials] == list(range(len(trials))),
+        "numbers without gaps": [t.number for t in trials] == list(range(len(trials))),
         "duplicates": len(trials) - len({json.dumps(t.params) for t in trials}),
-        "attempts cut short": sum(t.system_attrs["sweeper:lease"]["cuts"] for t in trials),
+        "unfinished attempts": sum(t.system_attrs["sweeper:lease"]["cuts"] for t in trials),
         "epochs run": sum(map(len, epochs)),
         "epochs run twice": sum(len(e) - len(set(e)) for e in epochs),
-        "complete trials that lack a value": sum(
+        "complete trials that miss a value": sum(
             len(t.intermediate_values) != 10 for t in complete
         ),
     }
 
 
 def main() -> None:
+    """Print the counts and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--kills", type=int, default=30)
@@ -100,13 +103,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    began = time.monotonic()
+    start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         storm = Storm(Path(folder), args.trials, args.step_seconds, args.seed)
-        starts = storm.rage(args.kills)
-        found = examine(Path(folder) / "multirun" / "storm")
-    results = {"kills": storm.kills, "commands given": starts, **found}
-    results["seconds"] = round(time.monotonic() - began, 1)
+        starts = storm.run(args.kills)
+        summary = summarize(Path(folder) / "multirun" / "storm")
+    results = {"kills": storm.kills, "commands run": starts, **summary}
+    results["seconds"] = round(time.monotonic() - start, 1)
     for name, value in results.items():
         print(f"{name:34} {dict(value) if isinstance(value, Counter) else value}")
     if args.json:

@@ -1,11 +1,12 @@
-"""Trials of 1 s and 10 s mixed, two workers: wall time here, with the official plugin, and at best.
+"""Wall time of trials of 1 s and 10 s on two workers: sweeper, the official plugin, the ideal.
 
     python benchmarks/mixed_lengths.py [--official PYTHON] [--json FILE]
 
-Ten trials of each length as a grid; the official plugin, with the joblib launcher, runs them in
-batches of two and waits for the slower one of each. The ideal is half of the summed lengths; all
-figures have the process start-up in them. `busy` is the share of the two workers' time that trials
-filled from the first trial's start to the last one's, when there was work for both.
+Ten trials of each length form a grid. The official plugin, with the joblib launcher, runs them in
+batches of two and waits for the slower trial of each batch. The ideal is half of the summed
+lengths. The measured times include the start of the processes. `busy` is the fraction of the two
+workers' time spent in trials, between the start of the first trial and that of the last one, while
+there was work for both.
 """
 
 import argparse
@@ -39,22 +40,25 @@ OFFICIAL = [
 
 
 def seconds(python: str, folder: Path, overrides: list[str]) -> float:
-    began = time.monotonic()
+    """Return the wall time of a multirun in seconds."""
+    start = time.monotonic()
     command = [python, str(APP), "--multirun", *overrides, *SPACE]
     subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - began
+    return time.monotonic() - start
 
 
 def busy(folder: Path) -> float:
+    """Return the fraction of the workers' time that was spent in trials."""
     backend = JournalFileBackend(str(folder / "multirun" / "s" / "journal.log"))
     trials = optuna.load_study(study_name="s", storage=JournalStorage(backend)).trials
     spans = [(t.datetime_start, t.datetime_complete) for t in trials]
-    first, last = min(a for a, _ in spans), max(a for a, _ in spans)
-    filled = sum(max(0.0, (min(b, last) - a).total_seconds()) for a, b in spans)
-    return filled / (2 * (last - first).total_seconds())
+    first, last = min(start for start, _ in spans), max(start for start, _ in spans)
+    busy_seconds = sum(max(0.0, (min(end, last) - start).total_seconds()) for start, end in spans)
+    return busy_seconds / (2 * (last - first).total_seconds())
 
 
 def main() -> None:
+    """Print the times and write JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--official", help="python with hydra-optuna-sweeper and joblib launcher")
     parser.add_argument("--json", type=Path)

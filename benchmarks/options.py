@@ -1,10 +1,10 @@
-"""Every option of a group in a run of its own: seconds of the command and what it learned.
+"""Every option of a group in its own run: seconds of the command and test accuracy.
 
     python benchmarks/options.py loss
     python benchmarks/options.py model trainer.epochs=3
     python benchmarks/options.py optimizer data=mnist data.root=data trainer.epochs=1
 
-Each run is the command a user types, with tracking off unless it is the group.
+Each run is a command as a user types it. Tracking is off unless `tracking` is the group.
 """
 
 import argparse
@@ -18,19 +18,19 @@ from pathlib import Path
 from sweeper.configs import CONFIGS
 
 STRINGS = ["data=digit_strings", "model=crnn", "loss=ctc"]
-PARTNERS = {"ctc": STRINGS, "crnn": STRINGS}
-"""What an option needs of the other groups; its accuracy is that of whole strings."""
+REQUIRED = {"ctc": STRINGS, "crnn": STRINGS}
+"""Overrides that an option needs. The accuracy of these is that of whole strings."""
 
 
 def run(overrides: list[str], folder: Path) -> dict[str, object]:
-    """Run one command; return its wall time and its summary."""
+    """Run one command; return its wall time, and its test accuracy or error message."""
     command = [sys.executable, "-m", "sweeper", *overrides, f"hydra.run.dir={folder}"]
     started = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
     seconds = round(time.perf_counter() - started, 1)
-    if done.returncode:
-        return {"seconds": seconds, "error": done.stderr.strip().splitlines()[-1]}
-    summary = done.stdout.strip().splitlines()
+    if completed.returncode:
+        return {"seconds": seconds, "error": completed.stderr.strip().splitlines()[-1]}
+    summary = completed.stdout.strip().splitlines()
     test = next(line for line in summary if line.startswith("test ") and "loss" not in line)
     return {"seconds": seconds, "test_accuracy": float(test.split()[-1])}
 
@@ -42,7 +42,7 @@ def main() -> None:
     )
     parser.add_argument("group")
     parser.add_argument("overrides", nargs="*")
-    parser.add_argument("--only", nargs="*", help="these options instead of all")
+    parser.add_argument("--only", nargs="*", help="run these options only")
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "options.json")
     arguments = parser.parse_args()
     options = arguments.only or sorted(p.stem for p in (CONFIGS / arguments.group).glob("*.yaml"))
@@ -52,7 +52,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             quiet = ["figures=false", *arguments.overrides]
             quiet += ["tracking=none"] if arguments.group != "tracking" else []
-            choice = [*PARTNERS.get(option, []), f"{arguments.group}={option}"]
+            choice = [*REQUIRED.get(option, []), f"{arguments.group}={option}"]
             row = run([*quiet, *dict.fromkeys(choice)], Path(folder) / "run")
         rows.append({arguments.group: option, **row})
         print(

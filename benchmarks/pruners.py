@@ -1,9 +1,9 @@
-"""The real sweep under each pruner: wall time, best value and trials pruned.
+"""A study with each pruner: wall time, best value and number of pruned trials.
 
     python benchmarks/pruners.py [--root data] [--pruners none median asha hyperband]
 
 `search=cnn` (kernel size, channels, batch size, learning rate) on 10,000 training and 2,000
-validation images of MNIST, 20 trials of 5 epochs, as many workers as the machine bears.
+validation images of MNIST, 20 trials of 5 epochs, with `hydra.sweeper.n_jobs=auto` workers.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import yaml
 
 
 def sweep(pruner: str, arguments: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Run one study as a user does; return its wall time and what came of it."""
+    """Run a study from the command line; return its wall time and results."""
     command = [
         *(sys.executable, "-m", "sweeper", "--multirun", "search=cnn", "data=mnist"),
         *(f"data.root={Path(arguments.root).absolute()}", "trainer.epochs=5"),
@@ -28,11 +28,11 @@ def sweep(pruner: str, arguments: argparse.Namespace, folder: Path) -> dict[str,
         *(f"seed={arguments.seed}", *arguments.override),
     ]
     started = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     seconds = round(time.perf_counter() - started, 1)
     results = next(folder.glob("multirun/*/optimization_results.yaml"))
     best = yaml.safe_load(results.read_text(encoding="utf-8"))["best_value"]
-    pruned = re.search(r"(\d+) of them pruned", done.stdout)
+    pruned = re.search(r"(\d+) of them pruned", completed.stdout)
     return {
         "pruner": pruner,
         "seconds": seconds,

@@ -1,13 +1,13 @@
-"""Images a second of `sweeper`'s training loop, between two loops written by hand.
+"""Images per second of sweeper's training loop, compared with two loops written by hand.
 
     python benchmarks/train_throughput.py [--root data] [--models cnn lenet] [--threads 1 2]
 
-bare     a uint8 tensor in memory, indexed, normalised and trained on: what the machine can do
-course   `DataLoader` over torchvision's dataset with `ToTensor` and `Normalize`: how it is taught
-sweeper  `fit` as a run executes it, with validation left out of the time
+bare         batches indexed from a uint8 tensor in memory: the upper bound on this machine
+data_loader  `DataLoader` over torchvision's dataset with `ToTensor` and `Normalize`, a common form
+sweeper      `train_epoch` as a run executes it, without validation
 
-All three train the same network with the same optimizer on the same images, in turn, several
-times; a ratio is that of the medians.
+All three train the same network with the same optimizer on the same images. They take turns
+several times; the ratios are those of the medians.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MEAN, STD = 0.1307, 0.3081
 
 
 def experiment_of(model: str, arguments: argparse.Namespace, *more: str) -> Experiment:
-    """Build an experiment as the command line does."""
+    """Return the experiment of the same overrides on the command line."""
     overrides = [
         *(f"model={model}", "data=mnist", "optimizer=sgd", "tracking=none"),
         *(f"data.root={arguments.root}", f"data.batch_size={arguments.batch_size}"),
@@ -50,18 +50,21 @@ def experiment_of(model: str, arguments: argparse.Namespace, *more: str) -> Expe
 
 
 def bare(experiment: Experiment, images: torch.Tensor, labels: torch.Tensor, batch: int) -> None:
-    """Train an epoch from a resident tensor, with nothing else."""
+    """Train an epoch from tensors in memory.
+
+    images: (N, 1, H, W) uint8; labels: (N,) int64.
+    """
     model, optimizer = experiment.model.train(), experiment.updates.optimizer
-    for chosen in torch.randperm(len(images)).split(batch):
-        inputs = images[chosen].float().sub_(MEAN * 255).div_(STD * 255)
-        loss = functional.cross_entropy(model(inputs), labels[chosen])
+    for indices in torch.randperm(len(images)).split(batch):
+        inputs = images[indices].float().sub_(MEAN * 255).div_(STD * 255)
+        loss = functional.cross_entropy(model(inputs), labels[indices])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
 
-def course(experiment: Experiment, loader: DataLoader) -> None:
-    """Train an epoch as the course teaches it, the running loss included."""
+def data_loader(experiment: Experiment, loader: DataLoader) -> None:
+    """Train an epoch as tutorials do, with the running loss."""
     model, optimizer = experiment.model.train(), experiment.updates.optimizer
     criterion, running = torch.nn.CrossEntropyLoss(), 0.0
     for inputs, labels in loader:
@@ -72,14 +75,17 @@ def course(experiment: Experiment, loader: DataLoader) -> None:
         running += loss.item()
 
 
-def ours(experiment: Experiment) -> None:
-    """Train an epoch as a run does."""
+def sweeper_loop(experiment: Experiment) -> None:
+    """Train an epoch with sweeper's own loop."""
     steps = experiment.data.steps_per_epoch
     train_epoch(experiment, RunState(1, steps, "val/loss", "minimize"), [])
 
 
 def loops(model: str, arguments: argparse.Namespace) -> dict[str, Callable[[], None]]:
-    """Return the three loops over the same number of images; the taught one in torch's layout."""
+    """Return the three loops over the same number of images, by name.
+
+    The one with a `DataLoader` keeps torch's default memory layout.
+    """
     from torchvision import datasets, transforms
 
     steps = [transforms.ToTensor(), transforms.Normalize((MEAN,), (STD,))]
@@ -88,21 +94,21 @@ def loops(model: str, arguments: argparse.Namespace) -> dict[str, Callable[[], N
     part = Subset(dataset, range(arguments.images))
     loader = DataLoader(part, arguments.batch_size, shuffle=True)
     experiment = experiment_of(model, arguments)
-    taught = experiment_of(model, arguments, "trainer.channels_last=false")
+    contiguous = experiment_of(model, arguments, "trainer.channels_last=false")
     return {
         "bare": lambda: bare(experiment, images, labels, arguments.batch_size),
-        "course": lambda: course(taught, loader),
-        "sweeper": lambda: ours(experiment),
+        "data_loader": lambda: data_loader(contiguous, loader),
+        "sweeper": lambda: sweeper_loop(experiment),
     }
 
 
 def measure(model: str, threads: int, arguments: argparse.Namespace) -> dict[str, object]:
-    """Time the three loops in turn."""
+    """Return the images per second of the three loops."""
     torch.set_num_threads(threads)
-    every = loops(model, arguments)
+    named_loops = loops(model, arguments)
     seconds: dict[str, list[float]] = {}
     for repeat in range(arguments.repeats + 1):
-        for name, loop in every.items():
+        for name, loop in named_loops.items():
             started = time.perf_counter()
             loop()
             if repeat:  # the first round warms up
@@ -110,7 +116,7 @@ def measure(model: str, threads: int, arguments: argparse.Namespace) -> dict[str
     rate = {name: arguments.images / statistics.median(s) for name, s in seconds.items()}
     row = {"model": model, "threads": threads, **{k: round(v) for k, v in rate.items()}}
     return row | {
-        f"of_{name}": round(rate["sweeper"] / rate[name], 3) for name in ("bare", "course")
+        f"of_{name}": round(rate["sweeper"] / rate[name], 3) for name in ("bare", "data_loader")
     }
 
 
@@ -131,10 +137,10 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     rows = [measure(m, t, arguments) for m in arguments.models for t in arguments.threads]
-    print("images a second".ljust(18) + "".join(f"{k:>11}" for k in list(rows[0])[2:]))
+    print("images per second".ljust(18) + "".join(f"{k:>16}" for k in list(rows[0])[2:]))
     for row in rows:
         print(f"{row['model']}, {row['threads']} thread(s)".ljust(18), end="")
-        print("".join(f"{value:>11,}" for value in list(row.values())[2:]))
+        print("".join(f"{value:>16,}" for value in list(row.values())[2:]))
     arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"written to {arguments.json}")
 

@@ -1,10 +1,11 @@
-"""Few images of a new data set: from scratch, on frozen features, and fine-tuned.
+"""Test accuracy from few images: trained from scratch, on frozen features, and fine-tuned.
 
     python benchmarks/transfer.py [--root data] [overrides]
 
-A `cnn` learns MNIST, and starts on 100 and on 500 training images of scikit-learn's digits, scaled
-to MNIST's 28 pixels. Every way has the same epochs; seeds draw the images, the weights and the
-split. Each way is one study, a grid of seeds and numbers of images, as a user types it.
+A `cnn` is trained on MNIST. Its weights are then the start of training on 100 and on 500 images of
+scikit-learn's digits, scaled to MNIST's 28 pixels. All methods train for the same number of epochs.
+The seed draws the images, the weights and the split. Each method is one study: a grid of seeds and
+numbers of images.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 import yaml
 
 WEIGHTS = "init.weights=mnist/checkpoints/best.pt"
-WAYS = {
+METHODS = {
     "from scratch": [],
     "convolutions frozen": [WEIGHTS, "trainer.freeze=[features]"],
     "fine-tuned, body lr x 0.1": [WEIGHTS, "trainer.lr_scale={features: 0.1}"],
@@ -26,13 +27,13 @@ WAYS = {
 
 
 def sweeper(folder: Path, *arguments: str) -> None:
-    """Run one command of the user's."""
+    """Run one command."""
     command = [sys.executable, "-m", "sweeper", *arguments, "tracking=none", "figures=false"]
     subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
 
 
-def learn_mnist(folder: Path, arguments: argparse.Namespace) -> float:
-    """Train the network to start from; return its test accuracy."""
+def train_on_mnist(folder: Path, arguments: argparse.Namespace) -> float:
+    """Train the network whose weights are reused; return its test accuracy."""
     root = f"data.root={Path(arguments.root).absolute()}"
     limits = [f"trainer.train_limit={arguments.pretrain}", "trainer.epochs=3"]
     sweeper(folder, "data=mnist", root, *limits, "hydra.run.dir=mnist", *arguments.overrides)
@@ -45,18 +46,18 @@ def accuracy(run: Path) -> float:
     return float(next(line for line in lines if line.startswith("test accuracy")).split()[-1])
 
 
-def grid(folder: Path, way: str, arguments: argparse.Namespace) -> dict[int, list[float]]:
-    """Train one way from every seed; return the test accuracies by the number of images."""
-    number = list(WAYS).index(way)
+def accuracies(folder: Path, method: str, arguments: argparse.Namespace) -> dict[int, list[float]]:
+    """Train one method with every seed; return the test accuracies by number of images."""
+    number = list(METHODS).index(method)
     swept = [f"seed=range({arguments.seeds})", f"trainer.train_limit={','.join(arguments.images)}"]
     budget = ["data.image_size=28", "data.batch_size=32", f"trainer.epochs={arguments.epochs}"]
-    study = f"hydra.sweep.dir=way{number}"
-    sweeper(folder, "--multirun", *swept, *budget, *WAYS[way], study, *arguments.overrides)
-    found: dict[int, list[float]] = {int(images): [] for images in arguments.images}
-    for run in folder.glob(f"way{number}/[0-9]*"):
+    study = f"hydra.sweep.dir=method{number}"
+    sweeper(folder, "--multirun", *swept, *budget, *METHODS[method], study, *arguments.overrides)
+    by_images: dict[int, list[float]] = {int(images): [] for images in arguments.images}
+    for run in folder.glob(f"method{number}/[0-9]*"):
         config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        found[config["trainer"]["train_limit"]].append(accuracy(run))
-    return found
+        by_images[config["trainer"]["train_limit"]].append(accuracy(run))
+    return by_images
 
 
 def main() -> None:
@@ -64,7 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("overrides", nargs="*", help="of every command")
+    parser.add_argument("overrides", nargs="*", help="overrides of every command")
     parser.add_argument("--root", default="data", help="folder with torchvision's MNIST")
     parser.add_argument("--pretrain", type=int, default=10_000, help="images of MNIST")
     parser.add_argument("--images", nargs="+", default=["100", "500"], help="training images")
@@ -74,14 +75,14 @@ def main() -> None:
     arguments = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        mnist = learn_mnist(Path(folder), arguments)
+        mnist = train_on_mnist(Path(folder), arguments)
         print(f"MNIST, {arguments.pretrain} images: test accuracy {mnist:.4f}\n", flush=True)
-        print(f"{'median test accuracy':<28}{'images':>8}{'median':>9}{'least':>9}{'most':>9}")
-        for way in WAYS:
-            for images, measured in grid(Path(folder), way, arguments).items():
-                rows.append({"way": way, "images": images, "test_accuracy": sorted(measured)})
+        print(f"{'median test accuracy':<28}{'images':>8}{'median':>9}{'min':>9}{'max':>9}")
+        for method in METHODS:
+            for images, measured in accuracies(Path(folder), method, arguments).items():
+                rows.append({"method": method, "images": images, "test_accuracy": sorted(measured)})
                 middle, ends = statistics.median(measured), (min(measured), max(measured))
-                print(f"{way:<28}{images:>8}{middle:>9.4f}{ends[0]:>9.4f}{ends[1]:>9.4f}")
+                print(f"{method:<28}{images:>8}{middle:>9.4f}{ends[0]:>9.4f}{ends[1]:>9.4f}")
     result = {"mnist": mnist, "rows": rows}
     arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(f"written to {arguments.json}")

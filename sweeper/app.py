@@ -1,4 +1,4 @@
-"""The command line: Hydra composes the config, `run` executes it, errors end in one line."""
+"""The command `python -m sweeper`: Hydra composes the config, and `sweeper.run` executes it."""
 
 import os
 import shutil
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
 def task(cfg: "DictConfig") -> float | tuple[float, ...]:
-    """Run the composed experiment; return the best value of its metric, or of its metrics."""
-    # torch takes seconds to import, and --help does without.
+    """Run the composed experiment; return the best value of its metric, or of each metric."""
+    # torch takes seconds to import, and --help does not need it.
     from sweeper.build.recipe import named_choices
     from sweeper.run.invocation import Invocation
     from sweeper.run.start import start
@@ -44,31 +44,32 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
         if not started:
             written = {str(settings.output_subdir), f"{settings.job.name}.log"}
             _discard(invocation.folder, invocation.start_folder, written)
-        hydra_tells = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK
-        if isinstance(error, KeyboardInterrupt) or hydra_tells:
+        hydra_reports = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK
+        if isinstance(error, KeyboardInterrupt) or hydra_reports:
             raise
-        # Hydra would put a line of its own before the error of a single run.
+        # Hydra would print another line before the error of a single run.
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
 
 
 def _discard(folder: Path, start_folder: Path, written_by_hydra: set[str]) -> None:
-    """Remove what Hydra wrote for a run that never began, and the folders made for it."""
+    """Remove the files that Hydra wrote for a run that did not start, and its empty folders."""
     if {path.name for path in folder.iterdir()} - written_by_hydra:
-        return  # something else lies there, so this may be another run's record
+        return  # other files are in the folder, which may be the record of another run
     for path in folder.iterdir():
         if path.is_dir():
             shutil.rmtree(path)
         else:
             path.unlink()
-    for made in (folder, *folder.parents):
-        # Elsewhere a folder may have been there before, and only its owner knows.
-        if not made.is_relative_to(start_folder / "outputs") or any(made.iterdir()):
+    for parent in (folder, *folder.parents):
+        # Outside outputs/ an empty folder may have existed before the command.
+        if not parent.is_relative_to(start_folder / "outputs") or any(parent.iterdir()):
             return
-        made.rmdir()
+        parent.rmdir()
 
 
 def main() -> None:
-    """Run the command line; exit with 1 after an error that its user can mend."""
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and the wording is ours
+    """Run the command line; exit with 1 after an error that the user can fix."""
+    # Hydra then raises the exception instead of printing it, and `run_command` words the message.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
     run_command(task)

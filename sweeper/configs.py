@@ -1,4 +1,4 @@
-"""The folder of the config groups, and the resolvers that its files use."""
+"""The folder of the config groups, and the OmegaConf resolvers that its files use."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ from omegaconf import OmegaConf
 from sweeper.objectives import directions
 
 PACKAGE = Path(__file__).parent
-# The configs lie beside the package in a checkout, and inside it once installed from a wheel.
+# In a checkout the folder is beside the package; in an installed wheel it is inside the package.
 CONFIGS = PACKAGE / "conf" if (PACKAGE / "conf").is_dir() else PACKAGE.parent / "conf"
 
 
 def torchvision_min_image_size(name: str) -> int:
-    """Return the smallest image, in pixels a side, that a model of torchvision takes."""
+    """Return the least height and width in pixels of an image for a torchvision model."""
     from sweeper.models.torchvision import min_image_size  # torchvision takes seconds to import
 
     return min_image_size(name)

@@ -1,26 +1,26 @@
-"""What can go wrong, as a user sees it: one line that says what to type instead.
+"""Errors that the user can fix. A message has one line and says what to type instead.
 
     SweeperError          printed as one line without a traceback; exit code 1
-    |-- ConfigError       a group, option, key or value that cannot work
-    |   `-- ShapeError    a network that pools or strides the image away
+    |-- ConfigError       an invalid group, option, key or value
+    |   `-- ShapeError    an image that is too small for the network
     |-- DataError         a data set that is missing, empty or unreadable
     |-- CheckpointError   a checkpoint that is missing, damaged or of another model
-    `-- TrainingError     training that cannot go on, such as a loss that is not finite
+    `-- TrainingError     training that cannot continue, such as a loss that is not finite
 
-Everything but `TrainingError` is found before the first training step.
+All but `TrainingError` are raised before the first training step.
 """
 
 
 class SweeperError(Exception):
-    """An error that its reader can mend; the message is one complete sentence."""
+    """An error that the user can fix; the message is one complete sentence."""
 
 
 class ConfigError(SweeperError):
-    """A group, option, key or value that cannot work."""
+    """An invalid group, option, key or value."""
 
 
 class ShapeError(ConfigError):
-    """A network that leaves nothing of the image; the message shows the arithmetic."""
+    """An image that is too small for the network; the message shows the arithmetic."""
 
 
 class DataError(SweeperError):
@@ -32,4 +32,4 @@ class CheckpointError(SweeperError):
 
 
 class TrainingError(SweeperError):
-    """Training that cannot go on."""
+    """Training that cannot continue, such as a loss that is not finite."""

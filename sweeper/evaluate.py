@@ -1,18 +1,19 @@
-"""How good a trained network is, class by class.
+"""Evaluate a trained network, class by class.
 
     python -m sweeper.evaluate checkpoint=PATH [--json]
 
-Reads the test split of the data that the network was trained on, or the images in a folder;
-prints loss and accuracy, precision and recall of each class and the confusion matrix, and draws
-the confusion matrix and the worst mistakes.
+Evaluates on the test split of the training data, or on the images in a folder. Prints loss and
+accuracy, the precision and recall of each class, and the confusion matrix. Draws the confusion
+matrix and the worst mistakes.
 
-    checkpoint=PATH       outputs/<day>/<time>/checkpoints/best.pt
+    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
     split=test            val or test
-    folder=PATH           other images, in a folder a class, named as in training
-    out=PATH              for the figures and metrics.json; evaluation/ in the run's folder
-    trust=PACKAGE,...     own code that the checkpoint calls
-    data.root=FOLDER      and any other key of its config with a dot
-    --json                one JSON document instead of tables
+    folder=PATH           other images, in a subfolder for each class, named as in training
+    out=PATH              folder of the figures and metrics.json (default: evaluation/ in the
+                          folder of the run)
+    trust=PACKAGE,...     your own packages that the checkpoint's config may call
+    data.root=FOLDER      overrides the checkpoint's config; so does any other key with a dot
+    --json                print one JSON document instead of tables
 """
 
 import json
@@ -26,25 +27,30 @@ import numpy as np
 import torch
 from PIL.Image import Image
 
-from sweeper.cli.arguments import Arguments, parsed, run_tool
+from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.data.batches import Streaming
-from sweeper.data.image_files import FileImages, mode_of
+from sweeper.data.image_files import FileImages, pillow_mode
 from sweeper.data.image_folder import Listing
 from sweeper.data.inverse import to_pil
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
-from sweeper.run.pictures import mistakes, outcome, saved
+from sweeper.run.pictures import mistake_figures, result_figures, save_figures
 from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import aligned
 from sweeper.training.scoring import Batches, Predictions, predictions_of
 
-TABLED_CLASSES = 20
-"""The largest confusion matrix that is printed; larger ones are drawn only."""
+MAX_PRINTED_CLASSES = 20
+"""The number of classes up to which the confusion matrix is printed. It is always drawn."""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Images to evaluate on: batches for the network, pictures for people."""
+class EvaluationSet:
+    """The images of an evaluation.
+
+    name: the name of the split, or of the folder.
+    batches: pairs of images and labels for the network.
+    pictures: a function that returns the pictures of images, by their indices.
+    """
 
     name: str
     batches: Batches
@@ -52,106 +58,120 @@ class Seen:
 
 
 def evaluate(argv: Sequence[str]) -> None:
-    """Print and draw how good the network of a checkpoint is.
+    """Print and draw the metrics of a checkpoint's network.
 
     Raises:
-        SweeperError: the checkpoint, the data or an argument cannot work.
+        SweeperError: the checkpoint, the data or an argument is invalid.
     """
     keys = ("checkpoint", "split", "folder", "out", "trust")
-    arguments = parsed(argv, keys, ("--json",))
-    if arguments.rest:
-        raise ConfigError(f"{arguments.rest[0]}: type folder=PATH for images in a folder a class")
+    arguments = parse_arguments(argv, keys, ("--json",))
+    if arguments.positional:
+        argument = arguments.positional[0]
+        raise ConfigError(f"{argument}: no such argument; type folder=PATH for a folder of images")
     path = Path(arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt"))
     restored = restore(path, arguments.overrides, trusted_packages(arguments))
-    seen = _seen(restored, arguments)
-    predictions = predictions_of(restored.classifier, seen.batches)
-    content = document(predictions, restored.profile)
+    evaluation_set = _evaluation_set(restored, arguments)
+    predictions = predictions_of(restored.classifier, evaluation_set.batches)
+    results = as_document(predictions, restored.profile)
     run_folder = path.resolve().parent.parent
-    place = Path(arguments.values.get("out") or run_folder / "evaluation" / seen.name)
+    out = Path(arguments.values.get("out") or run_folder / "evaluation" / evaluation_set.name)
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigError(f"out={place}: {error.strerror}; type out=FOLDER") from error
-    (place / "metrics.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    (place / "worst_mistakes.png").unlink(missing_ok=True)  # of an evaluation that had some
-    drawn = outcome(predictions, restored.profile)
-    saved(drawn | mistakes(predictions, restored.profile, seen.pictures), place)
+        raise ConfigError(f"out={out}: {error.strerror}; type out=FOLDER") from error
+    document = json.dumps(results, indent=1)
+    (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
+    (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
+    figures = result_figures(predictions, restored.profile)
+    save_figures(
+        figures | mistake_figures(predictions, restored.profile, evaluation_set.pictures), out
+    )
     as_json = "--json" in arguments.flags
-    text = json.dumps(content, indent=1) if as_json else in_words(content, seen.name, place)
+    text = document if as_json else as_tables(results, evaluation_set.name, out)
     sys.stdout.write(text + "\n")
 
 
-def document(predictions: Predictions, profile: Profile) -> dict[str, Any]:
-    """Return everything measured as plain values."""
-    content: dict[str, Any] = {"images": len(predictions.labels), **predictions.metrics}
+def as_document(predictions: Predictions, profile: Profile) -> dict[str, Any]:
+    """Return the metrics, the scores of each class and the confusion matrix as JSON values."""
+    results: dict[str, Any] = {"images": len(predictions.labels), **predictions.metrics}
     if profile.label_type != "sequence":
         scores = predictions.by_class(len(profile.classes))
-        content["classes"] = {
-            name: {"precision": one.precision, "recall": one.recall, "images": one.actual}
-            for name, one in zip(profile.classes, scores, strict=True)
+        results["classes"] = {
+            name: {"precision": score.precision, "recall": score.recall, "images": score.actual}
+            for name, score in zip(profile.classes, scores, strict=True)
         }
     if profile.label_type == "multiclass":
-        content["confusion"] = predictions.confusion().tolist()
-    return content
+        results["confusion"] = predictions.confusion().tolist()
+    return results
 
 
-def in_words(content: dict[str, Any], name: str, place: Path) -> str:
-    """Return the tables that a person reads."""
-    singles = {key: value for key, value in content.items() if not isinstance(value, dict | list)}
-    rows = [(key.replace("_", " "), f"{value:.4f}") for key, value in singles.items()]
-    rows[0] = (f"{name} images", f"{content['images']:,}")
-    parts = [aligned(rows)]
-    if "classes" in content:
+def as_tables(results: dict[str, Any], name: str, out: Path) -> str:
+    """Return the results as tables for the console.
+
+    name: the name of the evaluated images.
+    out: the folder of the figures.
+    """
+    metrics = {key: value for key, value in results.items() if not isinstance(value, dict | list)}
+    rows = [(key.replace("_", " "), f"{value:.4f}") for key, value in metrics.items()]
+    rows[0] = (f"{name} images", f"{results['images']:,}")
+    tables = [aligned(rows)]
+    if "classes" in results:
         head = ("class", "precision", "recall", "images")
-        table = [
-            (one, f"{of['precision']:.4f}", f"{of['recall']:.4f}", f"{of['images']:,}")
-            for one, of in content["classes"].items()
+        scores = [
+            (label, f"{score['precision']:.4f}", f"{score['recall']:.4f}", f"{score['images']:,}")
+            for label, score in results["classes"].items()
         ]
-        parts.append(aligned([head], table))
-    matrix = content.get("confusion", [])
-    if 0 < len(matrix) <= TABLED_CLASSES:
-        names = list(content["classes"])
-        lines = [(one, *map(str, row)) for one, row in zip(names, matrix, strict=True)]
-        parts.append(aligned([("true, in rows", *names)], lines))
-    return "\n".join([*parts, f"figures and metrics.json: {place}"])
+        tables.append(aligned([head], scores))
+    matrix = results.get("confusion", [])
+    if 0 < len(matrix) <= MAX_PRINTED_CLASSES:
+        labels = list(results["classes"])
+        counts = [(label, *map(str, row)) for label, row in zip(labels, matrix, strict=True)]
+        tables.append(aligned([("true, in rows", *labels)], counts))
+    return "\n".join([*tables, f"figures and metrics.json: {out}"])
 
 
-def _seen(restored: Restored, arguments: Arguments) -> Seen:
+def _evaluation_set(restored: Restored, arguments: Arguments) -> EvaluationSet:
     folder, split = arguments.values.get("folder"), arguments.values.get("split", "test")
     if folder is not None:
-        return _in_folder(restored, Path(folder))
+        return _images_of_folder(restored, Path(folder))
     data = restored.data()
     splits = {"val": data.val, "test": data.test}
     if split not in splits or split not in data.sizes:
-        there = " or ".join(f"split={name}" for name in splits if name in data.sizes)
+        choices = " or ".join(f"split={name}" for name in splits if name in data.sizes)
         name = data.profile.name
-        raise ConfigError(f"split={split}: data={name} has no such split; type {there}")
-    return Seen(
+        raise ConfigError(f"split={split}: data={name} has no such split; type {choices}")
+    return EvaluationSet(
         split,
         splits[split](),
-        lambda indices: data.inverse(data.samples(split, indices)[0].cpu()),
+        lambda indices: data.to_pictures(data.samples(split, indices)[0].cpu()),
     )
 
 
-def _in_folder(restored: Restored, folder: Path) -> Seen:
-    """The images in a folder, as the files of an image folder are read for training."""
+def _images_of_folder(restored: Restored, folder: Path) -> EvaluationSet:
+    """Return the images in a folder, read as `data=image_folder` reads them for training."""
     profile = restored.profile
     if profile.label_type != "multiclass":
-        raise ConfigError(f"folder={folder}: a folder a class is for networks that tell one class")
+        raise ConfigError(
+            f"folder={folder}: the network does not predict one class per image; type "
+            "split=test or split=val instead of a folder"
+        )
     if not folder.is_dir():
         raise DataError(f"folder={folder} is not a folder; type folder=PATH")
-    listing = Listing.of(folder, profile.classes).mixed()
+    listing = Listing.from_folder(folder, profile.classes).shuffled()
     if not listing.paths:
-        raise DataError(f"folder={folder} has no folder that is called as a class is")
+        raise DataError(
+            f"folder={folder} has no subfolder with the name of a class, such as "
+            f"{profile.classes[0]}; type folder=PATH"
+        )
     channels, height, width = profile.image_shape
-    files = FileImages(listing.paths, (height, width), mode_of(channels))
+    files = FileImages(listing.paths, (height, width), pillow_mode(channels))
     files.check_headers()
-    feed = Streaming(files, listing.labels, restored.classifier.device, False, 0)
-    batches = feed.batches(np.arange(len(listing.labels)), restored.batch_size)
-    return Seen(
+    streaming = Streaming(files, listing.labels, restored.classifier.device, False, 0)
+    batches = streaming.batches(np.arange(len(listing.labels)), restored.batch_size)
+    return EvaluationSet(
         f"folder-{folder.resolve().name}",
         ((restored.pipeline(images), labels) for images, labels in batches),
-        lambda indices: [to_pil(p) for p in torch.from_numpy(files[np.array(indices)])],
+        lambda indices: [to_pil(image) for image in torch.from_numpy(files[np.array(indices)])],
     )
 
 

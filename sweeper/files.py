@@ -1,4 +1,4 @@
-"""Files that no reader ever sees half written, and links where a copy would cost time and space."""
+"""Files that are replaced in one step, and hard links in place of copies."""
 
 import os
 import shutil
@@ -9,9 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a path to write to, and move what was written there over `path` at the end.
+    """Yield a temporary path, and move the file written there to `path` at the end.
 
-    Readers see the old file or the whole new one. An exception leaves the old file as it is.
+    Readers see either the old file or the whole new one. After an exception the old file is
+    unchanged.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -22,19 +23,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Replace the file at `path` by one with this text, in one step."""
+    """Replace the file at `path` by a file with this text, in one step."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 def link_or_copy(source: str | Path, target: str | Path) -> None:
-    """Make `target` a hard link to the file `source`, or a copy where links are not possible.
+    """Make `target` a hard link to the file `source`, or a copy if links are not possible.
 
-    A file that lies at `target` is replaced. A link keeps the content that `source` has now only
-    if `source` is replaced later, and never written into.
+    An existing `target` is replaced. The content of a link changes if `source` is later written in
+    place; it does not change if `source` is replaced by another file.
     """
     with replacing(Path(target)) as partial:
         try:
             os.link(source, partial)
-        except OSError:  # another file system, or one without hard links
+        except OSError:  # `target` is on another file system, or hard links are not supported
             shutil.copy2(source, partial)

@@ -1,4 +1,4 @@
-"""`python -m sweeper.inspect`: the layers of the network that a command would train."""
+"""The command `python -m sweeper.inspect`: print the layers of a network without training it."""
 
 import argparse
 import sys
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 EPILOG = """\
-The table has a line for each call of a layer: the shape of its output, its parameters, its
-multiply-adds for one image, the bytes of its parameters and of its output for one image (float32;
-none where it works in place), and the side and the distance of the patches of the image that
-neighbouring outputs see. Below it stands what a training batch of data.batch_size holds in memory.
+The table has a line for each call of a layer: the shape of its output, the number of its
+parameters, its multiply-adds for one image, the bytes of its parameters and of its output for one
+image (float32; no output if the layer works in place), the side of its receptive field, and the
+distance between neighbouring fields. The lines below the table show the memory of a training batch
+of data.batch_size images.
 
 Examples
   python -m sweeper.inspect
@@ -32,15 +33,16 @@ Examples
 
 
 def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str:
-    """The table of the network that these overrides make.
+    """Return the table of the network of a config with these overrides.
 
-    Nothing is trained, downloaded or written; see `sweeper.data.describe` for what is read.
+    Nothing is trained, downloaded or written. `sweeper.data.describe` says which files are read.
 
     Raises:
-        SweeperError: the config cannot work; Hydra's own errors where it cannot be composed.
+        SweeperError: the config is invalid.
+        HydraException: the config cannot be composed.
     """
     cfg = composed(overrides, config_dir)
-    # torch takes seconds to import, and --help does without.
+    # torch takes seconds to import, and --help does not need it.
     from sweeper.build.recipe import network
     from sweeper.summary.table import summarise
 
@@ -49,25 +51,29 @@ def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str
 
 
 def composed(overrides: Sequence[str], config_dir: Path | None = None) -> "DictConfig":
-    """The config that a run with these overrides has, and its `hydra` node."""
-    own = []
+    """Return the config of a run with these overrides, with its `hydra` node.
+
+    Raises:
+        HydraException: the config cannot be composed, or `config_dir` is not a folder.
+    """
+    search_path = []
     if config_dir is not None:
         if not config_dir.is_dir():
             raise SearchPathException(
                 f"Additional config directory '{config_dir.absolute()}' not found"
             )
-        own = [f"hydra.searchpath=[{quoted(f'file://{config_dir.absolute()}')}]"]
+        search_path = [f"hydra.searchpath=[{quoted(f'file://{config_dir.absolute()}')}]"]
     with initialize_config_dir(str(CONFIGS), version_base="1.3", job_name="sweeper"):
-        cfg = compose("config", [*own, *overrides], return_hydra_config=True)
-    HydraConfig.instance().set_config(cfg)  # for what refers to ${hydra:...}
+        cfg = compose("config", [*search_path, *overrides], return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)  # interpolations such as ${hydra:...} read it
     return cfg
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table; exit with 1 after an error that its user can mend."""
+    """Print the table; exit with 1 after an error that the user can fix."""
     parser = argparse.ArgumentParser(
         prog="python -m sweeper.inspect",
-        description="Show the network that `python -m sweeper` would train. No data is needed.",
+        description="Print the network that `python -m sweeper` would train. No data is needed.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -78,8 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--config-dir", "-cd", type=Path, metavar="DIR", help="a folder of your own options"
     )
-    given = parser.parse_intermixed_args(arguments)
-    run_command(lambda: sys.stdout.write(layer_table(given.overrides, given.config_dir)))
+    options = parser.parse_intermixed_args(arguments)
+    run_command(lambda: sys.stdout.write(layer_table(options.overrides, options.config_dir)))
 
 
 if __name__ == "__main__":

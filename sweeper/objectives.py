@@ -1,4 +1,4 @@
-"""What a run can be judged by, known before anything heavy is imported."""
+"""The metrics of a run and their directions. This module imports nothing heavy."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -6,14 +6,14 @@ from typing import Literal
 Direction = Literal["minimize", "maximize"]
 
 LabelType = Literal["multiclass", "multilabel", "sequence"]
-"""What is known of an image: its one class, the set of its classes, or a string of them."""
+"""The label of an image: one class, a set of classes, or a string of classes."""
 
 MEASURES: Mapping[LabelType, tuple[str, ...]] = {
     "multiclass": ("accuracy",),
     "multilabel": ("mean_average_precision", "f1"),
     "sequence": ("sequence_accuracy", "character_error_rate"),
 }
-"""What is measured of predictions beside the loss; the first says most."""
+"""The measures of each type of labels besides the loss. The first is the default metric."""
 
 SPLITS = ("train", "val")
 
@@ -22,31 +22,31 @@ METRICS = tuple(
     for split in SPLITS
     for name in ("loss", *(name for names in MEASURES.values() for name in names))
 )
-"""Measured every epoch, by one type of labels or another."""
+"""The metrics of an epoch, over all types of labels."""
 
 SIZES = ("n_parameters", "multiply_adds")
-"""Known of a network before it is trained."""
+"""The metrics of a network that are known before training."""
 
 
 def epoch_metrics(label_type: LabelType) -> tuple[str, ...]:
-    """Return the metrics of an epoch on data with labels of this type."""
+    """Return the metrics of an epoch for data with labels of this type."""
     return tuple(f"{split}/{name}" for split in SPLITS for name in ("loss", *MEASURES[label_type]))
 
 
 def headline(label_type: LabelType) -> str:
-    """Return the validation metric that says most."""
+    """Return the most important validation metric for labels of this type."""
     return f"val/{MEASURES[label_type][0]}"
 
 
 def direction_of(metric: str) -> Direction:
-    """Return `maximize` for a metric that is better when higher, else `minimize`."""
+    """Return `maximize` for accuracies, precisions and F1, else `minimize`."""
     return "maximize" if metric.endswith(("accuracy", "precision", "f1")) else "minimize"
 
 
 def directions(
     metric: str | Sequence[str], direction: str | Sequence[str] | None
 ) -> str | list[str]:
-    """Return the direction given, or else that of each metric."""
+    """Return `direction` if it is set, else the direction of each metric."""
     if direction is not None:
         return direction if isinstance(direction, str) else list(direction)
     return direction_of(metric) if isinstance(metric, str) else [direction_of(m) for m in metric]

@@ -1,16 +1,16 @@
-"""Classes of images, by a trained network.
+"""Predict the classes of images with a trained network.
 
     python -m sweeper.predict checkpoint=PATH IMAGE... [--json]
 
-IMAGE is an image file, or a folder of them. For each image the most probable classes are
-printed, and all of them are drawn into one picture with what was predicted.
+IMAGE is an image file or a folder of image files. Prints the most probable classes of each image,
+and draws the images with their predictions into one picture.
 
-    checkpoint=PATH       outputs/<day>/<time>/checkpoints/best.pt
-    top=3                 classes an image
-    grid=predictions.png  the picture; null draws none
-    trust=PACKAGE,...     own code that the checkpoint calls
-    trainer.device=cpu    and any other key of its config with a dot
-    --json                one JSON document instead of lines
+    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
+    top=3                 number of classes to print for each image
+    grid=predictions.png  file of the picture; null for none
+    trust=PACKAGE,...     your own packages that the checkpoint's config may call
+    trainer.device=cpu    overrides the checkpoint's config; so does any other key with a dot
+    --json                print one JSON document instead of lines
 """
 
 import json
@@ -23,79 +23,81 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sweeper.cli.arguments import Arguments, parsed, run_tool
-from sweeper.data.image_files import FileImages, image_paths, mode_of
+from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.data.image_files import FileImages, image_paths, pillow_mode
 from sweeper.data.inverse import to_pil
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.restore import Restored, restore, trusted_packages
 
-PICTURES = 64
-"""Images that are drawn at most; a grid of more shows nothing."""
+MAX_PICTURES = 64
+"""The largest number of images in the grid; more would be too small to see."""
 
 
 def predict(argv: Sequence[str]) -> None:
-    """Print what the network of a checkpoint sees in image files.
+    """Print and draw the predictions of a checkpoint's network for image files.
 
     Raises:
-        SweeperError: the checkpoint, an image or an argument cannot work.
+        SweeperError: the checkpoint, an image or an argument is invalid.
     """
-    arguments = parsed(argv, ("checkpoint", "top", "grid", "trust"), ("--json",))
+    arguments = parse_arguments(argv, ("checkpoint", "top", "grid", "trust"), ("--json",))
     checkpoint = arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt")
-    paths = _paths(arguments.rest)
+    paths = _paths(arguments.positional)
     top = _top(arguments)
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
     files = _files(paths, restored)
-    answers = list(_answers(restored, files, top))
+    predictions = list(_predictions(restored, files, top))
+    by_path = list(zip(paths, predictions, strict=True))
     if "--json" in arguments.flags:
-        named = [{"image": str(p), **answer} for p, answer in zip(paths, answers, strict=True)]
-        sys.stdout.write(json.dumps(named, indent=1) + "\n")
+        document = [{"image": str(path), **prediction} for path, prediction in by_path]
+        sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
         width = max(len(str(path)) for path in paths)
-        for path, answer in zip(paths, answers, strict=True):
-            sys.stdout.write(f"{path!s:<{width}}  {in_words(answer)}\n")
+        for path, prediction in by_path:
+            sys.stdout.write(f"{path!s:<{width}}  {as_text(prediction)}\n")
     grid = arguments.values.get("grid", "predictions.png")
     if grid != "null":
-        _draw(Path(grid), files, [in_words(answer, "\n") for answer in answers])
+        _draw(Path(grid), files, [as_text(prediction, "\n") for prediction in predictions])
 
 
-def in_words(answer: dict[str, Any], separator: str = "  ") -> str:
-    """Return an answer as text: the labels, then what was probable."""
-    if "text" in answer:
-        return f"{answer['text'] or '(nothing)'} {answer['probability']:.3f}"
-    probable = [f"{one['class']} {one['probability']:.3f}" for one in answer["top"]]
-    if "labels" in answer:
-        probable.insert(0, f"[{', '.join(answer['labels']) or 'none'}]")
-    return separator.join(probable)
+def as_text(prediction: dict[str, Any], separator: str = "  ") -> str:
+    """Return a prediction as text: the predicted labels, then classes with their probabilities."""
+    if "text" in prediction:
+        return f"{prediction['text'] or '(nothing)'} {prediction['probability']:.3f}"
+    parts = [f"{entry['class']} {entry['probability']:.3f}" for entry in prediction["top"]]
+    if "labels" in prediction:
+        parts.insert(0, f"[{', '.join(prediction['labels']) or 'none'}]")
+    return separator.join(parts)
 
 
-def _paths(given: Sequence[str]) -> list[Path]:
-    if not given:
-        raise ConfigError("no image was named: type the paths of image files, or of a folder")
-    found: list[Path] = []
-    for path in map(Path, given):
+def _paths(arguments: Sequence[str]) -> list[Path]:
+    """Return the image files that the arguments name, with all those in a folder."""
+    if not arguments:
+        raise ConfigError("no images to predict: type the paths of image files, or of a folder")
+    paths: list[Path] = []
+    for path in map(Path, arguments):
         if not path.exists():
-            raise DataError(f"{path} is not there: type the path of an image, or of a folder")
-        found += image_paths(path) if path.is_dir() else [path]
-    return found
+            raise DataError(f"{path} does not exist: type the path of an image, or of a folder")
+        paths += image_paths(path) if path.is_dir() else [path]
+    return paths
 
 
 def _top(arguments: Arguments) -> int:
     text = arguments.values.get("top", "3")
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"top={text}: expected a number of classes, such as top=3")
+        raise ConfigError(f"top={text}: expected a positive number of classes; type top=3")
     return int(text)
 
 
 def _files(paths: Sequence[Path], restored: Restored) -> FileImages:
     channels, height, width = restored.profile.image_shape
-    files = FileImages(tuple(paths), (height, width), mode_of(channels))
+    files = FileImages(tuple(paths), (height, width), pillow_mode(channels))
     files.check_headers()
     return files
 
 
 @torch.inference_mode()
-def _answers(restored: Restored, files: FileImages, top: int) -> Iterator[dict[str, Any]]:
-    """Yield what the network says of each image."""
+def _predictions(restored: Restored, files: FileImages, top: int) -> Iterator[dict[str, Any]]:
+    """Yield the prediction for each image, batch by batch."""
     classifier, count = restored.classifier, len(files.paths)
     for first in range(0, count, restored.batch_size):
         indices = np.arange(first, min(first + restored.batch_size, count))
@@ -104,34 +106,40 @@ def _answers(restored: Restored, files: FileImages, top: int) -> Iterator[dict[s
         predicted = classifier.adapter.predict(outputs).cpu()
         probabilities = classifier.adapter.probabilities(outputs).cpu()
         for labels, scores in zip(predicted, probabilities, strict=True):
-            yield answer_for(restored, labels, scores, top)
+            yield prediction_of(restored, labels, scores, top)
 
 
-def answer_for(restored: Restored, labels: Tensor, scores: Tensor, top: int) -> dict[str, Any]:
-    """Return the answer for one image as plain values."""
+def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) -> dict[str, Any]:
+    """Return the prediction for one image as JSON values.
+
+    labels: the predicted labels. () int64 for one class per image, (C,) bool for sets of classes,
+        (L,) int64 for strings.
+    scores: (C,) float probabilities of the classes, or () float for a string.
+    """
     profile = restored.profile
     if profile.label_type == "sequence":
-        return {"text": profile.named(labels), "probability": scores.item()}
+        return {"text": profile.label_text(labels), "probability": scores.item()}
     ranks = scores.clone()
     if profile.label_type == "multiclass":
-        ranks[labels] = torch.inf  # the prediction, where rounding has tied it with another class
+        ranks[labels] = torch.inf  # the prediction is first even if another class has its score
     best = ranks.topk(min(top, len(scores))).indices.tolist()
-    answer: dict[str, Any] = {
+    prediction: dict[str, Any] = {
         "top": [
             {"class": profile.classes[index], "probability": scores[index].item()} for index in best
         ]
     }
     if profile.label_type == "multilabel":
-        answer["labels"] = [profile.classes[index] for index in labels.nonzero()[:, 0].tolist()]
-    return answer
+        indices = labels.nonzero()[:, 0].tolist()
+        prediction["labels"] = [profile.classes[index] for index in indices]
+    return prediction
 
 
 def _draw(path: Path, files: FileImages, titles: Sequence[str]) -> None:
-    from sweeper.figures.grid_of_images import image_grid  # brings in matplotlib
+    from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
-    shown = min(len(titles), PICTURES)
-    pixels = torch.from_numpy(files[np.arange(shown)])
-    figure = image_grid([to_pil(image) for image in pixels], titles[:shown])
+    count = min(len(titles), MAX_PICTURES)
+    images = torch.from_numpy(files[np.arange(count)])
+    figure = image_grid([to_pil(image) for image in images], titles[:count])
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""Types that configuration values are checked against, and the check.
+"""Validation of config values, and the types that need more than Python's.
 
-An option is a `_target_` and plain arguments, so its schema is the signature of the target:
-each value is validated against the annotation of its parameter, ranges included.
+An option is a `_target_` with plain arguments. The signature of the target is therefore its
+schema: each value is validated against the annotation of its parameter, including its range.
 """
 
 import inspect
@@ -26,7 +26,7 @@ from sweeper.errors import ConfigError
 from sweeper.text import did_you_mean
 
 ImageShape = tuple[int, int, int]
-"""Channels, height and width of an image: (C, H, W)."""
+"""The shape (C, H, W) of an image: channels, height and width."""
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -43,7 +43,7 @@ OPTIMIZER_RANGES: Mapping[str, Any] = {
     "betas": tuple[Probability, Probability],
     "adamw_betas": tuple[Probability, Probability],
 }
-"""torch annotates its optimizers with `float`, and names no argument when it refuses a value."""
+"""Ranges of optimizer arguments. torch annotates them as `float`; its errors name no argument."""
 
 SCHEDULER_RANGES: Mapping[str, Any] = {
     "step_size": PositiveInt,
@@ -63,10 +63,10 @@ LOSS_RANGES: Mapping[str, Any] = {
     "reduction": Literal["mean", "sum", "none", "batchmean"],
     "p": Literal[1, 2],
 }
-"""torch looks at these in the first batch only."""
+"""Ranges of loss arguments. torch checks these only when the loss is first computed."""
 
-GIVEN = {"self", "params", "optimizer", "input_shape", "num_classes"}
-"""Parameters that the run fills in; nobody needs to be told of them."""
+FILLED_IN = {"self", "params", "optimizer", "input_shape", "num_classes"}
+"""Parameters of targets that the run fills in. Messages do not suggest them as keys."""
 
 
 def checked(
@@ -75,12 +75,13 @@ def checked(
     arguments: Mapping[str, Any],
     ranges: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the arguments as the target's annotations want them.
+    """Return the arguments, validated and converted to the annotations of the target.
 
-    `path` is where they stand in the config; `ranges` narrows annotations that are too wide.
+    path: the config key of the option, such as "model"; messages quote it.
+    ranges: types that replace annotations of the target, by parameter name.
 
     Raises:
-        ConfigError: the target has no such parameter, or the value is of another type or range.
+        ConfigError: the target has no such parameter, or a value has the wrong type or range.
     """
     parameters = inspect.signature(target).parameters
     hints = _annotations(target) | dict(ranges or {})
@@ -88,7 +89,7 @@ def checked(
     result = {}
     for name, value in arguments.items():
         if name not in parameters and not takes_any:
-            known = parameters.keys() - GIVEN
+            known = parameters.keys() - FILLED_IN
             raise ConfigError(f"{path} has no key {name}; {did_you_mean(name, known)}")
         result[name] = _validated(f"{path}.{name}", hints.get(name, Any), value)
     return result
@@ -101,19 +102,19 @@ def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
             include_extras=True,
         )
     except (NameError, TypeError):
-        return {}  # annotations that only a type checker can read
+        return {}  # some annotations can be evaluated only by a type checker
 
 
 def _validated(key: str, annotation: Any, value: Any) -> Any:
     try:
         adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
     except (PydanticSchemaGenerationError, PydanticUserError):
-        return value  # not a type of values; the target sees for itself
+        return value  # pydantic cannot validate this annotation; the target checks the value
     try:
         result = adapter.validate_python(value)
     except ValidationError as error:
-        wanted = dict.fromkeys(_wanted(e["msg"]) for e in error.errors())
-        raise ConfigError(f"{key}={value}: expected {' or '.join(wanted)}") from None
+        expected = dict.fromkeys(_expected(e["msg"]) for e in error.errors())
+        raise ConfigError(f"{key}={value}: expected {' or '.join(expected)}") from None
     if isinstance(value, bool) and not isinstance(result, bool):
         raise ConfigError(f"{key}={value}: expected a number")
     if isinstance(result, float) and not math.isfinite(result):
@@ -121,8 +122,9 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
     return result
 
 
-def _wanted(message: str) -> str:
-    wanted = message.removeprefix("Input should be ").removeprefix("Input is not ")
-    if wanted.startswith(("greater", "less")):
-        return f"a value {wanted}"
-    return "more values" if wanted == "Field required" else wanted
+def _expected(message: str) -> str:
+    """Return a message of pydantic as the object of "expected"."""
+    expected = message.removeprefix("Input should be ").removeprefix("Input is not ")
+    if expected.startswith(("greater", "less")):
+        return f"a value {expected}"
+    return "more values" if expected == "Field required" else expected

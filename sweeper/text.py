@@ -1,4 +1,4 @@
-"""Plain text for people: one-line reasons, hints at near names, aligned columns, sizes."""
+"""Functions for messages: one line, shortened text, similar names, aligned columns, sizes."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -7,17 +7,25 @@ Cells = Sequence[str]
 
 
 def in_one_line(error: BaseException | str) -> str:
-    """Return an error's message with all white space, line breaks included, as single spaces."""
+    """Return an error's message in one line, with single spaces between words."""
     return " ".join(str(error).split())
 
 
+def shortened(text: str, length: int, ellipsis: str = "...") -> str:
+    """Return the text, cut to `length` characters including the ellipsis if it is longer."""
+    return text if len(text) <= length else text[: length - len(ellipsis)] + ellipsis
+
+
 def near_names(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
-    """Return up to three known names that resemble `name`, the nearest first."""
+    """Return up to three known names that are similar to `name`, the most similar first.
+
+    cutoff: the least similarity, from 0 to 1 (see `difflib.get_close_matches`).
+    """
     return difflib.get_close_matches(name, sorted(known), n=3, cutoff=cutoff)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint at the known names that resemble `name`, or at all of them if none does."""
+    """Return a hint with the known names that are similar to `name`, or all if none is similar."""
     known = sorted(known)
     near = near_names(name, known)
     if near:
@@ -26,13 +34,14 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def aligned(*parts: Sequence[Cells], left: int = 1) -> str:
-    """Return the lines of all parts as columns of text, with a rule between two parts.
+    """Return a table as text, with a line of dashes between two parts.
 
-    The first `left` columns are aligned to the left, all others to the right.
+    parts: groups of rows; all rows have the same number of cells.
+    left: the number of columns that are aligned to the left; the others are aligned to the right.
     """
-    lines = [line for part in parts for line in part]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    blocks = [[_line(line, widths, left) for line in part] for part in parts]
+    rows = [row for part in parts for row in part]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    blocks = [[_line(row, widths, left) for row in part] for part in parts]
     rule = "-" * max(len(text) for block in blocks for text in block)
     return f"\n{rule}\n".join("\n".join(block) for block in blocks) + "\n"
 
@@ -44,7 +53,7 @@ def _line(cells: Cells, widths: Sequence[int], left: int) -> str:
 
 
 def binary_size(nbytes: int) -> str:
-    """Return a number of bytes in the largest unit (B to TiB) of which there is at least one."""
+    """Return a number of bytes as text, in the largest unit (B to TiB) that it reaches."""
     size, unit = float(nbytes), "B"
     for larger in ("KiB", "MiB", "GiB", "TiB"):
         if size < 1024:

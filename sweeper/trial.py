@@ -1,6 +1,6 @@
-"""What a run knows of its trial: report a value, ask whether to stop.
+"""The trial of the current run: report a value, and ask whether to stop.
 
-Outside a study everything here is a no-op, so a task function need not care where it runs:
+Outside a study these functions do nothing, so a task function can always call them:
 
     for epoch in range(epochs):
         trial.report(accuracy, step=epoch)
@@ -17,10 +17,15 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class TrialInfo:
-    """Which trial of which study this run is.
+    """The description of a trial.
 
-    `attempt` counts from 0; above 0 an earlier attempt was cut short and `folder` holds what it
-    left. `parent_id` is whatever the study's observer returned when the study was opened.
+    study: the name of the study.
+    number: the number of the trial in the study.
+    attempt: the number of the attempt at this trial, from 0. If it is above 0, an earlier attempt
+        was interrupted, and `folder` holds its files.
+    folder: the folder of the trial.
+    params: the values of the trial's parameters.
+    parent_id: the id that the study's observer returned when the study was opened.
     """
 
     study: str
@@ -32,12 +37,15 @@ class TrialInfo:
 
     @property
     def resume_folder(self) -> Path | None:
-        """Folder with an earlier attempt's checkpoints, or None for a first attempt."""
+        """The folder with the checkpoints of an earlier attempt, or None for the first attempt."""
         return self.folder if self.attempt else None
 
 
 class Reporter(Protocol):
-    """The study's side of a running trial; a worker sets it before it calls the task."""
+    """The study's side of a running trial. A worker sets it before it calls the task function.
+
+    Each method has the meaning of the function of the same name in this module.
+    """
 
     @property
     def info(self) -> TrialInfo: ...
@@ -56,40 +64,41 @@ _reporter: Reporter | None = None
 
 @contextmanager
 def reported_by(reporter: Reporter) -> Iterator[None]:
-    """Make `reporter` the current trial's for a while; for workers only."""
+    """Pass the functions of this module on to `reporter` within the context. For workers only."""
     global _reporter
-    before, _reporter = _reporter, reporter
+    previous, _reporter = _reporter, reporter
     try:
         yield
     finally:
-        _reporter = before
+        _reporter = previous
 
 
 def report(value: float, step: int) -> None:
-    """Report the objective's value at `step`; what pruners judge by."""
+    """Report the objective value at `step`, by which pruners decide."""
     if _reporter is not None:
         _reporter.report(value, step)
 
 
 def should_stop() -> bool:
-    """Tell whether the run should end now: pruned, interrupted, out of time or taken over."""
+    """Return whether the run should end now; `stop_reason` returns the reason."""
     return _reporter is not None and _reporter.should_stop()
 
 
 def stop_reason() -> str | None:
-    """Return why `should_stop` was true, or None if it was not.
+    """Return the reason why `should_stop` returned True, or None if it did not.
 
-    One of `pruned`, `infeasible` (a constraint is violated), `interrupted`, `timeout` and `lost`
-    (another worker has taken the trial over).
+    The reason is one of `pruned`, `infeasible` (a constraint is violated), `interrupted`,
+    `timeout` and `lost` (another worker has taken over the trial).
     """
     return _reporter.stop_reason() if _reporter is not None else None
 
 
 def note(key: str, value: Any) -> None:
-    """Keep a JSON value on the trial's record.
+    """Store a JSON value under `key` in the trial's user attributes.
 
-    Where `hydra.sweeper.constraints` bounds it, a value above the bound makes `should_stop` true,
-    so what is known before training, such as a number of parameters, is best noted before it.
+    If `hydra.sweeper.constraints` has a bound for the key, a value above it makes `should_stop`
+    return True. Note values that are known before training, such as the number of parameters,
+    before training starts.
     """
     if _reporter is not None:
         _reporter.note(key, value)

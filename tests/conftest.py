@@ -1,7 +1,8 @@
 """What every test may ask for; nothing here touches the home folder or a network."""
 
+import copy
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +14,20 @@ from PIL import Image, ImageDraw
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# What hypothesis noted down in former sessions would change what it draws in this one.
-os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.devnull
 
 from hydra import compose, initialize_config_dir
-from omegaconf import DictConfig, open_dict
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hypothesis import settings
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.configs import CONFIGS
 from sweeper.errors import SweeperError
+
+# Examples that hypothesis kept from earlier test runs would change what it draws in this one.
+settings.register_profile("repeatable", database=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -39,16 +46,50 @@ class Composed:
     choices: dict[str, str]
 
 
+class Compositions:
+    """Configs by their overrides, each choice of options composed once.
+
+    Hydra takes a fifth of a second to read and merge the YAML files. Overrides of plain values
+    change nothing of that, so they are written into a copy.
+    """
+
+    def __init__(self) -> None:
+        self._parser = OverridesParser.create()
+        self._bases: dict[tuple[str, ...], DictConfig] = {}
+
+    def compose(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the config, with its `hydra` node, that Hydra composes of these overrides."""
+        structural = tuple(text for text in overrides if self._is_structural(text))
+        plain = [text for text in overrides if text not in structural]
+        if structural not in self._bases:
+            self._bases[structural] = self._compose(structural)
+        config = copy.deepcopy(self._bases[structural])
+        try:
+            for override in self._parser.parse_overrides(plain):
+                OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
+        except (HydraException, OmegaConfBaseException):
+            return self._compose(overrides)  # raises what Hydra raises
+        return config
+
+    def _is_structural(self, override: str) -> bool:
+        key, _, _ = override.partition("=")
+        return key[0] in "+~" or "@" in key or "/" in key or (CONFIGS / key).is_dir()
+
+    def _compose(self, overrides: Sequence[str]) -> DictConfig:
+        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+            return compose("config", list(overrides), return_hydra_config=True)
+
+
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., Composed]:
     """Return a function that composes overrides as the command line does, untracked."""
 
     from sweeper.build.recipe import named_choices
 
+    compositions = Compositions()
+
     def compose_overrides(*overrides: str, hydra: bool = False) -> Composed | DictConfig:
-        defaults = ["tracking=none", "figures=false"]
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
-            cfg = compose("config", [*defaults, *overrides], return_hydra_config=True)
+        cfg = compositions.compose(["tracking=none", "figures=false", *overrides])
         if hydra:
             return cfg
         choices = cfg.hydra.runtime.choices

@@ -1,4 +1,4 @@
-"""The command line, as a process of its own."""
+"""Tests of the command line, which runs in a separate process."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ def sweeper(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])
-def test_looking_needs_neither_torch_nor_mlflow(tmp_path, flags) -> None:
+def test_help_and_config_load_neither_torch_nor_mlflow(tmp_path, flags) -> None:
     code = (
         "import sys, runpy, json; sys.argv[1:] = json.loads(sys.argv[1])\n"
         "try: runpy.run_module('sweeper', run_name='__main__')\n"
@@ -76,22 +76,22 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, line) -> 
 
 
 @pytest.mark.slow
-def test_bad_input_leaves_what_was_there(tmp_path) -> None:
-    (tmp_path / "mine.txt").write_text("kept")
+def test_bad_input_does_not_remove_existing_files(tmp_path) -> None:
+    (tmp_path / "mine.txt").write_text("content")
     assert sweeper(tmp_path, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
-    assert (tmp_path / "mine.txt").read_text() == "kept"
+    assert (tmp_path / "mine.txt").read_text() == "content"
 
 
 @pytest.mark.slow
-def test_bad_input_leaves_the_folders_that_were_there(tmp_path) -> None:
-    place = tmp_path / "mine/empty"
-    place.mkdir(parents=True)
-    assert sweeper(place, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
-    assert place.is_dir()
+def test_bad_input_does_not_remove_existing_folders(tmp_path) -> None:
+    folder = tmp_path / "mine/empty"
+    folder.mkdir(parents=True)
+    assert sweeper(folder, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
+    assert folder.is_dir()
 
 
 @pytest.mark.slow
-def test_paths_start_where_the_command_did(tmp_path) -> None:
+def test_paths_are_relative_to_the_folder_of_the_command(tmp_path) -> None:
     quick = ["trainer=quick", "tracking=none", "figures=false", "hydra.job.chdir=true"]
     assert sweeper(tmp_path, *quick, "hydra.run.dir=one").returncode == 0
     resume = ["hydra.run.dir=two", "resume=one/checkpoints/last.pt"]
@@ -100,7 +100,7 @@ def test_paths_start_where_the_command_did(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_full_traceback_is_there_for_who_asks(tmp_path, monkeypatch) -> None:
+def test_hydra_full_error_prints_the_traceback(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert "Traceback" in sweeper(tmp_path, "optimizer.lr=-1").stderr
 
@@ -114,7 +114,7 @@ def test_a_grid_runs_every_combination(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_an_own_network_is_an_option_like_any_other(tmp_path) -> None:
+def test_a_users_network_can_be_trained(tmp_path) -> None:
     (tmp_path / "my_package.py").write_text(
         "from torch import nn\n\n\n"
         "class Net(nn.Sequential):\n"
@@ -132,7 +132,7 @@ def test_an_own_network_is_an_option_like_any_other(tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_saved_and_says_how_to_resume(tmp_path, number) -> None:
+def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(tmp_path, number) -> None:
     long = ["trainer.epochs=100000", "tracking=none", "figures=false", "hydra.run.dir=run"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command(*long), cwd=tmp_path, text=True, **pipes) as run:
@@ -143,6 +143,6 @@ def test_an_interrupted_run_is_saved_and_says_how_to_resume(tmp_path, number) ->
     assert run.returncode == 130
     resume = rest.strip().splitlines()[-1].split()
     assert resume[:3] == ["python", "-m", "sweeper"]
-    again = [o for o in resume[3:] if not o.startswith("trainer.epochs")]
-    done = sweeper(tmp_path, *again, "trainer.epochs=1", "hydra.run.dir=again")
+    overrides = [o for o in resume[3:] if not o.startswith("trainer.epochs")]
+    done = sweeper(tmp_path, *overrides, "trainer.epochs=1", "hydra.run.dir=resumed")
     assert "resumed from" in done.stdout

@@ -11,7 +11,7 @@ def fail_half_way(path) -> None:
         raise RuntimeError
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path) -> None:
+def test_a_failed_write_leaves_only_the_old_file(tmp_path) -> None:
     path = tmp_path / "state.json"
     write_text(path, "old")
     with pytest.raises(RuntimeError):
@@ -21,14 +21,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_link_or_copy_replaces_what_lies_there_and_spares_the_source(
+def test_a_link_or_copy_replaces_the_target_and_not_the_source(
     tmp_path, monkeypatch, links
 ) -> None:
-    def refuse(*_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError("no links on this file system")
 
     if not links:
-        monkeypatch.setattr(os, "link", refuse)
+        monkeypatch.setattr(os, "link", fail)
     first, second, target = (tmp_path / name for name in ("first", "second", "target"))
     for path in (first, second):
         path.write_text(path.name)

@@ -1,4 +1,4 @@
-"""The table of layers, without a run."""
+"""Tests of the command that prints the layers of a network."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ def _no_hydra_afterwards() -> Iterator[None]:
 
 
 def shapes(table: str) -> list[str]:
-    """The column of output shapes, the image's first."""
+    """Return the column of output shapes; the first one is that of the image."""
     lines = table[: table.index("\n\n")].splitlines()[3:-2]
     return [line.split()[1 if line.startswith("image") else 2] for line in lines]
 
@@ -34,7 +34,7 @@ def last_shape(*overrides: str) -> str:
     return shapes(layer_table(overrides))[-1]
 
 
-def test_the_table_is_the_one_that_a_run_writes(ran, tmp_path) -> None:
+def test_the_table_equals_the_summary_of_a_run(ran, tmp_path) -> None:
     network = ["model=lenet", "data.batch_size=32", "trainer.activation_checkpointing=true"]
     ran(*network, "trainer.epochs=1", "trainer.train_limit=64")
     assert (tmp_path / "run/model_summary.txt").read_text() == layer_table(network)
@@ -53,18 +53,18 @@ def test_the_table_is_the_one_that_a_run_writes(ran, tmp_path) -> None:
         (["model=mlp", "trainer.device=cuda", "trainer.precision=fp16"], "1x8x8"),
     ],
 )
-def test_the_image_is_the_one_that_the_network_will_see(overrides, image) -> None:
+def test_the_image_has_the_shape_of_the_networks_input(overrides, image) -> None:
     assert shapes(layer_table(overrides))[0] == image
 
 
-def test_the_outputs_are_as_many_as_the_classes() -> None:
+def test_the_number_of_outputs_follows_from_the_classes() -> None:
     assert last_shape("data=cifar100") == "100"
     assert last_shape("data=voc", "loss=bce") == "20"
     assert last_shape("data=digit_strings", "loss=ctc", "model=crnn") == "24x11"
     assert last_shape("loss=mse", "model=mlp") == "10"
 
 
-def test_own_options_are_found(tmp_path, monkeypatch) -> None:
+def test_options_in_the_config_dir_are_used(tmp_path, monkeypatch) -> None:
     name = f"inspected_{tmp_path.name}"
     (tmp_path / f"{name}.py").write_text(
         "from torch import nn\n\n\n"
@@ -91,11 +91,11 @@ def test_own_options_are_found(tmp_path, monkeypatch) -> None:
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
         (["--config-dir", "nowhere"], "nowhere' not found"),
-        (["data=image_folder"], "data.root has no value of its own"),
+        (["data=image_folder"], "data.root has no value: type data.root="),
         (["data=image_folder", "data.root=nowhere"], "type data.root=FOLDER"),
         (["model.channels=[8,8,8,8]"], "8 -> conv 5x5"),
         (["model=mlp", "trainer.activation_checkpointing=true"], "finds no block"),
-        (RESIZED[1:], "data.eval_transform (1, 20, 30): expected the same"),
+        (RESIZED[1:], "(1, 20, 30): expected equal shapes"),
     ],
 )
 def test_bad_input_is_one_line(arguments, line, capsys) -> None:
@@ -106,7 +106,7 @@ def test_bad_input_is_one_line(arguments, line, capsys) -> None:
     assert line in err
 
 
-def test_arguments_may_stand_in_any_order(tmp_path, capsys) -> None:
+def test_arguments_may_be_in_any_order(tmp_path, capsys) -> None:
     main(["model=mlp", "--config-dir", str(tmp_path), "model.hidden=[5]"])
     assert shapes(capsys.readouterr().out)[-2:] == ["5", "10"]
 
@@ -127,12 +127,12 @@ def test_help_is_one_screen_and_loads_no_torch(tmp_path) -> None:
 
 @pytest.mark.slow
 def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
-    here = Path(tmp_path)
-    places = {"HOME": str(here), "SWEEPER_CACHE": str(here / "cache")}
-    environment = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"} | places
+    folder = Path(tmp_path)
+    folders = {"HOME": str(folder), "SWEEPER_CACHE": str(folder / "cache")}
+    environment = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"} | folders
     done = subprocess.run(
         [sys.executable, "-m", "sweeper.inspect", "model=vgg16", "data=cifar10"],
-        cwd=here,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -140,7 +140,7 @@ def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "14,986,698" in done.stdout
-    assert list(here.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -151,6 +151,6 @@ def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
         (["model=crnn"], r"^model=crnn returns \(1, 4, 10\)"),
     ],
 )
-def test_what_a_run_refuses_is_refused(overrides, message) -> None:
+def test_a_config_that_a_run_refuses_is_refused(overrides, message) -> None:
     with pytest.raises(ConfigError, match=message):
         layer_table(overrides)

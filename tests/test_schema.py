@@ -1,4 +1,4 @@
-"""Values are checked against the annotations of what they are for."""
+"""Tests of the validation of config values against the annotations of a target."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ def target(
     kind: Literal["max", "average"] = "max",
     anything=None,
 ) -> None:
-    """Stand in for the target of an option."""
+    """Do nothing; the signature is that of an option's target."""
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def target(
         ({"anything": {"a": 1}}, {"anything": {"a": 1}}),
     ],
 )
-def test_good_values_arrive_in_the_type_asked_for(arguments, expected) -> None:
+def test_valid_values_are_converted_to_the_annotated_type(arguments, expected) -> None:
     assert checked("model", target, arguments) == expected
 
 
@@ -45,6 +45,8 @@ def test_good_values_arrive_in_the_type_asked_for(arguments, expected) -> None:
         ({"sise": 1}, r"^model has no key sise; did you mean size\?"),
     ],
 )
-def test_bad_values_are_named_with_what_was_expected(arguments, message, refuses) -> None:
+def test_the_error_of_a_bad_value_names_key_value_and_expected_type(
+    arguments, message, refuses
+) -> None:
     with refuses(ConfigError, message):
         checked("model", target, arguments)

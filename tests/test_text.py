@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.text import binary_size, did_you_mean, in_one_line
+from sweeper.text import binary_size, did_you_mean, in_one_line, shortened
 
 
 @pytest.mark.parametrize(
@@ -10,7 +10,7 @@ from sweeper.text import binary_size, did_you_mean, in_one_line
         ("zzz", "choose one of alexnet, cnn"),
     ],
 )
-def test_suggestions_are_near_or_complete(name, suggestion) -> None:
+def test_suggestions_are_similar_names_or_all_names(name, suggestion) -> None:
     assert did_you_mean(name, ["cnn", "alexnet"]) == suggestion
 
 
@@ -24,5 +24,13 @@ def test_a_message_of_several_lines_becomes_one() -> None:
     ("nbytes", "text"),
     [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 * 2**20, "5.0 MiB"), (2**40, "1.0 TiB")],
 )
-def test_sizes_are_told_in_units_of_1024(nbytes, text) -> None:
+def test_sizes_are_in_units_of_1024(nbytes, text) -> None:
     assert binary_size(nbytes) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [(("abcde", 5), "abcde"), (("abcdef", 5), "ab..."), (("abcdef", 5, "…"), "abcd…")],
+)
+def test_a_longer_text_is_cut_to_the_length(arguments, text) -> None:
+    assert shortened(*arguments) == text

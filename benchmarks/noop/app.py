@@ -1,4 +1,4 @@
-"""A task that costs nothing, or as many seconds as it is told: all else is the sweeper's."""
+"""A task that only sleeps for `seconds`, so that the rest of a trial's time is the sweeper's."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The chosen loss: torch's own criterion, and the adapter between it, outputs and labels."""
+"""The option of the group `loss`: torch's criterion, and the adapter that feeds it."""
 
 import importlib
 import inspect
@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sweeper.build.option import Option, pop_keys
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
 from sweeper.losses.class_weights import Weight, positive_weights
 from sweeper.objectives import LabelType
-from sweeper.build.option import Option, taken
 from sweeper.schema import LOSS_RANGES, checked
 from sweeper.text import in_one_line
 
@@ -35,12 +35,12 @@ FITTING_DATA: dict[LabelType, str] = {
 
 
 OutputShape = tuple[int, ...]
-"""That of the outputs for one image: (1, K), or (1, T, K) for strings."""
+"""The shape of the outputs for one image: (1, K), or (1, T, K) for strings."""
 
 
 @dataclass(frozen=True)
 class LossKeys:
-    """What a loss option says beside the arguments of its target and of its adapter."""
+    """The keys of a loss option that are arguments of neither its target nor its adapter."""
 
     adapter: str = "sweeper.losses.ClassIndex"
     weight: Weight = None
@@ -51,106 +51,113 @@ class LossOption:
     """The option of the group `loss`, checked but not yet built.
 
     Raises:
-        ConfigError: the adapter is none, or an argument suits neither criterion nor adapter.
+        ConfigError: `adapter` names no adapter, or an argument suits neither criterion nor adapter.
     """
 
     def __init__(self, name: str, node: dict[str, Any]) -> None:
-        self._keys = taken("loss", LossKeys, node)
-        self._adapter = _adapter(self._keys.adapter)
-        own = inspect.signature(self._adapter).parameters.keys() & node.keys()
-        arguments = {key: node.pop(key) for key in own}
-        self._arguments = checked("loss", self._adapter, arguments)
-        self._criterion = Option.of_node("loss", name, node, LOSS_RANGES)
+        self._keys = pop_keys("loss", LossKeys, node)
+        self._adapter_class = _adapter_class(self._keys.adapter)
+        adapter_keys = inspect.signature(self._adapter_class).parameters.keys() & node.keys()
+        arguments = {key: node.pop(key) for key in adapter_keys}
+        self._adapter_arguments = checked("loss", self._adapter_class, arguments)
+        self._criterion_option = Option.of_node("loss", name, node, LOSS_RANGES)
 
     @property
     def name(self) -> str:
         """The name of the option."""
-        return self._criterion.name
+        return self._criterion_option.name
 
-    def require(self, label_type: LabelType, data: str) -> None:
-        """Raise ConfigError, with what would fit, for a loss that is not for such labels."""
-        takes = self._adapter.label_types
-        if label_type in takes:
-            return
-        other = " or ".join(f"data={FITTING_DATA[one]}" for one in sorted(takes))
-        raise ConfigError(
-            f"loss={self.name} learns from {' or '.join(LABELS[one] for one in sorted(takes))}, "
-            f"and data={data} has {LABELS[label_type]}: "
-            f"type loss={FITTING_LOSSES[label_type]}; or {other}"
-        )
-
-    def unweighted(self, n_classes: int, label_type: LabelType) -> Adapter:
-        """Return the adapter for so many classes, its criterion without class weights."""
-        return self._adapter(self._criterion(), n_classes, label_type, **self._arguments)
-
-    def build(self, profile: Profile) -> Adapter:
-        """Return the adapter for the classes of the data.
+    def require_label_type(self, label_type: LabelType, data: str) -> None:
+        """Check that the loss can learn from labels of this type; `data` is the data option.
 
         Raises:
-            ConfigError: class weights do not fit the classes, or the criterion takes none.
+            ConfigError: it cannot; the message names losses and data that fit.
+        """
+        accepted = sorted(self._adapter_class.label_types)
+        if label_type in accepted:
+            return
+        fitting_data = " or ".join(f"data={FITTING_DATA[each]}" for each in accepted)
+        raise ConfigError(
+            f"loss={self.name} learns from {' or '.join(LABELS[each] for each in accepted)}, "
+            f"and data={data} has {LABELS[label_type]}: "
+            f"type loss={FITTING_LOSSES[label_type]}; or {fitting_data}"
+        )
+
+    def build_unweighted(self, n_classes: int, label_type: LabelType) -> Adapter:
+        """Build the adapter for a number of classes, with a criterion without class weights."""
+        return self._adapter_class(
+            self._criterion_option(), n_classes, label_type, **self._adapter_arguments
+        )
+
+    def build(self, profile: Profile) -> Adapter:
+        """Build the adapter for the classes of the data, with a criterion with class weights.
+
+        Raises:
+            ConfigError: the weights do not fit the classes, or the criterion accepts no weights.
         """
         counts = torch.tensor(profile.class_counts)
-        given = {
+        weights: dict[str, Tensor | None] = {
             "weight": class_weights(self._keys.weight, counts),
             "pos_weight": positive_weights(self._keys.pos_weight, counts, profile.n_train),
         }
-        weights: dict[str, Tensor] = {}
-        for key, value in given.items():
-            if value is None:
-                continue
-            if not self._criterion.accepts(key):
-                raise ConfigError(f"loss.{key}: loss={self.name} takes none; type loss.{key}=null")
-            weights[key] = value
-        criterion: nn.Module = self._criterion(**weights)
-        return self._adapter(criterion, len(profile.classes), profile.label_type, **self._arguments)
+        arguments = {key: weight for key, weight in weights.items() if weight is not None}
+        for key in arguments:
+            if not self._criterion_option.accepts(key):
+                raise ConfigError(
+                    f"loss.{key}: loss={self.name} takes no class weights; type loss.{key}=null"
+                )
+        criterion: nn.Module = self._criterion_option(**arguments)
+        return self._adapter_class(
+            criterion, len(profile.classes), profile.label_type, **self._adapter_arguments
+        )
 
-    def require_readable(self, adapter: Adapter, outputs: object, model: str) -> OutputShape:
-        """Return the shape of a network's outputs for one image.
+    def checked_output_shape(self, adapter: Adapter, outputs: object, model: str) -> OutputShape:
+        """Return the shape of a network's outputs for one image; `model` is the model option.
 
         Raises:
-            ConfigError: the loss cannot be computed of outputs of this shape.
+            ConfigError: the loss cannot be computed from outputs of this shape.
         """
         shape = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
-        if isinstance(shape, str) or not adapter.reads(shape):
+        if isinstance(shape, str) or not adapter.accepts_outputs(shape):
             raise ConfigError(
                 f"model={model} returns {shape} for one image, but loss={self.name} needs "
-                f"{adapter.output_shape}"
+                f"{adapter.expected_outputs}"
             )
         return shape
 
-    def try_out(
+    def require_computable(
         self, adapter: Adapter, shape: OutputShape, profile: Profile, batch_size: int, model: str
     ) -> None:
-        """Compute the loss of four made-up images: torch checks some arguments only then.
+        """Compute the loss of four outputs of zeros, since torch checks some arguments only then.
 
-        `shape` is that of the network's outputs for one image.
+        `shape` is the shape of the network's outputs for one image.
 
         Raises:
             ConfigError: the batches or the outputs are too small to learn from, or the criterion
                 refuses an argument.
         """
-        if batch_size < adapter.least_batch:
+        if batch_size < adapter.min_batch_size:
             raise ConfigError(
-                f"loss={self.name} learns from {adapter.least_batch} images or more at a time: "
-                f"type data.batch_size={adapter.least_batch} or more"
+                f"loss={self.name} learns from {adapter.min_batch_size} images or more at a time: "
+                f"type data.batch_size={adapter.min_batch_size} or more"
             )
-        if lack := adapter.shortage(shape, profile.label_shape):
-            raise ConfigError(f"model={model} with loss={self.name}: {lack}")
-        blank = torch.zeros(4, *shape[1:])
+        if shortage := adapter.shortage(shape, profile.label_shape):
+            raise ConfigError(f"model={model} with loss={self.name}: {shortage}")
+        outputs = torch.zeros(4, *shape[1:])
         labels = torch.zeros(4, *profile.label_shape, dtype=torch.int64)
         labels[2:] = min(1, len(profile.classes) - 1)
         try:
-            adapter(blank, labels)
+            adapter(outputs, labels)
         except (RuntimeError, ValueError, TypeError) as error:
-            raise ConfigError(f"{self._criterion}: {in_one_line(error)}") from error
+            raise ConfigError(f"{self._criterion_option}: {in_one_line(error)}") from error
 
 
-def _adapter(path: str) -> type[Adapter]:
+def _adapter_class(path: str) -> type[Adapter]:
     module, _, name = path.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        target = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigError(f"loss.adapter={path}: there is no such class") from error
-    if not (inspect.isclass(found) and issubclass(found, Adapter)):
-        raise ConfigError(f"loss.adapter={path} is no subclass of sweeper.losses.Adapter")
-    return found
+    if not (inspect.isclass(target) and issubclass(target, Adapter)):
+        raise ConfigError(f"loss.adapter={path} is not a subclass of sweeper.losses.Adapter")
+    return target

@@ -1,4 +1,4 @@
-"""One chosen option of a config group: a target and its arguments, checked before use."""
+"""The chosen option of a config group: a target and its arguments, checked before use."""
 
 import functools
 import inspect
@@ -17,20 +17,20 @@ from sweeper.text import in_one_line
 Keys = TypeVar("Keys")
 
 SEARCH = "search"
-"""The key under which an option keeps its search space; no target sees it."""
+"""The key that holds the search space of an option; it is not an argument of the target."""
 
 
-def plain(cfg: DictConfig, group: str) -> dict[str, Any]:
-    """Return a group's node as plain Python values, resolved, without its search space.
+def plain_node(cfg: DictConfig, group: str) -> dict[str, Any]:
+    """Return the resolved node of a group as plain Python values, without its search space.
 
     Raises:
-        ConfigError: a value is missing, or refers to something that is not there.
+        ConfigError: a value is missing, an interpolation fails, or the node is no mapping.
     """
     try:
         node = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
         key = error.full_key
-        raise ConfigError(f"{key} has no value of its own: type {key}=VALUE") from error
+        raise ConfigError(f"{key} has no value: type {key}=VALUE") from error
     except OmegaConfBaseException as error:
         if isinstance(error.__cause__, SweeperError):
             raise error.__cause__ from error
@@ -40,16 +40,21 @@ def plain(cfg: DictConfig, group: str) -> dict[str, Any]:
     return {str(key): value for key, value in node.items() if key != SEARCH}
 
 
-def taken(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
-    """Remove from a node what is not for its target, and return it as the dataclass `keys`."""
+def pop_keys(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
+    """Remove the keys that are not for the target from a node; return them as the dataclass `keys`.
+
+    Raises:
+        ConfigError: a value has the wrong type or is out of range.
+    """
     names = inspect.signature(keys).parameters.keys() & node.keys()
     return keys(**checked(group, keys, {name: node.pop(name) for name in names}))
 
 
 class Option:
-    """A target and the arguments that the config gives it, checked against its signature.
+    """A target with its arguments from the config, checked against the target's signature.
 
-    Calling it adds what only the run knows. `group` and `name` say in messages where it stands.
+    Calling the option calls the target, with the arguments that only the run can provide added.
+    Messages name the option by `group` and `name`.
 
     Raises:
         ConfigError: an argument does not suit the signature.
@@ -76,24 +81,26 @@ class Option:
         node: Mapping[str, Any],
         ranges: Mapping[str, Any] | None = None,
     ) -> "Option":
-        """Return the option that a config node describes by `_target_` and arguments.
+        """Return the option for a config node with a `_target_` and arguments.
 
         Raises:
             ConfigError: the target is not found, or an argument does not suit its signature.
         """
         if not node.get("_target_"):
-            raise ConfigError(f"{group}={name} has no _target_: the class or function to call")
+            raise ConfigError(
+                f"{group}={name} has no _target_; set it to the class or function to call"
+            )
         partial = instantiated(group, name, {**node, "_partial_": True})
         return cls(group, name, partial.func, partial.keywords, ranges)
 
-    def __call__(self, **given: Any) -> Any:
-        """Return what the target makes of its arguments and of `given`.
+    def __call__(self, **run_arguments: Any) -> Any:
+        """Call the target with the config's arguments and those of the run; return its result.
 
         Raises:
-            ConfigError: the target refuses them.
+            ConfigError: the target fails with these arguments.
         """
         try:
-            return self.target(**self.arguments, **given)
+            return self.target(**self.arguments, **run_arguments)
         except SweeperError:
             raise
         except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError) as error:
@@ -105,7 +112,7 @@ class Option:
         return f"{self.group}={self.name}" + (f" ({values})" if values else "")
 
     def partial(self) -> Callable[..., Any]:
-        """Return the target with its arguments filled in."""
+        """Return the target with the config's arguments filled in."""
         return functools.partial(self.target, **self.arguments)
 
     def accepts(self, name: str) -> bool:
@@ -113,20 +120,24 @@ class Option:
         return name in inspect.signature(self.target).parameters
 
 
-def optional(
+def option_or_none(
     group: str, name: str, node: Mapping[str, Any], ranges: Mapping[str, Any] | None = None
 ) -> Option | None:
-    """Return the option, or None for one without a target, such as `scheduler=none`."""
+    """Return the option for a config node, or None for a node without target: `scheduler=none`.
+
+    Raises:
+        ConfigError: the target is not found, or an argument does not suit its signature.
+    """
     return None if node.get("_target_") is None else Option.of_node(group, name, node, ranges)
 
 
 def instantiated(group: str, name: str, node: dict[str, Any]) -> Any:
-    """Return the node with every `_target_` in it called.
+    """Call every `_target_` in the node; return the node with the results in their places.
 
     Nothing else in sweeper calls Hydra's `instantiate`.
 
     Raises:
-        ConfigError: a target is not found, or refuses its arguments.
+        ConfigError: a target is not found, or fails with its arguments.
     """
     try:
         return instantiate(node, _convert_="all")

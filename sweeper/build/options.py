@@ -1,19 +1,22 @@
-"""The chosen option of every group: checked as a whole first, built one after another then."""
+"""The chosen options of all groups: checked all at once, built one by one when they are needed."""
 
 import copy
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from omegaconf import DictConfig
 from pydantic import Field
 from torch import nn
 
-from sweeper.build.callback_option import built, callback_option
+from sweeper.build.callback_option import build_callback, callback_option
+from sweeper.build.loss_option import LossOption, OutputShape
+from sweeper.build.option import Option, instantiated, option_or_none, plain_node, pop_keys
+from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.describe import Description, describe
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
@@ -21,66 +24,67 @@ from sweeper.data.prepare import evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError
-from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.losses import Adapter
 from sweeper.models.init import initialise
-from sweeper.models.weights import copy_fitting
+from sweeper.models.weights import copy_matching_weights
 from sweeper.objectives import SIZES, LabelType, epoch_metrics, headline
-from sweeper.build.option import Option, instantiated, optional, plain, taken
 from sweeper.schema import ImageShape, checked
+from sweeper.text import in_one_line
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.pretrained import read_weights
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.watch_settings import WatchSettings, watched_layers
-from sweeper.build.updates_option import UpdatesOption
-from sweeper.text import in_one_line
 
-GIVEN_TO_DATA = frozenset(
+RUN_ARGUMENTS = frozenset(
     ["source", "seed", "min_image_size", "device", "channels_last", "train_limit", "val_limit"]
 )
-"""What the run tells `prepare`; a data option may give these names another meaning."""
+"""The arguments of `prepare` that the run provides. In a data option these names may be arguments
+of its target."""
 
 
 @dataclass(frozen=True)
 class ModelKeys:
-    """What a model option says beside its target's arguments."""
+    """The keys of a model option that are not arguments of its target."""
 
     min_image_size: Annotated[int, Field(ge=1, le=4096)] = 1
 
 
 @dataclass(frozen=True)
 class DataKeys:
-    """What a data option says beside its target's arguments, for the root of the config."""
+    """The keys of a data option that only the root of the config refers to."""
 
     metric: str | None = None
 
 
 @dataclass(frozen=True)
 class InitKeys:
-    """What an init option says beside its target's arguments."""
+    """The keys of an init option that are not arguments of its target."""
 
     weights: str | None = None
 
 
 class Options:
-    """The chosen option of every group, checked but not yet built.
+    """The chosen options of all groups, checked but not yet built.
 
-    A `resumed` run has weights already: it needs no file to start from.
+    A `resumed` run takes its weights from a checkpoint, so the file of `init.weights` is not read.
+
+    Raises:
+        ConfigError: an option, key or value cannot work.
     """
 
     def __init__(self, cfg: DictConfig, choices: Mapping[str, str], resumed: bool = False) -> None:
         model, data, loss, scheduler = (
-            plain(cfg, group) for group in ("model", "data", "loss", "scheduler")
+            plain_node(cfg, group) for group in ("model", "data", "loss", "scheduler")
         )
-        self._min_image_size = taken("model", ModelKeys, model).min_image_size
+        self._min_image_size = pop_keys("model", ModelKeys, model).min_image_size
         self._model = Option.of_node("model", choices["model"], model)
-        init = plain(cfg, "init")
-        path = taken("init", InitKeys, init).weights
+        init = plain_node(cfg, "init")
+        path = pop_keys("init", InitKeys, init).weights
         self._weights = None if path is None or resumed else (read_weights(path), path)
-        self._init = optional("init", choices["init"], init)
+        self._init = option_or_none("init", choices["init"], init)
 
-        taken("data", DataKeys, data)
+        pop_keys("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
         self._source = Option.of_node("data", choices["data"], data)
         self._prepare = Option(
@@ -89,22 +93,29 @@ class Options:
 
         self._loss = LossOption(choices["loss"], loss)
 
-        self.updates = UpdatesOption(choices, plain(cfg, "optimizer"), scheduler)
-        self.stopping = optional("stopping", choices["stopping"], plain(cfg, "stopping"))
-        tracking = plain(cfg, "tracking")
-        tracking.pop("study_observers", None)  # the sweeper's
-        self._watch = _watch(tracking.pop("watch", {}))
+        self.updates = UpdatesOption(choices, plain_node(cfg, "optimizer"), scheduler)
+        self.stopping = option_or_none("stopping", choices["stopping"], plain_node(cfg, "stopping"))
+        tracking = plain_node(cfg, "tracking")
+        tracking.pop("study_observers", None)  # for the parent run of a study
+        self._watch = _watch_settings(tracking.pop("watch", {}))
         self._tracking = Option.of_node("tracking", choices["tracking"], tracking)
-        self._callbacks = [callback_option(*named) for named in plain(cfg, "callbacks").items()]
+        self._callbacks = [
+            callback_option(*named) for named in plain_node(cfg, "callbacks").items()
+        ]
 
     def data(
         self, settings: RunSettings, trainer: TrainerSettings, device: torch.device
     ) -> ImageData:
-        """Read, split and batch the data, once loss and metric are known to go with its labels."""
+        """Check that loss and metrics fit the type of the labels; then read and split the data.
+
+        Raises:
+            DataError: the data is missing or cannot be read.
+            ConfigError: the loss, a metric or a setting does not fit the data.
+        """
         source = self._source()
         label_type = label_type_of(source)
-        self._loss.require(label_type, self._source.name)
-        _require_measured(settings, label_type, self._source.name)
+        self._loss.require_label_type(label_type, self._source.name)
+        _require_epoch_metrics(settings, label_type, self._source.name)
         prepared: ImageData = self._prepare(
             source=source,
             seed=settings.seed,
@@ -119,7 +130,7 @@ class Options:
     def pipeline(
         self, profile: Profile, trainer: TrainerSettings, device: torch.device
     ) -> Pipeline:
-        """Build what makes the network's input of an image that the data does not hold."""
+        """Build the transforms from decoded images to the network's input, as for evaluation."""
         arguments = self._prepare.arguments
         return evaluation_pipeline(
             profile,
@@ -131,7 +142,10 @@ class Options:
         )
 
     def describe(self) -> Description:
-        """Return what the network will see; the data is read only if its source cannot tell."""
+        """Return the shape of the network's input and the number of classes.
+
+        The data is read only if its source cannot describe itself.
+        """
         names = inspect.signature(describe).parameters.keys() & self._prepare.arguments.keys()
         arguments = {name: self._prepare.arguments[name] for name in names}
         description: Description = Option("data", self._source.name, describe, arguments)(
@@ -146,37 +160,53 @@ class Options:
         return size
 
     def unweighted_adapter(self, n_classes: int) -> Adapter:
-        """Build the loss for so many classes, to know which outputs it needs of a network."""
+        """Build the adapter for a number of classes, without class weights.
+
+        It needs no data, and tells which outputs the network must have.
+
+        Raises:
+            ConfigError: the loss does not fit the type of the data's labels.
+        """
         label_type = label_type_of(self._source())
-        self._loss.require(label_type, self._source.name)
-        return self._loss.unweighted(n_classes, label_type)
+        self._loss.require_label_type(label_type, self._source.name)
+        return self._loss.build_unweighted(n_classes, label_type)
 
     def adapter(self, profile: Profile) -> Adapter:
-        """Build the loss for the classes of the data."""
+        """Build the adapter for the classes of the data.
+
+        Raises:
+            ConfigError: class weights do not fit the classes, or the criterion accepts none.
+        """
         return self._loss.build(profile)
 
     def model(self, adapter: Adapter, input_shape: ImageShape) -> tuple[nn.Module, OutputShape]:
-        """Build the network and fill its weights; return it with the shape of its outputs.
+        """Build the network and initialise its weights; return it with the shape of its outputs.
 
-        One blank image goes through it, so that a misfit is found before training.
+        A blank image is passed through the network to check it before training.
 
         Raises:
             ConfigError: the network cannot take the images, or the loss cannot read its outputs.
         """
         shapes = {"input_shape": input_shape, "num_classes": adapter.n_outputs}
-        known = {name: shape for name, shape in shapes.items() if self._model.accepts(name)}
-        model: nn.Module = self._model(**known)
+        arguments = {name: shape for name, shape in shapes.items() if self._model.accepts(name)}
+        model: nn.Module = self._model(**arguments)
         outputs = _outputs_for_blank(model, self._model.name, input_shape, self.batch_size)
-        output_shape = self._loss.require_readable(adapter, outputs, self._model.name)
+        output_shape = self._loss.checked_output_shape(adapter, outputs, self._model.name)
         if self._init is not None:
             self._initialise(model, self._init)
         if self._weights is not None:
-            copy_fitting(model, *self._weights)
+            copy_matching_weights(model, *self._weights)
         return model, output_shape
 
-    def require_fit(self, adapter: Adapter, outputs: OutputShape, profile: Profile) -> None:
-        """Raise ConfigError unless the loss can be computed of outputs of this shape."""
-        self._loss.try_out(adapter, outputs, profile, self.batch_size, self._model.name)
+    def require_computable_loss(
+        self, adapter: Adapter, outputs: OutputShape, profile: Profile
+    ) -> None:
+        """Check that the loss can be computed from outputs of this shape and the data's labels.
+
+        Raises:
+            ConfigError: it cannot, or the batches are too small.
+        """
+        self._loss.require_computable(adapter, outputs, profile, self.batch_size, self._model.name)
 
     def _initialise(self, model: nn.Module, init: Option) -> None:
         try:
@@ -185,22 +215,30 @@ class Options:
             raise ConfigError(f"init={init.name}: {error}") from error
 
     def callbacks(self) -> tuple[Callback, ...]:
-        """Build the user's own callbacks."""
-        return tuple(built(option) for option in self._callbacks)
+        """Build the user's own callbacks.
+
+        Raises:
+            ConfigError: a target fails, or returns something other than a callback.
+        """
+        return tuple(build_callback(option) for option in self._callbacks)
 
     def watch(self, model: nn.Module) -> WatchSettings:
-        """Return what is watched of this network, with its layers by their names."""
+        """Return the settings of `tracking.watch`, with patterns replaced by names of layers.
+
+        Raises:
+            ConfigError: a pattern matches no layer of the network.
+        """
         names = watched_layers(model, self._watch.layers)
         return dataclasses.replace(self._watch, layers=names)
 
     def tracker(self, folder: Path) -> Tracker:
-        """Build the tracker of a command started in `folder`."""
-        given = {"folder": folder} if self._tracking.accepts("folder") else {}
-        tracker: Tracker = self._tracking(**given)
+        """Build the tracker; `folder` is where the command was started."""
+        arguments = {"folder": folder} if self._tracking.accepts("folder") else {}
+        tracker: Tracker = self._tracking(**arguments)
         return tracker
 
 
-def _watch(node: object) -> WatchSettings:
+def _watch_settings(node: object) -> WatchSettings:
     if not isinstance(node, dict):
         raise ConfigError(
             f"tracking.watch={'null' if node is None else node}: it is a group of keys; type "
@@ -210,19 +248,24 @@ def _watch(node: object) -> WatchSettings:
 
 
 def _pipeline_keys() -> set[str]:
-    return inspect.signature(prepare).parameters.keys() - GIVEN_TO_DATA
+    """Return the keys of a data option that are arguments of `prepare`."""
+    return inspect.signature(prepare).parameters.keys() - RUN_ARGUMENTS
 
 
 def _outputs_for_blank(
     model: nn.Module, name: str, input_shape: ImageShape, batch_size: int
 ) -> object:
-    """Return what the network makes of one blank image; ConfigError for one that it cannot take."""
-    blank = torch.zeros(1, *input_shape)
+    """Return the outputs of the network for one blank image, with the network in evaluation mode.
+
+    Raises:
+        ConfigError: the network cannot take the image.
+    """
+    image = torch.zeros(1, *input_shape)
     with torch.no_grad():
         try:
-            if batch_size == 1:  # batch norm over a single value fails in training alone
-                copy.deepcopy(model).train()(blank)
-            return model.eval()(blank)
+            if batch_size == 1:  # batch norm over a single value fails in training mode only
+                copy.deepcopy(model).train()(image)
+            return model.eval()(image)
         except (RuntimeError, ValueError, TypeError) as error:
             raise ConfigError(
                 f"model={name} cannot take {batch_size} images of shape {input_shape}: "
@@ -230,10 +273,15 @@ def _outputs_for_blank(
             ) from error
 
 
-def _require_measured(settings: RunSettings, label_type: LabelType, data: str) -> None:
+def _require_epoch_metrics(settings: RunSettings, label_type: LabelType, data: str) -> None:
+    """Check that all metrics of the run are measured for labels of this type.
+
+    Raises:
+        ConfigError: a metric is not; the message lists those that are.
+    """
     for name in settings.metrics:
         if name not in (*epoch_metrics(label_type), *SIZES):
             raise ConfigError(
-                f"metric={name}: data={data} is measured by {', '.join(epoch_metrics(label_type))}; "
-                f"type metric={headline(label_type)}"
+                f"metric={name}: data={data} is measured by "
+                f"{', '.join(epoch_metrics(label_type))}; type metric={headline(label_type)}"
             )

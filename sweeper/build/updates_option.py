@@ -1,4 +1,4 @@
-"""The chosen optimizer and scheduler, which together turn losses into new weights."""
+"""The options of the groups `optimizer` and `scheduler`, built into the updates of a run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,27 +8,32 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from sweeper.build.option import Option, optional, taken
+from sweeper.build.option import Option, option_or_none, pop_keys
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
-from sweeper.training.schedules import require_no_floor, require_ratios
+from sweeper.training.schedules import require_no_minimum_rate, require_same_ratios
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
 
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
-"""Optimizers with one kernel for the whole update: half the time of a step of a wide network."""
+"""Optimizers with a fused kernel, which halves the time of a step of a wide network."""
 
 
 @dataclass(frozen=True)
 class SchedulerKeys:
-    """What a scheduler option says beside its target's arguments."""
+    """The keys of a scheduler option that are not arguments of its target."""
 
     interval: Literal["step", "epoch"] = "epoch"
     horizon: str | None = None
+    """The argument of the target that takes the length of the run in intervals."""
 
 
 class UpdatesOption:
-    """The options of the groups `optimizer` and `scheduler`, checked but not yet built."""
+    """The options of the groups `optimizer` and `scheduler`, checked but not yet built.
+
+    Raises:
+        ConfigError: a target is not found, or an argument does not suit its signature.
+    """
 
     def __init__(
         self, choices: Mapping[str, str], optimizer: dict[str, Any], scheduler: dict[str, Any]
@@ -36,11 +41,11 @@ class UpdatesOption:
         self._optimizer = Option.of_node(
             "optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES
         )
-        self._timing = taken("scheduler", SchedulerKeys, scheduler)
+        self._scheduler_keys = pop_keys("scheduler", SchedulerKeys, scheduler)
         name = choices["scheduler"]
-        self._scheduler = optional("scheduler", name, scheduler, SCHEDULER_RANGES)
+        self._scheduler = option_or_none("scheduler", name, scheduler, SCHEDULER_RANGES)
 
-    def __call__(
+    def build(
         self,
         model: nn.Module,
         batches: int,
@@ -48,19 +53,23 @@ class UpdatesOption:
         trainer: TrainerSettings,
         device: torch.device,
     ) -> Updates:
-        """Build the optimizer and its schedule over `batches` training batches an epoch."""
+        """Build the optimizer and its schedule for epochs of `batches` training batches.
+
+        Raises:
+            ConfigError: a target fails with its arguments, or the scheduler ignores `lr_scale`.
+        """
         with_frozen = trainer.unfreeze_at is not None
         groups = parameter_groups(model, trainer.lr_scale, with_frozen)
-        given: dict[str, Any] = {"params": groups}
+        arguments: dict[str, Any] = {"params": groups}
         if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
-            given |= {} if "fused" in self._optimizer.arguments else {"fused": True}
-        optimizer = self._optimizer(**given)
+            arguments |= {} if "fused" in self._optimizer.arguments else {"fused": True}
+        optimizer = self._optimizer(**arguments)
         rates = scale_rates(optimizer)
-        steps = -(-batches // trainer.accumulate)
-        schedule = self._schedule(optimizer, steps, settings, trainer.epochs)
+        steps_per_epoch = -(-batches // trainer.accumulate)
+        schedule = self._schedule(optimizer, steps_per_epoch, settings, trainer.epochs)
         if trainer.lr_scale and self._scheduler is not None:
-            require_no_floor(self._scheduler.arguments)
-            require_ratios(optimizer, rates, self._scheduler.name)
+            require_no_minimum_rate(self._scheduler.arguments)
+            require_same_ratios(optimizer, rates, self._scheduler.name)
         return Updates(
             model,
             optimizer,
@@ -72,15 +81,20 @@ class UpdatesOption:
         )
 
     def _schedule(
-        self, optimizer: torch.optim.Optimizer, steps: int, settings: RunSettings, epochs: int
+        self,
+        optimizer: torch.optim.Optimizer,
+        steps_per_epoch: int,
+        settings: RunSettings,
+        epochs: int,
     ) -> Schedule:
         if self._scheduler is None:
             return Schedule(None)
-        given: dict[str, Any] = {"optimizer": optimizer}
+        interval, horizon_key = self._scheduler_keys.interval, self._scheduler_keys.horizon
+        arguments: dict[str, Any] = {"optimizer": optimizer}
         horizon = None
-        if self._timing.horizon is not None:
-            horizon = epochs * steps if self._timing.interval == "step" else epochs
-            given[self._timing.horizon] = horizon
+        if horizon_key is not None:
+            horizon = epochs * steps_per_epoch if interval == "step" else epochs
+            arguments[horizon_key] = horizon
         if self._scheduler.target is ReduceLROnPlateau:
-            given["mode"] = settings.monitored_direction[:3]  # "min" or "max"
-        return Schedule(self._scheduler(**given), self._timing.interval, horizon)
+            arguments["mode"] = settings.monitored_direction[:3]  # "min" or "max"
+        return Schedule(self._scheduler(**arguments), interval, horizon)

@@ -1,1 +1,11 @@
-"""What a command line is made of, for every command: arguments in, messages out, Ctrl-C."""
+"""The parts of a command line that several commands share.
+
+arguments    parses the arguments of `evaluate` and `predict`, and runs these commands
+messages     turns an error that the user can fix into one line and exit code 1
+console      the logging handler that prints plain lines; conf/hydra/*_logging names it
+interrupts   Ctrl-C: the first one asks for an orderly end, the second one ends at once
+overrides    writes values as Hydra overrides, and overrides as a command to type
+
+`app`, `inspect` and `arguments` call `messages`; `run`, `sweep` and `launch` use `interrupts` and
+`overrides`.
+"""

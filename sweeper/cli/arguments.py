@@ -1,4 +1,4 @@
-"""The command lines of the tools beside training: `key=value` as everywhere, files, flags."""
+"""The arguments of `evaluate` and `predict`: `key=value`, overrides of the config, files, flags."""
 
 import re
 import sys
@@ -16,52 +16,66 @@ _KEY = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Arguments:
-    """What a tool was told: its own keys, overrides of the config, flags, and the rest."""
+    """The parsed arguments of a command.
+
+    values: the values of the command's own keys.
+    overrides: overrides of the config, such as `data.root=FOLDER`.
+    flags: the flags that are set, such as `--json`.
+    positional: all other arguments.
+    """
 
     values: Mapping[str, str]
     overrides: Sequence[str]
     flags: frozenset[str]
-    rest: Sequence[str]
+    positional: Sequence[str]
 
     def required(self, key: str, example: str) -> str:
-        """Return the value of a key; ConfigError, with an example, when it was not given."""
+        """Return the value of a key.
+
+        Raises:
+            ConfigError: the key has no value; the message shows the example.
+        """
         if not self.values.get(key):
-            raise ConfigError(f"{key} has no value of its own: type {key}={example}")
+            raise ConfigError(f"{key} has no value: type {key}={example}")
         return self.values[key]
 
 
-def parsed(argv: Sequence[str], keys: Sequence[str], flags: Sequence[str] = ()) -> Arguments:
-    """Sort the words of a command line.
+def parse_arguments(
+    argv: Sequence[str], keys: Sequence[str], flags: Sequence[str] = ()
+) -> Arguments:
+    """Parse a command line; a path that exists is positional, a key with a dot is an override.
 
-    Keys with a dot, such as `data.root=FOLDER`, override the config. Raises ConfigError for a
-    key or flag that the tool does not have.
+    Raises:
+        ConfigError: the command has no such key or flag.
     """
-    values, overrides, given, rest = {}, [], set(), []
-    for word in argv:
-        match = _KEY.fullmatch(word)
-        if Path(word).exists():
-            rest.append(word)
-        elif word.startswith("--"):
-            if word not in flags:
-                raise ConfigError(f"{word}: there is no such flag; {did_you_mean(word, flags)}")
-            given.add(word)
+    values, overrides, flags_set, positional = {}, [], set(), []
+    for argument in argv:
+        match = _KEY.fullmatch(argument)
+        if Path(argument).exists():
+            positional.append(argument)
+        elif argument.startswith("--"):
+            if argument not in flags:
+                hint = did_you_mean(argument, flags)
+                raise ConfigError(f"{argument}: there is no such flag; {hint}")
+            flags_set.add(argument)
         elif match is None:
-            rest.append(word)
+            positional.append(argument)
         elif "." in match[1]:
-            overrides.append(word)
+            overrides.append(argument)
         elif match[1] in keys:
             values[match[1]] = match[2]
         else:
-            raise ConfigError(f"{word}: there is no key {match[1]}; {did_you_mean(match[1], keys)}")
-    return Arguments(values, overrides, frozenset(given), rest)
+            hint = did_you_mean(match[1], keys)
+            raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")
+    return Arguments(values, overrides, frozenset(flags_set), positional)
 
 
 def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
-    """Run a tool on the command line; one line and exit code 1 for what its user can mend."""
+    """Run a command on `sys.argv`; print `usage` for --help, and one line for a user's error."""
     argv = sys.argv[1:]
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(f"{(usage or '').strip()}\n")
         return
-    if isinstance(sys.stdout, TextIOWrapper):  # names of files may be no text at all
+    if isinstance(sys.stdout, TextIOWrapper):  # a file name may not be valid Unicode
         sys.stdout.reconfigure(errors="backslashreplace")
     run_command(lambda: tool(argv))

@@ -1,13 +1,14 @@
-"""Where log lines meet a person: one plain line each, above whatever display is live."""
+"""The logging handler that prints messages on the console."""
 
 import logging
 import sys
 
 
 class ConsoleHandler(logging.Handler):
-    """Writes to the streams of the moment, so that a live display can redirect them.
+    """A handler that looks up `sys.stdout` and `sys.stderr` for each record.
 
-    Warnings and errors go to standard error, everything else to standard output.
+    A live progress display can therefore redirect the streams. Warnings and errors go to standard
+    error, all other records to standard output.
     """
 
     def emit(self, record: logging.LogRecord) -> None:

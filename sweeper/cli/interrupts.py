@@ -12,21 +12,21 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Catches signals while it is entered.
+    """A context manager that handles signals.
 
-    The first signal sets `requested` and calls `on_request`. The second one calls `on_order` and
-    raises KeyboardInterrupt. Outside a process's main thread, where Python delivers no signals,
-    nothing is caught.
+    The first signal sets `requested` and calls `on_first`. The second signal calls `on_second` and
+    raises KeyboardInterrupt. Outside the main thread, to which Python does not deliver signals,
+    the context manager does nothing.
     """
 
     def __init__(
         self,
-        on_request: Callable[[], object] | None = None,
-        on_order: Callable[[], object] | None = None,
+        on_first: Callable[[], object] | None = None,
+        on_second: Callable[[], object] | None = None,
         signals: Sequence[signal.Signals] = SIGNALS,
     ) -> None:
         self.requested = False
-        self._on_request, self._on_order = on_request, on_order
+        self._on_first, self._on_second = on_first, on_second
         self._pid = os.getpid()
         self._handling = handling(self._handle, signals)
 
@@ -42,18 +42,19 @@ class Interrupt:
             self._handle_in_child(number)
         elif not self.requested:
             self.requested = True
-            if self._on_request is not None:
-                self._on_request()
+            if self._on_first is not None:
+                self._on_first()
         else:
-            if self._on_order is not None:
-                self._on_order()
+            if self._on_second is not None:
+                self._on_second()
             raise KeyboardInterrupt
 
     @staticmethod
     def _handle_in_child(number: int) -> None:
-        """Act for a forked child, such as a data loader's process, which inherits the handler.
+        """Handle a signal in a forked child, which inherits the handler (a DataLoader worker).
 
-        A terminal sends Ctrl-C to the child too; its parent ends it when it is no longer needed.
+        The child ignores Ctrl-C, which a terminal sends to it as well; its parent ends it. Any
+        other signal ends the child, as it would without the handler.
         """
         if number != signal.SIGINT:
             signal.signal(number, signal.SIG_DFL)
@@ -62,14 +63,14 @@ class Interrupt:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as SIGINT does."""
+    """Make SIGTERM raise KeyboardInterrupt, as SIGINT does."""
     with handling(signal.default_int_handler):
         yield
 
 
 @contextmanager
 def handling(handler: Handler, signals: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
-    """Handle the signals for a while; do nothing in a thread that cannot."""
+    """Install a signal handler for the duration of the context, if this is the main thread."""
     before = {number: signal.getsignal(number) for number in signals}
     try:
         for number in before:
@@ -79,5 +80,5 @@ def handling(handler: Handler, signals: Sequence[signal.Signals] = SIGNALS) -> I
     try:
         yield
     finally:
-        for number, former in before.items():
-            signal.signal(number, former)
+        for number, old_handler in before.items():
+            signal.signal(number, old_handler)

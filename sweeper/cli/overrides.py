@@ -1,4 +1,4 @@
-"""Values written back as overrides, and overrides as a command line that a person can run."""
+"""Values as Hydra overrides, and overrides as a command line that a user can type."""
 
 import re
 import shlex
@@ -10,21 +10,21 @@ from typing import Any
 import __main__
 
 CONFIG_OPTIONS = ("--config-name", "--config-path", "--config-dir", "-cn", "-cp", "-cd")
-"""The options of a Hydra application that say where its config is."""
+"""The options of a Hydra application that select its config."""
 
 
 def quoted(value: Path | str) -> str:
-    """Return a path or a text as Hydra's override grammar takes it, in quotes if need be."""
+    """Return a path or a text as a value in Hydra's override grammar, quoted if necessary."""
     text = str(value)
     if re.fullmatch(r"[\w/.:+\-]+", text):
         return text
-    # In Hydra's quotes a backslash escapes only a quote, or backslashes before one.
+    # Inside quotes Hydra reads backslashes literally, except those directly before a quote.
     escaped = re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + m[2].replace("'", "\\'"), text)
     return f"'{escaped}'"
 
 
 def override_line(key: str, value: Any) -> str:
-    """Return the override that gives `key` this value; a text is one in Hydra's grammar already."""
+    """Return the override `key=value`. A text must already be in Hydra's override grammar."""
     return f"{key}={'null' if value is None else value}"
 
 
@@ -41,10 +41,10 @@ def _program() -> list[str]:
 
 
 def _config_options(arguments: Sequence[str]) -> list[str]:
-    """Return those of the arguments that say where the config is."""
-    kept: list[str] = []
+    """Return the arguments that select the config."""
+    selected: list[str] = []
     for i, argument in enumerate(arguments):
         name, equals, _ = argument.partition("=")
         if name in CONFIG_OPTIONS:
-            kept += [argument] if equals else arguments[i : i + 2]
-    return kept
+            selected += [argument] if equals else arguments[i : i + 2]
+    return selected

@@ -1,8 +1,8 @@
-"""torchvision's transforms on whole batches, drawing anew for every image.
+"""torchvision's transforms on whole batches, with random parameters for every image.
 
-A v2 random transform draws once for all it is given, so on a batch every image would be flipped
-or none. The common ones are vectorised here, with their own parameters and distributions;
-any other transform is called image by image. All draw from torch's global random state.
+A random transform of v2 draws its parameters once a call, so it would flip a whole batch or none
+of it. The common transforms are vectorised here, with torchvision's parameters and distributions.
+Any other transform is called image by image. All use torch's global random state.
 """
 
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from torchvision.transforms.v2 import functional as TF
 from sweeper.data import per_sample
 from sweeper.data.source import Transform
 
-ERASE_ATTEMPTS = 10  # as many as torchvision makes
+ERASE_ATTEMPTS = 10  # the number that torchvision uses
 
 
 def batched(transform: Transform) -> Transform:
-    """The transform as a step on batches (N, C, H, W)."""
+    """Return a callable that applies the transform to a batch: (N, C, H, W) in, (N, ...) out."""
     return _Batched(transform)
 
 
@@ -39,11 +39,11 @@ class _Batched:
 
 @singledispatch
 def augment(transform: Any, images: Tensor) -> Tensor:
-    """The transform on a batch (N, C, H, W), with parameters drawn for every image."""
-    return _one_by_one(transform, images)
+    """Apply the transform to images (N, C, H, W), with random parameters for every image."""
+    return _image_by_image(transform, images)
 
 
-def _one_by_one(transform: Any, images: Tensor) -> Tensor:
+def _image_by_image(transform: Any, images: Tensor) -> Tensor:
     return torch.stack([transform(image) for image in images])
 
 
@@ -61,40 +61,41 @@ def _deterministic(transform: Any, images: Tensor) -> Tensor:
 
 @augment.register(v2.RandomHorizontalFlip)
 def _horizontal_flip(transform: Any, images: Tensor) -> Tensor:
-    return per_sample.choose(_chance(transform.p, images), images.flip(-1), images)
+    return per_sample.choose(_bernoulli(transform.p, images), images.flip(-1), images)
 
 
 @augment.register(v2.RandomVerticalFlip)
 def _vertical_flip(transform: Any, images: Tensor) -> Tensor:
-    return per_sample.choose(_chance(transform.p, images), images.flip(-2), images)
+    return per_sample.choose(_bernoulli(transform.p, images), images.flip(-2), images)
 
 
 @augment.register(v2.RandomGrayscale)
 def _grayscale(transform: Any, images: Tensor) -> Tensor:
     gray = TF.rgb_to_grayscale(images, num_output_channels=images.shape[1])
-    return per_sample.choose(_chance(transform.p, images), gray, images)
+    return per_sample.choose(_bernoulli(transform.p, images), gray, images)
 
 
 @augment.register(v2.RandomCrop)
 def _crop(transform: Any, images: Tensor) -> Tensor:
-    params = transform.make_params([images])  # for the padding; refuses a crop that is too large
+    # This computes the padding, and raises an error if the crop is too large.
+    params = transform.make_params([images])
     if params["needs_pad"]:
         images = TF.pad(images, params["padding"], transform.fill, transform.padding_mode)
     height, width = transform.size
-    top = _integers(images.shape[-2] - height, images)
-    left = _integers(images.shape[-1] - width, images)
+    top = _random_integers(images.shape[-2] - height, images)
+    left = _random_integers(images.shape[-1] - width, images)
     return per_sample.crop(images, top, left, (height, width))
 
 
 @augment.register(v2.RandomRotation)
 def _rotation(transform: Any, images: Tensor) -> Tensor:
     if transform.expand or isinstance(transform.fill, dict):
-        return _one_by_one(transform, images)
+        return _image_by_image(transform, images)
     fill = transform.fill if isinstance(transform.fill, (list, tuple)) else [transform.fill or 0]
     return per_sample.rotate(
         images,
         _uniform(transform.degrees, (len(images),), images),
-        mode=v2.InterpolationMode(transform.interpolation).value,  # or its plain name
+        mode=v2.InterpolationMode(transform.interpolation).value,  # it may be a plain name
         center=transform.center,
         fill=[float(level) for level in fill],
     )
@@ -102,15 +103,19 @@ def _rotation(transform: Any, images: Tensor) -> Tensor:
 
 @augment.register(v2.RandomErasing)
 def _erasing(transform: Any, images: Tensor) -> Tensor:
-    box, possible = erasing_boxes(transform, images)
+    box, fits = erasing_boxes(transform, images)
     erased = per_sample.erase(images, box, _erasing_value(transform, images))
-    return per_sample.choose(_chance(transform.p, images) & possible, erased, images)
+    return per_sample.choose(_bernoulli(transform.p, images) & fits, erased, images)
 
 
 def erasing_boxes(
     transform: Any, images: Tensor
 ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
-    """Boxes (top, left, height, width), (N,) each, and whether one was found that fits."""
+    """Return a random box for every image, and a mask of the images whose box fits inside.
+
+    The box is (top, left, height, width), each (N,) float32; the mask is (N,) bool. Like
+    torchvision, this draws up to ERASE_ATTEMPTS boxes and takes the first that fits.
+    """
     image_height, image_width = images.shape[-2:]
     shape = (len(images), ERASE_ATTEMPTS)
     area = image_height * image_width * _uniform(transform.scale, shape, images)
@@ -118,22 +123,24 @@ def erasing_boxes(
     ratio = torch.exp(_uniform((low, high), shape, images))
     height, width = (area * ratio).sqrt().round(), (area / ratio).sqrt().round()
     fits = (height < image_height) & (width < image_width)
-    first = fits.int().argmax(dim=1, keepdim=True)
-    height, width = height.gather(1, first)[:, 0], width.gather(1, first)[:, 0]
+    first_fit = fits.int().argmax(dim=1, keepdim=True)
+    height, width = height.gather(1, first_fit)[:, 0], width.gather(1, first_fit)[:, 0]
     top = (_uniform((0, 1), shape[:1], images) * (image_height - height + 1)).floor()
     left = (_uniform((0, 1), shape[:1], images) * (image_width - width + 1)).floor()
     return (top, left, height, width), fits.any(dim=1)
 
 
 def _erasing_value(transform: Any, images: Tensor) -> Tensor:
+    """Return the value of erased pixels, broadcastable to (N, C, H, W)."""
     if transform.value is not None:
         return torch.tensor(transform.value, device=images.device).view(1, -1, 1, 1)
-    # "random" is normal noise in torchvision; cast to uint8 that would be noise of 0, 1 and 255.
+    # torchvision's "random" is normal noise. Cast to uint8, it would only have levels 0, 1 and 255.
     noise = torch.randn(images.shape, device=images.device)
     return noise if images.is_floating_point() else ((noise + 3) * (255 / 6)).clamp(0, 255)
 
 
-def _chance(p: float, images: Tensor) -> Tensor:
+def _bernoulli(p: float, images: Tensor) -> Tensor:
+    """Return a mask (N,) bool whose elements are True with probability `p`."""
     return torch.rand(len(images), device=images.device) < p
 
 
@@ -142,5 +149,6 @@ def _uniform(bounds: Sequence[float], shape: tuple[int, ...], images: Tensor) ->
     return low + (high - low) * torch.rand(shape, device=images.device)
 
 
-def _integers(highest: int, images: Tensor) -> Tensor:
+def _random_integers(highest: int, images: Tensor) -> Tensor:
+    """Return an integer from 0 to `highest` for every image: (N,) int64."""
     return torch.randint(0, highest + 1, (len(images),), device=images.device)

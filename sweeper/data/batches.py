@@ -1,4 +1,4 @@
-"""Batches of a split: resident on the device, or streamed through torch's DataLoader."""
+"""Batches of a split, from one tensor on the device or through torch's DataLoader."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,20 +15,25 @@ from sweeper.data.source import Images, Indices
 from sweeper.errors import DataError
 
 Batch = tuple[Tensor, Tensor]
+"""Images and their labels."""
 
 
 class Feed(Protocol):
-    """Images (n, C, H, W) uint8 and labels (n,) int64 on the device, by lists of indices."""
+    """A split whose images and labels can be read in batches."""
 
     def batches(self, order: Indices, batch_size: int) -> Iterator[Batch]:
-        """The images in this order, cut into batches."""
+        """Yield the images with the indices `order` and their labels, in that order.
+
+        Images are (B, C, H, W) uint8 and labels (B, ...) int64, both on the device.
+        """
 
 
 @dataclass(frozen=True)
 class Resident:
-    """A whole split as one uint8 tensor on the device; on a CPU that is the mapped file itself.
+    """A whole split as one uint8 tensor on the device.
 
-    For channels_last the tensor is laid out (N, H, W, C): indexing then yields that format.
+    With channels_last, the tensor is stored as (N, H, W, C), so that indexing yields batches in
+    that memory format. Otherwise, on a CPU, it shares the memory of the memory-mapped file.
     """
 
     pixels: NDArray[np.uint8]
@@ -38,14 +43,17 @@ class Resident:
 
     @cached_property
     def images(self) -> Tensor:
+        """All images, (N, C, H, W) or, with channels_last, (N, H, W, C)."""
         images = torch.from_numpy(self.pixels).to(self.device)
         return images.permute(0, 2, 3, 1).contiguous() if self.channels_last else images
 
     @cached_property
     def labels(self) -> Tensor:
+        """All labels, (N, ...) int64."""
         return torch.from_numpy(self.targets).to(self.device)
 
     def batches(self, order: Indices, batch_size: int) -> Iterator[Batch]:
+        """Yield the images with the indices `order` and their labels, in that order."""
         for indices in torch.split(torch.from_numpy(order).to(self.device), batch_size):
             images = self.images.index_select(0, indices)
             labels = self.labels.index_select(0, indices)
@@ -54,7 +62,7 @@ class Resident:
 
 @dataclass(frozen=True)
 class Streaming:
-    """A split too large for the device: `num_workers` processes read it a batch at a time."""
+    """A split too large for the device, read batch by batch in `num_workers` processes."""
 
     images: Images
     targets: Indices
@@ -63,9 +71,15 @@ class Streaming:
     num_workers: int
 
     def batches(self, order: Indices, batch_size: int) -> Iterator[Batch]:
-        lists = [order[at : at + batch_size] for at in range(0, len(order), batch_size)]
+        """Yield the images with the indices `order` and their labels, in that order.
+
+        Raises:
+            DataError: an image file cannot be decoded.
+        """
+        starts = range(0, len(order), batch_size)
+        index_batches = [order[start : start + batch_size] for start in starts]
         layout = torch.channels_last if self.channels_last else torch.contiguous_format
-        for batch in self._loader(lists):
+        for batch in self._loader(index_batches):
             if isinstance(batch, DataError):
                 raise batch
             images, labels = batch
@@ -74,18 +88,20 @@ class Streaming:
                 labels.to(self.device, non_blocking=True),
             )
 
-    def _loader(self, lists: Sequence[Indices]) -> DataLoader[Batch | DataError]:
+    def _loader(self, index_batches: Sequence[Indices]) -> DataLoader[Batch | DataError]:
         return DataLoader(
-            _ByIndices(self.images, self.targets),
+            _BatchDataset(self.images, self.targets),
             batch_size=None,
-            sampler=lists,  # an index list a batch
-            num_workers=min(self.num_workers, len(lists)),
+            sampler=index_batches,
+            num_workers=min(self.num_workers, len(index_batches)),
             pin_memory=self.device.type == "cuda",
-            generator=torch.Generator(),  # else every epoch draws from the global one
+            generator=torch.Generator(),  # without it, every epoch would use the global one
         )
 
 
-class _ByIndices(Dataset[Batch | DataError]):
+class _BatchDataset(Dataset[Batch | DataError]):
+    """A dataset whose item is a whole batch, indexed by an array of image indices."""
+
     def __init__(self, images: Images, labels: Indices) -> None:
         self.images = images
         self.labels = labels
@@ -94,5 +110,5 @@ class _ByIndices(Dataset[Batch | DataError]):
         try:
             images = self.images[indices]
         except DataError as error:
-            return error  # raised by a worker, it would come wrapped in that worker's traceback
+            return error  # DataLoader would add a worker's traceback to a raised error
         return torch.from_numpy(images), torch.from_numpy(self.labels[indices])

@@ -18,36 +18,42 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A split to read from; `folder` is where its cache lies, None when it cannot be written."""
+class OpenSplit:
+    """A split that is ready to be read; `cache_folder` is None if the cache cannot be written.
+
+    Images are (N, C, H, W) uint8 and labels (N, ...) int64, as in `Decoded`. `digest` is a hash
+    of the pixels, labels and classes; of a streamed split, it is the start of its fingerprint.
+    """
 
     images: Images
     labels: Indices
     classes: tuple[str, ...]
     digest: str
-    folder: Path | None
+    cache_folder: Path | None
 
 
-def cached(name: str, split: Split, cache_dir: Path) -> Stored:
-    """The split, memory-mapped from the cache; decoded and written there first when missing."""
+def open_cached(name: str, split: Split, cache_dir: Path) -> OpenSplit:
+    """Return the split memory-mapped from the cache; decode and cache it first if necessary."""
     folder = _folder(name, split, cache_dir)
-    if (stored := _read(folder)) is not None:
-        return stored
+    if (cached := _read(folder)) is not None:
+        return cached
     decoded = split.load()
     images = np.ascontiguousarray(decoded.images[np.arange(len(decoded.labels))])
-    fresh = Stored(images, decoded.labels, decoded.classes, _digest(images, decoded), None)
+    in_memory = OpenSplit(images, decoded.labels, decoded.classes, _digest(images, decoded), None)
     try:
-        _write(folder, images, fresh)
+        _write(folder, images, in_memory)
     except OSError as error:
         log.warning("%s is not cached: %s", name, error)
-    return _read(folder) or fresh
+    return _read(folder) or in_memory
 
 
-def streamed(name: str, split: Split, stream: Callable[[], Decoded], cache_dir: Path) -> Stored:
-    """The split with its images left in their files; only its statistics will be cached."""
+def open_streamed(
+    name: str, split: Split, stream: Callable[[], Decoded], cache_dir: Path
+) -> OpenSplit:
+    """Return the split with its images left in their files; only its statistics are cached."""
     decoded = stream()
     digest, folder = split.fingerprint[:32], _folder(name, split, cache_dir)
-    return Stored(decoded.images, decoded.labels, decoded.classes, digest, folder)
+    return OpenSplit(decoded.images, decoded.labels, decoded.classes, digest, folder)
 
 
 def _folder(name: str, split: Split, cache_dir: Path) -> Path:
@@ -62,34 +68,34 @@ def _digest(images: NDArray[np.uint8], decoded: Decoded) -> str:
     return digest.hexdigest()
 
 
-def _read(folder: Path) -> Stored | None:
-    """What lies in the folder; None when it is missing, truncated or otherwise damaged."""
+def _read(folder: Path) -> OpenSplit | None:
+    """Return the split cached in the folder, or None if it is missing or damaged."""
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        # Copy-on-write: pages stay shared between processes, and torch takes it as writable.
+        # Copy-on-write: processes share the pages, and torch accepts the array as writable.
         images = np.load(folder / "images.npy", mmap_mode="c")
         labels = np.load(folder / "labels.npy")
-        sound = list(images.shape) == meta["shape"] and len(labels) == len(images)
-        found = Stored(images, labels, tuple(meta["classes"]), meta["digest"], folder)
+        consistent = list(images.shape) == meta["shape"] and len(labels) == len(images)
+        cached = OpenSplit(images, labels, tuple(meta["classes"]), meta["digest"], folder)
     except FileNotFoundError:
         return None
     except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
         log.warning("%s is damaged and will be rebuilt: %s", folder, error)
         return None
-    return found if sound else None
+    return cached if consistent else None
 
 
-def _write(folder: Path, images: NDArray[np.uint8], stored: Stored) -> None:
+def _write(folder: Path, images: NDArray[np.uint8], split: OpenSplit) -> None:
     with _replacing(folder) as partial:
         np.save(partial / "images.npy", images)
-        np.save(partial / "labels.npy", stored.labels)
-        meta = {"shape": images.shape, "classes": stored.classes, "digest": stored.digest}
+        np.save(partial / "labels.npy", split.labels)
+        meta = {"shape": images.shape, "classes": split.classes, "digest": split.digest}
         (partial / "meta.json").write_text(json.dumps(meta))
 
 
 @contextmanager
 def _replacing(folder: Path) -> Iterator[Path]:
-    """A temporary folder that takes the place of `folder` when all of it has been written."""
+    """Yield a temporary folder to write into, and move it to `folder` at the end."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as scratch:
         partial = Path(scratch, "new")
@@ -99,6 +105,6 @@ def _replacing(folder: Path) -> Iterator[Path]:
             partial.replace(folder)
         except OSError:  # a folder that is not empty cannot be replaced, only moved away
             if _read(folder) is not None:
-                return  # another process was faster
+                return  # another process wrote it first
             folder.replace(Path(scratch, "old"))
             partial.replace(folder)

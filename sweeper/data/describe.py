@@ -1,4 +1,4 @@
-"""What the network will see of a data set, told without reading it."""
+"""The input shape of the network and the number of classes, without reading images."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,14 +7,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 
-from sweeper.data.pipeline import decoded_size, route_for
+from sweeper.data.pipeline import decoded_size, input_steps
 from sweeper.data.source import Source
 from sweeper.schema import ImageShape
 
 
 @dataclass(frozen=True)
 class Description:
-    """The shape (C, H, W) of an image, and how many classes there are."""
+    """The shape (C, H, W) of an image, and the number of classes."""
 
     shape: ImageShape
     n_classes: int
@@ -22,10 +22,10 @@ class Description:
 
 @runtime_checkable
 class SelfDescribing(Protocol):
-    """A source that knows its images and classes before anything is read."""
+    """A source that can describe its images and classes without reading them."""
 
     def describe(self, image_size: int | None) -> Description:
-        """Of images as `splits` decodes them with the same `image_size`."""
+        """Describe the images that `splits` decodes with the same `image_size`."""
 
 
 def describe(
@@ -36,19 +36,22 @@ def describe(
     eval_transform: list[Callable[..., Any]],
     min_image_size: NonNegativeInt,
 ) -> Description:
-    """The network's input shape and the number of classes, as `prepare` with these will have it.
+    """Return the network's input shape and the number of classes that `prepare` would produce.
 
-    A source without a method `describe` is read. Raises DataError where that fails, or the
-    classes are not to be found, and ConfigError for settings that do not fit the images.
+    A source without a method `describe` is read.
+
+    Raises:
+        DataError: the source cannot be read, or its classes cannot be determined.
+        ConfigError: the settings do not fit the images.
     """
     size = decoded_size(image_size, min_image_size)
-    told = _told(source, size)
-    blank = torch.zeros(1, *told.shape, dtype=torch.uint8)
-    route = route_for(blank, train_transform, eval_transform, size, min_image_size)
-    return Description(route.shape, told.n_classes)
+    decoded = _decoded_description(source, size)
+    blank = torch.zeros(1, *decoded.shape, dtype=torch.uint8)
+    steps = input_steps(blank, train_transform, eval_transform, size, min_image_size)
+    return Description(steps.input_shape, decoded.n_classes)
 
 
-def _told(source: Source, image_size: int | None) -> Description:
+def _decoded_description(source: Source, image_size: int | None) -> Description:
     if isinstance(source, SelfDescribing):
         return source.describe(image_size)
     train = source.splits(image_size)["train"].load()

@@ -1,4 +1,4 @@
-"""Strings of handwritten digits: images of another source, laid side by side."""
+"""Strings of handwritten digits, made of the images of another source side by side."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -12,21 +12,21 @@ from pydantic import NonNegativeInt, PositiveInt
 from sweeper.data.describe import Description
 from sweeper.data.digits import Digits
 from sweeper.data.source import Decoded, Indices, Split, fingerprint
-from sweeper.data.split import FIXED, hold_out, raw_numbers
+from sweeper.data.split import FIXED_SEED, hold_out, random_uint64
 from sweeper.data.torchvision_sets import TorchvisionSet
 from sweeper.errors import ConfigError
 from sweeper.objectives import LabelType
 
 VAL_FRACTION = 0.1
-"""Of the source's training images, for the validation strings alone."""
+"""The share of the source's training images that is only used in validation strings."""
 
-MADE_OF = {"train": "train", "val": "train", "test": "test"}
-"""The split of the source that each split of strings is made of."""
+SOURCE_SPLITS = {"train": "train", "val": "train", "test": "test"}
+"""The source's split whose images are used, for each split of strings."""
 
 
 @dataclass(frozen=True)
 class StringLayout:
-    """How many digits make a string, and by how many pixels neighbours overlap at most."""
+    """The number of digits in a string, and the largest overlap of neighbours in pixels."""
 
     min_length: int
     max_length: int
@@ -34,11 +34,11 @@ class StringLayout:
 
 
 class DigitStrings:
-    """Images as wide as the longest string, each with a string somewhere along its width.
+    """Images as wide as the longest string, each with one string at a random position.
 
-    It gives a `val` split of its own: no image of the source is in the strings of two splits, and
-    strings held out of others would share images with them. What is drawn depends on the
-    arguments alone, not on the seed of the run.
+    No image of the source is used in two splits. The source provides `val` itself because
+    validation strings that were held out of `train` would share digits with it. The strings
+    depend on the arguments alone, not on the seed of the run.
 
     Raises:
         ConfigError: `min_length` is more than `max_length`.
@@ -71,41 +71,50 @@ class DigitStrings:
         self._layout = StringLayout(min_length, max_length, overlap)
 
     def describe(self, image_size: int | None) -> Description:
-        """Of images as wide as the longest string; nothing needs to be there."""
+        """Describe the images of the strings, without reading a file."""
         digit = self._source.describe(None)
         channels, height, width = digit.shape
         return Description((channels, height, self._layout.max_length * width), digit.n_classes)
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
-        """`train`, `val` and `test`, as high as the source's images.
+        """Return `train`, `val` and `test`, as high as the source's images.
 
-        Loading them raises ConfigError for an overlap of more than half a digit.
+        Their `load` raises ConfigError for an overlap of more than half a digit.
+
+        Raises:
+            DataError: the source's files are missing and cannot be downloaded.
         """
         source = self._source.splits(None)
-        read = {name: cache(split.load) for name, split in source.items()}
+        # `train` and `val` are made of the same split, which is decoded only once.
+        load_source = {name: cache(split.load) for name, split in source.items()}
         return {
             name: Split(
-                self._fingerprint(name, source[origin]), partial(self._load, name, read[origin])
+                self._fingerprint(name, source[source_split]),
+                partial(self._load, name, load_source[source_split]),
             )
-            for name, origin in MADE_OF.items()
+            for name, source_split in SOURCE_SPLITS.items()
         }
 
-    def _fingerprint(self, name: str, origin: Split) -> str:
-        key = {"source": origin.fingerprint, "split": name, "n": self._sizes[name]}
+    def _fingerprint(self, name: str, source_split: Split) -> str:
+        key = {"source": source_split.fingerprint, "split": name, "n": self._sizes[name]}
         return fingerprint(key | asdict(self._layout))
 
-    def _load(self, name: str, read: Callable[[], Decoded]) -> Decoded:
-        digits = read()
-        self._require_narrow_overlap(digits.images.shape[-1])
-        chosen = _images_for(name, digits.labels)
-        entropy = (FIXED, list(MADE_OF).index(name))
-        images, labels = strings_of(
-            digits.images[chosen], digits.labels[chosen], self._sizes[name], self._layout, *entropy
+    def _load(self, name: str, load_source: Callable[[], Decoded]) -> Decoded:
+        digits = load_source()
+        self._check_overlap(digits.images.shape[-1])
+        indices = _digit_indices(name, digits.labels)
+        entropy = (FIXED_SEED, list(SOURCE_SPLITS).index(name))
+        images, labels = make_strings(
+            digits.images[indices],
+            digits.labels[indices],
+            self._sizes[name],
+            self._layout,
+            *entropy,
         )
         # torchvision calls a class "7 - seven".
-        return Decoded(images, labels, tuple(each[0] for each in digits.classes))
+        return Decoded(images, labels, tuple(class_name[0] for class_name in digits.classes))
 
-    def _require_narrow_overlap(self, width: int) -> None:
+    def _check_overlap(self, width: int) -> None:
         if self._layout.overlap > width // 2:
             raise ConfigError(
                 f"data.overlap={self._layout.overlap}: the digits are {width} pixels wide; "
@@ -113,51 +122,60 @@ class DigitStrings:
             )
 
 
-def _images_for(name: str, labels: Indices) -> Indices:
-    """The images of the source's split that are for strings of this split."""
+def _digit_indices(name: str, labels: Indices) -> Indices:
+    """Return the indices of the source's images to use in the split `name`; labels: (n,)."""
     if name == "test":
         return np.arange(len(labels))
-    train, val = hold_out(labels, round(len(labels) * VAL_FRACTION), FIXED)
+    train, val = hold_out(labels, round(len(labels) * VAL_FRACTION), FIXED_SEED)
     return train if name == "train" else val
 
 
-def strings_of(
+def make_strings(
     images: NDArray[np.uint8], labels: Indices, count: int, layout: StringLayout, *entropy: int
 ) -> tuple[NDArray[np.uint8], Indices]:
-    """Return `count` strings (count, C, H, max_length * W), and labels (count, max_length).
+    """Return `count` random strings: images (count, C, H, L * W) and labels (count, L).
 
-    images: (n, C, H, W), dark where nothing is written; labels: (n,) classes. Each string draws
-    its length, its digits, how far each overlaps the one before, and its place; more strings
-    begin with those of fewer.
+    images: (n, C, H, W) uint8 digits on black; labels: (n,) int64 classes; L: `max_length`. The
+    length of a string, its digits, their overlaps and its position are random. The first strings
+    do not depend on `count`.
     """
-    longest, width = layout.max_length, images.shape[-1]
-    numbers = raw_numbers(count * (2 + 2 * longest), *entropy).reshape(count, -1)
-    lengths = layout.min_length + _below(layout.max_length - layout.min_length + 1, numbers[:, 0])
-    digits = _below(len(images), numbers[:, 2 : 2 + longest])
-    overlaps = _below(layout.overlap + 1, numbers[:, 2 + longest :])
+    max_length, width = layout.max_length, images.shape[-1]
+    numbers = random_uint64(count * (2 + 2 * max_length), *entropy).reshape(count, -1)
+    lengths = layout.min_length + _integers_below(
+        layout.max_length - layout.min_length + 1, numbers[:, 0]
+    )
+    digits = _integers_below(len(images), numbers[:, 2 : 2 + max_length])
+    overlaps = _integers_below(layout.overlap + 1, numbers[:, 2 + max_length :])
     overlaps[:, 0] = 0
-    left = np.arange(longest) * width - overlaps.cumsum(axis=1)
-    present = np.arange(longest) < lengths[:, None]
-    taken = np.where(present, left + width, 0).max(axis=1)
-    left += _below(longest * width - taken + 1, numbers[:, 1])[:, None]
-    return _written(images, digits, left, present), np.where(present, labels[digits], -1)
+    left_edges = np.arange(max_length) * width - overlaps.cumsum(axis=1)
+    present = np.arange(max_length) < lengths[:, None]
+    string_widths = np.where(present, left_edges + width, 0).max(axis=1)
+    left_edges += _integers_below(max_length * width - string_widths + 1, numbers[:, 1])[:, None]
+    strings = _draw(images, digits, left_edges, present)
+    return strings, np.where(present, labels[digits], -1)
 
 
-def _below(limit: int | Indices, numbers: NDArray[np.uint64]) -> Indices:
-    """Numbers from 0 to below the limit; of 64 bits they are as good as uniform."""
+def _integers_below(limit: int | Indices, numbers: NDArray[np.uint64]) -> Indices:
+    """Return integers from 0 to `limit` - 1, of the shape of the random numbers.
+
+    The remainder of a random number of 64 bits is uniform for all practical purposes.
+    """
     return (numbers % np.asarray(limit).astype(np.uint64)).astype(np.int64)
 
 
-def _written(
-    images: NDArray[np.uint8], digits: Indices, left: Indices, present: NDArray[np.bool_]
+def _draw(
+    images: NDArray[np.uint8], digits: Indices, left_edges: Indices, present: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Write each present digit from its left edge on; where two overlap, the brighter one wins."""
-    n, channels, height, width = images.shape
-    # Columns first, since it is by them that a digit is addressed.
+    """Draw the digits that are present at their left edges; the brighter pixel wins an overlap.
+
+    images: (n, C, H, W); digits, left_edges, present: (count, L); returns (count, C, H, L * W).
+    """
+    _, channels, height, width = images.shape
+    # Columns come first, because a digit is written by its columns.
     columns = images.transpose(0, 3, 1, 2)
     strings = np.zeros((len(digits), digits.shape[1] * width, channels, height), dtype=np.uint8)
-    for place in range(digits.shape[1]):
-        rows = present[:, place].nonzero()[0]
-        at = (rows[:, None], left[rows, place, None] + np.arange(width))
-        strings[at] = np.maximum(strings[at], columns[digits[rows, place]])
+    for position in range(digits.shape[1]):
+        rows = present[:, position].nonzero()[0]
+        target = (rows[:, None], left_edges[rows, position, None] + np.arange(width))
+        strings[target] = np.maximum(strings[target], columns[digits[rows, position]])
     return np.ascontiguousarray(strings.transpose(0, 2, 3, 1))

@@ -1,4 +1,4 @@
-"""Images in folders: a folder a class, in the root itself or below train, val and test."""
+"""Images in one folder a class, in the root itself or below `train`, `val` and `test`."""
 
 from dataclasses import dataclass
 from math import prod
@@ -8,17 +8,21 @@ from typing import Literal
 import numpy as np
 
 from sweeper.data.describe import Description
-from sweeper.data.image_files import FileImages, image_paths, mode_of
-from sweeper.data.source import Decoded, Indices, Split, fingerprint
-from sweeper.data.split import FIXED, hold_out, permutation
-from sweeper.errors import ConfigError, DataError
+from sweeper.data.image_files import FileImages, image_paths, pillow_mode
+from sweeper.data.source import Decoded, Indices, Split, fingerprint, required_size
+from sweeper.data.split import FIXED_SEED, hold_out, permutation
+from sweeper.errors import DataError
 from sweeper.schema import Probability
 
 CHANNELS = {"rgb": 3, "gray": 1}
+EXAMPLE_SIZE = 64
 
 
 class ImageFolder:
-    """Images of any size, scaled to a square; without a `test` folder, a part of `train` is it."""
+    """Images of any size, resized to squares.
+
+    Without a `test` folder, a part of the training images is held out as the test split.
+    """
 
     name = "image_folder"
 
@@ -26,17 +30,27 @@ class ImageFolder:
         self, root: str, channels: Literal["rgb", "gray"], test_fraction: Probability
     ) -> None:
         self._root = Path(root).expanduser().absolute()
-        self._mode = mode_of(CHANNELS[channels])
+        self._mode = pillow_mode(CHANNELS[channels])
         self._test_fraction = test_fraction
 
     def describe(self, image_size: int | None) -> Description:
-        """A class a folder, its images not looked at; DataError for folders that lack."""
-        size = _required(image_size)
+        """Describe the images from the names of the class folders, without opening a file.
+
+        Raises:
+            ConfigError: `image_size` is None.
+            DataError: a folder is missing or has an unexpected name.
+        """
+        size = required_size(self.name, image_size, EXAMPLE_SIZE)
         return Description((len(self._mode), size, size), len(_classes(self._train_folder())))
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
-        """`train`, and `val` and `test` where there are any; DataError for folders that lack."""
-        size = _required(image_size)
+        """Return `train`, and `val` and `test` if there are any.
+
+        Raises:
+            ConfigError: `image_size` is None.
+            DataError: a folder is missing, is empty or has an unexpected name.
+        """
+        size = required_size(self.name, image_size, EXAMPLE_SIZE)
         return {name: self._split(listing, size) for name, listing in self._listings().items()}
 
     def _train_folder(self) -> Path:
@@ -48,24 +62,25 @@ class ImageFolder:
 
     def _listings(self) -> dict[str, "Listing"]:
         train = self._train_folder()
-        listings = {"train": Listing.of(train, _classes(train))}
+        listings = {"train": Listing.from_folder(train, _classes(train))}
         if train != self._root:
             for name in ("val", "test"):
                 if (self._root / name).is_dir():
-                    listings[name] = Listing.of(self._root / name, listings["train"].classes)
+                    classes = listings["train"].classes
+                    listings[name] = Listing.from_folder(self._root / name, classes)
         if "test" not in listings and self._test_fraction > 0:
-            listings["train"], listings["test"] = listings["train"].divided(self._test_fraction)
+            listings["train"], listings["test"] = listings["train"].hold_out(self._test_fraction)
         return listings
 
     def _check_names(self, train: Path) -> None:
-        """Refuse a split by a name that would leave it out, or make a class of it."""
-        found = {path.name for path in self._root.iterdir() if path.is_dir()}
-        if not train.is_dir() and (splits := sorted(found & {"val", "test"})):
+        """Raise DataError for a split that would be ignored, or be read as a class."""
+        names = {path.name for path in self._root.iterdir() if path.is_dir()}
+        if not train.is_dir() and (splits := sorted(names & {"val", "test"})):
             raise DataError(f"{self._root} has a folder {splits[0]}, but none called train")
-        strange = sorted(name for name in found - {"train", "val", "test"} if name[0] != ".")
-        if train.is_dir() and strange:
+        unknown = sorted(name for name in names - {"train", "val", "test"} if name[0] != ".")
+        if train.is_dir() and unknown:
             raise DataError(
-                f"{self._root / strange[0]} is no split: beside train there may be val and test"
+                f"{self._root / unknown[0]} is not a split: beside train, only val and test can be"
             )
 
     def _split(self, listing: "Listing", size: int) -> Split:
@@ -84,57 +99,60 @@ class ImageFolder:
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of a split, in order of their names, and their labels."""
+    """The image files of a split, sorted by class and name, and their labels (N,) int64."""
 
     paths: tuple[Path, ...]
     labels: Indices
     classes: tuple[str, ...]
 
     @classmethod
-    def of(cls, folder: Path, classes: tuple[str, ...]) -> "Listing":
-        """The images below `folder`, where no folder may be named otherwise than a class."""
-        found = _subfolders(folder)
-        if unknown := sorted(set(found) - set(classes)):
+    def from_folder(cls, folder: Path, classes: tuple[str, ...]) -> "Listing":
+        """List the images of the class folders in `folder`.
+
+        Raises:
+            DataError: a folder is empty, or its name is not that of a class.
+        """
+        names = _subfolders(folder)
+        if unknown := sorted(set(names) - set(classes)):
             raise DataError(f"{folder / unknown[0]} is a class that the train folder does not have")
-        images = {name: image_paths(folder / name) for name in found}
-        labels = [classes.index(name) for name in found for _ in images[name]]
-        paths = tuple(path for name in found for path in images[name])
+        images = {name: image_paths(folder / name) for name in names}
+        labels = [classes.index(name) for name in names for _ in images[name]]
+        paths = tuple(path for name in names for path in images[name])
         return cls(paths, np.array(labels, dtype=np.int64), classes)
 
-    def divided(self, fraction: float) -> tuple["Listing", "Listing"]:
-        """This listing without a stratified part, and that part; the same for every seed."""
+    def hold_out(self, fraction: float) -> tuple["Listing", "Listing"]:
+        """Divide the files into (remaining, held out), stratified and the same for every seed.
+
+        Raises:
+            DataError: every class has only one image.
+        """
         count = max(1, round(len(self.paths) * fraction))
-        kept, held = hold_out(self.labels, count, FIXED)
-        if not len(held):
+        remaining, held_out = hold_out(self.labels, count, FIXED_SEED)
+        if not len(held_out):
             raise DataError(
-                "no image can be held out for testing: every class has a single one; "
+                "no image can be held out for testing: every class has only one image; "
                 "type data.test_fraction=0"
             )
-        return self._taking(kept), self._taking(held)
+        return self._subset(remaining), self._subset(held_out)
 
-    def mixed(self) -> "Listing":
-        """This listing in an order that is mixed, and always the same."""
-        return self._taking(permutation(len(self.paths), FIXED))
+    def shuffled(self) -> "Listing":
+        """Return the files in a random order that is always the same."""
+        return self._subset(permutation(len(self.paths), FIXED_SEED))
 
-    def _taking(self, indices: Indices) -> "Listing":
+    def _subset(self, indices: Indices) -> "Listing":
         return Listing(tuple(self.paths[i] for i in indices), self.labels[indices], self.classes)
 
 
-def _required(image_size: int | None) -> int:
-    if image_size is None:
-        raise ConfigError("data.image_size=null: image_folder needs a size, such as 64")
-    return image_size
-
-
 def _classes(folder: Path) -> tuple[str, ...]:
-    found = _subfolders(folder)
-    if len(found) < 2:
+    names = _subfolders(folder)
+    if len(names) < 2:
         raise DataError(
-            f"{folder} has {len(found)} class folders: expected at least 2, one a class; "
+            f"{folder} has {len(names)} class folders: expected at least 2, one a class; "
             f"type data.root=FOLDER"
         )
-    return found
+    return names
 
 
 def _subfolders(folder: Path) -> tuple[str, ...]:
+    """Return the names of the folders in `folder`, sorted, without hidden ones."""
     return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."))

@@ -1,4 +1,4 @@
-"""From a network's input back to pictures: the exact inverse of normalisation."""
+"""PIL images of a network's input: the exact inverse of normalisation."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,25 @@ from sweeper.errors import DataError
 
 
 def to_uint8(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Normalised images (N, C, H, W) back to the uint8 pixels they were made of.
+    """Return the pixels (N, C, H, W) uint8 of normalised images (N, C, H, W) float.
 
-    In float64, so that rounding returns each of the 256 levels whatever mean and std were.
+    The computation is in float64, so that all 256 levels come back exactly for any mean and std.
     """
-    pixels = images.detach().to("cpu", torch.float64)
+    normalised = images.detach().to("cpu", torch.float64)
     scale = torch.tensor(std, dtype=torch.float64).view(-1, 1, 1)
     offset = torch.tensor(mean, dtype=torch.float64).view(-1, 1, 1)
-    return ((pixels * scale + offset) * 255).round().clamp(0, 255).to(torch.uint8)
+    return ((normalised * scale + offset) * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def to_pil(image: Tensor) -> Image.Image:
-    """A uint8 image (1 or 3, H, W) as a picture; anything else is a DataError."""
+    """Return a PIL image of the pixels (1 or 3, H, W) uint8.
+
+    Raises:
+        DataError: the tensor has another dtype or shape.
+    """
     if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3):
         raise DataError(
-            f"a picture is a uint8 tensor of shape (1 or 3, H, W), "
+            f"a picture must be a uint8 tensor of shape (1 or 3, H, W), "
             f"but got {image.dtype} of shape {tuple(image.shape)}"
         )
     pixels = image.cpu()
@@ -33,10 +37,14 @@ def to_pil(image: Tensor) -> Image.Image:
 
 
 def to_pictures(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> list[Image.Image]:
-    """Normalised images (N, 1 or 3, H, W) as pictures; DataError for any other shape."""
+    """Return PIL images of normalised images (N, 1 or 3, H, W) float.
+
+    Raises:
+        DataError: the images have another shape, or other than one mean a channel.
+    """
     if images.ndim != 4 or images.shape[1] not in (1, 3) or len(mean) != images.shape[1]:
         raise DataError(
-            f"pictures are made of images (N, C, H, W) with 1 or 3 channels and as many means, "
+            f"pictures need images (N, C, H, W) with 1 or 3 channels and one mean a channel, "
             f"but got shape {tuple(images.shape)} and {len(mean)} means"
         )
     return [to_pil(image) for image in to_uint8(images, mean, std)]

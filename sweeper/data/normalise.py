@@ -1,4 +1,4 @@
-"""The normalisation constants, and their use on a batch."""
+"""The normalisation of a batch, and the choice of its mean and standard deviation."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,54 +7,59 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweeper.data.cache import Stored
-from sweeper.data.pipeline import apply
+from sweeper.data.cache import OpenSplit
+from sweeper.data.pipeline import apply_steps
 from sweeper.data.source import Indices, Transform
 from sweeper.data.statistics import Statistics, chunks_of, measure, training_statistics
 from sweeper.errors import ConfigError
 
 
 def statistics_for(
-    train: Stored,
-    fit: Indices,
+    train: OpenSplit,
+    indices: Indices,
     eval_steps: Sequence[Transform],
     channels: int,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
 ) -> Statistics:
-    """The given constants, or those of the images `fit` of the training split.
+    """Return the mean and std from the config, or measure them on training images.
 
-    ConfigError when there is not one given constant for each of the `channels`.
+    `indices` are the training images to measure on; `channels` are those of the network's input.
+
+    Raises:
+        ConfigError: `mean` or `std` has other than one value a channel.
     """
     for key, values in (("mean", mean), ("std", std)):
         if values is not None and len(values) != channels:
             raise ConfigError(
                 f"data.{key}={list(values)}: expected {channels} values, one for each channel of "
-                f"the images, or data.{key}=null to measure them"
+                f"the images; type data.{key}=null to measure them"
             )
     if mean is not None and std is not None:
         return Statistics(tuple(mean), tuple(std))
     if train.images.shape[1] == channels:
-        measured = training_statistics(train, fit)
+        measured = training_statistics(train, indices)
     else:  # a transform such as Grayscale changed the channels
-        measured = measure(_transformed(train, fit, eval_steps))
+        measured = measure(_transformed(train, indices, eval_steps))
     return Statistics(tuple(mean or measured.mean), tuple(std or measured.std))
 
 
 def _transformed(
-    train: Stored, fit: Indices, eval_steps: Sequence[Transform]
+    train: OpenSplit, indices: Indices, eval_steps: Sequence[Transform]
 ) -> Iterator[NDArray[np.uint8]]:
-    for chunk in chunks_of(train, fit):
-        images = apply(eval_steps, torch.from_numpy(chunk))
+    """Yield chunks (n, C, H, W) uint8 of the images after the steps of evaluation."""
+    for chunk in chunks_of(train, indices):
+        images = apply_steps(eval_steps, torch.from_numpy(chunk))
         levels = (images * 255).round() if images.is_floating_point() else images
         yield levels.to(torch.uint8).numpy()
 
 
 class Normalise:
-    """(pixel / 255 - mean) / std as float32, in the memory format asked for.
+    """The function (pixel / 255 - mean) / std, in float32 and in one memory format.
 
-    Subtracting and multiplying in place, with constants as large as one image and laid out like
-    it, is the fastest form on a CPU: broadcast over channels_last it takes four times as long.
+    It subtracts and multiplies in place, with constants of the shape and memory format of one
+    image. On a CPU this is the fastest form: with constants that are broadcast over channels_last
+    images, it takes four times as long.
     """
 
     def __init__(
@@ -75,7 +80,10 @@ class Normalise:
         return image.contiguous(memory_format=self._format)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """`images`: (B, C, H, W), uint8 or, after a transform's ToDtype, float in 0..1."""
+        """Return the normalised images, (B, C, H, W) float32.
+
+        images: (B, C, H, W) uint8, or float in 0..1 if a transform such as ToDtype scaled them.
+        """
         if images.is_floating_point():
             images = images * 255
         pixels = images.to(torch.float32, memory_format=self._format)

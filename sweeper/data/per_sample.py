@@ -1,4 +1,4 @@
-"""Image operations on a batch (N, C, H, W) with parameters (N,) of its own for every image."""
+"""Image operations on a batch (N, C, H, W), with parameters (N,): one value for every image."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
-    """Image by image `yes` where the mask (N,) says so, else `no`."""
-    return torch.where(mask.view(-1, 1, 1, 1), yes, no)
+def choose(mask: Tensor, if_true: Tensor, if_false: Tensor) -> Tensor:
+    """Return the image of `if_true` where the mask (N,) bool is True, else that of `if_false`."""
+    return torch.where(mask.view(-1, 1, 1, 1), if_true, if_false)
 
 
 def crop(images: Tensor, top: Tensor, left: Tensor, size: Sequence[int]) -> Tensor:
-    """A window of `size` (height, width) from every image, at its own corner."""
+    """Return a window of `size` (height, width) from every image.
+
+    top, left: (N,) int64, the upper left corner of each window.
+    """
     rows = top[:, None] + torch.arange(size[0], device=images.device)
     columns = left[:, None] + torch.arange(size[1], device=images.device)
     image = torch.arange(len(images), device=images.device)[:, None, None]
@@ -22,7 +25,10 @@ def crop(images: Tensor, top: Tensor, left: Tensor, size: Sequence[int]) -> Tens
 
 
 def erase(images: Tensor, box: tuple[Tensor, Tensor, Tensor, Tensor], value: Tensor) -> Tensor:
-    """The images with their boxes (top, left, height, width) replaced by `value`."""
+    """Return the images with the pixels inside each image's box replaced by `value`.
+
+    box: top, left, height and width, each (N,); value: broadcastable to (N, C, H, W).
+    """
     top, left, height, width = (side.view(-1, 1) for side in box)
     row = torch.arange(images.shape[-2], device=images.device)
     column = torch.arange(images.shape[-1], device=images.device)
@@ -40,27 +46,28 @@ def rotate(
     center: Sequence[float] | None,
     fill: Sequence[float],
 ) -> Tensor:
-    """Every image turned counter-clockwise by its own angle, about `center` (x, y) in pixels.
+    """Rotate every image counter-clockwise by its own angle about `center`, (x, y) in pixels.
 
-    `mode`: nearest or bilinear. What comes from outside the image takes the value `fill`.
+    degrees: (N,) float32; mode: `nearest` or `bilinear`; fill: one value, or one a channel, for
+    pixels from outside the image. `center` is the middle of the image by default.
     """
     height, width = images.shape[-2:]
     size = torch.tensor([width, height], dtype=torch.float32, device=images.device)
     middle = size / 2 if center is None else torch.tensor(center, device=images.device)
-    # grid_sample asks for each output pixel where it comes from, in -1..1 over the image.
+    # For each output pixel, grid_sample needs its source position, scaled to -1..1.
     source = _rotated(_pixel_centers(height, width, images.device) - middle, degrees) + middle
     grid = (2 * source / size - 1).view(-1, height, width, 2)
-    # An added channel of ones tells how much of each output pixel lies inside the image.
+    # A channel of ones becomes the share of each output pixel that comes from inside the image.
     pixels = F.pad(images.float(), (0, 0, 0, 0, 0, 1), value=1.0)
     sampled = F.grid_sample(pixels, grid, mode=mode, align_corners=False)
     outside = torch.tensor(fill, device=images.device).view(1, -1, 1, 1)
     colours, inside = sampled[:, :-1], sampled[:, -1:]
-    turned = (colours - outside) * inside + outside  # as torchvision mixes them
-    return turned if images.is_floating_point() else turned.round().to(images.dtype)
+    rotated = (colours - outside) * inside + outside  # the same blending as in torchvision
+    return rotated if images.is_floating_point() else rotated.round().to(images.dtype)
 
 
 def _pixel_centers(height: int, width: int, device: torch.device) -> Tensor:
-    """(height * width, 2): x and y of every pixel's centre."""
+    """Return x and y of the centre of every pixel: (height * width, 2) float32."""
     y, x = torch.meshgrid(
         torch.arange(height, device=device) + 0.5,
         torch.arange(width, device=device) + 0.5,
@@ -70,7 +77,7 @@ def _pixel_centers(height: int, width: int, device: torch.device) -> Tensor:
 
 
 def _rotated(points: Tensor, degrees: Tensor) -> Tensor:
-    """(N, P, 2): the points (P, 2) turned by each of the angles, y pointing down."""
+    """Rotate the points (P, 2) by each of the angles (N,), with y pointing down: (N, P, 2)."""
     angle = torch.deg2rad(degrees)
     sine, cosine = torch.sin(angle), torch.cos(angle)
     matrix = torch.stack([cosine, sine, -sine, cosine], dim=-1).view(-1, 2, 2)

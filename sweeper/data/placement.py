@@ -1,4 +1,4 @@
-"""Where each split is kept: resident on the device, mapped from the cache, or in its files."""
+"""The choice between a resident tensor and streaming, for each split."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from sweeper.data.batches import Feed, Resident, Streaming
-from sweeper.data.cache import Stored, cached, streamed
+from sweeper.data.cache import OpenSplit, open_cached, open_streamed
 from sweeper.data.source import Split
 
 GIB = 2**30
@@ -18,7 +18,10 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Placement:
-    """With `resident` "auto", a split is resident when it takes no more than `limit_gib`."""
+    """The settings that decide where the images of each split are kept.
+
+    With `resident` "auto", a split is resident if it takes no more than `limit_gib` GiB.
+    """
 
     resident: bool | Literal["auto"]
     limit_gib: float
@@ -27,21 +30,21 @@ class Placement:
     device: torch.device
     channels_last: bool
 
-    def open_all(self, name: str, splits: Mapping[str, Split]) -> dict[str, Stored]:
-        """Each split decoded, from the cache if it can be; too many image files stay files."""
+    def open_all(self, name: str, splits: Mapping[str, Split]) -> dict[str, OpenSplit]:
+        """Open each split: from the cache, or streamed if its image files would not fit."""
         return {key: self._open(f"{name}-{key}", split) for key, split in splits.items()}
 
-    def feed(self, stored: Stored) -> Feed:
-        """The way the split's batches reach the device."""
-        images = stored.images
+    def feed(self, split: OpenSplit) -> Feed:
+        """Return the feed that brings batches of the split to the device."""
+        images = split.images
         if isinstance(images, np.ndarray) and self._fits(prod(images.shape)):
-            return Resident(images, stored.labels, self.device, self.channels_last)
-        return Streaming(images, stored.labels, self.device, self.channels_last, self.num_workers)
+            return Resident(images, split.labels, self.device, self.channels_last)
+        return Streaming(images, split.labels, self.device, self.channels_last, self.num_workers)
 
-    def _open(self, name: str, split: Split) -> Stored:
+    def _open(self, name: str, split: Split) -> OpenSplit:
         if split.stream is not None and not self._fits(split.nbytes):
-            return streamed(name, split, split.stream, self.cache_dir)
-        return cached(name, split, self.cache_dir)
+            return open_streamed(name, split, split.stream, self.cache_dir)
+        return open_cached(name, split, self.cache_dir)
 
     def _fits(self, nbytes: int) -> bool:
         return nbytes <= self.limit_gib * GIB if self.resident == "auto" else bool(self.resident)

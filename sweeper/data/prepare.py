@@ -1,4 +1,4 @@
-"""From a source and the run's settings to batches: the one function `build` calls."""
+"""The preparation of a data set: from a source and the settings of a run to batches."""
 
 import hashlib
 import logging
@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.image_data import ImageData, Subset
 from sweeper.data.normalise import Normalise, statistics_for
-from sweeper.data.pipeline import Pipeline, decoded_size, route_for
+from sweeper.data.pipeline import Pipeline, decoded_size, input_steps
 from sweeper.data.placement import Placement
 from sweeper.data.profile import Profile
 from sweeper.data.source import Source, class_counts, label_type_of
@@ -44,60 +44,68 @@ def prepare(
     train_limit: PositiveInt | None,
     val_limit: PositiveInt | None,
 ) -> ImageData:
-    """Split, measure and batch a data set.
+    """Read and split a data set, and build the pipelines of its batches.
 
-    `min_image_size` is the least height and width the network takes; `train_limit` and
-    `val_limit` keep that many images. Raises DataError for data that cannot be read and
-    ConfigError for settings that do not fit it.
+    `min_image_size` is the smallest height and width that the network takes. `train_limit` and
+    `val_limit` are the largest numbers of images to use.
+
+    Raises:
+        DataError: the data cannot be read.
+        ConfigError: the settings do not fit the data.
     """
     size = decoded_size(image_size, min_image_size)
     placement = Placement(
         resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
     )
-    stored = placement.open_all(source.name, source.splits(size))
+    splits = placement.open_all(source.name, source.splits(size))
     label_type = label_type_of(source)
-    labels = {name: split.labels for name, split in stored.items()}
-    chosen, fit = subset_indices(labels, val_fraction, seed, train_limit, val_limit)
+    labels = {name: split.labels for name, split in splits.items()}
+    indices, statistics_indices = subset_indices(labels, val_fraction, seed, train_limit, val_limit)
 
-    train = stored["train"]
-    image = torch.from_numpy(train.images[chosen["train"][:1]]).to(device)
-    route = route_for(image, train_transform, eval_transform, size, min_image_size)
-    if route.enlarge or (image_size or min_image_size) < min_image_size:
-        log.info("images are enlarged to %dx%d, the least the model takes", *route.shape[1:])
-    statistics = statistics_for(train, fit, route.evaluation, route.shape[0], mean, std)
-    normalise = Normalise(statistics, route.shape, device, channels_last)
-
-    if len(chosen["train"]) < min(2, batch_size):
-        raise ConfigError(
-            f"trainer.train_limit={train_limit} leaves {len(chosen['train'])} training image: "
-            f"expected at least 2, or data.batch_size=1"
+    train = splits["train"]
+    image = torch.from_numpy(train.images[indices["train"][:1]]).to(device)
+    steps = input_steps(image, train_transform, eval_transform, size, min_image_size)
+    input_shape = steps.input_shape
+    if steps.enlarge or (image_size or min_image_size) < min_image_size:
+        log.info(
+            "images are enlarged to %dx%d, the smallest size that the model takes", *input_shape[1:]
         )
-    feeds = {name: placement.feed(split) for name, split in stored.items()}
-    counts = class_counts(train.labels[chosen["train"]], label_type, len(train.classes))
+    statistics = statistics_for(
+        train, statistics_indices, steps.evaluation, input_shape[0], mean, std
+    )
+    normalise = Normalise(statistics, input_shape, device, channels_last)
+
+    if len(indices["train"]) < min(2, batch_size):
+        raise ConfigError(
+            f"trainer.train_limit={train_limit} leaves {len(indices['train'])} training image: "
+            f"expected at least 2; type trainer.train_limit=2 or more, or data.batch_size=1"
+        )
+    feeds = {name: placement.feed(split) for name, split in splits.items()}
+    counts = class_counts(train.labels[indices["train"]], label_type, len(train.classes))
     profile = Profile(
         name=source.name,
         classes=train.classes,
         label_type=label_type,
         label_shape=train.labels.shape[1:],
         image_shape=(image.shape[1], image.shape[2], image.shape[3]),
-        input_shape=route.shape,
+        input_shape=input_shape,
         class_counts=tuple(counts.tolist()),
-        n_train=len(chosen["train"]),
+        n_train=len(indices["train"]),
         mean=statistics.mean,
         std=statistics.std,
     )
     return ImageData(
         profile=profile,
-        digest=_digest([split.digest for split in stored.values()]),
+        digest=_combined_digest([split.digest for split in splits.values()]),
         batch_size=batch_size,
         seed=seed,
-        # Without a split of its own, validation takes images of the training split.
+        # If the source has no `val`, the validation images are in the feed of `train`.
         subsets={
-            name: Subset(feeds.get(name, feeds["train"]), indices)
-            for name, indices in chosen.items()
+            name: Subset(feeds.get(name, feeds["train"]), subset)
+            for name, subset in indices.items()
         },
-        train_pipeline=Pipeline((*route.train, *route.enlarge), normalise),
-        eval_pipeline=Pipeline((*route.evaluation, *route.enlarge), normalise),
+        train_pipeline=Pipeline((*steps.train, *steps.enlarge), normalise),
+        eval_pipeline=Pipeline((*steps.evaluation, *steps.enlarge), normalise),
     )
 
 
@@ -110,19 +118,25 @@ def evaluation_pipeline(
     device: torch.device,
     channels_last: bool,
 ) -> Pipeline:
-    """The pipeline that `prepare` made for evaluation, from the profile of the data alone."""
+    """Return the evaluation pipeline of `prepare`, built from the profile without the data.
+
+    Raises:
+        ConfigError: the transforms fail, or result in another input shape than in training.
+    """
     size = decoded_size(image_size, min_image_size)
     image = torch.zeros(1, *profile.image_shape, dtype=torch.uint8, device=device)
-    route = route_for(image, transform, transform, size, min_image_size)
-    if route.shape != profile.input_shape:
+    steps = input_steps(image, transform, transform, size, min_image_size)
+    if steps.input_shape != profile.input_shape:
         raise ConfigError(
-            f"the network was trained on images of shape {profile.input_shape}, not {route.shape}: "
-            "leave data.image_size and data.eval_transform as they were"
+            f"the network was trained on images of shape {profile.input_shape}, not "
+            f"{steps.input_shape}; do not change data.image_size and data.eval_transform"
         )
     statistics = Statistics(profile.mean, profile.std)
     normalise = Normalise(statistics, profile.input_shape, device, channels_last)
-    return Pipeline((*route.evaluation, *route.enlarge), normalise)
+    return Pipeline((*steps.evaluation, *steps.enlarge), normalise)
 
 
-def _digest(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else hashlib.sha256("".join(parts).encode()).hexdigest()[:32]
+def _combined_digest(digests: Sequence[str]) -> str:
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()[:32]

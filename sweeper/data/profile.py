@@ -1,22 +1,22 @@
-"""What a network must know of the data it was trained on, as plain values."""
+"""The facts about its data that a network needs when it is used again, as plain values."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from torch import Tensor
 
-from sweeper.data.source import in_words, mistake_in_words
+from sweeper.data.source import label_text, mistake_text
 from sweeper.objectives import LabelType
 from sweeper.schema import ImageShape
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Enough to build the network's loss and its input pipeline without the data.
+    """The facts from which the loss and the input pipeline are built without the data.
 
-    `image_shape` is (C, H, W) as the source stores images, `input_shape` as the network sees
-    them, `label_shape` that of the labels of one image; `class_counts` counts each class in the
-    `n_train` training images; `mean` and `std` are per channel for pixels in 0..1.
+    `image_shape` is (C, H, W) of the decoded images, `input_shape` that of the network's input,
+    and `label_shape` the shape of one image's labels. `class_counts` are the occurrences of each
+    class in the `n_train` training images. `mean` and `std` are per channel, for pixels in 0..1.
     """
 
     name: str
@@ -30,14 +30,14 @@ class Profile:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def named(self, labels: Tensor) -> str:
-        """The labels of one image in words: its class, its classes, or its string."""
-        return in_words(labels, self.label_type, self.classes)
+    def label_text(self, labels: Tensor) -> str:
+        """Return the labels of one image as text, as `source.label_text` does."""
+        return label_text(labels, self.label_type, self.classes)
 
-    def mistake(self, labels: Tensor, predicted: Tensor) -> str:
-        """How what is predicted of one image differs from its labels, in words."""
-        return mistake_in_words(labels, predicted, self.label_type, self.classes)
+    def mistake_text(self, labels: Tensor, predicted: Tensor) -> str:
+        """Return the difference between one image's labels and its prediction as text."""
+        return mistake_text(labels, predicted, self.label_type, self.classes)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the values that are stored in a checkpoint."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""What a data set offers before anything is decoded, and what it is once decoded."""
+"""The protocol of a data set, before and after its images are decoded, and its labels as text."""
 
 import hashlib
 import json
@@ -11,31 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweeper.errors import ConfigError
 from sweeper.objectives import LabelType
 
 Indices = NDArray[np.int64]
 
 Transform = Callable[[Tensor], Tensor]
-"""Images in, images out; torchvision's v2 transforms are such."""
+"""A function from images to images, such as a v2 transform of torchvision."""
 
 
 class Images(Protocol):
-    """Pixels by index: a NumPy array, a memory-mapped file, or image files read when asked."""
+    """Pixels by index: a NumPy array, a memory-mapped file, or image files decoded on access."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(N, C, H, W)."""
+        """The shape of all images, (N, C, H, W)."""
 
     def __getitem__(self, indices: Indices, /) -> NDArray[np.uint8]:
-        """The images of these indices, (n, C, H, W) uint8."""
+        """Return the images with these indices, (n, C, H, W) uint8."""
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One split: images (N, C, H, W) uint8, int64 labels, and the classes' names.
+    """A decoded split: images (N, C, H, W) uint8, labels int64, and the names of the classes.
 
-    Labels are (N,) classes; of a source with `multilabel` labels (N, K) zeros and ones; of one
-    with `sequence` labels (N, L) classes from the left, filled up with -1.
+    The shape of the labels depends on the `label_type` of the source. `multiclass`: (N,) classes.
+    `multilabel`: (N, K) zeros and ones. `sequence`: (N, L) classes from left to right, padded
+    with -1.
     """
 
     images: Images
@@ -45,10 +47,11 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Split:
-    """A split not yet read; `fingerprint` changes whenever what `load` returns would.
+    """A split that has not been read yet.
 
-    A split of image files says in `nbytes` what it takes when decoded, and `stream` offers its
-    images undecoded, the files' headers checked.
+    `fingerprint` changes whenever the result of `load` would change. A split of image files can
+    also be streamed: `stream` checks the headers of the files and leaves the images in them, and
+    `nbytes` is the size of the decoded images.
     """
 
     fingerprint: str
@@ -58,57 +61,83 @@ class Split:
 
 
 class Source(Protocol):
-    """A data set: its name, and its splits `train`, `val` (optional) and `test` (optional).
+    """A data set with a name and the splits `train`, `val` (optional) and `test` (optional).
 
-    One whose images have anything but one class says so in an attribute `label_type`.
+    If its images do not have exactly one class each, the source has an attribute `label_type`.
     """
 
     name: str
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
-        """The splits there are; images of differing sizes are decoded to `image_size` squared."""
+        """Return the splits by name.
+
+        Images of different sizes are decoded to squares with sides of `image_size` pixels.
+        """
+
+
+def required_size(source: str, image_size: int | None, example: int) -> int:
+    """Return `image_size`, for a source whose images have different sizes.
+
+    Raises:
+        ConfigError: `image_size` is None.
+    """
+    if image_size is None:
+        raise ConfigError(
+            f"data.image_size=null: {source} needs a size; type data.image_size={example}"
+        )
+    return image_size
 
 
 def label_type_of(source: Source) -> LabelType:
-    """Return what is known of an image of the source; one class unless the source says more."""
+    """Return the `label_type` of the source, `multiclass` by default."""
     label_type: LabelType = getattr(source, "label_type", "multiclass")
     return label_type
 
 
 def class_counts(labels: Indices, label_type: LabelType, num_classes: int) -> Indices:
-    """Return how often each class occurs in the labels: (K,) int64."""
+    """Return how often each class occurs in the labels (N, ...): (K,) int64."""
     if label_type == "multilabel":
         return np.asarray(labels.sum(axis=0))
     return np.bincount(labels[labels >= 0], minlength=num_classes)
 
 
-def in_words(labels: Tensor, label_type: LabelType, classes: Sequence[str]) -> str:
-    """The labels of one image: its class, its classes, or its string of classes."""
+def label_text(labels: Tensor, label_type: LabelType, classes: Sequence[str]) -> str:
+    """Return the labels of one image as text: its class, its classes, or its string.
+
+    labels: () for `multiclass`, (K,) for `multilabel`, (L,) for `sequence`; int64.
+    """
     if label_type == "multiclass":
         return classes[int(labels)]
     if label_type == "multilabel":
         return ", ".join(classes[i] for i in labels.nonzero()[:, 0]) or "none"
-    present = [classes[i] for i in labels.tolist() if i >= 0]
-    return ("" if all(len(name) == 1 for name in present) else " ").join(present)
+    names = [classes[i] for i in labels.tolist() if i >= 0]
+    return ("" if all(len(name) == 1 for name in names) else " ").join(names)
 
 
-def mistake_in_words(
+def mistake_text(
     labels: Tensor, predicted: Tensor, label_type: LabelType, classes: Sequence[str]
 ) -> str:
-    """How what is predicted of an image differs from its labels; of a set, the difference alone."""
+    """Return the difference between one image's labels and its prediction as text.
+
+    labels, predicted: of the same shape, as for `label_text`. For `multilabel`, only the classes
+    that differ are named.
+    """
     if label_type != "multilabel":
-        true, taken = (in_words(one, label_type, classes) for one in (labels, predicted))
+        true_text = label_text(labels, label_type, classes)
+        predicted_text = label_text(predicted, label_type, classes)
         if label_type == "sequence":
-            return f"{true or 'nothing'}, read as {taken or 'nothing'}"
-        return f"{true}, taken for {taken}"
-    parts = {"missed": (labels > predicted).long(), "added": (predicted > labels).long()}
+            return f"{true_text or 'nothing'}, read as {predicted_text or 'nothing'}"
+        return f"{true_text}, taken for {predicted_text}"
+    differences = {"missed": (labels > predicted).long(), "added": (predicted > labels).long()}
     return "\n".join(
-        f"{how} {in_words(part, label_type, classes)}" for how, part in parts.items() if part.any()
+        f"{verb} {label_text(difference, label_type, classes)}"
+        for verb, difference in differences.items()
+        if difference.any()
     )
 
 
 def fingerprint(arguments: Mapping[str, object], files: Iterable[Path] = ()) -> str:
-    """A digest of the arguments and of each file's path, size and time of change."""
+    """Return a digest of the arguments, and of the path, size and mtime of each file."""
     stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     text = json.dumps([dict(arguments), stats], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -8,43 +8,50 @@ from numpy.typing import NDArray
 from sweeper.data.source import Indices
 from sweeper.errors import DataError
 
-# Entropy of the splits that must not move with the run's seed: held-out test images.
-FIXED = 20_250_101
+FIXED_SEED = 20_250_101
+"""The seed of test splits, which must not change with the seed of a run."""
 
 
-def raw_numbers(n: int, *entropy: int) -> NDArray[np.uint64]:
-    """n numbers of 64 bits drawn from the given non-negative integers.
+def random_uint64(n: int, *entropy: int) -> NDArray[np.uint64]:
+    """Return n random numbers of 64 bits, (n,), seeded by non-negative integers.
 
-    PCG64's raw output is the one stream that NumPy promises never to change.
+    NumPy promises not to change the raw output of PCG64; its other streams may change.
     """
     return np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(n)
 
 
 def permutation(n: int, *entropy: int) -> Indices:
-    """A permutation of range(n) drawn from the given non-negative integers."""
-    return np.argsort(raw_numbers(n, *entropy), kind="stable").astype(np.int64)
+    """Return a random permutation of range(n), (n,) int64, seeded by non-negative integers."""
+    return np.argsort(random_uint64(n, *entropy), kind="stable").astype(np.int64)
 
 
 def hold_out(labels: Indices, count: int, *entropy: int) -> tuple[Indices, Indices]:
-    """(kept, held) indices, ascending; each class gives its share of `count`, but never all of it.
+    """Divide range(N) into (remaining, held out) indices, both ascending, stratified by class.
 
-    A class of one image is kept whole, so `held` may be shorter than `count`. scikit-learn's
-    stratified split refuses such a class and takes two seconds to import.
+    labels: (N,) int64. Each class gives its share of `count`, but always keeps one image. So a
+    class of one image gives none, and fewer than `count` may be held out.
     """
+    # scikit-learn's stratified split rejects a class of one image and takes 2 seconds to import.
     quota = _quotas(np.bincount(labels), count)
     order = permutation(len(labels), *entropy)
-    held = [order[labels[order] == label][:take] for label, take in enumerate(quota)]
-    held_indices = np.sort(np.concatenate(held))
-    return np.setdiff1d(np.arange(len(labels)), held_indices), held_indices
+    by_class = [order[labels[order] == label][:size] for label, size in enumerate(quota)]
+    held_out = np.sort(np.concatenate(by_class))
+    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
 
 
 def _strata(labels: Indices) -> Indices:
-    """The class of each image; one for all where an image has several, hardly two alike."""
+    """Return the class of each image, (N,).
+
+    Images with several labels all get class 0: hardly two of them have the same labels.
+    """
     return labels if labels.ndim == 1 else np.zeros(len(labels), dtype=np.int64)
 
 
 def _quotas(counts: Indices, total: int) -> Indices:
-    """How many to hold of each class: shares of `total` by largest remainder, at most count - 1."""
+    """Return how many images of each class to hold out, (K,), from the images a class, (K,).
+
+    `total` is shared out by the largest remainder method, at most count - 1 for a class.
+    """
     exact = counts * (total / max(1, counts.sum()))
     limit = np.maximum(counts - 1, 0)
     quota: Indices = np.minimum(np.floor(exact).astype(np.int64), limit)
@@ -62,22 +69,26 @@ def subset_indices(
     train_limit: int | None,
     val_limit: int | None,
 ) -> tuple[dict[str, Indices], Indices]:
-    """The images of `train`, `val` and `test`, and those that statistics are measured on.
+    """Return the indices of `train`, `val` and `test`, and those to measure statistics on.
 
-    A missing `val` is held out of `train`, stratified. The latter are the training images before
-    `train_limit`, so that a quick look normalises as the whole run does.
+    labels: (N, ...) int64 for each split of the source. A missing `val` is held out of `train`,
+    stratified. Statistics are measured on all training images, whatever `train_limit` is, so that
+    a short run normalises its images like a full run.
+
+    Raises:
+        DataError: no image can be held out for validation.
     """
-    chosen = {name: np.arange(len(split)) for name, split in labels.items()}
-    if "val" not in chosen:
+    indices = {name: np.arange(len(split)) for name, split in labels.items()}
+    if "val" not in indices:
         count = max(1, round(len(labels["train"]) * val_fraction))
-        chosen["train"], chosen["val"] = hold_out(_strata(labels["train"]), count, seed)
-    if not len(chosen["val"]):
-        raise DataError("no image can be held out for validation: every class has a single one")
-    fit = chosen["train"]
-    for name in chosen.keys() - {"train"}:
-        # Many sources sort their images by class; a loss may want several in a batch.
-        chosen[name] = chosen[name][permutation(len(chosen[name]), FIXED)]
+        indices["train"], indices["val"] = hold_out(_strata(labels["train"]), count, seed)
+    if not len(indices["val"]):
+        raise DataError("no image can be held out for validation: every class has only one image")
+    statistics_indices = indices["train"]
+    for name in indices.keys() - {"train"}:
+        # Many sources sort their images by class, but some losses need several classes a batch.
+        indices[name] = indices[name][permutation(len(indices[name]), FIXED_SEED)]
     for name, limit in (("train", train_limit), ("val", val_limit)):
-        drawn = permutation(len(chosen[name]), seed)[:limit]
-        chosen[name] = chosen[name][np.sort(drawn)]
-    return chosen, fit
+        limited = permutation(len(indices[name]), seed)[:limit]
+        indices[name] = indices[name][np.sort(limited)]
+    return indices, statistics_indices

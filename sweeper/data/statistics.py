@@ -1,4 +1,4 @@
-"""Mean and standard deviation of the training images, a channel at a time."""
+"""Mean and standard deviation of the training images, per channel."""
 
 import hashlib
 import json
@@ -10,27 +10,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sweeper.data.cache import Stored
+from sweeper.data.cache import OpenSplit
 from sweeper.data.source import Indices
 from sweeper.files import write_text
 
 log = logging.getLogger(__name__)
 
-CHUNK = 1024
+CHUNK_SIZE = 1024
+"""Images that are read at a time."""
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """Per channel, for pixels scaled to 0..1."""
+    """Mean and standard deviation per channel, for pixels scaled to 0..1."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
 
 def measure(chunks: Iterable[NDArray[np.uint8]]) -> Statistics:
-    """The exact statistics of chunks (n, C, H, W) of uint8; a constant channel gets std 1.
+    """Return the exact statistics of all images; a constant channel gets std 1.
 
-    Levels are counted, so the sums are integers and nothing is rounded before the last step.
+    chunks: arrays (n, C, H, W) uint8. Their levels are counted, so that the sums are integers and
+    only the last step rounds.
     """
     counts: NDArray[np.int64] = sum(map(_histograms, chunks))  # type: ignore[assignment]
     levels = np.arange(256, dtype=np.float64) / 255
@@ -42,20 +44,21 @@ def measure(chunks: Iterable[NDArray[np.uint8]]) -> Statistics:
 
 
 def _histograms(chunk: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return how many pixels have each level: (C, 256)."""
     return np.stack(
         [np.bincount(chunk[:, c].ravel(), minlength=256) for c in range(chunk.shape[1])]
     )
 
 
-def training_statistics(stored: Stored, indices: Indices) -> Statistics:
-    """The statistics of these images of a split, kept beside its cache."""
-    if stored.folder is None:
-        return measure(chunks_of(stored, indices))
+def training_statistics(split: OpenSplit, indices: Indices) -> Statistics:
+    """Return the statistics of these images of a split, cached next to its images."""
+    if split.cache_folder is None:
+        return measure(chunks_of(split, indices))
     key = hashlib.sha256(indices.tobytes()).hexdigest()[:20]
-    path = stored.folder / f"statistics-{key}.json"
-    if (found := _read(path)) is not None:
-        return found
-    statistics = measure(chunks_of(stored, indices))
+    path = split.cache_folder / f"statistics-{key}.json"
+    if (cached := _read(path)) is not None:
+        return cached
+    statistics = measure(chunks_of(split, indices))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, json.dumps({"mean": statistics.mean, "std": statistics.std}))
@@ -64,15 +67,16 @@ def training_statistics(stored: Stored, indices: Indices) -> Statistics:
     return statistics
 
 
-def chunks_of(stored: Stored, indices: Indices) -> Iterable[NDArray[np.uint8]]:
-    """These images, (at most CHUNK, C, H, W) at a time."""
-    return (stored.images[indices[at : at + CHUNK]] for at in range(0, len(indices), CHUNK))
+def chunks_of(split: OpenSplit, indices: Indices) -> Iterable[NDArray[np.uint8]]:
+    """Yield these images in chunks (n, C, H, W) uint8 of up to CHUNK_SIZE images."""
+    starts = range(0, len(indices), CHUNK_SIZE)
+    return (split.images[indices[start : start + CHUNK_SIZE]] for start in starts)
 
 
 def _read(path: Path) -> Statistics | None:
     try:
-        found = json.loads(path.read_text())
-        return Statistics(tuple(found["mean"]), tuple(found["std"]))
+        content = json.loads(path.read_text())
+        return Statistics(tuple(content["mean"]), tuple(content["std"]))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

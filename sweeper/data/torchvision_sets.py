@@ -18,40 +18,44 @@ Name = Literal["mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"
 
 @dataclass(frozen=True)
 class SetLayout:
-    """torchvision's class for a set, what is in it, and the files below the root, by split."""
+    """The torchvision class of a set, its description, and its files below the root by split."""
 
     loader: str
-    content: Description
+    description: Description
     files: Mapping[str, tuple[str, ...]]
 
 
-def _idx(loader: str) -> SetLayout:
-    """The files of the MNIST family."""
-    kinds = "images-idx3-ubyte", "labels-idx1-ubyte"
-    parts = {"train": "train", "test": "t10k"}
+def _mnist_layout(loader: str) -> SetLayout:
+    """Return the layout of a set of the MNIST family."""
+    suffixes = "images-idx3-ubyte", "labels-idx1-ubyte"
+    prefixes = {"train": "train", "test": "t10k"}
     return SetLayout(
         loader,
         Description((1, 28, 28), 10),
-        {s: tuple(f"{loader}/raw/{part}-{kind}" for kind in kinds) for s, part in parts.items()},
+        {
+            split: tuple(f"{loader}/raw/{prefix}-{suffix}" for suffix in suffixes)
+            for split, prefix in prefixes.items()
+        },
     )
 
 
-def _cifar(
+def _cifar_layout(
     loader: str, n_classes: int, folder: str, meta: str, train: tuple[str, ...], test: str
 ) -> SetLayout:
+    """Return the layout of CIFAR-10 or CIFAR-100, whose `meta` file names the classes."""
     files = {"train": (*train, meta), "test": (test, meta)}
     return SetLayout(
         loader,
         Description((3, 32, 32), n_classes),
-        {s: tuple(f"{folder}/{f}" for f in names) for s, names in files.items()},
+        {split: tuple(f"{folder}/{file}" for file in names) for split, names in files.items()},
     )
 
 
 LAYOUTS: dict[str, SetLayout] = {
-    "mnist": _idx("MNIST"),
-    "fashion_mnist": _idx("FashionMNIST"),
-    "kmnist": _idx("KMNIST"),
-    "cifar10": _cifar(
+    "mnist": _mnist_layout("MNIST"),
+    "fashion_mnist": _mnist_layout("FashionMNIST"),
+    "kmnist": _mnist_layout("KMNIST"),
+    "cifar10": _cifar_layout(
         "CIFAR10",
         10,
         "cifar-10-batches-py",
@@ -59,11 +63,11 @@ LAYOUTS: dict[str, SetLayout] = {
         tuple(f"data_batch_{i}" for i in range(1, 6)),
         "test_batch",
     ),
-    "cifar100": _cifar("CIFAR100", 100, "cifar-100-python", "meta", ("train",), "test"),
+    "cifar100": _cifar_layout("CIFAR100", 100, "cifar-100-python", "meta", ("train",), "test"),
     "svhn": SetLayout(
         "SVHN",
         Description((3, 32, 32), 10),
-        {s: (f"{s}_32x32.mat",) for s in ("train", "test")},
+        {split: (f"{split}_32x32.mat",) for split in ("train", "test")},
     ),
 }
 
@@ -71,8 +75,8 @@ LAYOUTS: dict[str, SetLayout] = {
 class TorchvisionSet:
     """One of torchvision's sets with its official `train` and `test` splits.
 
-    torchvision itself is imported only to download and decode: once cached, only the files' sizes
-    and times are looked at.
+    torchvision is only imported to download and to decode. For a cached set, only the sizes and
+    times of the files are read.
     """
 
     def __init__(self, name: Name, root: str, download: bool) -> None:
@@ -82,11 +86,15 @@ class TorchvisionSet:
         self._download = download
 
     def describe(self, image_size: int | None) -> Description:
-        """Of images at their own size; nothing needs to be there."""
-        return self._layout.content
+        """Describe the images at their own size, without reading a file."""
+        return self._layout.description
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
-        """`train` and `test`, at their own size; DataError when the files cannot be had."""
+        """Return `train` and `test` at their own size; download them first if necessary.
+
+        Raises:
+            DataError: files are missing and `download` is false, or the download fails.
+        """
         self._fetch_missing()
         return {split: self._split(split) for split in self._layout.files}
 
@@ -96,28 +104,29 @@ class TorchvisionSet:
         return Split(key, lambda: _decoded(self._open(self._root, split)))
 
     def _open(self, root: Path, split: str, download: bool = False) -> Any:
-        import torchvision.datasets  # five seconds, and not needed once cached
+        import torchvision.datasets  # takes 5 seconds, not needed for a cached set
 
         loader = getattr(torchvision.datasets, self._layout.loader)
-        which = {"split": split} if self.name == "svhn" else {"train": split == "train"}
+        arguments = {"split": split} if self.name == "svhn" else {"train": split == "train"}
         try:
-            return loader(root, download=download, **which)
+            return loader(root, download=download, **arguments)
         except (OSError, RuntimeError, ValueError, EOFError) as error:
             verb = "downloaded" if download else "read"
             raise DataError(
                 f"data={self.name} could not be {verb} in {self._root}: {in_one_line(error)}; "
-                f"type data.root=FOLDER for a folder that holds {self._expected()}"
+                f"type data.root=FOLDER for a folder that contains {self._layout.files['train'][0]}"
             ) from error
 
     def _fetch_missing(self) -> None:
-        """Download beside the final place and move file by file, so none is ever half there."""
-        missing = [f for fs in self._layout.files.values() for f in fs if not self._has(f)]
+        """Download into a temporary folder and move each file, so that no file is incomplete."""
+        files = [file for names in self._layout.files.values() for file in names]
+        missing = [file for file in files if not (self._root / file).is_file()]
         if not missing:
             return
         if not self._download:
             raise DataError(
-                f"data={self.name} is not in {self._root}: expected {missing[0]} there, type "
-                f"data.download=true, or data.root=FOLDER for a folder that holds it"
+                f"data={self.name} is not in {self._root}: expected a file {missing[0]} there; "
+                f"type data.download=true, or data.root=FOLDER for a folder that contains it"
             )
         try:
             self._root.mkdir(parents=True, exist_ok=True)
@@ -131,20 +140,17 @@ class TorchvisionSet:
                 "type data.root=FOLDER"
             ) from error
 
-    def _has(self, file: str) -> bool:
-        return (self._root / file).is_file()
-
     def _move(self, partial: Path, files: list[str]) -> None:
         for file in files:
             (self._root / file).parent.mkdir(parents=True, exist_ok=True)
             (partial / file).replace(self._root / file)
 
-    def _expected(self) -> str:
-        return self._layout.files["train"][0]
-
 
 def _decoded(dataset: Any) -> Decoded:
-    """torchvision's (N, H, W) tensors, (N, H, W, 3) or (N, 3, H, W) arrays as (N, C, H, W)."""
+    """Return the images of a torchvision set as (N, C, H, W) uint8, and its labels (N,) int64.
+
+    torchvision stores images as (N, H, W) tensors, or (N, H, W, 3) or (N, 3, H, W) arrays.
+    """
     images = np.asarray(dataset.data)
     if images.ndim == 3:
         images = images[:, None]

@@ -10,21 +10,24 @@ from typing import Literal
 from sweeper.data import voc_lists
 from sweeper.data.describe import Description
 from sweeper.data.image_files import FileImages
-from sweeper.data.source import Decoded, Split, fingerprint
+from sweeper.data.source import Decoded, Split, fingerprint, required_size
 from sweeper.data.voc_annotations import VOC_CLASSES, Annotations
 from sweeper.data.voc_lists import Ids
-from sweeper.errors import ConfigError, DataError
+from sweeper.errors import DataError
 from sweeper.objectives import LabelType
 from sweeper.schema import Probability
 from sweeper.text import in_one_line
 
+EXAMPLE_SIZE = 128
+
 
 class Voc:
-    """Pictures of any size with annotated objects, read as which classes are in a picture.
+    """Images of any size with annotated objects; the labels are the classes of the objects.
 
-    The splits are those of `ImageSets/Main`: `train`, and `val` and `test` where they are listed.
-    Objects that are marked difficult do not count by default: a class that only they have is not
-    in the picture. (VOC's own evaluation leaves such a picture out for the class.)
+    The splits are the lists in `ImageSets/Main`: `train`, and `val` and `test` if they exist.
+    Unless `difficult` is true, objects that are marked difficult do not count: an image whose
+    only objects of a class are difficult is a negative example of it. (VOC's own evaluation
+    leaves such an image out for the class.)
     """
 
     name = "voc"
@@ -40,41 +43,55 @@ class Voc:
     ) -> None:
         self._root = Path(root).expanduser().absolute()
         self._year = year
-        # The archive of 2011 alone has a folder around it.
-        self._place = f"{'TrainVal/' if year == 2011 else ''}VOCdevkit/VOC{year}"
+        # Only the archive of 2011 has another folder around VOCdevkit.
+        self._year_folder = f"{'TrainVal/' if year == 2011 else ''}VOCdevkit/VOC{year}"
         self._download = download
         self._difficult = difficult
         self._test_fraction = test_fraction
 
     def describe(self, image_size: int | None) -> Description:
-        """The classes of the annotations, or the twenty of VOC where there are none yet."""
-        size = _required(image_size)
+        """Describe the images; before the download, with the 20 classes of VOC.
+
+        Raises:
+            ConfigError: `image_size` is None.
+            DataError: a list or an annotation is missing or damaged.
+        """
+        size = required_size(self.name, image_size, EXAMPLE_SIZE)
         if not self._folder.is_dir():
             return Description((3, size, size), len(VOC_CLASSES))
-        annotations = self._annotations(self._listed())
+        annotations = self._annotations(self._ids_by_split())
         return Description((3, size, size), len(annotations.classes))
 
     def splits(self, image_size: int | None) -> dict[str, Split]:
-        """The splits that are listed; DataError for files that are missing or listed twice."""
-        size = _required(image_size)
+        """Return `train`, and `val` and `test` if they are listed; download a missing year first.
+
+        Raises:
+            ConfigError: `image_size` is None.
+            DataError: a file is missing or damaged, an image is listed twice, or the download
+                fails.
+        """
+        size = required_size(self.name, image_size, EXAMPLE_SIZE)
         self._fetch_missing()
-        ids = self._listed()
-        annotations = self._annotations(ids)
-        # The classes of any split are those of all annotations.
+        ids_by_split = self._ids_by_split()
+        annotations = self._annotations(ids_by_split)
+        # Each split depends on the annotations of all splits, because they define its classes.
         key = {"source": self.name, "difficult": self._difficult}
-        state = fingerprint(key, annotations.files.values())
-        return {name: self._split(each, annotations, state, size) for name, each in ids.items()}
+        annotations_key = fingerprint(key, annotations.files.values())
+        return {
+            name: self._split(ids, annotations, annotations_key, size)
+            for name, ids in ids_by_split.items()
+        }
 
-    def _listed(self) -> dict[str, Ids]:
-        return voc_lists.listed(self._folder, self._test_fraction)
+    def _ids_by_split(self) -> dict[str, Ids]:
+        return voc_lists.ids_by_split(self._folder, self._test_fraction)
 
-    def _annotations(self, ids: Mapping[str, Ids]) -> Annotations:
-        every = [one for each in ids.values() for one in each]
-        files = voc_lists.annotations(self._folder / "Annotations", every)
-        return Annotations(dict(zip(every, files, strict=True)))
+    def _annotations(self, ids_by_split: Mapping[str, Ids]) -> Annotations:
+        ids = [image_id for split_ids in ids_by_split.values() for image_id in split_ids]
+        files = voc_lists.annotation_files(self._folder / "Annotations", ids)
+        return Annotations(dict(zip(ids, files, strict=True)))
 
-    def _split(self, ids: Ids, annotations: Annotations, state: str, size: int) -> Split:
-        paths = voc_lists.pictures(self._folder / "JPEGImages", ids)
+    def _split(self, ids: Ids, annotations: Annotations, annotations_key: str, size: int) -> Split:
+        paths = voc_lists.image_files(self._folder / "JPEGImages", ids)
         files = FileImages(paths, (size, size), "RGB")
 
         def load() -> Decoded:
@@ -85,45 +102,42 @@ class Voc:
             files.check_headers()
             return load()
 
-        key = fingerprint({"annotations": state, "size": size}, paths)
+        key = fingerprint({"annotations": annotations_key, "size": size}, paths)
         return Split(key, load, stream, prod(files.shape))
 
     @property
     def _folder(self) -> Path:
-        return self._root / self._place
+        return self._root / self._year_folder
 
     def _fetch_missing(self) -> None:
-        """Download a year that is not there at all; what a tree of one's own lacks is named."""
+        """Download the year if its folder does not exist.
+
+        A folder with missing files is not completed, because it may hold the user's own data.
+        """
         if self._folder.is_dir():
             return
         if not self._download:
             raise DataError(
-                f"data=voc is not in {self._root}: expected a folder {self._place} there, type "
-                f"data.root=FOLDER for one that holds it, or data.download=true"
+                f"data=voc is not in {self._root}: expected a folder {self._year_folder} there; "
+                f"type data.root=FOLDER for a folder that contains it, or data.download=true"
             )
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            # Beside the final place and moved as a whole, so that it is never half there.
+            # Downloaded beside its final path and moved as a whole, so it is never incomplete.
             with tempfile.TemporaryDirectory(dir=self._root, prefix=".partial-") as partial:
                 self._fetch(Path(partial))
         except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError) as error:
             reason = in_one_line(error)
             raise DataError(
                 f"data=voc could not be downloaded to {self._root}: {reason}; "
-                f"type data.root=FOLDER for a folder that holds {self._place}"
+                f"type data.root=FOLDER for a folder that contains {self._year_folder}"
             ) from error
 
     def _fetch(self, partial: Path) -> None:
-        from torchvision.datasets import VOCDetection  # slow, and not needed once there
+        from torchvision.datasets import VOCDetection  # slow, not needed after the download
 
-        # Of 2007 alone the test images are annotated too; they come in an archive of their own.
+        # Only 2007 has annotated test images; they are in a separate archive.
         for image_set in ("train", "test") if self._year == 2007 else ("train",):
             VOCDetection(partial, str(self._year), image_set, download=True)
         self._folder.parent.mkdir(parents=True, exist_ok=True)
-        (partial / self._place).replace(self._folder)
-
-
-def _required(image_size: int | None) -> int:
-    if image_size is None:
-        raise ConfigError("data.image_size=null: voc needs a size, such as 128")
-    return image_size
+        (partial / self._year_folder).replace(self._folder)

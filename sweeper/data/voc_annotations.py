@@ -1,4 +1,4 @@
-"""Which classes are in a picture, read off annotation files as PASCAL VOC writes them."""
+"""The classes of the objects in each image, from annotation files in the format of PASCAL VOC."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,62 +16,65 @@ VOC_CLASSES = (
     *("diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa"),
     *("train", "tvmonitor"),
 )
-"""The twenty, in the order of PASCAL VOC."""
+"""The 20 classes of PASCAL VOC, in its order."""
 
 
 @dataclass(frozen=True)
 class Annotations:
-    """The annotation files of a data set by the ids of their pictures, read when first asked."""
+    """The annotation files of a data set by image id; they are parsed on first access."""
 
     files: Mapping[str, Path]
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """The twenty of VOC if there are no others, else those there are, in order of their names.
+        """The names of the classes: all 20 of VOC, or sorted names if there is any other class.
 
-        So a part of VOC has the classes of all of it, and a network trained on the one fits the
-        other. Every list counts, and every object, difficult or not: which classes there are
-        depends on no setting. DataError when no picture has an object.
+        So a network that is trained on a part of VOC fits all of it. The classes do not depend on
+        a setting: the objects of all splits count, difficult ones included.
+
+        Raises:
+            DataError: no image has an object.
         """
-        found = {name for objects in self._objects.values() for name in objects}
-        if not found:
+        names = {name for objects in self._easy_by_class.values() for name in objects}
+        if not names:
             folder = next(iter(self.files.values())).parent
-            raise DataError(f"{folder}: there is no object in any annotation")
-        return VOC_CLASSES if found <= set(VOC_CLASSES) else tuple(sorted(found))
+            raise DataError(f"{folder}: no annotation has an object")
+        return VOC_CLASSES if names <= set(VOC_CLASSES) else tuple(sorted(names))
 
     def labels(self, ids: Sequence[str], difficult: bool) -> Indices:
-        """Return ones for the classes that are in these pictures: (N, K) int64.
+        """Return zeros, and ones for the classes in these images: (N, K) int64.
 
-        Unless `difficult`, a class with nothing but difficult objects in a picture is not there.
+        Unless `difficult` is true, a class does not count if all its objects are difficult.
         """
         labels = np.zeros((len(ids), len(self.classes)), dtype=np.int64)
-        for row, name in enumerate(ids):
-            for found, easy in self._objects[name].items():
-                labels[row, self.classes.index(found)] = easy or difficult
+        for row, image_id in enumerate(ids):
+            for name, has_easy in self._easy_by_class[image_id].items():
+                labels[row, self.classes.index(name)] = has_easy or difficult
         return labels
 
     @cached_property
-    def _objects(self) -> dict[str, dict[str, bool]]:
-        """By id the classes in the picture, and whether any object of the class is not difficult.
-
-        torchvision's parser fails on an annotation with nothing in it, and it would have to be
-        imported at every start that streams the image files.
-        """
-        return {name: _classes_in(path) for name, path in self.files.items()}
+    def _easy_by_class(self) -> dict[str, dict[str, bool]]:
+        """The result of `_parsed` by image id."""
+        return {image_id: _parsed(path) for image_id, path in self.files.items()}
 
 
-def _classes_in(path: Path) -> dict[str, bool]:
+def _parsed(path: Path) -> dict[str, bool]:
+    """Return the classes in an image, and whether any object of the class is not difficult."""
+    # Not with torchvision's parser: it fails on an empty annotation and takes seconds to import.
     try:
         root = ElementTree.parse(path).getroot()
-    except (ElementTree.ParseError, OSError, ValueError) as error:  # such as an unknown encoding
+    # ElementTree raises ValueError for an unknown encoding.
+    except (ElementTree.ParseError, OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read as XML: {error}") from error
     if root.tag != "annotation":
-        raise DataError(f"{path} is no VOC annotation: expected <annotation>, found <{root.tag}>")
-    found: dict[str, bool] = {}
-    for each in root.findall("object"):
-        name = each.findtext("name", "").strip()
+        raise DataError(
+            f"{path} is not a VOC annotation: expected <annotation>, found <{root.tag}>"
+        )
+    easy_by_class: dict[str, bool] = {}
+    for element in root.findall("object"):
+        name = element.findtext("name", "").strip()
         if not name:
             raise DataError(f"{path} has an object without a name")
-        easy = each.findtext("difficult", "0").strip() != "1"
-        found[name] = found.get(name, False) or easy
-    return found
+        is_easy = element.findtext("difficult", "0").strip() != "1"
+        easy_by_class[name] = easy_by_class.get(name, False) or is_easy
+    return easy_by_class

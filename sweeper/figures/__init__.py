@@ -1,7 +1,15 @@
-"""Everything that draws: arrays, images and names in, a figure out. Nothing here reads or saves.
+"""Figures: functions that take arrays, images and names and return a figure.
 
-curves  confusion  grid_of_images  rankings  strings     one run, by the type of its labels
-histograms  feature_sheets                               a look into the network
-study_figures                                            Optuna's figures of a study
-style                                                    what they share
+curves             loss and measures of a run by epoch
+confusion          the confusion matrix of data with one class per image
+rankings           the average precision of each class, for data with sets of classes
+strings            the accuracy by length, for data with strings
+grid_of_images     images under their titles
+histograms         the distributions of weights and gradients, layer by layer
+feature_sheets     the feature maps of a layer
+study_figures      Optuna's figures of a study
+style              the canvas and the titles of all of them
+
+Nothing here reads or saves files. `run.pictures` draws the figures of a run, `training.watch` and
+`tracking` those of its network, `predict` its images, and `sweep` those of a study.
 """

@@ -16,10 +16,12 @@ def learning_curves(
     best_epoch: int,
     measures: Sequence[str] = ("accuracy",),
 ) -> Figure:
-    """Loss and measures by epoch, training and validation, the best epoch marked.
+    """Draw loss and measures of training and validation by epoch, and mark the best epoch.
 
-    history: one mapping an epoch with `train/loss`, `val/loss` and each of the `measures` of both
-        splits (fractions), of which some may be missing; epochs count from 1, `best_epoch` too.
+    history: a mapping for each epoch, with `train/loss`, `val/loss` and the measures of both
+        splits, such as `val/accuracy`. Some of them may be missing.
+    best_epoch: the number of the best epoch; epochs count from 1.
+    measures: the names of the measures, whose values are fractions.
     """
     names = ("loss", *measures)
     figure = new_figure(5 * len(names), 4)
@@ -28,11 +30,11 @@ def learning_curves(
         for split, color in (("train", _TRAIN), ("val", _VAL)):
             _curve(axes, history, f"{split}/{name}", split, color)
         axes.axvline(best_epoch, color=_BEST, linestyle=":", label=f"best epoch {best_epoch}")
-        words = name.replace("_", " ")
-        axes.set(title=words.capitalize(), xlabel="epoch", ylabel=words)
+        label = name.replace("_", " ")
+        axes.set(title=label.capitalize(), xlabel="epoch", ylabel=label)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.3)
-    # One legend above both, where it hides no curve.
+    # One legend above all panels, where it hides no curve.
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     for axes in panels[1:]:
         axes.yaxis.set_major_formatter(PercentFormatter(xmax=1))

@@ -1,6 +1,6 @@
-"""Feature maps as sheets of pictures: a row an image, a column a channel.
+"""Sheets of feature maps: a row for each image, a column for each channel.
 
-Drawn with PIL, in a tenth of the time that matplotlib takes, since training waits for it.
+Training waits while a sheet is drawn, so PIL draws it, in a tenth of matplotlib's time.
 """
 
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 MAX_CHANNELS = 16
-_CELL, _GAP, _LINE = 72, 4, 22  # pixels: the longer side of a map, between maps, a line of text
-_BAR = 90  # pixels of the scale of colours
-_INK = (40, 40, 40)
+_CELL, _GAP, _LINE = 72, 4, 22  # pixels: longer side of a map, gap between maps, line of text
+_COLOR_BAR = 90  # width in pixels
+_TEXT_COLOR = (40, 40, 40)
 
 Maps = NDArray[np.float32]
 
@@ -29,28 +29,34 @@ def feature_maps(
     activation: str,
     heading: str,
 ) -> Image.Image:
-    """Return a panel of what the activation received, and one of what it returned.
+    """Return a picture with a panel of an activation's inputs and one of its outputs.
 
-    before and after: (N, C, H, W) of the N images, (N, T, D), or (N, F) of a layer of F units;
-    only the first 16 channels are drawn. Colours share one scale in a panel: before the
-    activation blue is negative, white zero and red positive; after it dark is the least. The
-    highest of a thousand values are cut off, so that a single peak does not darken the rest.
+    Only the first 16 channels are drawn. All maps of a panel share one colour scale. In the panel
+    of the inputs blue is negative, white is zero and red is positive; in that of the outputs the
+    darkest colour is the lowest value. The scales clip the extreme 0.1 % of the values at
+    either end, so that a single peak does not take the contrast from all others.
+
+    images: N pictures; labels: N texts.
+    before: the inputs of the activation as float32, of shape (N, C, H, W), (N, T, D) for T time
+        steps, or (N, F) for F units.
+    after: the outputs of the activation in the same form, or None for a layer without activation.
+    activation: the name of the activation.
     """
     pictures = [np.asarray(image.convert("RGB")) for image in images]
     panels = [("output" if after is None else f"before {activation}", before, "RdBu_r")]
     if after is not None:
         panels.append((f"after {activation}", after, "viridis"))
-    total = _as_maps(before).shape[1]
-    title = f"{heading}: {min(MAX_CHANNELS, total)} of {total} channels"
-    drawn = [_text(title, 15)]
+    n_channels = _as_maps(before).shape[1]
+    title = f"{heading}: {min(MAX_CHANNELS, n_channels)} of {n_channels} channels"
+    parts = [_text(title, 15)]
     for name, values, colors in panels:
         maps = _as_maps(values)[:, :MAX_CHANNELS]
-        drawn += [_text(name, 12), _panel(pictures, labels, maps, colors)]
-    return _stacked(drawn)
+        parts += [_text(name, 12), _panel(pictures, labels, maps, colors)]
+    return _stacked(parts)
 
 
 def _limits(maps: Maps, diverging: bool) -> tuple[float, float]:
-    """Return the values at the ends of the scale of colours."""
+    """Return the values at the ends of the colour scale."""
     low, high = (float(value) for value in np.quantile(maps, (0.001, 0.999)))
     if diverging:
         high = max(abs(low), abs(high))
@@ -59,7 +65,10 @@ def _limits(maps: Maps, diverging: bool) -> tuple[float, float]:
 
 
 def _as_maps(values: Maps) -> Maps:
-    """(N, F) as F maps of one pixel, (N, T, D) as one map, (N, C, H, W) as it is."""
+    """Return values as maps of shape (N, C, H, W).
+
+    (N, F) becomes F maps of one pixel, and (N, T, D) becomes one map.
+    """
     if values.ndim == 3:
         return values[:, None]
     return values.reshape(*values.shape[:2], *(values.shape[2:] or (1, 1)))
@@ -68,6 +77,10 @@ def _as_maps(values: Maps) -> Maps:
 def _panel(
     pictures: Sequence[NDArray[np.uint8]], labels: Sequence[str], maps: Maps, colors: str
 ) -> Image.Image:
+    """Return a panel with the maps beside their pictures.
+
+    pictures: N of shape (H, W, 3); maps: (N, C, H, W); colors: the name of a colour map.
+    """
     low, high = _limits(maps, diverging=colors == "RdBu_r")
     scaled = np.clip((maps - low) / (high - low), 0, 1)
     tiles: NDArray[np.uint8] = colormaps[colors](scaled, bytes=True)[..., :3]
@@ -76,31 +89,32 @@ def _panel(
     left = max(_width(label, 11) for label in labels) + 2 * _GAP
     columns = [left + (width + _GAP) * column for column in range(len(rows[0]))]
     bottom, right = (height + _GAP) * len(rows), columns[-1] + width
-    sheet = Image.new("RGB", (right + _BAR, bottom + _LINE), "white")
+    sheet = Image.new("RGB", (right + _COLOR_BAR, bottom + _LINE), "white")
     pen = ImageDraw.Draw(sheet)
-    for row, (label, drawn) in enumerate(zip(labels, rows, strict=True)):
+    for row, (label, tiles_of_row) in enumerate(zip(labels, rows, strict=True)):
         top = (height + _GAP) * row
-        pen.text((left - _GAP, top + height // 2), label, _INK, _font(11), anchor="rm")
-        for x, tile in zip(columns, drawn, strict=True):
-            sheet.paste(_sized(tile, width, height), (x, top))
+        pen.text((left - _GAP, top + height // 2), label, _TEXT_COLOR, _font(11), anchor="rm")
+        for x, tile in zip(columns, tiles_of_row, strict=True):
+            sheet.paste(_resized(tile, width, height), (x, top))
     for x, name in zip(columns, ["image", *map(str, range(maps.shape[1]))], strict=True):
-        pen.text((x + width // 2, bottom), name, _INK, _font(10), anchor="ma")
-    sheet.paste(_scale(colors, low, high, bottom - _GAP), (right + 3 * _GAP, 0))
+        pen.text((x + width // 2, bottom), name, _TEXT_COLOR, _font(10), anchor="ma")
+    sheet.paste(_color_bar(colors, low, high, bottom - _GAP), (right + 3 * _GAP, 0))
     return sheet
 
 
-def _scale(colors: str, low: float, high: float, height: int) -> Image.Image:
-    """Return the scale of colours, with the values at its ends."""
-    sheet = Image.new("RGB", (_BAR - 3 * _GAP, height), "white")
+def _color_bar(colors: str, low: float, high: float, height: int) -> Image.Image:
+    """Return the colour scale with the values at its ends."""
+    sheet = Image.new("RGB", (_COLOR_BAR - 3 * _GAP, height), "white")
     ramp = colormaps[colors](np.linspace(1, 0, height), bytes=True)[:, None, :3]
-    sheet.paste(_sized(ramp, 12, height), (0, 0))
+    sheet.paste(_resized(ramp, 12, height), (0, 0))
     pen = ImageDraw.Draw(sheet)
-    pen.text((16, 0), f"{high:.2g}", _INK, _font(10), anchor="la")
-    pen.text((16, height), f"{low:.2g}", _INK, _font(10), anchor="ld")
+    pen.text((16, 0), f"{high:.2g}", _TEXT_COLOR, _font(10), anchor="la")
+    pen.text((16, height), f"{low:.2g}", _TEXT_COLOR, _font(10), anchor="ld")
     return sheet
 
 
-def _sized(pixels: NDArray[np.uint8], width: int, height: int) -> Image.Image:
+def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> Image.Image:
+    """Return (H, W, 3) pixels as an image; enlarged pixels stay sharp."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     enlarged = width >= image.width
     return image.resize(
@@ -110,7 +124,7 @@ def _sized(pixels: NDArray[np.uint8], width: int, height: int) -> Image.Image:
 
 def _text(text: str, size: int) -> Image.Image:
     line = Image.new("RGB", (_width(text, size) + 2 * _GAP, _LINE), "white")
-    ImageDraw.Draw(line).text((_GAP, _LINE // 2), text, _INK, _font(size), anchor="lm")
+    ImageDraw.Draw(line).text((_GAP, _LINE // 2), text, _TEXT_COLOR, _font(size), anchor="lm")
     return line
 
 

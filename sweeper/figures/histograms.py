@@ -1,4 +1,4 @@
-"""What a network's weights and gradients look like, as matplotlib Figures."""
+"""Histograms of a network's weights or gradients, layer by layer."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,10 +17,12 @@ _FILL, _LINE = "#4477aa", "#888888"
 
 
 def histograms(values: Mapping[str, NDArray[np.float32]], heading: str) -> Figure:
-    """A panel a layer: how its finite values are distributed, with their mean and deviation.
+    """Draw a histogram of each layer's finite values, with their mean and standard deviation.
 
-    One value in a thousand at either end is not drawn. Of more than 30 layers, as many are
-    drawn, evenly spread from the first to the last.
+    The extreme 0.1 % of the values at either end are not drawn. Of a network with more than 30
+    layers, 30 are drawn, evenly spread from the first to the last.
+
+    values: float32 arrays of any shape; the keys are layer names.
     """
     names = list(values)
     if len(names) > MAX_PANELS:
@@ -33,16 +35,17 @@ def histograms(values: Mapping[str, NDArray[np.float32]], heading: str) -> Figur
         axes.set_axis_off()
     for axes, name in zip(cells.flat, names, strict=False):
         _draw_histogram(axes, name, values[name])
-    of = f" ({len(names)} of {len(values)} layers)" if len(names) < len(values) else ""
-    figure.suptitle(heading + of, fontsize=11)
+    note = f" ({len(names)} of {len(values)} layers)" if len(names) < len(values) else ""
+    figure.suptitle(heading + note, fontsize=11)
     return figure
 
 
 def _draw_histogram(axes: Axes, name: str, values: NDArray[np.float32]) -> None:
     finite = values[np.isfinite(values)]
     if finite.size:
-        ends = np.quantile(finite, (0.001, 0.999))  # a few far out would press the rest together
-        axes.stairs(*np.histogram(finite, _BINS, tuple(ends)), fill=True, color=_FILL)
+        # A few outliers would leave a single bar for all other values.
+        limits = np.quantile(finite, (0.001, 0.999))
+        axes.stairs(*np.histogram(finite, _BINS, tuple(limits)), fill=True, color=_FILL)
         mean, deviation = float(finite.mean()), float(finite.std())
         axes.set_title(f"{name}\n{mean:.2g} ± {deviation:.2g}", fontsize=8)
     axes.axvline(0, color=_LINE, linewidth=0.8)

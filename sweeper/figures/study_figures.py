@@ -1,4 +1,4 @@
-"""Optuna's figures of a study, as far as its trials allow each of them."""
+"""Optuna's figures of a study."""
 
 import logging
 import warnings
@@ -16,13 +16,15 @@ log = logging.getLogger(__name__)
 
 
 def study_figures(study: optuna.Study, names: Sequence[str]) -> Iterator[tuple[str, Figure]]:
-    """Yield the name and the drawing of each figure; `names` are those of the objectives.
+    """Yield the name of each figure and the figure; close a figure before the next is drawn.
 
-    What Optuna cannot draw of these trials (importances of a single trial, say) is left out,
-    with a line in the log.
+    Figures that Optuna cannot draw from the trials are skipped and logged. Importances, for
+    example, need several trials.
+
+    names: the names of the objectives.
     """
     matplotlib.use("Agg")
-    # It says of every list of numbers that it is one.
+    # matplotlib would log a message for every list of numbers.
     logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as draw
@@ -42,22 +44,26 @@ def study_figures(study: optuna.Study, names: Sequence[str]) -> Iterator[tuple[s
         }
     if not study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         return
-    for title, plot in plots.items():
+    for figure_name, plot in plots.items():
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Optuna calls its matplotlib figures experimental
+            warnings.simplefilter("ignore")  # Optuna warns that its figures are experimental
             try:
                 figure = _figure_of(plot())
             except (ValueError, RuntimeError, ImportError) as error:
-                log.info("figure %s is left out: %s", title, error)
+                log.info("cannot draw the figure %s: %s", figure_name, error)
                 continue
-            if title == "parallel_coordinates":  # or the scales run into each other
+            if figure_name == "parallel_coordinates":  # its axes overlap at the default size
                 figure.set_size_inches(14, 6)
-            yield title, figure
+            yield figure_name, figure
             pyplot.close(figure)
 
 
 def _contour(study: optuna.Study, name: str) -> Any:
-    """Draw the two parameters that matter most against each other."""
+    """Draw the contour of the two most important parameters.
+
+    Raises:
+        ValueError: the study has fewer than two parameters.
+    """
     from optuna.visualization import matplotlib as draw
 
     top = list(get_param_importances(study))[:2]
@@ -67,7 +73,7 @@ def _contour(study: optuna.Study, name: str) -> Any:
 
 
 def _figure_of(axes: Any) -> Figure:
-    """Return the figure of one axes or of an array of them."""
-    one = axes.flat[0] if isinstance(axes, np.ndarray) else axes
-    figure: Figure = one.figure
+    """Return the figure of an axes object or of an array of them."""
+    first = axes.flat[0] if isinstance(axes, np.ndarray) else axes
+    figure: Figure = first.figure
     return figure

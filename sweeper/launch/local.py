@@ -1,4 +1,4 @@
-"""N processes of this machine that import the task once, stay, and are replaced when they die."""
+"""Local worker processes, which import the task once and are replaced when they die."""
 
 import contextlib
 import logging
@@ -26,12 +26,13 @@ from sweeper.launch.process import READY
 from sweeper.launch.resources import n_workers, worker_environment
 
 log = logging.getLogger(__name__)
-MAX_EARLY_DEATHS = 3  # A process that dies before it has imported the task will do so again.
+# A process that died before it had imported the task is likely to die again.
+MAX_EARLY_DEATHS = 3
 
 
 @dataclass(frozen=True)
 class Job:
-    """One job: its number and its overrides."""
+    """A Hydra job."""
 
     number: int
     overrides: list[str]
@@ -39,7 +40,17 @@ class Job:
 
 @dataclass
 class Slot:
-    """A place for one process, with its share of the machine; processes come and go."""
+    """A worker process, with its share of the machine and the job that it runs.
+
+    Args:
+        environment: Environment variables with the process's threads and GPU.
+        process: The process.
+        connection: Connection over which jobs are sent and results are received.
+        lifeline: Write end of a pipe. It closes when the parent dies, and the process then exits.
+        ready: True once the process has imported the task.
+        early_deaths: Number of processes in a row that died in this slot before they were ready.
+        job: The running job; None if the process is idle.
+    """
 
     environment: dict[str, str]
     process: "subprocess.Popen[bytes]"
@@ -50,7 +61,7 @@ class Slot:
     job: Job | None = None
 
     def close(self) -> None:
-        """Let the process end by itself and wait for it."""
+        """Wait until the process has ended; it ends by itself when the connection closes."""
         self.connection.close()
         self.process.wait()
         os.close(self.lifeline)
@@ -58,7 +69,10 @@ class Slot:
 
 @dataclass
 class LocalPool:
-    """Runs jobs in local processes; what a Hydra launcher is set up with, and `n_jobs`."""
+    """Pool of local processes that run Hydra jobs.
+
+    `context`, `config` and `task` are the arguments of `Launcher.setup`.
+    """
 
     context: HydraContext
     config: DictConfig
@@ -70,22 +84,25 @@ class LocalPool:
     def run(self, jobs: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
         """Run every job and return their results in order.
 
-        A process that dies is replaced; its job is run again only if the task says that it
-        `pulls` its work, and fails otherwise. Ctrl-C once asks the jobs to end, twice kills them.
+        A process that dies is replaced. Its job is run again if the task is `restartable`, and
+        fails otherwise. The first Ctrl-C asks the jobs to stop, the second one kills them.
+
+        Raises:
+            TrainingError: processes die before they have imported the task.
         """
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         queue = deque(Job(first_number + i, list(o)) for i, o in enumerate(jobs))
-        self._announce(queue)
+        self._log_jobs(queue)
         self._interrupt = Interrupt(self._interrupt_jobs, self._kill, [signal.SIGINT])
         with self._interrupt:
             try:
                 results = self._serve(queue)
             finally:
-                self._end()
+                self._close_slots()
         return [results[number] for number in sorted(results)]
 
-    def _announce(self, jobs: Sequence[Job]) -> None:
-        if self._pulls():
+    def _log_jobs(self, jobs: Sequence[Job]) -> None:
+        if self._is_restartable():
             log.info("Starting %d workers", len(jobs))
             return
         for job in jobs:
@@ -94,7 +111,7 @@ class LocalPool:
     def _serve(self, queue: deque[Job]) -> dict[int, JobReturn]:
         results: dict[int, JobReturn] = {}
         n_results, payload = len(queue), self._payload()
-        n = len(queue) if self._pulls() else min(len(queue), n_workers(self.n_jobs))
+        n = len(queue) if self._is_restartable() else min(len(queue), n_workers(self.n_jobs))
         self._slots = [_start(worker_environment(i, n), payload) for i in range(n)]
         while len(results) < n_results:
             slots = {s.connection: s for s in self._slots}
@@ -120,28 +137,32 @@ class LocalPool:
             slot.connection.send((slot.job.overrides, slot.job.number))
         elif queue:
             job = queue.popleft()
-            results[job.number] = _failed(KeyboardInterrupt("interrupted before it began"))
+            results[job.number] = _failed_job(
+                KeyboardInterrupt("interrupted before the job started")
+            )
 
     def _replace(
         self, slot: Slot, queue: deque[Job], results: dict[int, JobReturn], payload: bytes
     ) -> None:
         slot.close()
-        cause = _death(slot.process.returncode)
+        cause = _exit_cause(slot.process.returncode)
         self._slots.remove(slot)
         if not slot.ready and slot.early_deaths + 1 >= MAX_EARLY_DEATHS:
             raise TrainingError(f"worker processes {cause} before they could import the task")
-        if slot.job is not None and self._pulls() and not self._interrupt.requested:
-            log.warning("A worker %s; starting another", cause)
+        if slot.job is not None and self._is_restartable() and not self._interrupt.requested:
+            log.warning("A worker process %s; starting another one", cause)
             queue.appendleft(slot.job)
         elif slot.job is not None:
-            results[slot.job.number] = _failed(ChildProcessError(f"the job's process {cause}"))
+            results[slot.job.number] = _failed_job(ChildProcessError(f"the job's process {cause}"))
         if queue:
-            fresh = _start(slot.environment, payload)
-            fresh.early_deaths = 0 if slot.ready else slot.early_deaths + 1
-            self._slots.append(fresh)
+            successor = _start(slot.environment, payload)
+            successor.early_deaths = 0 if slot.ready else slot.early_deaths + 1
+            self._slots.append(successor)
 
     def _interrupt_jobs(self) -> None:
-        log.warning("Interrupted: running trials are being put back; once more to stop at once")
+        log.warning(
+            "Interrupted: waiting for the running jobs to stop; press Ctrl-C again to kill them"
+        )
         for slot in self._slots:
             if slot.process.poll() is None:
                 slot.process.send_signal(signal.SIGINT)
@@ -150,13 +171,13 @@ class LocalPool:
         for slot in self._slots:
             slot.process.kill()
 
-    def _end(self) -> None:
+    def _close_slots(self) -> None:
         for slot in self._slots:
             slot.close()
         self._slots = []
 
-    def _pulls(self) -> bool:
-        return getattr(self.task, "pulls", False)
+    def _is_restartable(self) -> bool:
+        return getattr(self.task, "restartable", False)
 
     def _payload(self) -> bytes:
         state: Any = (Singleton.get_state(), self.context, self.config, self.task)
@@ -164,33 +185,37 @@ class LocalPool:
 
 
 def _start(environment: dict[str, str], payload: bytes) -> Slot:
-    """Start a process of its own session, so that the terminal's Ctrl-C reaches only the parent."""
-    ours, theirs = socket.socketpair()
+    """Start a worker process in its own session.
+
+    The terminal's Ctrl-C then reaches only the parent, which decides what to do.
+    """
+    parent_socket, child_socket = socket.socketpair()
     lifeline_read, lifeline_write = os.pipe()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    descriptors = (child_socket.fileno(), lifeline_read)
     process = subprocess.Popen(
-        [sys.executable, "-m", "sweeper.launch.process", str(theirs.fileno()), str(lifeline_read)],
+        [sys.executable, "-m", "sweeper.launch.process", *map(str, descriptors)],
         env={**os.environ, **environment, "PYTHONPATH": path},
-        pass_fds=(theirs.fileno(), lifeline_read),
+        pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         start_new_session=True,
     )
-    theirs.close()
+    child_socket.close()
     os.close(lifeline_read)
-    connection = Connection(ours.detach())
-    # Should it have died at once, the connection's end says so to whoever reads it next.
+    connection = Connection(parent_socket.detach())
+    # If the process has died already, the next read from the connection raises EOFError.
     with contextlib.suppress(BrokenPipeError):
         connection.send_bytes(payload)
     return Slot(environment, process, connection, lifeline_write)
 
 
-def _death(returncode: int) -> str:
+def _exit_cause(returncode: int) -> str:
     if returncode >= 0:
         return f"ended with exit code {returncode}"
     return f"was killed by {signal.Signals(-returncode).name}"
 
 
-def _failed(error: BaseException) -> JobReturn:
+def _failed_job(error: BaseException) -> JobReturn:
     result = JobReturn()
     result.status, result.return_value = JobStatus.FAILED, error
     return result

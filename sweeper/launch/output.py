@@ -1,4 +1,4 @@
-"""Where a worker process's output goes: to the folder of the trial that it runs."""
+"""Redirection of a worker process's output to the folder of the job or trial that it runs."""
 
 import os
 import sys
@@ -11,21 +11,24 @@ OUTPUT_FILE = "stdout.log"
 
 @contextmanager
 def output_to(folder: Path) -> Iterator[None]:
-    """Append all that this process prints, also from below Python, to a file in `folder`."""
+    """Append all output of this process to a file in `folder`.
+
+    The file descriptors are redirected, so output of C libraries and child processes is included.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    kept = [os.dup(1), os.dup(2)]
-    target = os.open(folder / OUTPUT_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
-    _point_to(target, target)
-    os.close(target)
+    saved = [os.dup(1), os.dup(2)]
+    file = os.open(folder / OUTPUT_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+    _redirect(file, file)
+    os.close(file)
     try:
         yield
     finally:
-        _point_to(*kept)
-        for handle in kept:
-            os.close(handle)
+        _redirect(*saved)
+        for descriptor in saved:
+            os.close(descriptor)
 
 
-def _point_to(stdout: int, stderr: int) -> None:
+def _redirect(stdout: int, stderr: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(stdout, 1)

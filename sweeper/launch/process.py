@@ -1,4 +1,4 @@
-"""A worker process from the inside: import the task once, then run one job after another."""
+"""The program of a worker process: import the task once, then run one job after another."""
 
 import io
 import os
@@ -20,14 +20,14 @@ from sweeper.launch.output import output_to
 READY = "ready"
 
 
-def main(connection_handle: int, lifeline_handle: int) -> None:
-    """Serve jobs from the connection until it closes; die at once when the parent does."""
-    # Line by line, so that a killed process's last words are not lost.
+def main(connection_descriptor: int, lifeline_descriptor: int) -> None:
+    """Run jobs from the connection until it closes; exit at once if the parent dies."""
+    # Flushed at every line, so that the output of a killed process is not lost.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-    threading.Thread(target=_die_with, args=(lifeline_handle,), daemon=True).start()
-    connection = Connection(connection_handle)
+    threading.Thread(target=_exit_with_parent, args=(lifeline_descriptor,), daemon=True).start()
+    connection = Connection(connection_descriptor)
     runner = JobRunner(*pickle.loads(connection.recv_bytes()))
     connection.send(READY)
     while True:
@@ -39,7 +39,7 @@ def main(connection_handle: int, lifeline_handle: int) -> None:
 
 
 class JobRunner:
-    """Runs Hydra jobs with what the parent process knew."""
+    """Runner of Hydra jobs, with the singletons, context, config and task of the parent process."""
 
     def __init__(self, singletons: Any, context: Any, config: Any, task: Any) -> None:
         setup_globals()
@@ -47,7 +47,7 @@ class JobRunner:
         self._context, self._config, self._task = context, config, task
 
     def run(self, overrides: list[str], number: int) -> JobReturn:
-        """Compose and run one job; its output goes to its folder."""
+        """Compose and run one job, and write its output to its folder."""
         loader = self._context.config_loader
         config = loader.load_sweep_config(self._config, overrides)
         with open_dict(config):
@@ -65,9 +65,13 @@ class JobRunner:
             )
 
 
-def _die_with(lifeline_handle: int) -> None:
-    """Wait for the other end of the pipe to close, which only the parent's death does."""
-    os.read(lifeline_handle, 1)
+def _exit_with_parent(lifeline_descriptor: int) -> None:
+    """Exit when the pipe's other end closes.
+
+    The parent closes it only after this process has ended, so an earlier close means that the
+    parent has died.
+    """
+    os.read(lifeline_descriptor, 1)
     os._exit(1)
 
 

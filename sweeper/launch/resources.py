@@ -1,4 +1,4 @@
-"""What this machine bears: how many workers, and each one's share of threads and GPUs."""
+"""The resources of this machine: number of workers, and threads and GPU of each."""
 
 import os
 import shutil
@@ -15,19 +15,23 @@ WORKER_MEMORY_BYTES = 3 * 2**29  # torch, mlflow, a small network and its data: 
 
 
 def n_workers(n_jobs: int | str) -> int:
-    """Return how many workers to run; `auto` is one a GPU, else what cores and memory bear."""
+    """Return the number of workers to run.
+
+    `auto` is one worker per GPU. Without GPUs it is one per core, as far as memory allows.
+    """
     if n_jobs != "auto":
         return int(n_jobs)
     gpus = visible_gpus()
     if gpus:
         return len(gpus)
-    return max(1, min(n_cores(), _available_memory() // WORKER_MEMORY_BYTES))
+    return max(1, min(n_cores(), _available_memory_bytes() // WORKER_MEMORY_BYTES))
 
 
 def worker_environment(index: int, n: int) -> dict[str, str]:
-    """Return the environment of worker `index` of `n`: threads divided, GPUs round robin.
+    """Return the environment variables of worker `index` of `n`.
 
-    Thread counts that the user has set are left alone.
+    Threads are divided among the workers, unless the user has set their number. GPUs are assigned
+    in turn.
     """
     threads = str(max(1, n_cores() // n))
     environment = {name: os.environ.get(name, threads) for name in THREAD_VARIABLES}
@@ -38,34 +42,34 @@ def worker_environment(index: int, n: int) -> dict[str, str]:
 
 
 def n_cores() -> int:
-    """Return the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), _cgroup_cores())
     return os.cpu_count() or 1
 
 
 def visible_gpus() -> list[str]:
-    """List the GPUs that a process may use, as CUDA_VISIBLE_DEVICES names them."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if named is not None:
-        return [name for name in named.split(",") if name.strip() not in ("", "-1")]
+    """Return the names of the GPUs that a process may use, as in CUDA_VISIBLE_DEVICES."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
     if shutil.which("nvidia-smi") is None:
         return []
-    # Asking torch would load it and CUDA into the parent, which needs neither.
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    # Not torch: it would load itself and CUDA into the parent process, which needs neither.
+    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    lines = listing.stdout.splitlines() if listing.returncode == 0 else []
     return [str(i) for i in range(sum(line.startswith("GPU ") for line in lines))]
 
 
 def _cgroup_cores() -> int:
-    """Return a container's share of the processors; a large number where there is no limit."""
+    """Return the number of cores of this container, or a large number if there is no limit."""
     limit = Path("/sys/fs/cgroup/cpu.max")
     quota, _, period = limit.read_text().partition(" ") if limit.exists() else ("max", "", "")
     return 2**16 if quota == "max" else max(1, int(quota) // int(period))
 
 
-def _available_memory() -> int:
-    """Return free bytes of memory; a large number where the system does not say."""
+def _available_memory_bytes() -> int:
+    """Return the available memory in bytes, or a large number if the system does not tell it."""
     meminfo = Path("/proc/meminfo")
     lines = meminfo.read_text().splitlines() if meminfo.exists() else []
     free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]

@@ -1,8 +1,8 @@
-"""How outputs and labels reach a loss, and how a prediction is read off the outputs.
+"""The base class of adapters, which stand between a network's outputs, its labels and a loss.
 
 A loss option names its criterion (`_target_`, torch's own class) and its adapter (`adapter`).
-An adapter owns all that differs between kinds of loss: the shape of the network's outputs, the
-activation and the form of the target, the prediction, and the meter of an epoch.
+The adapter knows all that differs between kinds of losses: the shape of the outputs, the
+activation before the criterion, the form of the target, and how to read predictions from outputs.
 """
 
 from collections.abc import Iterable
@@ -16,14 +16,15 @@ from sweeper.objectives import LabelType
 
 
 class Adapter(nn.Module):
-    """A criterion on outputs (N, K) and labels; subclasses say activation and target.
+    """A criterion with outputs (N, K) float; subclasses define its activation and its target.
 
-    Labels are (N,) int64 classes for `multiclass`, (N, K) int64 zeros and ones for
-    `multilabel`, and (N, L) int64 classes, filled up with -1, for `sequence`.
+    The shape of the labels depends on the label type: (N,) int64 class indices for `multiclass`,
+    (N, K) int64 zeros and ones for `multilabel`, and (N, L) int64 class indices, padded with -1,
+    for `sequence`. Predictions have the same form. N is the number of images, K of classes.
     """
 
     label_types: ClassVar[frozenset[LabelType]] = frozenset({"multiclass"})
-    """What the loss can learn from."""
+    """The label types that the loss can learn from."""
 
     def __init__(
         self, criterion: nn.Module, num_classes: int, label_type: LabelType = "multiclass"
@@ -36,73 +37,76 @@ class Adapter(nn.Module):
 
     @property
     def needs_training_outputs(self) -> bool:
-        """Whether predictions need `learn` first."""
+        """True if `learn` must be called before `predict`."""
         return False
 
     @property
     def n_outputs(self) -> int:
-        """What the network is told as its number of classes."""
+        """The argument `num_classes` of the network: its number of outputs for each image."""
         return self.num_classes
 
     @property
-    def output_shape(self) -> str:
-        """The outputs for one image, in words for a network that returns others."""
+    def expected_outputs(self) -> str:
+        """The expected shape for one image, and what to type; part of an error message."""
         return (
-            f"(1, {self.n_outputs}): type another model, such as model=cnn, or take num_classes "
-            "in the constructor of your own"
+            f"(1, {self.n_outputs}): type another model, such as model=cnn, or give your own model "
+            "a constructor argument num_classes"
         )
 
-    def reads(self, shape: tuple[int, ...]) -> bool:
-        """Whether outputs of this shape, for one image, are what the loss is for."""
+    def accepts_outputs(self, shape: tuple[int, ...]) -> bool:
+        """Return whether the loss can be computed from outputs of this shape for one image."""
         return shape == (1, self.n_outputs)
 
     def shortage(self, shape: tuple[int, ...], label_shape: tuple[int, ...]) -> str | None:
-        """Return what outputs that it reads lack for labels of this shape, and what to type."""
+        """Return an error message if outputs of this shape are too small for the labels.
+
+        shape: that of accepted outputs for one image; label_shape: that of the labels of one image.
+        """
         return None
 
     @property
-    def least_batch(self) -> int:
-        """The fewest images of which anything can be learned."""
+    def min_batch_size(self) -> int:
+        """The smallest number of images that the loss can learn from."""
         return 1
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
-        """Return the loss of a batch as a scalar; an unreduced loss is averaged."""
-        # Half precision is for the network; a loss sums many small terms.
+        """Return the loss of a batch as a float32 scalar; an unreduced loss is averaged."""
+        # float32 even under mixed precision, because a loss sums many small terms.
         loss: Tensor = self.criterion(self.activated(outputs.float()), self.target(labels))
         return loss.mean() if loss.ndim else loss
 
     def activated(self, outputs: Tensor) -> Tensor:
-        """Return what the criterion is defined on: float32 outputs, activated if need be."""
+        """Return the criterion's input, (N, K) float32: the outputs after an activation, if any."""
         return outputs
 
     def target(self, labels: Tensor) -> Tensor:
-        """Return what the criterion compares the outputs with."""
+        """Return the criterion's target for these labels."""
         raise NotImplementedError
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """Return the predicted labels of each image, in the form of the labels."""
+        """Return the predicted labels, in the form of the labels."""
         return outputs.argmax(dim=1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Return (N, K) float32 scores in 0..1; for `multiclass` those of an image sum to one."""
+        """Return (N, K) float32 in 0..1; for `multiclass` those of an image sum to one."""
         return outputs.float().softmax(dim=1)
 
     def scores(self, outputs: Tensor) -> Tensor:
-        """Return (N, K) float32 in the order of `probabilities`, but without their rounding."""
+        """Return (N, K) float32 that rank like the probabilities, without their rounding."""
         return self.probabilities(outputs)
 
     def learn(self, outputs: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take in outputs and labels of all training images, batch by batch."""
+        """Learn what `predict` needs from batches of (outputs, labels) of all training images."""
         raise NotImplementedError
 
-    def scored(self, labels: Tensor) -> Tensor | None:
-        """Return which images count for the metrics as (N,) bool; None for all of them."""
+    def metric_mask(self, labels: Tensor) -> Tensor | None:
+        """Return a (N,) bool mask of the images that count for the metrics; None for all."""
         return None
 
     def loss_weight(self, labels: Tensor) -> Tensor | int:
-        """Return what the criterion divides the summed loss of a batch by."""
+        """Return the divisor with which the criterion averages the loss of a batch."""
         return len(labels)
 
     def meter(self, device: torch.device) -> Meter:
-        """Return a fresh meter for one pass over a split."""
+        """Return a new meter for one pass over a split."""
         return Meter(self, device)

@@ -1,9 +1,9 @@
-"""Losses that learn an embedding, in which images of one class lie close together.
+"""Adapters of losses that learn an embedding, in which images of one class are close together.
 
-Each image of a batch is an anchor. It is paired with a positive, another image of its class, and
-a negative, an image of another class, both mined from the same batch; a class is then read off
-an embedding as the nearest mean of the training embeddings (Mensink et al., "Distance-Based
-Image Classification", 2013; Snell et al., "Prototypical Networks", 2017).
+Each image of a batch is an anchor. Its positive is another image of its class, and its negative
+an image of another class, both from the same batch. An image is classified by the nearest class
+mean of the training embeddings (Mensink et al., "Distance-Based Image Classification", 2013;
+Snell et al., "Prototypical Networks", 2017).
 """
 
 from collections.abc import Iterable
@@ -22,51 +22,56 @@ Triplets = tuple[Tensor, Tensor, Tensor]
 def mined_triplets(points: Tensor, labels: Tensor) -> Triplets:
     """Return the indices of anchors, positives and negatives, (T,) int64 each.
 
-    points: (N, D); labels: (N,). The positive is the next image of the class, which is a random
-    one in a shuffled batch. The negative is the nearest of those farther from the anchor than
-    the positive, or where there are none the farthest, since the hardest negatives of all make
-    an embedding collapse (Schroff et al., "FaceNet", 2015, section 3.2). An image whose class
-    or whose opposite is not in the batch a second time is no anchor.
+    points: (N, D) float; labels: (N,) int64. The positive is the next image of the anchor's
+    class, which is a random one in a shuffled batch. The negative is the nearest image of another
+    class that is farther from the anchor than the positive. If there is none, it is the farthest
+    one: the hardest negatives make an embedding collapse (Schroff et al., "FaceNet", 2015,
+    section 3.2). An image without a positive or a negative in the batch is no anchor.
     """
     distances = torch.cdist(points.detach(), points.detach())
-    same = labels[:, None] == labels
+    same_class = labels[:, None] == labels
     positives = _next_of_class(labels)
-    beyond = ~same & (distances > distances.gather(1, positives[:, None]))
-    nearest = distances.masked_fill(~beyond, torch.inf).argmin(dim=1)
-    farthest = distances.masked_fill(same, -torch.inf).argmax(dim=1)
-    negatives = torch.where(beyond.any(dim=1), nearest, farthest)
+    farther = ~same_class & (distances > distances.gather(1, positives[:, None]))
+    nearest = distances.masked_fill(~farther, torch.inf).argmin(dim=1)
+    farthest = distances.masked_fill(same_class, -torch.inf).argmax(dim=1)
+    negatives = torch.where(farther.any(dim=1), nearest, farthest)
     anchors = is_anchor(labels).nonzero().squeeze(1)
     return anchors, positives[anchors], negatives[anchors]
 
 
 def is_anchor(labels: Tensor) -> Tensor:
-    """Return which images of a batch have a positive and a negative in it: (N,) bool."""
-    same = (labels[:, None] == labels).sum(dim=1)
-    return (same > 1) & (same < len(labels))
+    """Return a (N,) bool mask of the images that have a positive and a negative in the batch."""
+    class_sizes = (labels[:, None] == labels).sum(dim=1)
+    return (class_sizes > 1) & (class_sizes < len(labels))
 
 
 def _next_of_class(labels: Tensor) -> Tensor:
-    """Return for each image the next one of its class, the first after the last: (N,) int64."""
+    """Return the index of the next image of the same class for each image, (N,) int64.
+
+    The first image of a class follows its last.
+    """
     order = labels.argsort(stable=True)
     ordered = labels[order]
-    ends = torch.ones_like(labels, dtype=torch.bool)
-    ends[:-1] = ordered[1:] != ordered[:-1]
-    starts = torch.searchsorted(ordered, ordered)
-    following = torch.arange(len(labels), device=labels.device) + 1
-    following = torch.where(ends, starts, following)
+    is_last = torch.ones_like(labels, dtype=torch.bool)
+    is_last[:-1] = ordered[1:] != ordered[:-1]
+    firsts = torch.searchsorted(ordered, ordered)
+    successors = torch.arange(len(labels), device=labels.device) + 1
+    successors = torch.where(is_last, firsts, successors)
     result = torch.empty_like(order)
-    result[order] = order[following]
+    result[order] = order[successors]
     return result
 
 
 class Embedding(Adapter):
-    """Outputs are points (N, D); subclasses say what the criterion makes of the triplets.
+    """The base class for outputs that are points (N, D) float; subclasses define `triplet_loss`.
 
-    A batch without any triplet costs nothing, and counts for nothing in the mean.
+    The loss of a batch without triplets is 0, and its weight in the mean of an epoch is 0.
     """
 
     means: Tensor
+    """The mean point of each class, (K, D) float32."""
     seen: Tensor
+    """(K,) bool: the classes that have training images."""
 
     def __init__(
         self,
@@ -89,7 +94,7 @@ class Embedding(Adapter):
         return self.embedding_size
 
     @property
-    def least_batch(self) -> int:
+    def min_batch_size(self) -> int:
         return 3  # an anchor, its positive and its negative
 
     def forward(self, outputs: Tensor, labels: Tensor) -> Tensor:
@@ -98,15 +103,15 @@ class Embedding(Adapter):
         if not len(triplets[0]):
             return points.sum() * 0.0
         anchors, positives, negatives = (points[indices] for indices in triplets)
-        loss = self.compared(anchors, positives, negatives)
+        loss = self.triplet_loss(anchors, positives, negatives)
         return loss.mean() if loss.ndim else loss
 
-    def compared(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-        """Return the criterion's loss of triplets of points, (T, D) each."""
+    def triplet_loss(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        """Return the criterion's loss of triplets of points, (T, D) float32 each."""
         raise NotImplementedError
 
     def points(self, outputs: Tensor) -> Tensor:
-        """Return the points whose Euclidean distances matter, in float32."""
+        """Return the points that are compared by Euclidean distance, (N, D) float32."""
         return outputs.float()
 
     def loss_weight(self, labels: Tensor) -> Tensor | int:
@@ -114,65 +119,71 @@ class Embedding(Adapter):
 
     @torch.no_grad()
     def learn(self, outputs: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take the mean point of every class."""
+        """Compute the mean point of every class."""
         sums = torch.zeros_like(self.means)
         counts = torch.zeros(self.num_classes, device=self.means.device)
         for batch, labels in outputs:
-            # As a product with a one-hot matrix, which adds in the same order every time.
-            member = functional.one_hot(labels, self.num_classes).float()
-            sums += member.T @ self.points(batch)
-            counts += member.sum(dim=0)
+            # A product with a one-hot matrix adds in the same order every time.
+            one_hot = functional.one_hot(labels, self.num_classes).float()
+            sums += one_hot.T @ self.points(batch)
+            counts += one_hot.sum(dim=0)
         self.means.copy_(self.points(sums / counts.clamp_min(1.0)[:, None]))
         self.seen.copy_(counts > 0)
 
     def predict(self, outputs: Tensor) -> Tensor:
-        return self._closeness(outputs).argmax(dim=1)
+        return self._negative_distances(outputs).argmax(dim=1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """Return the softmax of the negative squared distances to the class means."""
-        return self._closeness(outputs).softmax(dim=1)
+        """Return the softmax of the negative squared distances to the means, (N, K) float32."""
+        return self._negative_distances(outputs).softmax(dim=1)
 
-    def _closeness(self, outputs: Tensor) -> Tensor:
+    def _negative_distances(self, outputs: Tensor) -> Tensor:
+        """Return negative squared distances to the class means, (N, K) float32."""
         distances = torch.cdist(self.points(outputs), self.means)
         return -distances.square().masked_fill(~self.seen, torch.inf)
 
 
 class Triplet(Embedding):
-    """For the triplet margin: an anchor, its positive and its negative."""
+    """The adapter of the triplet margin loss, which takes the triplets as they are."""
 
-    def compared(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    def triplet_loss(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
         loss: Tensor = self.criterion(anchors, positives, negatives)
         return loss
 
 
 class Ranking(Embedding):
-    """For the ranking margin: the negative's distance is to rank above the positive's."""
+    """The adapter of the margin ranking loss: the negative ranks farther than the positive."""
 
-    def compared(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-        far = functional.pairwise_distance(anchors, negatives)
-        near = functional.pairwise_distance(anchors, positives)
-        loss: Tensor = self.criterion(far, near, torch.ones_like(far))
+    def triplet_loss(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        negative_distance = functional.pairwise_distance(anchors, negatives)
+        positive_distance = functional.pairwise_distance(anchors, positives)
+        loss: Tensor = self.criterion(
+            negative_distance, positive_distance, torch.ones_like(negative_distance)
+        )
         return loss
 
 
 class PairDistance(Embedding):
-    """For the hinge on distances of pairs: small for a positive pair, large for a negative."""
+    """The adapter of the hinge embedding loss, which takes the distances of pairs.
 
-    def compared(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
-        near = functional.pairwise_distance(anchors, positives)
-        far = functional.pairwise_distance(anchors, negatives)
-        signs = torch.cat([torch.ones_like(near), -torch.ones_like(far)])
-        loss: Tensor = self.criterion(torch.cat([near, far]), signs)
+    The label of a pair with the positive is 1, that of a pair with the negative -1.
+    """
+
+    def triplet_loss(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+        positive_distance = functional.pairwise_distance(anchors, positives)
+        negative_distance = functional.pairwise_distance(anchors, negatives)
+        signs = torch.cat([torch.ones_like(positive_distance), -torch.ones_like(negative_distance)])
+        loss: Tensor = self.criterion(torch.cat([positive_distance, negative_distance]), signs)
         return loss
 
 
 class PairCosine(Embedding):
-    """For the cosine of pairs: only the direction of a point matters."""
+    """The adapter of the cosine embedding loss, to which only the direction of a point matters."""
 
     def points(self, outputs: Tensor) -> Tensor:
         return functional.normalize(outputs.float())
 
-    def compared(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
+    def triplet_loss(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
         ones = torch.ones(len(anchors), device=anchors.device)
         loss: Tensor = self.criterion(
             torch.cat([anchors, anchors]),

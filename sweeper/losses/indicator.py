@@ -1,7 +1,7 @@
-"""Losses that compare every output with an indicator: one for a class that is there, else zero.
+"""Adapters of losses whose target is an indicator vector: one for a class of the image, else zero.
 
-The indicators of an image are a one-hot vector where it has one class, and a multi-hot vector
-where it has several, so the same losses serve both wherever each output is judged by itself.
+The vector is one-hot for an image with one class and multi-hot for an image with several. Losses
+that judge each output by itself accept both.
 """
 
 from collections.abc import Iterable
@@ -17,26 +17,26 @@ from sweeper.objectives import LabelType
 
 
 class Indicator(Adapter):
-    """For losses whose target is the one-hot vector; subclasses say the activation."""
+    """The base class for one-hot targets, (N, K) float32; subclasses define the activation."""
 
     def target(self, labels: Tensor) -> Tensor:
         return functional.one_hot(labels, self.num_classes).float()
 
 
 class OneHot(Indicator):
-    """For errors of regression: the outputs estimate the one-hot vector itself."""
+    """The adapter of regression losses: the outputs estimate the one-hot vector itself."""
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        # The outputs are near the probabilities, so they only want clipping and scaling.
+        # The outputs are already close to probabilities: they only need clipping and scaling.
         clipped = outputs.float().clamp_min(0.0) + torch.finfo(torch.float32).tiny
         return clipped / clipped.sum(dim=1, keepdim=True)
 
 
 class Probabilities(Indicator):
-    """For errors of the class probabilities, a softmax, against the one-hot vector.
+    """The adapter of losses that compare the softmax of the outputs with the one-hot vector.
 
-    An absolute error of plain outputs has its optimum at their median, which is zero for a class
-    that fewer than half of the images have.
+    Without the softmax, an absolute error is smallest at the median of the target, which is zero
+    for every class that less than half of the images have.
     """
 
     def activated(self, outputs: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Probabilities(Indicator):
 
 
 class Distribution(Indicator):
-    """For divergences of distributions: log-probabilities against the one-hot distribution."""
+    """The adapter of divergences between log-probabilities and the one-hot distribution."""
 
     def activated(self, outputs: Tensor) -> Tensor:
         return outputs.log_softmax(dim=1)
@@ -57,10 +57,10 @@ class Distribution(Indicator):
 
 
 class Rate(Indicator):
-    """For the Poisson likelihood: the rate of a class, expected once in an image of it.
+    """The adapter of the Poisson likelihood: the target is the rate of each class, 1 or 0.
 
-    The outputs are log-rates. A criterion that wants rates (`log_input=False`) gets their
-    exponential; both are the same loss.
+    The outputs are log-rates. A criterion with `log_input=False` gets their exponential, which
+    gives the same loss.
     """
 
     def activated(self, outputs: Tensor) -> Tensor:
@@ -68,7 +68,7 @@ class Rate(Indicator):
 
 
 class Logits(Indicator):
-    """For losses that judge each class by itself, on logits."""
+    """The adapter of losses that judge the logit of each class by itself."""
 
     label_types: ClassVar[frozenset[LabelType]] = frozenset({"multiclass", "multilabel"})
 
@@ -81,38 +81,37 @@ class Logits(Indicator):
         return super().predict(outputs)
 
     def scores(self, outputs: Tensor) -> Tensor:
-        # A sigmoid in float32 is one from 17 on: it would tie what the outputs tell apart.
+        # In float32, the sigmoid of any logit above 17 is 1, which would tie different logits.
         return outputs.float() if self.label_type == "multilabel" else super().scores(outputs)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        each = outputs.float().sigmoid()
         if self.label_type == "multilabel":
-            return each
-        # In logarithms, since the sigmoids of one image may all be too small to divide by.
+            return outputs.float().sigmoid()
+        # In logarithms, because the sigmoids of an image may all underflow to 0.
         return functional.logsigmoid(outputs.float()).softmax(dim=1)
 
 
 class Sigmoids(Logits):
-    """For binary cross entropy, which is defined on one probability a class."""
+    """The adapter of binary cross entropy, whose input is one probability for each class."""
 
     def activated(self, outputs: Tensor) -> Tensor:
         return outputs.sigmoid()
 
 
 class Signs(Logits):
-    """For soft margins: plus one for a class that is there, minus one for any other."""
+    """The adapter of soft margins: the target is 1 for the classes of the image, else -1."""
 
     def target(self, labels: Tensor) -> Tensor:
         return 2.0 * super().target(labels) - 1.0
 
 
 class ClassList(Logits):
-    """For the multi-label margin: the classes that are there, then -1 for the places left.
+    """The adapter of the multi-label margin, whose target lists the classes, padded with -1.
 
-    The loss sees differences between the outputs of one image and nothing else, so it leaves
-    open what an image's outputs lie around, and where a class begins to be there. A class is
-    therefore scored by its distance to the mean output of the image, and predicted above the
-    one threshold that is best for the training images.
+    The loss depends only on differences between the outputs of an image. It defines neither the
+    mean of these outputs nor the score above which a class is present. The score of a class is
+    therefore its output minus the mean output of the image, and a class is predicted if its
+    score is above one threshold, learned from the training images.
     """
 
     threshold: Tensor
@@ -130,29 +129,29 @@ class ClassList(Logits):
     def target(self, labels: Tensor) -> Tensor:
         present = super().target(labels).bool()
         classes = torch.arange(self.num_classes, device=labels.device).expand_as(present)
-        first = torch.where(present, classes, self.num_classes).sort(dim=1).values
-        return torch.where(first < self.num_classes, first, -1)
+        present_first = torch.where(present, classes, self.num_classes).sort(dim=1).values
+        return torch.where(present_first < self.num_classes, present_first, -1)
 
     @torch.no_grad()
     def learn(self, outputs: Iterable[tuple[Tensor, Tensor]]) -> None:
-        """Take the threshold with the best F1."""
-        batches = [(centred(each), labels) for each, labels in outputs]
+        """Find the threshold with the best macro F1."""
+        batches = [(centred(batch), labels) for batch, labels in outputs]
         scores, labels = (torch.cat(part) for part in zip(*batches, strict=True))
         self.threshold.copy_(best_threshold(scores, labels))
 
     def predict(self, outputs: Tensor) -> Tensor:
-        return super().predict(self._beyond(outputs))
+        return super().predict(self._relative_to_threshold(outputs))
 
     def scores(self, outputs: Tensor) -> Tensor:
-        return super().scores(self._beyond(outputs))
+        return super().scores(self._relative_to_threshold(outputs))
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        return super().probabilities(self._beyond(outputs))
+        return super().probabilities(self._relative_to_threshold(outputs))
 
-    def _beyond(self, outputs: Tensor) -> Tensor:
+    def _relative_to_threshold(self, outputs: Tensor) -> Tensor:
         return centred(outputs) - self.threshold
 
 
 def centred(outputs: Tensor) -> Tensor:
-    """Return each output's distance to the mean output of its image, in float32."""
+    """Return each output (N, K) minus the mean output of its image, in float32."""
     return outputs.float() - outputs.float().mean(dim=1, keepdim=True)

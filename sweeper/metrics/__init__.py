@@ -1,6 +1,11 @@
-"""What is measured of a network's predictions: one measure for each type of labels, and the meter.
+"""The measures of a network's predictions on a split, such as accuracy or F1.
 
-`Meter` adds up the loss of a pass over a split, and holds the measure that fits the labels:
-`Accuracy` for one class an image, `ClassSets` for sets of classes, `Transcripts` for strings.
-All of them see a loss through the protocol `OutputReader` alone.
+    meter          `Meter`: the mean loss of a pass over a split, and the measure of its labels
+      measures     `Measure`, the protocol of a measure, and `Accuracy` for one class an image
+        class_sets   `ClassSets` for a set of classes an image: mean average precision and F1
+        transcripts  `Transcripts` for strings: sequence accuracy and character error rate
+    output_reader  `OutputReader`, the protocol by which they read a network's outputs
+
+An adapter of `losses` creates a `Meter` and is its `OutputReader`. The training loop and
+`training.scoring` give it every batch.
 """

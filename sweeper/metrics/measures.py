@@ -1,4 +1,4 @@
-"""What is measured of predictions, by the type of the labels."""
+"""The measure of predictions for each label type."""
 
 from typing import Any, Protocol
 
@@ -11,23 +11,23 @@ from sweeper.metrics.transcripts import Transcripts
 
 
 class Measure(Protocol):
-    """Gathers batches, and says at the end how good the predictions were."""
+    """A metric or several, accumulated over the batches of a split."""
 
     def update(self, outputs: Tensor, labels: Tensor) -> None:
-        """Add a batch: the outputs of the network, and the labels."""
+        """Add a batch: the outputs of the network and the labels, as the adapter takes them."""
 
     def compute(self) -> dict[str, float]:
-        """Return the measures of all batches so far."""
+        """Return the metrics of all batches so far by name."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was gathered, to go on in the middle of an epoch."""
+        """Return the state, to continue in the middle of an epoch."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up what an interrupted pass had gathered."""
+        """Continue from the state of an interrupted pass."""
 
 
 def measure_of(adapter: OutputReader, device: torch.device) -> Measure:
-    """Return a fresh measure for the adapter's type of labels."""
+    """Return a new measure for the adapter's label type."""
     if adapter.label_type == "multilabel":
         return ClassSets(adapter, device)
     if adapter.label_type == "sequence":
@@ -36,25 +36,28 @@ def measure_of(adapter: OutputReader, device: torch.device) -> Measure:
 
 
 class Accuracy:
-    """The share of images whose class is the right one; counted on the device."""
+    """The share of images whose predicted class is right.
+
+    The counts stay on the device, so that no batch makes the host wait for it.
+    """
 
     def __init__(self, adapter: OutputReader, device: torch.device) -> None:
         self._adapter = adapter
-        self._correct = torch.zeros((), dtype=torch.int64, device=device)
-        self._scored = torch.zeros((), dtype=torch.int64, device=device)
+        self._n_correct = torch.zeros((), dtype=torch.int64, device=device)
+        self._n_images = torch.zeros((), dtype=torch.int64, device=device)
 
     def update(self, outputs: Tensor, labels: Tensor) -> None:
-        hits = self._adapter.predict(outputs) == labels
-        scored = self._adapter.scored(labels)
-        self._correct += hits.sum() if scored is None else (hits & scored).sum()
-        self._scored += len(labels) if scored is None else scored.sum()
+        correct = self._adapter.predict(outputs) == labels
+        mask = self._adapter.metric_mask(labels)
+        self._n_correct += correct.sum() if mask is None else (correct & mask).sum()
+        self._n_images += len(labels) if mask is None else mask.sum()
 
     def compute(self) -> dict[str, float]:
-        return {"accuracy": self._correct.item() / (self._scored.item() or 1)}
+        return {"accuracy": self._n_correct.item() / (self._n_images.item() or 1)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"correct": self._correct.item(), "scored": self._scored.item()}
+        return {"correct": self._n_correct.item(), "scored": self._n_images.item()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._correct.fill_(state["correct"])
-        self._scored.fill_(state["scored"])
+        self._n_correct.fill_(state["correct"])
+        self._n_images.fill_(state["scored"])

@@ -1,4 +1,4 @@
-"""What one pass over a split measures."""
+"""The loss and the metrics of one pass over a split."""
 
 from typing import Any
 
@@ -10,22 +10,22 @@ from sweeper.metrics.output_reader import OutputReader
 
 
 class Meter:
-    """Sums the loss on the device, so that no batch waits for the host, and measures predictions.
+    """The mean loss of a pass over a split, and the measure of its label type.
 
-    What is measured of the predictions depends on the type of the labels; see `measures`.
+    The sums stay on the device, so that no batch makes the host wait for it.
     """
 
     def __init__(self, adapter: OutputReader, device: torch.device) -> None:
         self._adapter = adapter
-        # Running sums of floats: float64 where the device has it (mps does not).
-        kind = torch.float32 if device.type == "mps" else torch.float64
-        self._loss = torch.zeros((), dtype=kind, device=device)
-        self._weight = torch.zeros((), dtype=kind, device=device)
+        # float64, because the sums run over many batches; mps has none.
+        dtype = torch.float32 if device.type == "mps" else torch.float64
+        self._loss = torch.zeros((), dtype=dtype, device=device)
+        self._weight = torch.zeros((), dtype=dtype, device=device)
         self._measure = measure_of(adapter, device)
         self._count = 0
 
     def update(self, outputs: Tensor, labels: Tensor, loss: Tensor) -> None:
-        """Add a batch: its outputs, labels and scalar loss."""
+        """Add a batch: its outputs and labels, as the adapter takes them, and its scalar loss."""
         weight = self._adapter.loss_weight(labels)
         self._loss += loss.detach() * (1 if self._adapter.reduction == "sum" else weight)
         self._weight += weight
@@ -33,17 +33,17 @@ class Meter:
         self._count += len(labels)
 
     def compute(self) -> dict[str, float]:
-        """Return `loss`, as the criterion gives it for all images at once, and the measures."""
+        """Return the metrics, and `loss`: the criterion's value for all images as one batch."""
         loss = self._loss.item() / (self._weight.item() or 1.0)
         return {"loss": loss, **self._measure.compute()}
 
     @property
     def count(self) -> int:
-        """Images seen so far."""
+        """The number of images so far."""
         return self._count
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums, to go on in the middle of an epoch."""
+        """Return the state, to continue in the middle of an epoch."""
         return {
             "loss": self._loss.item(),
             "weight": self._weight.item(),
@@ -52,7 +52,7 @@ class Meter:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the sums of an interrupted pass."""
+        """Continue from the state of an interrupted pass."""
         self._loss.fill_(state["loss"])
         self._weight.fill_(state["weight"])
         self._measure.load_state_dict(state["measure"])

@@ -1,4 +1,4 @@
-"""What a measure asks of a loss: how to read predictions off the outputs of a network."""
+"""The protocol by which measures read predictions from the outputs of a network."""
 
 from typing import Protocol
 
@@ -8,9 +8,10 @@ from sweeper.objectives import LabelType
 
 
 class OutputReader(Protocol):
-    """Reads predictions off outputs; `sweeper.losses.Adapter` is the one implementation.
+    """A reader of predictions from outputs; `sweeper.losses.Adapter` is the only implementation.
 
-    N images, K classes; the shapes of outputs and labels depend on the type of the labels.
+    N is the number of images, K of classes. The label type decides on the shapes of outputs and
+    labels, which `Adapter` documents.
     """
 
     num_classes: int
@@ -18,17 +19,17 @@ class OutputReader(Protocol):
     reduction: str
 
     def predict(self, outputs: Tensor) -> Tensor:
-        """Return the predicted labels of each image, in the form of the labels."""
+        """Return the predicted labels, in the form of the labels."""
         ...
 
     def scores(self, outputs: Tensor) -> Tensor:
-        """Return (N, K) float32 by which to rank the images for each class."""
+        """Return (N, K) float32 scores that rank the images for each class."""
         ...
 
-    def scored(self, labels: Tensor) -> Tensor | None:
-        """Return which images count for the metrics as (N,) bool; None for all of them."""
+    def metric_mask(self, labels: Tensor) -> Tensor | None:
+        """Return a (N,) bool mask of the images that count for the metrics; None for all."""
         ...
 
     def loss_weight(self, labels: Tensor) -> Tensor | int:
-        """Return what the criterion divides the summed loss of a batch by."""
+        """Return the divisor with which the criterion averages the loss of a batch."""
         ...

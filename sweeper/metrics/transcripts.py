@@ -1,4 +1,4 @@
-"""What is measured of strings that were read: how many are right, and in how many characters."""
+"""The measure of strings: sequence accuracy and character error rate."""
 
 from typing import Any
 
@@ -8,27 +8,29 @@ from torch import Tensor
 from sweeper.metrics.output_reader import OutputReader
 
 
-def edit_distances(read: Tensor, true: Tensor) -> Tensor:
-    """Return how many characters to insert, delete or replace to get from one to the other: (N,).
+def edit_distances(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Return the edit distance of each prediction to its label, (N,) int64.
 
-    read: (N, T), true: (N, L) int64 from the left, filled up with -1. Wagner and Fischer, "The
-    String-to-String Correction Problem" (1974), for all strings at once: a loop over the true
-    characters, whose running minimum takes in the insertions along a row of the table.
+    predicted: (N, T) int64; labels: (N, L) int64; both padded with -1. The edit distance is the
+    smallest number of characters to insert, delete or replace (Wagner and Fischer, "The
+    String-to-String Correction Problem", 1974). All strings are compared at once: the loop goes
+    over the characters of the labels, and each step computes a row of the table.
     """
-    places = torch.arange(read.shape[1] + 1, device=read.device)
-    row = places.expand(len(read), -1)  # from nothing to what was read so far
-    for character in true.unbind(dim=1):
-        replaced = row[:, :-1] + (read != character[:, None])
+    columns = torch.arange(predicted.shape[1] + 1, device=predicted.device)
+    row = columns.expand(len(predicted), -1)  # distances to the empty label
+    for character in labels.unbind(dim=1):
+        replaced = row[:, :-1] + (predicted != character[:, None])
         best = torch.minimum(row + 1, torch.nn.functional.pad(replaced, (1, 0), value=1 << 30))
-        after = (best - places).cummin(dim=1).values + places
-        row = torch.where((character >= 0)[:, None], after, row)
-    return row.gather(1, (read >= 0).sum(dim=1, keepdim=True)).squeeze(1)
+        # Insertions along the row cost 1 a column, which makes them a running minimum.
+        next_row = (best - columns).cummin(dim=1).values + columns
+        row = torch.where((character >= 0)[:, None], next_row, row)
+    return row.gather(1, (predicted >= 0).sum(dim=1, keepdim=True)).squeeze(1)
 
 
 class Transcripts:
-    """The share of strings read without a mistake, and mistakes a character of the true strings.
+    """The share of strings without a mistake, and the mistakes for each character of the labels.
 
-    All is counted on the device, so that no batch waits for the host.
+    The counts stay on the device, so that no batch makes the host wait for it.
     """
 
     def __init__(self, adapter: OutputReader, device: torch.device) -> None:
@@ -37,15 +39,15 @@ class Transcripts:
 
     def update(self, outputs: Tensor, labels: Tensor) -> None:
         distances = edit_distances(self._adapter.predict(outputs), labels)
-        strings = torch.full((), len(labels), device=labels.device)
-        counts = ((distances == 0).sum(), strings, distances.sum(), (labels >= 0).sum())
+        n_strings = torch.full((), len(labels), device=labels.device)
+        counts = ((distances == 0).sum(), n_strings, distances.sum(), (labels >= 0).sum())
         self._counts += torch.stack(counts)
 
     def compute(self) -> dict[str, float]:
-        right, strings, mistakes, characters = self._counts.tolist()
+        n_correct, n_strings, n_mistakes, n_characters = self._counts.tolist()
         return {
-            "sequence_accuracy": right / (strings or 1),
-            "character_error_rate": mistakes / (characters or 1),
+            "sequence_accuracy": n_correct / (n_strings or 1),
+            "character_error_rate": n_mistakes / (n_characters or 1),
         }
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Convolutions, then linear layers: LeNet, AlexNet, VGG and what lies between, by plain lists."""
+"""Convolutions, then linear layers: LeNet, AlexNet, VGG and similar networks, as plain lists."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
 from sweeper.models.geometry import Conv, Layer, Padding, Pool, output_size
-from sweeper.models.layers import Activation, blocks, one_each
+from sweeper.models.layers import Activation, conv_blocks, per_convolution
 from sweeper.models.mlp import MLP
 from sweeper.schema import Probability
 
@@ -17,18 +17,19 @@ Pooling = Literal["max", "average"]
 class ConvNet(nn.Module):
     """A chain of blocks (convolution, batch norm, activation, pooling) and a linear classifier.
 
-    Images (N, C, H, W) float to logits (N, num_classes).
+    images: (N, C, H, W) float; returns logits: (N, num_classes) float.
 
-    `channels` holds one number a convolution, and "M" wherever the image is pooled, as the VGG
-    paper's tables do (Simonyan and Zisserman, 2015); a list without any "M" pools after every
-    convolution. `kernel_size`, `stride` and `padding` are one value for all convolutions or a
-    list with one each. Padding "same" keeps the size for even kernels too, and gives
-    ceil(size / stride) with a stride. `pool_size=1` pools nothing. `width` multiplies the
-    channels and the hidden sizes, never below 1. Dropout follows every hidden layer, or comes
-    before the only linear layer where there is none.
+    `channels` lists the output channels of each convolution, and "M" for each pooling, as the
+    tables of the VGG paper do (Simonyan and Zisserman, 2015). A list without "M" pools after
+    every convolution. `kernel_size`, `stride` and `padding` are one value for all convolutions,
+    or a list with one value for each. Padding "same" gives ceil(size / stride), for even kernels
+    too. `pool_size=1` turns pooling off. `width` multiplies the channels and the hidden sizes,
+    which are at least 1. Dropout follows every hidden layer; without hidden layers it comes
+    before the only linear layer.
 
-    Raises ConfigError for a list of the wrong length, ShapeError when nothing is left of the
-    image.
+    Raises:
+        ConfigError: a list does not have one value for each convolution.
+        ShapeError: a layer reduces the height or the width of the image to 0.
     """
 
     def __init__(
@@ -50,17 +51,17 @@ class ConvNet(nn.Module):
         super().__init__()
         in_channels, height, image_width = input_shape
         channels = [c if c == "M" else _scaled(c, width) for c in channels]
-        steps = list(_steps(channels, kernel_size, stride, padding, pool_size))
-        out_height, out_width = output_size(steps, height, image_width)
-        self.features = blocks(
+        layers = list(_layers(channels, kernel_size, stride, padding, pool_size))
+        out_height, out_width = output_size(layers, height, image_width)
+        self.features = conv_blocks(
             in_channels,
-            steps,
-            lambda step: _pool(pooling, step.kernel_size),
+            layers,
+            lambda pool: _pool(pooling, pool.kernel_size),
             batch_norm,
             activation,
         )
-        convolutions = [step.channels for step in steps if isinstance(step, Conv)]
-        shape = ([in_channels, *convolutions][-1], out_height, out_width)
+        conv_channels = [layer.channels for layer in layers if isinstance(layer, Conv)]
+        shape = ([in_channels, *conv_channels][-1], out_height, out_width)
         sizes = [_scaled(size, width) for size in hidden]
         self.classifier = MLP(shape, num_classes, sizes, dropout, activation=activation)
 
@@ -73,18 +74,18 @@ def _scaled(count: int, width: float) -> int:
     return max(1, round(count * width))
 
 
-def _steps(
+def _layers(
     channels: Sequence[int | Literal["M"]],
     kernel_size: int | list[int],
     stride: int | list[int],
     padding: Padding | list[Padding],
     pool_size: int,
 ) -> Iterator[Layer]:
-    """The list of channels as a list of convolutions and poolings."""
+    """Yield the convolutions and poolings that the list of channels stands for."""
     count = sum(c != "M" for c in channels)
-    kernel_sizes = one_each("kernel_size", kernel_size, count)
-    strides = one_each("stride", stride, count)
-    paddings: list[Padding] = one_each("padding", padding, count)
+    kernel_sizes = per_convolution("kernel_size", kernel_size, count)
+    strides = per_convolution("stride", stride, count)
+    paddings: list[Padding] = per_convolution("padding", padding, count)
     convolutions = zip(kernel_sizes, strides, paddings, strict=True)
     for c in channels:
         if c != "M":

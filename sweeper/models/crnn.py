@@ -1,4 +1,4 @@
-"""Convolutions, then a recurrent layer over the columns: strings are read off an image."""
+"""Convolutions, then a recurrent layer over the columns, to read strings in images."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,36 +7,38 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from sweeper.models.geometry import Conv, Pool, output_size
-from sweeper.models.layers import Activation, blocks, one_each
+from sweeper.models.layers import Activation, conv_blocks, per_convolution
 from sweeper.schema import Probability
 
-Pooling = Literal["M", "H"]
+PoolLetter = Literal["M", "H"]
 
-POOL_SIZES: dict[Pooling, tuple[int, int]] = {"M": (2, 2), "H": (2, 1)}
-"""Rows and columns that a letter in the list of channels makes one of."""
+POOL_SIZES: dict[PoolLetter, tuple[int, int]] = {"M": (2, 2), "H": (2, 1)}
+"""Height and width of the pooling window for each letter in the list of channels."""
 
 
 class CRNN(nn.Module):
-    """A chain of convolutions, a bidirectional LSTM over the columns, a linear layer at each.
+    """A chain of convolutions, a bidirectional LSTM over the columns, and a linear layer.
 
-    Images (N, C, H, W) float to logits (N, T, num_classes): one row a time step from left to
-    right, with T = W, halved by every "M". Shi, Bai and Yao, "An End-to-End Trainable Neural
-    Network for Image-based Sequence Recognition" (2015).
+    images: (N, C, H, W) float; returns logits: (N, T, num_classes) float, one row for each time
+    step from left to right. T is W, halved by every "M". Shi, Bai and Yao, "An End-to-End
+    Trainable Neural Network for Image-based Sequence Recognition" (2015).
 
-    `channels` holds one number a convolution, "M" wherever height and width are halved, and "H"
-    where the height alone is; what is left of the height goes into the features of a column.
-    `kernel_size` is one value for all convolutions or a list with one each. `recurrent` is the
-    size of the LSTM in each direction, 0 for none. Dropout comes before the linear layer.
+    `channels` lists the output channels of each convolution, "M" for a pooling that halves
+    height and width, and "H" for one that halves the height only. The rows that remain are part
+    of the features of a column. `kernel_size` is one value for all convolutions, or a list with
+    one value for each. `recurrent` is the hidden size of the LSTM in each direction; 0 leaves
+    the LSTM out. Dropout comes before the linear layer.
 
-    Raises ConfigError for a list of the wrong length, ShapeError when nothing is left of the
-    image.
+    Raises:
+        ConfigError: a list does not have one value for each convolution.
+        ShapeError: a layer reduces the height or the width of the image to 0.
     """
 
     def __init__(
         self,
         input_shape: tuple[PositiveInt, PositiveInt, PositiveInt],
         num_classes: PositiveInt,
-        channels: list[PositiveInt | Pooling],
+        channels: list[PositiveInt | PoolLetter],
         kernel_size: PositiveInt | list[PositiveInt] = 3,
         batch_norm: bool = False,
         activation: Activation = "relu",
@@ -45,12 +47,12 @@ class CRNN(nn.Module):
     ) -> None:
         super().__init__()
         in_channels, height, width = input_shape
-        steps = _steps(channels, kernel_size)
-        size = _rows_left(steps, height, width) * _last_channels(in_channels, steps)
-        self.features = blocks(in_channels, steps, _pool, batch_norm, activation)
-        self.recurrent = _bidirectional(size, recurrent) if recurrent else None
+        layers = _layers(channels, kernel_size)
+        n_features = _height_after(layers, height, width) * _last_channels(in_channels, layers)
+        self.features = conv_blocks(in_channels, layers, _pool, batch_norm, activation)
+        self.recurrent = _bidirectional(n_features, recurrent) if recurrent else None
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(2 * recurrent or size, num_classes)
+        self.classifier = nn.Linear(2 * recurrent or n_features, num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         maps: Tensor = self.features(images)  # (N, C', H', T)
@@ -61,27 +63,33 @@ class CRNN(nn.Module):
         return logits
 
 
-def _steps(channels: Sequence[int | Pooling], kernel_size: int | list[int]) -> list[Conv | Pooling]:
-    count = sum(not isinstance(c, str) for c in channels)
-    kernel_sizes = iter(one_each("kernel_size", kernel_size, count))
+def _layers(
+    channels: Sequence[int | PoolLetter], kernel_size: int | list[int]
+) -> list[Conv | PoolLetter]:
+    n_convolutions = sum(not isinstance(c, str) for c in channels)
+    kernel_sizes = iter(per_convolution("kernel_size", kernel_size, n_convolutions))
     return [c if isinstance(c, str) else Conv(c, next(kernel_sizes), 1, "same") for c in channels]
 
 
-def _rows_left(steps: Sequence[Conv | Pooling], height: int, width: int) -> int:
-    """The height after all steps; raises ShapeError when nothing is left of height or width."""
-    down = [Pool(2) if isinstance(step, str) else step for step in steps]
-    across = [Pool(2) if step == "M" else step for step in steps if step != "H"]
-    output_size(across, width, width)
-    return output_size(down, height, height)[0]
+def _height_after(layers: Sequence[Conv | PoolLetter], height: int, width: int) -> int:
+    """Return the height after all layers.
+
+    Raises:
+        ShapeError: a layer reduces the height or the width to 0.
+    """
+    vertical = [Pool(2) if isinstance(layer, str) else layer for layer in layers]
+    horizontal = [Pool(2) if layer == "M" else layer for layer in layers if layer != "H"]
+    output_size(horizontal, width, width)
+    return output_size(vertical, height, height)[0]
 
 
-def _last_channels(in_channels: int, steps: Sequence[Conv | Pooling]) -> int:
-    return [in_channels, *(step.channels for step in steps if isinstance(step, Conv))][-1]
+def _last_channels(in_channels: int, layers: Sequence[Conv | PoolLetter]) -> int:
+    return [in_channels, *(layer.channels for layer in layers if isinstance(layer, Conv))][-1]
 
 
-def _pool(kind: Pooling) -> nn.Module:
-    return nn.MaxPool2d(POOL_SIZES[kind])
+def _pool(letter: PoolLetter) -> nn.Module:
+    return nn.MaxPool2d(POOL_SIZES[letter])
 
 
-def _bidirectional(features: int, size: int) -> nn.LSTM:
-    return nn.LSTM(features, size, batch_first=True, bidirectional=True)
+def _bidirectional(n_features: int, hidden_size: int) -> nn.LSTM:
+    return nn.LSTM(n_features, hidden_size, batch_first=True, bidirectional=True)

@@ -1,4 +1,4 @@
-"""What convolutions and poolings leave of an image, worked out before anything is built."""
+"""Image sizes behind convolutions and poolings, computed before anything is built."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,14 +22,15 @@ class Conv:
 
     @property
     def total_padding(self) -> int:
-        """Rows added in all, above and below."""
+        """The number of padded rows, above and below together."""
         return self.kernel_size - 1 if self.padding == "same" else 2 * self.padding
 
     def size_after(self, size: int) -> int:
+        """Return the output size for this input size; 0 if the kernel does not fit."""
         return max(0, (size + self.total_padding - self.kernel_size) // self.stride + 1)
 
     def size_before(self, size: int) -> int:
-        """The smallest input that leaves at least `size`."""
+        """Return the smallest input size whose output has at least this size."""
         return max(1, (size - 1) * self.stride + self.kernel_size - self.total_padding)
 
     def __str__(self) -> str:
@@ -44,9 +45,11 @@ class Pool:
     kernel_size: int
 
     def size_after(self, size: int) -> int:
+        """Return the output size for this input size."""
         return size // self.kernel_size
 
     def size_before(self, size: int) -> int:
+        """Return the smallest input size whose output has this size."""
         return size * self.kernel_size
 
     def __str__(self) -> str:
@@ -56,35 +59,40 @@ class Pool:
 Layer = Conv | Pool
 
 
-def output_size(steps: Sequence[Layer], height: int, width: int) -> tuple[int, int]:
-    """Height and width after all steps; raises ShapeError when nothing is left of either."""
+def output_size(layers: Sequence[Layer], height: int, width: int) -> tuple[int, int]:
+    """Return the height and the width of an image after all layers.
+
+    Raises:
+        ShapeError: a layer reduces the height or the width to 0.
+    """
     sizes = [(height, width)]
-    for step in steps:
-        sizes.append((step.size_after(sizes[-1][0]), step.size_after(sizes[-1][1])))
+    for layer in layers:
+        sizes.append((layer.size_after(sizes[-1][0]), layer.size_after(sizes[-1][1])))
         if 0 in sizes[-1]:
-            raise ShapeError(_nothing_left(steps, sizes))
+            raise ShapeError(_too_small(layers, sizes))
     return sizes[-1]
 
 
-def smallest_input(steps: Sequence[Layer]) -> int:
-    """The smallest image side of which the steps leave at least one pixel."""
+def smallest_input(layers: Sequence[Layer]) -> int:
+    """Return the smallest image side that leaves at least one pixel after all layers."""
     size = 1
-    for step in reversed(steps):
-        size = step.size_before(size)
+    for layer in reversed(layers):
+        size = layer.size_before(size)
     return size
 
 
-def _nothing_left(steps: Sequence[Layer], sizes: Sequence[tuple[int, int]]) -> str:
-    """One line: the arithmetic as far as it goes, and what to change."""
-    shrinking = any(isinstance(s, Conv) and (s.padding != "same" or s.stride > 1) for s in steps)
+def _too_small(layers: Sequence[Layer], sizes: Sequence[tuple[int, int]]) -> str:
+    """Return the error message: the sizes up to the first 0, and what to change."""
+    shrinking = any(isinstance(x, Conv) and (x.padding != "same" or x.stride > 1) for x in layers)
     return (
-        f"model.channels: the image is reduced to nothing: {_arithmetic(steps, sizes)}; "
-        f"type data.image_size={smallest_input(steps)} or more, or fewer poolings in "
+        f"model.channels: the image is reduced to nothing: {_arithmetic(layers, sizes)}; "
+        f"type data.image_size={smallest_input(layers)} or more, or fewer poolings in "
         f"model.channels{', or a smaller model.kernel_size or model.stride' if shrinking else ''}"
     )
 
 
-def _arithmetic(steps: Iterable[Layer], sizes: Sequence[tuple[int, int]]) -> str:
+def _arithmetic(layers: Iterable[Layer], sizes: Sequence[tuple[int, int]]) -> str:
+    """Return the sizes with the layers between them, such as `8 -> pool 2 -> 4`."""
     texts = [f"{h}" if h == w else f"{h}x{w}" for h, w in sizes]
-    moves = (f" -> {step} -> {text}" for step, text in zip(steps, texts[1:], strict=False))
-    return texts[0] + "".join(moves)
+    changes = (f" -> {layer} -> {text}" for layer, text in zip(layers, texts[1:], strict=False))
+    return texts[0] + "".join(changes)

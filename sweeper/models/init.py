@@ -1,4 +1,4 @@
-"""Fresh weights for a whole network from one fill function of `torch.nn.init`."""
+"""Initial weights for a whole network from one function of `torch.nn.init`."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ from torch.nn.modules.conv import _ConvNd
 
 
 def initialise(model: nn.Module, fill: Callable[[Tensor], object]) -> None:
-    """Fill the weights of convolutions and linear layers; set their biases and the norms.
+    """Fill the weights of convolutions and linear layers in place.
 
-    Biases become 0, the weights of batch norms 1. Every other parameter stays as it is. `fill`
-    works in place, as the functions of `torch.nn.init` do.
+    Their biases and those of batch norms become 0, the weights of batch norms 1. Every other
+    parameter keeps its values. `fill` works in place, as the functions of `torch.nn.init` do.
     """
     for module in model.modules():
         if isinstance(module, _ConvNd | nn.Linear):
@@ -23,6 +23,6 @@ def initialise(model: nn.Module, fill: Callable[[Tensor], object]) -> None:
 
 
 def _set(parameter: Tensor | None, value: float) -> None:
-    """Layers without a bias, and norms without learned weights, have None there."""
+    """Fill a parameter; do nothing for None, as in a layer without a bias."""
     if parameter is not None:
         nn.init.constant_(parameter, value)

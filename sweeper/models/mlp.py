@@ -1,4 +1,4 @@
-"""A multilayer perceptron; also the linear end of the convolutional networks."""
+"""A multilayer perceptron; also the classifier at the end of a `ConvNet`."""
 
 from itertools import pairwise
 from math import prod
@@ -13,8 +13,10 @@ from sweeper.schema import Probability
 class MLP(nn.Sequential):
     """Hidden layers of (linear, batch norm, activation, dropout), then one linear layer.
 
-    Images (N, C, H, W) float to logits (N, num_classes). An empty `hidden` is multinomial
-    logistic regression; the dropout then falls on the pixels.
+    images: (N, C, H, W) float; returns logits: (N, num_classes) float.
+
+    With an empty `hidden`, the model is multinomial logistic regression, and the dropout applies
+    to the pixels.
     """
 
     def __init__(
@@ -28,10 +30,10 @@ class MLP(nn.Sequential):
     ) -> None:
         sizes = [prod(input_shape), *hidden]
         layers: list[nn.Module] = [nn.Flatten()]
-        for size, next_size in pairwise(sizes):
-            # Batch norm subtracts the mean, so a bias before it would change nothing.
-            layers += [nn.Linear(size, next_size, bias=not batch_norm)]
-            layers += [nn.BatchNorm1d(next_size)] if batch_norm else []
+        for in_size, out_size in pairwise(sizes):
+            # Batch norm subtracts the mean, so a bias before it would have no effect.
+            layers += [nn.Linear(in_size, out_size, bias=not batch_norm)]
+            layers += [nn.BatchNorm1d(out_size)] if batch_norm else []
             layers += [make_activation(activation), *_dropout(dropout)]
         if not hidden:
             layers += _dropout(dropout)

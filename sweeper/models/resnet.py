@@ -7,14 +7,15 @@ from sweeper.errors import ConfigError
 from sweeper.models.layers import Activation, make_activation, same_conv
 from sweeper.schema import Probability
 
-EXPANSION = 4  # a bottleneck's output channels for each of its inner channels
+EXPANSION = 4  # output channels of a bottleneck for each inner channel
 
 
 class Bottleneck(nn.Module):
-    """1x1 down, 3x3, 1x1 up, added to the shortcut.
+    """A 1x1, a 3x3 and a 1x1 convolution, whose output is added to the shortcut.
 
-    (N, in_channels, H, W) to (N, 4 * channels, ceil(H / stride), ceil(W / stride)). The stride
-    is the 3x3 convolution's, so that no pixel is skipped unseen.
+    images: (N, in_channels, H, W) float; returns maps:
+    (N, 4 * channels, ceil(H / stride), ceil(W / stride)) float. The 3x3 convolution has the
+    stride: a 1x1 convolution with a stride would ignore pixels.
     """
 
     def __init__(
@@ -42,9 +43,13 @@ class Bottleneck(nn.Module):
 class ResNet(nn.Module):
     """A stem, stages of bottlenecks, the mean over the image, and one linear layer.
 
-    Images (N, C, H, W) float to logits (N, num_classes). `blocks` and `channels` have one value
-    a stage: how many bottlenecks, and their inner channels. Every stage but the first halves the
-    image. Raises ConfigError when the two lists differ in length.
+    images: (N, C, H, W) float; returns logits: (N, num_classes) float.
+
+    `blocks` lists the number of bottlenecks in each stage, and `channels` their inner channels.
+    Every stage but the first halves the image.
+
+    Raises:
+        ConfigError: the two lists are empty or differ in length.
     """
 
     def __init__(
@@ -63,7 +68,7 @@ class ResNet(nn.Module):
         if len(blocks) != len(channels) or not blocks:
             raise ConfigError(
                 f"model.blocks={blocks} and model.channels={channels} have {len(blocks)} and "
-                f"{len(channels)} values; type one of each a stage, at least one stage"
+                f"{len(channels)} values; type one of each for every stage, and at least one stage"
             )
         self.stem = nn.Sequential(
             *_conv_norm(input_shape[0], channels[0], stem_kernel_size, stem_stride),
@@ -91,20 +96,15 @@ def _conv_norm(
 
 
 def _stages(blocks: list[int], channels: list[int], activation: Activation) -> nn.Sequential:
-    in_channels = [channels[0], *(EXPANSION * c for c in channels)]
-    return nn.Sequential(
-        *(
-            _stage(size, c, count, 1 if index == 0 else 2, activation)
-            for index, (size, c, count) in enumerate(
-                zip(in_channels, channels, blocks, strict=False)
-            )
-        )
-    )
+    in_channels = [channels[0], *(EXPANSION * c for c in channels[:-1])]
+    strides = [1] + [2] * (len(blocks) - 1)
+    stages = zip(in_channels, channels, blocks, strides, strict=True)
+    return nn.Sequential(*(_stage(*stage, activation) for stage in stages))
 
 
 def _stage(
-    in_channels: int, channels: int, count: int, stride: int, activation: Activation
+    in_channels: int, channels: int, n_blocks: int, stride: int, activation: Activation
 ) -> nn.Sequential:
     first = Bottleneck(in_channels, channels, stride, activation)
-    rest = (Bottleneck(EXPANSION * channels, channels, 1, activation) for _ in range(count - 1))
+    rest = (Bottleneck(EXPANSION * channels, channels, 1, activation) for _ in range(n_blocks - 1))
     return nn.Sequential(first, *rest)

@@ -1,9 +1,13 @@
-"""One run's life: start it, train, score the best network, record both; take it up again.
+"""A single run: start or resume it, train, evaluate the best network, and record everything.
 
-start      a config becomes a `Run`: its experiment is built, its record is opened
-run        training, then the score of the best network on the test split
-record     what is recorded of it: config, epochs, tags, documents
-pictures   the figures that are drawn of it
-closing    what it tells a person when it ends
-restore    a trained network from its checkpoint; `trust` decides what that may call
+    start         builds the experiment, loads the checkpoint, opens the tracked run; gives a `Run`
+    run           `Run.execute`: trains with the callbacks, then evaluates the best network
+      record      the params, tags, metrics and documents that the tracker receives
+      pictures    the figures that a run or an evaluation writes
+      closing     the text that a run prints at its end
+    invocation    the command line that asked for the run, and the folders that it works in
+    restore       a trained network from its checkpoint, for `evaluate` and `predict`
+      trust       the check of the classes that the checkpoint's config names
+
+`sweeper.app` calls `start` and then `Run.execute`.
 """

@@ -1,4 +1,4 @@
-"""What a run tells a person when it ends."""
+"""The text that a run prints when it ends."""
 
 import time
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from sweeper.training.state import RunState
 def results_table(
     state: RunState, scores: Mapping[str, float], started: float, folder: Path
 ) -> str:
-    """Return the table that a finished run prints.
+    """Return the table of results that a finished run prints.
 
-    `scores` are those of the best network, `started` the value of `time.perf_counter` at the
-    start, and `folder` is where the run wrote.
+    `scores` are the metrics of the best network, `started` is the value of `time.perf_counter` at
+    the start, and `folder` is the run's folder.
     """
     assert state.best_epoch is not None
     best = state.history[state.best_epoch - 1]
     rows = [("best epoch", f"{state.best_epoch} of {state.epoch}")]
     if state.stop_reason:
         rows.append(("stopped", state.stop_reason))
-    measured = [*_of_split("val", best), *_of_split("test", scores)]
-    rows += [(name.replace("/", " "), f"{value:.4f}") for name, value in measured]
+    metrics = [*_metrics_of("val", best), *_metrics_of("test", scores)]
+    rows += [(name.replace("/", " "), f"{value:.4f}") for name, value in metrics]
     rows.append(("seconds", f"{time.perf_counter() - started:.1f}"))
     rows.append(("artifacts", str(folder)))
     width = max(13, *(len(name) for name, _ in rows)) + 1
@@ -29,11 +29,11 @@ def results_table(
 
 
 def interrupted_line(state: RunState, resume_command: str) -> str:
-    """Return what an interrupted run prints: the command that continues it."""
+    """Return the line that an interrupted run prints, with the command that resumes it."""
     if not state.epoch and not state.batch:
         return "interrupted before anything was saved"
-    return f"interrupted after epoch {state.epoch}; to go on:\n  {resume_command}"
+    return f"interrupted after epoch {state.epoch}; to resume:\n  {resume_command}"
 
 
-def _of_split(split: str, values: Mapping[str, float]) -> list[tuple[str, float]]:
+def _metrics_of(split: str, values: Mapping[str, float]) -> list[tuple[str, float]]:
     return [(name, value) for name, value in values.items() if name.startswith(f"{split}/")]

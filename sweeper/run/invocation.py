@@ -1,4 +1,4 @@
-"""How a run was asked for."""
+"""The invocation of a run: its command line and its folders."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -10,20 +10,20 @@ from sweeper.cli.overrides import quoted
 
 @dataclass(frozen=True)
 class Invocation:
-    """How a run was asked for, and where it works."""
+    """The options, overrides and arguments that a run was started with, and its folders."""
 
     choices: Mapping[str, str]
     """The option of each group."""
     overrides: Sequence[str]
-    """What Hydra composed the config with."""
+    """The overrides that Hydra composed the config with."""
     arguments: Sequence[str]
     """The command line after `python -m sweeper`."""
     folder: Path
-    """Where the run writes."""
+    """The folder that the run writes to."""
     start_folder: Path
-    """Where the command was started; relative paths in the config start there."""
+    """The folder that the command was started in; relative paths in the config refer to it."""
 
     def resume_command(self, checkpoint: Path) -> str:
-        """Return the command line that continues this run from one of its checkpoints."""
-        kept = [word for word in self.arguments if not word.startswith("resume=")]
-        return shlex.join(["python", "-m", "sweeper", *kept, f"resume={quoted(checkpoint)}"])
+        """Return the command line that resumes this run from one of its checkpoints."""
+        arguments = [each for each in self.arguments if not each.startswith("resume=")]
+        return shlex.join(["python", "-m", "sweeper", *arguments, f"resume={quoted(checkpoint)}"])

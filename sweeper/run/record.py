@@ -1,4 +1,4 @@
-"""What of a run goes on record: its config, its epochs and its outcome."""
+"""The record of a run: the params, tags, metrics and documents that the tracker receives."""
 
 import getpass
 import json
@@ -17,12 +17,16 @@ from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.trial import TrialInfo
 
-UNRECORDED = {"_target_", "search", "study", "resume", "figures", "tracking"}
-"""Keys that say nothing of the experiment itself."""
+UNRECORDED_KEYS = {"_target_", "search", "study", "resume", "figures", "tracking"}
+"""The keys of a config that are not tracked, since they do not define the experiment."""
 
 
 class TrackEpochs(Callback):
-    """Hands every epoch to the tracker in one write, those of before a resume first."""
+    """Callback that logs the metrics of every epoch to the tracker, in one write for each.
+
+    `n_tracked` is the number of epochs in the tracked run already. When a run is resumed into a new
+    tracked run, the epochs before the checkpoint are logged first.
+    """
 
     def __init__(self, tracker: Tracker, n_tracked: int) -> None:
         self._tracker = tracker
@@ -30,33 +34,33 @@ class TrackEpochs(Callback):
 
     def on_fit_start(self, state: RunState) -> None:
         for epoch in range(self._n_tracked, len(state.history)):
-            self._write(state, epoch)
+            self._log(state, epoch)
 
     def on_epoch_end(self, state: RunState) -> None:
-        self._write(state, state.epoch - 1)
+        self._log(state, state.epoch - 1)
 
-    def _write(self, state: RunState, epoch: int) -> None:
+    def _log(self, state: RunState, epoch: int) -> None:
         self._tracker.log_metrics(tracked_metrics(state, epoch), step=epoch + 1)
 
 
 def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:
-    """Return what is tracked of an epoch, counted from 0: its metrics, and the best so far."""
-    so_far = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
-    best = max(so_far) if state.direction == "maximize" else min(so_far)
-    # MLflow's page of a comparison opens on the metric that came first: the objective.
+    """Return the metrics to log for an epoch, counted from 0, with the best value so far."""
+    values = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
+    best = max(values) if state.direction == "maximize" else min(values)
+    # MLflow's comparison page opens with the metric that was logged first: the objective.
     return {f"best/{state.metric.replace('/', '_')}": best} | state.history[epoch]
 
 
 def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
-    """Return the experiment's config as dotted keys, with each group's option by its name."""
+    """Return the config's values by dotted keys, and the option of each group by the group."""
     content = OmegaConf.to_container(cfg, resolve=True)
-    options = {group: option for group, option in choices.items() if group not in UNRECORDED}
+    options = {group: option for group, option in choices.items() if group not in UNRECORDED_KEYS}
     return dict(_flattened(content, "")) | options
 
 
 def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
     for key, value in node.items():
-        if key in UNRECORDED:
+        if key in UNRECORDED_KEYS:
             continue
         if isinstance(value, dict):
             yield from _flattened(value, f"{prefix}{key}.")
@@ -65,12 +69,12 @@ def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 
 def tags(choices: Mapping[str, str], seed: str) -> dict[str, str]:
-    """Return the option of each group, the seed, who ran it and the commit of the code."""
+    """Return the tags of a run: the option of each group, the seed, the user and the git commit."""
     source = {
         "seed": seed,
         "mlflow.user": _user(),
         "mlflow.source.name": "python -m sweeper",
-        # An own network lies where the command was started; else the code is this package's.
+        # The user's own code, if any, is where the command was started; else sweeper's own counts.
         "mlflow.source.git.commit": _git_commit(Path.cwd()) or _git_commit(Path(__file__).parent),
     }
     return dict(choices) | {key: value for key, value in source.items() if value is not None}
@@ -80,7 +84,7 @@ def _user() -> str | None:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
-        return None  # a container's user may have no name
+        return None  # the user of a container may have no name
 
 
 def _git_commit(folder: Path) -> str | None:
@@ -88,30 +92,30 @@ def _git_commit(folder: Path) -> str | None:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return None  # no git here
+        return None  # git is not installed, or hangs
     return done.stdout.strip() or None
 
 
 def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
-    """Return what identifies the data of a run."""
+    """Return name, digest and profile of the data of a run; `source` is where it comes from."""
     data, profile = experiment.data, experiment.data.profile
-    shown = {
+    summary = {
         "sizes": data.sizes,
         "input_shape": profile.input_shape,
         "classes": len(profile.classes),
     }
-    return DatasetInfo(profile.name, data.digest, source, json.dumps(shown))
+    return DatasetInfo(profile.name, data.digest, source, json.dumps(summary))
 
 
 def trial_tags(info: TrialInfo) -> dict[str, str]:
-    """Return what ties a trial's run to its study, and a later attempt to the same run."""
+    """Return the tags that link the run of a trial to its study and to other attempts at it."""
     return of_trial(info.study, info.number, info.parent_id)
 
 
 def write_documents(
     config: str, overrides: Sequence[str], summary: Summary, folder: Path
 ) -> list[Path]:
-    """Write the resolved config, the overrides and the table of layers into the run's folder."""
+    """Write config, overrides and model summary into the run's folder; return the files' paths."""
     documents = {
         "config.yaml": config,
         "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(overrides))),

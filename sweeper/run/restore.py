@@ -1,4 +1,4 @@
-"""A trained network from its checkpoint alone, ready to read images."""
+"""A trained network restored from its checkpoint, ready to classify images."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from sweeper.errors import CheckpointError, ConfigError, DataError
 from sweeper.run.trust import require_resolved, require_trusted
 from sweeper.text import did_you_mean, in_one_line
 from sweeper.training.checkpoint import (
-    kept_weights,
+    eval_weights,
     load_adapter,
     load_weights,
     read_checkpoint,
 )
 from sweeper.training.scoring import Classifier
 
-UNNEEDED: dict[str, Any] = {
+TRAINING_NODES: dict[str, Any] = {
     "optimizer": {"_target_": "torch.optim.SGD"},
     "scheduler": {"_target_": None},
     "init": {"_target_": None},
@@ -33,49 +33,49 @@ UNNEEDED: dict[str, Any] = {
     "callbacks": {},
     "resume": None,
 }
-"""What only training needs: nothing of it is called again."""
+"""The nodes of a config that only training uses, with values that build nothing."""
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A network as a run kept it, and what it knows of its data."""
+    """A trained network with its adapter, and the description of its data."""
 
     path: Path
     classifier: Classifier
     profile: Profile
     pipeline: Pipeline
-    """From uint8 images (N, C, H, W) of `profile.image_shape` to the network's input."""
+    """Transforms from (N, C, H, W) uint8 images of `profile.image_shape` to the network's input."""
     batch_size: int
     _identity: Mapping[str, Any]
     _recipe: Recipe
 
     def data(self) -> ImageData:
-        """Read the data that the network was trained on, split as it was then.
+        """Read the data that the network was trained on, with the splits of the training.
 
         Raises:
-            DataError: it is missing, or is not the same by now.
+            DataError: the data is missing, or has changed since the training.
         """
         data = self._recipe.data()
         trained_on = self._identity["images of each split"]
         if (data.sizes, data.digest) != (trained_on, self._identity["data"]):
-            # Of other images, some of those held out now may be those that were trained on.
+            # With other images the splits differ too: training images may be in the test split.
             raise DataError(
-                f"data={data.profile.name} is not what {self.path} was trained on: {data.sizes} "
-                f"images here, {trained_on} there, not all of them the same; "
+                f"data={data.profile.name} is not what {self.path} was trained on: it has "
+                f"{data.sizes} images now and had {trained_on} then, and some of them differ; "
                 "type folder=PATH to evaluate on other images"
             )
         return data
 
 
 def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = ()) -> Restored:
-    """Build the network that a checkpoint keeps, on the device there is.
+    """Build the network of a checkpoint, on the first available device unless an override sets one.
 
-    `overrides` such as `data.root=FOLDER` or `trainer.device=cpu` change the config that the
-    checkpoint has; `trusted` are packages whose code it may call beside sweeper's own.
+    `overrides` such as `data.root=FOLDER` or `trainer.device=cpu` change the checkpoint's config.
+    `trusted` are packages that this config may name classes of, in addition to sweeper's own.
 
     Raises:
-        CheckpointError: the checkpoint is missing, damaged or not a checkpoint.
-        ConfigError: an override is wrong, or the config calls code that is not trusted.
+        CheckpointError: the file is missing, damaged or not a checkpoint.
+        ConfigError: an override is wrong, or the config names a class that is not trusted.
     """
     content = read_checkpoint(path)
     try:
@@ -91,13 +91,13 @@ def _restored(
     profile = Profile(**content["data"])
     cfg = _config(content["config"], overrides, path)
     require_trusted(cfg, trusted, path)
-    # Statistics are never measured again.
+    # The network needs the mean and deviation that it was trained with, whatever the data is now.
     cfg.data.mean, cfg.data.std = list(profile.mean), list(profile.std)
     recipe = Recipe.of(cfg, named_choices(cfg, {}))
-    recipe.autocast()  # refuses a device or a precision that this machine does not have
-    model, adapter = recipe.fitted(profile)
+    recipe.autocast()  # raises for a device or precision that this machine does not support
+    model, adapter = recipe.model_and_adapter(profile)
     load_adapter(adapter, content["criterion"], path)
-    load_weights(model, kept_weights(content), path)
+    load_weights(model, eval_weights(content), path)
     return Restored(
         path=path,
         classifier=recipe.classifier(model, adapter),
@@ -110,22 +110,22 @@ def _restored(
 
 
 def trusted_packages(arguments: Arguments) -> list[str]:
-    """Return what a tool was told with `trust=PACKAGE,...`."""
+    """Return the packages that `trust=PACKAGE,...` names."""
     return [name for name in arguments.values.get("trust", "").split(",") if name]
 
 
 def _config(text: str, overrides: Sequence[str], path: Path) -> DictConfig:
-    """The config of a checkpoint without what belongs to training or to another machine."""
+    """Return the config of a checkpoint, without nodes for training and settings of a machine."""
     require_resolved(text, path)
     try:
         cfg = OmegaConf.create(text)
-    except Exception as error:  # whatever a parser of YAML may meet
+    except Exception as error:  # the YAML parser's errors have many types
         raise CheckpointError(f"{path} has no config of a run") from error
     if not isinstance(cfg, DictConfig) or not {"data", "model", "trainer"} <= cfg.keys():
         raise CheckpointError(f"{path} has no config of a run")
-    for key, value in UNNEEDED.items():
+    for key, value in TRAINING_NODES.items():
         cfg[key] = value
-    # A key that came after the checkpoint was written has its default.
+    # Keys that are newer than the checkpoint have their default values.
     cfg.trainer = OmegaConf.merge(OmegaConf.load(CONFIGS / "trainer/default.yaml"), cfg.trainer)
     pipeline = OmegaConf.load(CONFIGS / "pipeline.yaml")
     cfg.data = OmegaConf.merge(pipeline, cfg.data)

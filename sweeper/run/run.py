@@ -1,4 +1,4 @@
-"""A run from its first epoch to its last record."""
+"""A run: training, evaluation of the best network, and the end of its record."""
 
 import logging
 import math
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Run:
-    """An experiment that is ready to be trained, and where it stands."""
+    """An experiment that is ready to be trained, with its state and its record."""
 
     experiment: Experiment
     state: RunState
@@ -39,27 +39,29 @@ class Run:
     invocation: Invocation
     summary: Summary
     n_tracked: int
-    """How many epochs the tracked run has already."""
+    """The number of epochs that the tracked run has already."""
     started: float
-    """The value of `time.perf_counter` when the run was asked for."""
+    """The value of `time.perf_counter` at the start of the command."""
 
     def execute(self) -> float | tuple[float, ...]:
-        """Train, score and record; return the best value of the metric, or of each metric.
+        """Train, evaluate and record; return the value of the metric at the best epoch.
+
+        With several metrics, a tuple of their values is returned.
 
         Raises:
-            TrainingError: the loss is not finite.
-            KeyboardInterrupt: the run was interrupted; everything up to there is saved.
+            TrainingError: a loss is not finite, or the run was stopped before its first epoch.
+            KeyboardInterrupt: the run was interrupted; its state is saved.
         """
         tracker, display = self.experiment.tracker, progress_display()
         try:
             with terminable():
                 self._train(display)
                 if trial.stop_reason() is None:
-                    self._score()
+                    self._evaluate()
         except KeyboardInterrupt:
             self._track_best()
             tracker.finish("KILLED", "interrupted")
-            if trial.info() is None:  # a study is continued by its own command
+            if trial.info() is None:  # trials are resumed by the command of their study
                 command = self.invocation.resume_command(self.store.last)
                 log.warning("%s", interrupted_line(self.state, command))
             raise
@@ -76,7 +78,7 @@ class Run:
     def _train(self, display: EpochLines) -> None:
         for name, size in self._sizes().items():
             trial.note(name, size)
-        if trial.should_stop():  # a bound on the network's size is known to be broken
+        if trial.should_stop():  # the size of the network may violate a constraint of the study
             return
         with Interrupt(self._request_stop):
             fit(self.experiment, self.state, self._callbacks(display))
@@ -84,7 +86,7 @@ class Run:
             raise KeyboardInterrupt
 
     def _request_stop(self) -> None:
-        log.warning("interrupted: saving after this batch; once more ends at once")
+        log.warning("interrupted: saving after this batch; interrupt again to end at once")
         self.state.interrupt()
 
     def _callbacks(self, display: EpochLines) -> list[Callback]:
@@ -94,9 +96,9 @@ class Run:
         watch = Watch(experiment, self.invocation.folder / "watch")
         return [
             *([frozen] if trainer.freeze else []),
-            # Drawing takes time. A run that is killed between the record of an epoch and its
-            # checkpoint trains the epoch again and records it twice, so nothing slow comes between.
-            *([watch] if experiment.watch.on else []),
+            # A run that is killed after tracking an epoch but before saving its checkpoint would
+            # track the epoch twice, so nothing slow, such as drawing, may come between the two.
+            *([watch] if experiment.watch.enabled else []),
             TrackEpochs(experiment.tracker, self.n_tracked),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
@@ -105,8 +107,8 @@ class Run:
             display,
         ]
 
-    def _score(self) -> None:
-        """Score the best network, on the test split for the first and only time."""
+    def _evaluate(self) -> None:
+        """Evaluate the best network; this is the only time that a run uses the test split."""
         experiment, state = self.experiment, self.state
         if state.best_epoch is None:
             raise TrainingError(f"the run ended before its first epoch: {state.stop_reason}")
@@ -117,13 +119,13 @@ class Run:
         scores |= self._sizes()
         test = None
         if experiment.data.has_test:
-            test = predictions_of(experiment.evaluated, experiment.data.test())
+            test = predictions_of(experiment.classifier, experiment.data.test())
             scores |= {f"test/{name}": value for name, value in test.metrics.items()}
         experiment.tracker.log_metrics(scores, step=state.epoch)
         self._track_best()
         figures = experiment.settings.figures
         if figures is True or (figures == "auto" and trial.info() is None):
-            val = predictions_of(experiment.evaluated, experiment.data.val())
+            val = predictions_of(experiment.classifier, experiment.data.val())
             folder = self.invocation.folder / "figures"
             for path in draw_figures(experiment, state, val, test or val, folder):
                 experiment.tracker.log_artifact(path, "figures")
@@ -138,16 +140,16 @@ class Run:
             tracker.finish("KILLED", reason)
 
     def _track_best(self) -> None:
-        if self.state.best_epoch is not None:  # else the file is another run's
+        if self.state.best_epoch is not None:  # otherwise the file belongs to another run
             self.experiment.tracker.log_artifact(self.store.best, "checkpoints")
 
     def _values(self) -> tuple[float, ...]:
-        """Return the metrics at the best epoch; a trial that was stopped may have none."""
+        """Return the metrics at the best epoch, or nan if a trial was stopped before its first."""
         state = self.state
         best = {} if state.best_epoch is None else state.history[state.best_epoch - 1]
-        known = best | self._sizes()
-        return tuple(known.get(name, math.nan) for name in self.experiment.settings.metrics)
+        values = best | self._sizes()
+        return tuple(values.get(name, math.nan) for name in self.experiment.settings.metrics)
 
     def _sizes(self) -> dict[str, float]:
-        counted = (self.summary.parameters, self.summary.multiply_adds)
-        return dict(zip(SIZES, counted, strict=True))
+        counts = (self.summary.parameters, self.summary.multiply_adds)
+        return dict(zip(SIZES, counts, strict=True))

@@ -1,4 +1,4 @@
-"""The start of a run: build its experiment, take up a checkpoint, open its record."""
+"""The start of a run: builds its experiment, loads a checkpoint, and opens the tracked run."""
 
 import contextlib
 import logging
@@ -22,10 +22,10 @@ log = logging.getLogger(__name__)
 
 
 def start(cfg: DictConfig, invocation: Invocation) -> Run:
-    """Build the experiment of a composed config, and continue its checkpoint if it has one.
+    """Build the experiment of a composed config, and load the checkpoint to resume from, if any.
 
     Raises:
-        SweeperError: the config, the data or the checkpoint cannot work.
+        SweeperError: the config, the data or the checkpoint cannot be used.
     """
     started = time.perf_counter()
     with contextlib.chdir(invocation.start_folder):
@@ -40,26 +40,30 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         run_id = _resume(store, experiment, state)
         experiment.tracker.start(_run_info(cfg, invocation, experiment, state, run_id))
-        if experiment.resumed:
-            store.take_best_from(experiment.resumed, state)
+        if experiment.resumed_from:
+            store.copy_best_from(experiment.resumed_from, state)
     data = experiment.data
     summary = summarise(experiment.model, data.profile.input_shape, data.batch_size)
     documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
     for path in documents:
         experiment.tracker.log_artifact(path)
     info = trial.info()
-    # An earlier attempt at a trial has its epochs on record, or in the outbox.
+    # The epochs of a trial's earlier attempt are in the tracked run already, or in the outbox.
     same_tracked_run = run_id is not None or (info is not None and info.attempt > 0)
     n_tracked = len(state.history) if same_tracked_run else 0
     return Run(experiment, state, store, invocation, summary, n_tracked, started)
 
 
 def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> str | None:
-    """Load the checkpoint of a resumed run; return the tracked run if this continues it."""
-    if experiment.resumed is None:
+    """Load the checkpoint of a resumed run; return the id of the tracked run to continue.
+
+    None starts a new tracked run: for a run that is not resumed, and after a change of the config
+    or of the tracking server.
+    """
+    if experiment.resumed_from is None:
         return None
-    content = store.resume(experiment.resumed, experiment, state)
-    log.info("resumed from %s after epoch %d", experiment.resumed, state.epoch)
+    content = store.resume(experiment.resumed_from, experiment, state)
+    log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
     same_config = _without_resume(content["config"]) == _without_resume(store.config)
     same_server = content["run"]["uri"] == experiment.tracker.uri
     run_id: str | None = content["run"]["id"]
@@ -78,7 +82,7 @@ def _run_info(
     state: RunState,
     run_id: str | None,
 ) -> RunInfo:
-    """Return what the tracker is told of the run before it trains."""
+    """Return the description of the run that the tracker receives before training."""
     params = record.flat_params(cfg, invocation.choices)
     name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
     tags = record.tags(invocation.choices, params["seed"])
@@ -95,14 +99,14 @@ def _run_info(
         dataset=record.dataset_info(experiment, str(cfg.data.get("root", data_name))),
         run_id=run_id,
         folder=invocation.folder,
-        resumed=_former_run(experiment, state),
+        resumed=_resumed_run(experiment, state),
     )
 
 
-def _former_run(experiment: Experiment, state: RunState) -> Resumed | None:
-    """Return the run that this one continues: its folder and the metrics of its epochs."""
-    if experiment.resumed is None:
+def _resumed_run(experiment: Experiment, state: RunState) -> Resumed | None:
+    """Return the folder and the epochs of the run that this one continues, if any."""
+    if experiment.resumed_from is None:
         return None
     epochs = range(len(state.history))
     history = [record.tracked_metrics(state, epoch) for epoch in epochs]
-    return Resumed(experiment.resumed.absolute().parent.parent, history)
+    return Resumed(experiment.resumed_from.absolute().parent.parent, history)

@@ -1,8 +1,8 @@
-"""What the config in a checkpoint may call.
+"""The check of the classes and functions that a checkpoint's config names.
 
-A config says which classes are called. In one's own config that is the point of it; a checkpoint
-may come from anyone, so of its config only what sweeper ships is called, torchvision's
-transforms, and what the user says is theirs.
+Building a config calls the targets that it names. A checkpoint may come from anyone, so its config
+may only name targets of sweeper's own options, torchvision's transforms, and packages that the user
+trusts.
 """
 
 import re
@@ -17,35 +17,42 @@ from sweeper.configs import CONFIGS
 from sweeper.errors import CheckpointError, ConfigError
 
 GROUPS = ("model", "data", "loss")
-"""What of a checkpoint's config is built again."""
+"""The groups of a checkpoint's config that are built."""
 
 TRANSFORMS = "torchvision.transforms.v2."
-_CALLED = re.compile(r"^\s*(?:_target_|adapter):\s*([\w.]+)", re.MULTILINE)
+_TARGET = re.compile(r"^\s*(?:_target_|adapter):\s*([\w.]+)", re.MULTILINE)
 
 
 def require_trusted(cfg: DictConfig, trusted: Sequence[str], path: Path) -> None:
-    """Raise ConfigError for the first target in a config that nobody vouches for.
+    """Check that every target in the config of the checkpoint at `path` is trusted.
 
-    `trusted` are names of modules or packages that the user vouches for.
+    `trusted` are names of modules or packages that the user trusts.
+
+    Raises:
+        ConfigError: a target is not trusted; the message names the first one.
     """
     for target in targets([OmegaConf.to_container(cfg[group], resolve=True) for group in GROUPS]):
         package = target.partition(".")[0]
-        vouched = any(target == name or target.startswith(f"{name}.") for name in trusted)
-        if not vouched and target not in shipped() and not _is_transform(target):
+        by_user = any(target == name or target.startswith(f"{name}.") for name in trusted)
+        if not by_user and target not in shipped_targets() and not _is_transform(target):
             raise ConfigError(
                 f"{path} calls {target}, which is not part of sweeper: type trust={package} "
-                "if you know that code"
+                "if you trust that code"
             )
 
 
 def require_resolved(text: str, path: Path) -> None:
-    """Raise CheckpointError for a config that is not plain: its resolvers might make more of it."""
+    """Check that the YAML of a config has no interpolation, which might call a resolver.
+
+    Raises:
+        CheckpointError: it has one.
+    """
     if "${" in text:
-        raise CheckpointError(f"{path}: its config refers to something outside of it")
+        raise CheckpointError(f"{path}: its config has an interpolation, which no run writes")
 
 
 def targets(node: Any) -> Iterator[str]:
-    """Yield every class or function that a plain config calls, however deep it stands."""
+    """Yield the path of every class or function that a plain config calls, at any depth."""
     if isinstance(node, dict):
         for key, value in node.items():
             if key in ("_target_", "adapter") and value is not None:
@@ -58,11 +65,11 @@ def targets(node: Any) -> Iterator[str]:
 
 
 @cache
-def shipped() -> frozenset[str]:
-    """Return what the options of these groups in `conf/` call."""
+def shipped_targets() -> frozenset[str]:
+    """Return the targets of sweeper's own options in these groups, read from `conf/`."""
     files = (path for group in GROUPS for path in (CONFIGS / group).glob("*.yaml"))
     texts = (path.read_text(encoding="utf-8") for path in files)
-    return frozenset(target for text in texts for target in _CALLED.findall(text))
+    return frozenset(target for text in texts for target in _TARGET.findall(text))
 
 
 def _is_transform(target: str) -> bool:

@@ -1,4 +1,4 @@
-"""Feature maps of chosen layers, as the activation that follows found and left them."""
+"""Feature maps of chosen layers, before and after the activation that follows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ACTIVATIONS: frozenset[Callable[..., Any]] = frozenset(
         *(Tensor.relu, Tensor.relu_, Tensor.sigmoid, Tensor.sigmoid_, Tensor.tanh, Tensor.tanh_),
     }
 )
-"""Caught as functions, so that modules and what a `forward` calls by itself are both seen."""
+"""Functions rather than modules, because a `forward` may call an activation as a function."""
 
 BETWEEN: frozenset[Callable[..., Any]] = frozenset(
     {
@@ -27,19 +27,19 @@ BETWEEN: frozenset[Callable[..., Any]] = frozenset(
         *(torch.permute, Tensor.permute, Tensor.contiguous),
     }
 )
-"""What may lie between a layer and its activation. Behind anything else, such as another layer or
-an addition, an activation is not this layer's."""
+"""Functions that may come between a layer and its activation. An activation after any other
+function, such as another layer or an addition, does not belong to the layer."""
 
 CHANNELS_FIRST = frozenset({torch.conv2d, torch.conv_transpose2d, F.batch_norm, F.group_norm})
 
 
 @dataclass(frozen=True)
 class FeatureMaps:
-    """What a layer makes of some images; both maps are of one shape.
+    """The output of a layer for N images, before and after its activation.
 
-    They are (N, C, H, W), (N, T, D) or (N, K). `before` is what the layer's activation received:
-    the layer's output, behind normalisation where that lies between. Without an activation it is
-    the output itself, and `after` is None.
+    Both are float of the same shape: (N, C, H, W), (N, T, D) or (N, K). `before` is the input of
+    the activation: the output of the layer, normalised if a norm comes between. For a layer
+    without an activation, `before` is its output and `after` is None.
     """
 
     before: Tensor
@@ -49,40 +49,40 @@ class FeatureMaps:
 
 @torch.inference_mode()
 def feature_maps(model: nn.Module, images: Tensor, names: Sequence[str]) -> dict[str, FeatureMaps]:
-    """Run the model in evaluation mode on images (N, C, H, W); return the maps of each layer.
+    """Return the feature maps of the layers with these names; the model stays in eval mode.
 
-    A layer has none that is not reached, or whose output is of another layout, as (N, H, W, C)
-    is. Of a layer that is called twice the first call counts.
+    images: (N, C, H, W) float. A layer has no maps if it is not called, or if its output has
+    another layout, such as (N, H, W, C). If a layer is called twice, the first call counts.
     """
-    tap = _Tap(len(images))
+    recorder = _MapRecorder(len(images))
     handles = []
     for name in names:
         layer = model.get_submodule(name)
-        handles.append(layer.register_forward_pre_hook(partial(tap.enter, name)))
-        handles.append(layer.register_forward_hook(partial(tap.leave, name)))
+        handles.append(layer.register_forward_pre_hook(partial(recorder.enter, name)))
+        handles.append(layer.register_forward_hook(partial(recorder.leave, name)))
     try:
-        with tap:
-            model.eval().forward(images)  # not the compiled call, which knows nothing of hooks
+        with recorder:
+            model.eval().forward(images)  # a compiled call would skip the hooks
     finally:
         for handle in handles:
             handle.remove()
-    return {name: tap.maps[name] for name in names if name in tap.maps}
+    return {name: recorder.maps[name] for name in names if name in recorder.maps}
 
 
-class _Tap(TorchFunctionMode):
-    """Copies maps as they pass; activations that work in place leave nothing to look at later."""
+class _MapRecorder(TorchFunctionMode):
+    """Copies of the maps, taken during the forward pass: activations in place overwrite them."""
 
-    def __init__(self, images: int) -> None:
+    def __init__(self, n_images: int) -> None:
         super().__init__()
         self.maps: dict[str, FeatureMaps] = {}
-        self._images = images
+        self._n_images = n_images
         self._running: set[str] = set()
-        self._passed_on: dict[str, list[Tensor]] = {}
-        """The output of each layer that waits for its activation, and what `BETWEEN` made of it."""
+        self._without_activation: dict[str, list[Tensor]] = {}
+        """The output of each layer whose activation has not run, and its results of `BETWEEN`."""
         self._channels_last = False
 
     def enter(self, name: str, layer: nn.Module, inputs: object) -> None:
-        if not list(layer.children()):  # an activation within a whole block is not the block's
+        if not list(layer.children()):  # an activation inside a block is not that of the block
             self._running.add(name)
 
     def leave(self, name: str, layer: nn.Module, inputs: object, output: object) -> None:
@@ -90,7 +90,7 @@ class _Tap(TorchFunctionMode):
         tensor = output[0] if isinstance(output, tuple) else output
         if isinstance(tensor, Tensor) and name not in self.maps and self._is_map(tensor):
             self.maps[name] = FeatureMaps(tensor.clone())
-            self._passed_on[name] = [tensor]
+            self._without_activation[name] = [tensor]
 
     def __torch_function__(
         self,
@@ -99,53 +99,61 @@ class _Tap(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = kwargs or {}
-        tensor: Any = args[0] if args else given.get("input")
-        waiting = self._waiting(tensor) if func in ACTIVATIONS else []
-        before = tensor.clone() if waiting else None
-        output = func(*args, **given)
-        for name in waiting:
+        kwargs = kwargs or {}
+        tensor: Any = args[0] if args else kwargs.get("input")
+        activated = self._activated_layers(tensor) if func in ACTIVATIONS else []
+        before = tensor.clone() if activated else None
+        output = func(*args, **kwargs)
+        for name in activated:
             activation = func.__name__.strip("_")
             self.maps[name] = FeatureMaps(before, output.clone(), activation)  # type: ignore[arg-type]
-            self._passed_on.pop(name, None)
+            self._without_activation.pop(name, None)
         self._follow(func, tensor, output)
         self._channels_last = _channels_last(func, args, output, self._channels_last)
         return output
 
     def _is_map(self, tensor: Tensor) -> bool:
-        if tensor.ndim not in (2, 3, 4) or len(tensor) != self._images:
+        if tensor.ndim not in (2, 3, 4) or len(tensor) != self._n_images:
             return False
         return tensor.ndim != 4 or not self._channels_last
 
-    def _waiting(self, tensor: Any) -> list[str]:
-        """The layers whose activation runs on this: at work now, or done with their output."""
+    def _activated_layers(self, tensor: Any) -> list[str]:
+        """Return the layers to which an activation of this tensor belongs.
+
+        These are the layers that are running, and those that returned the tensor.
+        """
         if not self._is_map(tensor):
             return []
-        done = [
+        returned = [
             name
-            for name, tensors in self._passed_on.items()
-            if _among(tensor, tensors) and self.maps[name].before.shape == tensor.shape
+            for name, tensors in self._without_activation.items()
+            if _contains(tensors, tensor) and self.maps[name].before.shape == tensor.shape
         ]
-        return [name for name in self._running if name not in self.maps] + done
+        return [name for name in self._running if name not in self.maps] + returned
 
     def _follow(self, func: Callable[..., Any], tensor: object, output: Any) -> None:
-        for name, tensors in self._passed_on.items():
-            if not _among(tensor, tensors):
+        """Update the tensors that an activation may be applied to after a call on `tensor`."""
+        for name, tensors in self._without_activation.items():
+            if not _contains(tensors, tensor):
                 continue
             if func in BETWEEN:
                 tensors.append(output)
             elif output is tensor:  # overwritten, as by `x += skip`
-                self._passed_on[name] = [one for one in tensors if one is not tensor]
+                self._without_activation[name] = [t for t in tensors if t is not tensor]
 
 
-def _among(tensor: object, tensors: Sequence[Tensor]) -> bool:
-    return any(one is tensor for one in tensors)
+def _contains(tensors: Sequence[Tensor], tensor: object) -> bool:
+    """Return whether the very tensor is among these; `in` would compare values."""
+    return any(t is tensor for t in tensors)
 
 
 def _channels_last(
     func: Callable[..., Any], args: Sequence[Any], output: Any, before: bool
 ) -> bool:
-    """Return whether images run as (N, H, W, C) after this call, as in ConvNeXt and Swin."""
+    """Return whether maps are (N, H, W, C) after this call, as in ConvNeXt and Swin.
+
+    `before` is the same for the time before the call.
+    """
     if func in CHANNELS_FIRST:
         return False
     if func is F.linear or (func is F.layer_norm and len(args[1]) == 1):

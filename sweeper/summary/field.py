@@ -1,8 +1,8 @@
-"""Receptive fields, and what convolutions and poolings make of them.
+"""Receptive fields, and the rules by which convolutions and poolings change them.
 
 The recurrences are those of Araujo et al., "Computing Receptive Fields of Convolutional Neural
-Networks" (Distill, 2019): windows of k pixels, s apart, behind p pixels of padding, take a field
-of size r, jump j and start b to size r + (k - 1) * j, jump j * s and start b - p * j.
+Networks" (Distill, 2019). Let a field have size r, jump j and start b. A window of k pixels with
+stride s and padding p changes it to size r + (k - 1) * j, jump j * s and start b - p * j.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,10 +17,11 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Field:
-    """What one output pixel sees of the image, in image pixels, each (height, width).
+    """The patch of the image that an output pixel depends on, as (height, width) in image pixels.
 
-    `size` is the side of the patch it depends on, `jump` the distance between the patches of
-    neighbours, and `start` where the patch of the first pixel begins: below 0 in the padding.
+    `size` is the size of the patch, `jump` the distance between the patches of neighbouring
+    output pixels, and `start` the first row and column of the patch of the first output pixel,
+    which are negative in the padding.
     """
 
     size: Pair = (1, 1)
@@ -28,7 +29,7 @@ class Field:
     start: Pair = (0, 0)
 
     def through(self, window: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0)) -> "Field":
-        """The field behind a window that slides over this one; `padding` is above and left."""
+        """Return the field after a sliding window; `padding` is that above and to the left."""
         (r, r2), (j, j2), (b, b2) = self.size, self.jump, self.start
         return Field(
             size=(r + (window[0] - 1) * j, r2 + (window[1] - 1) * j2),
@@ -38,12 +39,12 @@ class Field:
 
     @property
     def end(self) -> Pair:
-        """One beyond the patch of the first pixel."""
+        """The row and column one beyond the patch of the first output pixel."""
         return self.start[0] + self.size[0], self.start[1] + self.size[1]
 
 
-def joined(fields: Sequence[Field | None]) -> Field | None:
-    """The field that covers all of these."""
+def covering_field(fields: Sequence[Field | None]) -> Field | None:
+    """Return the smallest field that covers all of these; None if one of them is None."""
     known = [field for field in fields if field is not None]
     if len(known) < len(fields):
         return None
@@ -53,7 +54,7 @@ def joined(fields: Sequence[Field | None]) -> Field | None:
     return Field((bottom - top, right - left), (down, across), (top, left))
 
 
-# The rules have the signatures of the functions they follow; what does not matter goes to `_`.
+# A rule has the signature of its torch function; arguments without an effect go to `_` and `__`.
 def _conv(
     field: Field,
     input: Tensor,
@@ -65,8 +66,8 @@ def _conv(
     *_: object,
     **__: object,
 ) -> Field:
-    window = _spread((weight.shape[2], weight.shape[3]), dilation)
-    if padding == "same":  # the odd row goes below, the odd column to the right
+    window = _dilated((weight.shape[2], weight.shape[3]), dilation)
+    if padding == "same":  # torch adds an odd row below, and an odd column to the right
         padding = ((window[0] - 1) // 2, (window[1] - 1) // 2)
     return field.through(window, _pair(stride), _pair(0 if padding == "valid" else padding))
 
@@ -81,7 +82,7 @@ def _max_pool(
     *_: object,
     **__: object,
 ) -> Field:
-    window = _spread(_pair(kernel_size), dilation)
+    window = _dilated(_pair(kernel_size), dilation)
     return field.through(window, _pair(stride or kernel_size), _pair(padding))
 
 
@@ -110,27 +111,27 @@ def _adaptive_pool(
 
 
 def _adaptive_window(size: int, out: int | None) -> Pair:
-    """The longest window and the longest way to the next; a single output has no next, so 1."""
+    """Return the longest window and the longest distance between two; 1 for a single window."""
     out = out or size
     starts = [i * size // out for i in range(out)]
     ends = [-(-(i + 1) * size // out) for i in range(out)]
     longest = max(end - start for start, end in zip(starts, ends, strict=True))
-    return longest, max((after - start for start, after in pairwise(starts)), default=1)
+    return longest, max((second - first for first, second in pairwise(starts)), default=1)
 
 
 def _pad(field: Field, input: Tensor, pad: Sequence[int], *_: object, **__: object) -> Field:
-    left, _right, top = (*pad, 0)[:3]  # torch begins with the last axis
+    left, _right, top = (*pad, 0)[:3]  # torch lists the last axis first
     return field.through((1, 1), padding=(top, left))
 
 
-def _spread(window: Pair, dilation: int | Pair) -> Pair:
-    """How far a dilated window reaches."""
+def _dilated(window: Pair, dilation: int | Pair) -> Pair:
+    """Return the height and the width that a dilated window spans."""
     down, across = _pair(dilation)
     return down * (window[0] - 1) + 1, across * (window[1] - 1) + 1
 
 
 def _pair(value: Any) -> Any:
-    """A list or a pair stays; one number serves both axes."""
+    """Return (height, width) of one number for both axes, or of a sequence of one or two."""
     sides = list(value) if isinstance(value, list | tuple) else [value]
     return tuple(sides * 2 if len(sides) == 1 else sides)
 
@@ -144,4 +145,4 @@ RULES: dict[str, Callable[..., Field]] = {
     "adaptive_avg_pool2d": _adaptive_pool,
     "pad": _pad,
 }
-"""How the functions of these names, called with a field before their arguments, change it."""
+"""The rule of each torch function by name: it takes the field of the input, then the arguments."""

@@ -1,4 +1,4 @@
-"""The memory that a network takes in training, counted without training it."""
+"""The memory that a network needs in training, computed without training it."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ from torch import Tensor, nn
 class TrainingMemory:
     """Bytes held between the forward and the backward pass of one batch.
 
-    `gradients` counts the parameters that are not frozen once more. `activations` is what
-    autograd keeps for the backward pass; see `kept_bytes`. What comes on top is not counted: the
-    optimizer's own state, averaged weights, the gradients of activations while they pass
-    through, and what convolutions work in. Mixed precision keeps less.
+    `gradients` are those of the parameters that are not frozen. `activations` are the tensors
+    that autograd saves for the backward pass; see `saved_bytes`. Not counted are the state of the
+    optimizer, averaged weights, gradients of activations, and the workspace of convolutions.
+    Mixed precision needs less.
     """
 
     batch_size: int
@@ -27,30 +27,34 @@ class TrainingMemory:
 
 
 def training_memory(model: nn.Module, images: Tensor) -> TrainingMemory:
-    """What training `model` on a batch of images (N, C, H, W) takes; the model sees the batch."""
+    """Return the memory for a training batch; runs the model on it.
+
+    images: (N, C, H, W) float.
+    """
     return TrainingMemory(
         batch_size=len(images),
         parameters=sum(p.nbytes for p in model.parameters()),
         gradients=sum(p.nbytes for p in model.parameters() if p.requires_grad),
-        activations=kept_bytes(model, images),
+        activations=saved_bytes(model, images),
     )
 
 
-def kept_bytes(model: nn.Module, images: Tensor) -> int:
-    """The bytes that autograd saves in the forward pass of a batch, in training mode.
+def saved_bytes(model: nn.Module, images: Tensor) -> int:
+    """Return the bytes that autograd saves in the forward pass of a batch in training mode.
 
-    Each storage counts once: outputs of layers, the images themselves, the int64 indices of max
-    poolings, the masks of dropout, the statistics of batch norm; not parameters and buffers. So
-    an activation in place adds nothing, and one that is recomputed is not kept.
+    images: (N, C, H, W) float. Each storage counts once: outputs of layers, the images, the int64
+    indices of max poolings, the masks of dropout, and the statistics of batch norm. Parameters
+    and buffers do not count. An activation in place therefore adds nothing, nor does one that is
+    recomputed in the backward pass.
     """
-    kept: set[torch.UntypedStorage] = set()
+    saved: set[torch.UntypedStorage] = set()
 
-    def keep(tensor: Tensor) -> Tensor:
-        kept.add(tensor.untyped_storage())
+    def pack(tensor: Tensor) -> Tensor:
+        saved.add(tensor.untyped_storage())
         return tensor
 
     model.train()
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda packed: packed):
         model(images)
     own = {tensor.untyped_storage() for tensor in (*model.parameters(), *model.buffers())}
-    return sum(storage.nbytes() for storage in kept - own)
+    return sum(storage.nbytes() for storage in saved - own)

@@ -1,4 +1,4 @@
-"""Receptive fields, followed from tensor to tensor so that branches come out right."""
+"""Receptive fields, tracked from tensor to tensor so that networks may have branches."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -7,15 +7,16 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from sweeper.summary.field import RULES, Field, joined
+from sweeper.summary.field import RULES, Field, covering_field
 
 
 class FieldTracker(TorchFunctionMode):
-    """While active, knows the field of every (N, C, H, W) tensor that comes from `images`.
+    """A context in which the receptive field of every tensor computed from `images` is known.
 
-    Convolutions and poolings widen the field; any other function sees all that its inputs see.
-    Where pixels mix in other ways, in an attention, a flattened or an enlarged image, the field
-    is lost, and with it that of all that follows.
+    images: (N, C, H, W). Convolutions and poolings change the field by their rule. The output of
+    any other function has the field that covers the fields of its inputs. Functions that mix
+    pixels in another way, such as attention, flattening or enlarging, have outputs without a
+    field, and so do all functions of these outputs.
     """
 
     def __init__(self, images: Tensor) -> None:
@@ -23,6 +24,7 @@ class FieldTracker(TorchFunctionMode):
         self._fields: Any = WeakTensorKeyDictionary({images: Field()})
 
     def field(self, tensor: Tensor) -> Field | None:
+        """Return the receptive field of the pixels of a tensor; None if it has no field."""
         return self._fields.get(tensor)  # type: ignore[no-any-return]
 
     def __torch_function__(
@@ -36,20 +38,20 @@ class FieldTracker(TorchFunctionMode):
         inputs = [t for t in _tensors([*args, *kwargs.values()]) if t in self._fields]
         output = func(*args, **kwargs)
         if inputs:
-            field = joined([self._fields[t] for t in inputs])
+            field = covering_field([self._fields[t] for t in inputs])
             name = getattr(func, "__name__", "")
             if field and name in RULES:
                 field = RULES[name](field, *args, **kwargs)
             for tensor in _tensors([output]):
-                self._fields[tensor] = field if _is_local(name, inputs[0], tensor) else None
+                self._fields[tensor] = field if _keeps_field(name, inputs[0], tensor) else None
         return output
 
 
-def _is_local(name: str, input: Tensor, output: Tensor) -> bool:
-    """Whether pixels of the output are still those of one place in the image."""
+def _keeps_field(name: str, input: Tensor, output: Tensor) -> bool:
+    """Return whether each output pixel still depends on one patch of the image."""
     if output.ndim < 4 or name in _MIXING:
         return False
-    return name not in _PICKING or output.shape[2:] == input.shape[2:]
+    return name not in _SELECTING or output.shape[2:] == input.shape[2:]
 
 
 def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
@@ -65,5 +67,5 @@ _MIXING = {
     *("conv_transpose2d", "interpolate", "pixel_shuffle", "pixel_unshuffle", "grid_sample"),
     *("lp_pool2d", "fractional_max_pool2d", "fractional_max_pool2d_with_indices"),
 }
-# Of channels or of images they leave the field as it is, of rows and columns they do not.
-_PICKING = {"__getitem__", "amax", "max", "mean", "sum"}
+# These keep the field if they select or reduce images or channels, but not rows or columns.
+_SELECTING = {"__getitem__", "amax", "max", "mean", "sum"}

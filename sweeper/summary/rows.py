@@ -1,4 +1,4 @@
-"""The layers of a network as they run, with what each comes to."""
+"""The layers of a network in the order of their calls, with shapes, sizes and operations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from sweeper.summary.receptive_field import FieldTracker
 
 @dataclass(frozen=True)
 class Row:
-    """One call of one layer, for one image; shapes are without the batch.
+    """One call of a layer for one image; shapes leave out the batch dimension.
 
-    `activation_bytes` is the memory that its output takes: none where it works in place, or
-    shows an earlier output in another shape.
+    `activation_bytes` is the memory of the output: 0 if the layer works in place, or returns a
+    view of an earlier output. `field` is None where the receptive field is unknown.
     """
 
     name: str
@@ -29,18 +29,22 @@ class Row:
     field: Field | None
 
 
-def layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Name and module of what a summary lists: what holds no other module, or parameters."""
+def named_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield name and module of each layer: it has no submodules, or parameters of its own."""
     for name, layer in model.named_modules():
         if not list(layer.children()) or list(layer.parameters(recurse=False)):
             yield name, layer
 
 
 def rows_of(model: nn.Module, image: Tensor) -> tuple[Row, ...]:
-    """The image (1, C, H, W) and the layers in the order in which they run on it."""
+    """Return a row for the image, and one for each call of a layer on it, in their order.
+
+    image: (1, C, H, W) float.
+    """
     recorder = _Recorder(image)
     hooks = [
-        layer.register_forward_hook(partial(recorder.record, name)) for name, layer in layers(model)
+        layer.register_forward_hook(partial(recorder.record, name))
+        for name, layer in named_layers(model)
     ]
     with recorder.tracker:
         model(image)
@@ -50,43 +54,43 @@ def rows_of(model: nn.Module, image: Tensor) -> tuple[Row, ...]:
 
 
 class _Recorder:
-    """Takes down the layers as they return, the image first."""
+    """The rows so far; `record` is a forward hook that adds one."""
 
     def __init__(self, image: Tensor) -> None:
         shape = tuple(image.shape[1:])
         self.tracker = FieldTracker(image)
         self.rows = [Row("image", "", shape, 0, 0, 0, image.nbytes, Field())]
-        self._counted: set[nn.Module] = set()
-        self._held = {image.untyped_storage()}
+        self._counted_layers: set[nn.Module] = set()
+        self._storages = {image.untyped_storage()}
 
     def record(self, name: str, layer: nn.Module, inputs: object, output: object) -> None:
-        """Add the row of a layer that returns a tensor, or a tuple that starts with one."""
+        """Add a row if the layer returned a tensor, or a tuple that starts with one."""
         tensor = output[0] if isinstance(output, tuple) else output
         if not isinstance(tensor, Tensor):
             return
-        own = [] if layer in self._counted else list(layer.parameters(recurse=False))
+        parameters = [] if layer in self._counted_layers else list(layer.parameters(recurse=False))
         storage = tensor.untyped_storage()
         self.rows.append(
             Row(
                 name=name or "(model)",
                 type=type(layer).__name__,
                 output_shape=tuple(tensor.shape[1:]),
-                parameters=sum(parameter.numel() for parameter in own),
+                parameters=sum(parameter.numel() for parameter in parameters),
                 multiply_adds=_multiply_adds(layer, tensor),
-                parameter_bytes=sum(parameter.nbytes for parameter in own),
-                activation_bytes=0 if storage in self._held else storage.nbytes(),
+                parameter_bytes=sum(parameter.nbytes for parameter in parameters),
+                activation_bytes=0 if storage in self._storages else storage.nbytes(),
                 field=self.tracker.field(tensor),
             )
         )
-        self._counted.add(layer)
-        self._held.add(storage)
+        self._counted_layers.add(layer)
+        self._storages.add(storage)
 
 
 def _multiply_adds(layer: nn.Module, output: Tensor) -> int:
-    """Each output value takes one multiplication and addition a weight of its filter."""
+    """Return the number of multiply-adds: one for each weight of the filter of each output."""
     if isinstance(layer, _ConvNd | nn.Linear):
         return output.numel() * layer.weight[0].numel()
-    if isinstance(layer, nn.RNNBase):  # every weight is used once a time step
+    if isinstance(layer, nn.RNNBase):  # every weight is used once in each time step
         weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)
         return output.numel() // output.shape[-1] * weights
     return 0

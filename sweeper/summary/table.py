@@ -15,13 +15,12 @@ from sweeper.text import aligned, binary_size
 
 @dataclass(frozen=True)
 class Summary:
-    """The image and the layers in the order in which they run, and what they come to.
+    """The image and the layers in the order of their calls, with totals.
 
-    `parameters` counts every parameter of the model once, including those of no single layer;
-    `trainable` those of them that are not frozen.
-    `multiply_adds` counts convolutions, linear and recurrent layers, as papers do, for one image;
-    products inside an attention are not counted. The rows are those of an evaluation, where
-    dropout does nothing; `memory` is that of a batch in training.
+    `parameters` is the number of all parameters of the model; a shared one counts once.
+    `trainable` is the number of those that are not frozen. `multiply_adds` is for one image, and
+    includes convolutions, linear and recurrent layers, as in papers, but not the products inside
+    an attention. The rows are those of evaluation mode; `memory` is that of a training batch.
     """
 
     rows: tuple[Row, ...]
@@ -31,15 +30,16 @@ class Summary:
 
     @property
     def multiply_adds(self) -> int:
+        """The multiply-adds of all layers for one image."""
         return sum(row.multiply_adds for row in self.rows)
 
     @property
     def activation_bytes(self) -> int:
-        """Of one image and all its outputs."""
+        """The bytes of one image and of the outputs of all layers for it."""
         return sum(row.activation_bytes for row in self.rows)
 
     def table(self) -> str:
-        """Plain text: one line a layer, the totals, and the memory of a batch."""
+        """Return plain text: a line for each row, the totals, and the memory of a batch."""
         sizes = self.parameters, self.multiply_adds, self.memory.parameters, self.activation_bytes
         totals = [("total", "", "", *(f"{size:,}" for size in sizes), "", "")]
         if self.trainable < self.parameters:
@@ -50,30 +50,30 @@ class Summary:
 
 @torch.no_grad()
 def summarise(model: nn.Module, input_shape: ImageShape, batch_size: int) -> Summary:
-    """The summary of `model` for images of (C, H, W); the model and the RNG stay as they are.
+    """Return the summary of a model for images of (C, H, W).
 
-    Nothing is computed: a copy of the model without data runs on the meta device. A model whose
-    forward depends on values cannot do that; it runs on black images on the CPU instead, and
-    what it raises there is raised.
+    A copy of the model runs on the meta device, which computes shapes but no values. If the
+    forward pass depends on values, the copy runs on black images on the CPU instead; errors from
+    there are raised. The model and the random number generators keep their state.
     """
     with torch.random.fork_rng(devices=[]):
         try:
             return _summary(model, input_shape, batch_size, "meta")
-        except (RuntimeError, TypeError, ValueError):  # it asks for values, which meta has not
+        except (RuntimeError, TypeError, ValueError):  # meta tensors have no values to read
             return _summary(model, input_shape, batch_size, "cpu")
 
 
 def _summary(model: nn.Module, input_shape: ImageShape, batch_size: int, device: str) -> Summary:
-    replica = copied(model, device)
+    replica = copy_to_device(model, device)
     rows = rows_of(replica.eval(), torch.zeros(1, *input_shape, device=device))
     memory = training_memory(replica, torch.zeros(batch_size, *input_shape, device=device))
     counts = [(p.numel(), p.requires_grad) for p in model.parameters()]
-    trainable = sum(count for count, learns in counts if learns)
+    trainable = sum(count for count, requires_grad in counts if requires_grad)
     return Summary(rows, sum(count for count, _ in counts), trainable, memory)
 
 
-def copied(model: nn.Module, device: str) -> nn.Module:
-    """A copy of the model on the device, made without copying its data there twice."""
+def copy_to_device(model: nn.Module, device: str) -> nn.Module:
+    """Return a copy of the model on a device; each tensor is copied only once."""
     memo: dict[int, object] = {}
     for parameter in model.parameters():
         data = parameter.detach().to(device, copy=True)
@@ -105,8 +105,8 @@ def _training_memory_lines(memory: TrainingMemory) -> str:
         binary_size, (memory.parameters, memory.gradients, memory.activations, memory.total)
     )
     return (
-        f"\ntraining on {memory.batch_size} images at a time holds {total}, "
-        "and the optimizer's state:\n"
-        f"  {parameters} parameters + {gradients} gradients + {activations} activations kept for "
+        f"\ntraining with batches of {memory.batch_size} images needs {total}, "
+        "and memory for the state of the optimizer:\n"
+        f"  {parameters} parameters + {gradients} gradients + {activations} activations saved for "
         "the backward pass\n"
     )

@@ -1,4 +1,4 @@
-"""A study as it runs: one live table on a terminal, a plain line a finished trial elsewhere."""
+"""The progress of a study: a live table in a terminal, one line for each trial elsewhere."""
 
 import threading
 import time
@@ -22,21 +22,21 @@ REFRESH_SECONDS = 0.5
 
 
 class Board:
-    """Watches a study from a thread while it is entered.
+    """Context manager that shows the progress of a study from a thread.
 
-    `in_terminal` False keeps to plain lines, for trials that print to the same terminal.
+    `in_terminal` is False if the trials print to the same terminal; the table is then not used.
     """
 
     def __init__(self, study: optuna.Study, spec: StudySpec, in_terminal: bool) -> None:
         self._spec, self._direction = spec, study.directions[0]
-        self._many = len(study.directions) > 1
+        self._multi_objective = len(study.directions) > 1
         self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = in_terminal and self._console.is_terminal
         finished = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-        self._seen = {t.number for t in finished}
+        self._printed = {t.number for t in finished}
         self._n_done = sum(t.state != TrialState.FAIL for t in finished)
-        self._n_before, self._began = len(finished), time.monotonic()
-        self._end = threading.Event()
+        self._n_finished_before, self._start_seconds = len(finished), time.monotonic()
+        self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="board", daemon=True)
 
     def __enter__(self) -> "Board":
@@ -44,22 +44,22 @@ class Board:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
+        self._stop.set()
         self._thread.join()
 
     def _watch(self) -> None:
-        # A storage object of its own: a database session belongs to one thread.
+        # Opened again, because a database session belongs to one thread.
         storage = open_storage(self._spec.storage, self._spec.folder)
         study = optuna.load_study(study_name=self._spec.name, storage=storage)
         with self._screen() as screen:
             while True:
-                last = self._end.wait(REFRESH_SECONDS)
+                stopping = self._stop.wait(REFRESH_SECONDS)
                 trials = study.get_trials(deepcopy=False)
                 if screen is not None:
                     screen.update(self.table(trials), refresh=True)
                 else:
                     self._print_new(trials)
-                if last:
+                if stopping:
                     return
 
     def _screen(self) -> AbstractContextManager[Live | None]:
@@ -71,22 +71,23 @@ class Board:
 
     def _print_new(self, trials: Sequence[FrozenTrial]) -> None:
         for t in trials:
-            if t.state.is_finished() and t.number not in self._seen:
-                self._seen.add(t.number)
+            if t.state.is_finished() and t.number not in self._printed:
+                self._printed.add(t.number)
                 self._n_done += t.state != TrialState.FAIL
                 self._console.print(self.line(t))
 
     def line(self, trial: FrozenTrial) -> str:
-        """Return one finished trial as a line."""
-        done = self._n_done
-        of = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
-        result = _values(trial) if trial.values else trial.user_attrs.get(FAILURE_KEY, "")
+        """Return a finished trial as a line."""
+        total = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
+        result = _values_text(trial) if trial.values else trial.user_attrs.get(FAILURE_KEY, "")
         state = trial.state.name.lower()
-        return f"[{done}{of}] trial {trial.number} {state} {result}  {_params(trial)}"
+        return (
+            f"[{self._n_done}{total}] trial {trial.number} {state} {result}  {_params_text(trial)}"
+        )
 
     def table(self, trials: Sequence[FrozenTrial]) -> Table:
-        """Return the study as a table: a row a running trial, the counts and the best above."""
-        table = Table(title=self._title(trials), caption=self._pace(trials), title_justify="left")
+        """Return a table of the running trials, with the counts and the best trial as its title."""
+        table = Table(title=self._title(trials), caption=self._speed(trials), title_justify="left")
         for column in ("trial", "worker", "step", "value", "parameters"):
             table.add_column(column, overflow="fold")
         for t in trials:
@@ -96,45 +97,45 @@ class Board:
 
     def _title(self, trials: Sequence[FrozenTrial]) -> str:
         n = count_by_state(trials)
-        done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
-        of = "" if self._spec.budget.n_trials is None else f" of {self._spec.budget.n_trials}"
+        n_done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        total = "" if self._spec.budget.n_trials is None else f" of {self._spec.budget.n_trials}"
         line = (
-            f"{self._spec.name}: {done}{of} done, {n[TrialState.RUNNING]} running, "
+            f"{self._spec.name}: {n_done}{total} done, {n[TrialState.RUNNING]} running, "
             f"{n[TrialState.PRUNED]} pruned, {n[TrialState.FAIL]} failed"
         )
         best = self._best(trials)
-        return line if best is None else f"{line}\nbest {_values(best)}  {_params(best)}"
+        return line if best is None else f"{line}\nbest {_values_text(best)}  {_params_text(best)}"
 
     def _best(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        if self._many or not complete:
+        if self._multi_objective or not complete:
             return None
-        pick = max if self._direction == optuna.study.StudyDirection.MAXIMIZE else min
-        return pick(complete, key=_first_value)
+        max_or_min = max if self._direction == optuna.study.StudyDirection.MAXIMIZE else min
+        return max_or_min(complete, key=_first_value)
 
-    def _pace(self, trials: Sequence[FrozenTrial]) -> str:
-        done = sum(t.state.is_finished() for t in trials)
-        minutes = max((time.monotonic() - self._began) / 60, 1e-9)
-        pace = (done - self._n_before) / minutes
-        line = f"{pace:.1f} trials a minute"
-        if self._spec.budget.n_trials is None or not pace:
+    def _speed(self, trials: Sequence[FrozenTrial]) -> str:
+        n_finished = sum(t.state.is_finished() for t in trials)
+        minutes = max((time.monotonic() - self._start_seconds) / 60, 1e-9)
+        trials_per_minute = (n_finished - self._n_finished_before) / minutes
+        line = f"{trials_per_minute:.1f} trials per minute"
+        if self._spec.budget.n_trials is None or not trials_per_minute:
             return line
-        left = max(0, self._spec.budget.n_trials - done)
-        return f"{line}, about {left / pace:.0f} min left"
+        n_remaining = max(0, self._spec.budget.n_trials - n_finished)
+        return f"{line}, about {n_remaining / trials_per_minute:.0f} min remaining"
 
 
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
     lease, step = Lease.read(trial.system_attrs), trial.last_step
     worker = f"{lease.host.partition('/')[0]} {lease.pid}" if lease else "?"
     value = "" if step is None else f"{trial.intermediate_values[step]:.6g}"
-    return str(trial.number), worker, "" if step is None else str(step), value, _params(trial)
+    return str(trial.number), worker, "" if step is None else str(step), value, _params_text(trial)
 
 
-def _params(trial: FrozenTrial) -> str:
-    return " ".join(f"{k}={_short(v)}" for k, v in trial.params.items())
+def _params_text(trial: FrozenTrial) -> str:
+    return " ".join(f"{k}={_value_text(v)}" for k, v in trial.params.items())
 
 
-def _values(trial: FrozenTrial) -> str:
+def _values_text(trial: FrozenTrial) -> str:
     return ", ".join(f"{v:.6g}" for v in trial.values)
 
 
@@ -142,5 +143,5 @@ def _first_value(trial: FrozenTrial) -> float:
     return float(trial.values[0])
 
 
-def _short(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)

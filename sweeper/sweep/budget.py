@@ -1,4 +1,4 @@
-"""How much a study may run, and which of its trials have a place in that."""
+"""The budget of a study: how many trials it may run, for how long, and with how many failures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,71 +12,82 @@ SURPLUS = "surplus: the budget was already taken"
 
 @dataclass(frozen=True)
 class Budget:
-    """How much a study may run.
+    """Limits of a study and of the command that runs it.
 
-    `n_trials` counts complete and pruned trials; with `exhaustive` it is the points of a grid, of
-    which each is run once, and once more by a later command if it failed. `deadline` and `since`
-    are seconds since the epoch: when this command must end, and when it began. `max_failures` is
-    how many trials may fail under one command.
+    Args:
+        n_trials: Number of complete and pruned trials at which the study ends; None for no limit.
+        exhaustive: True for a grid. `n_trials` is then the number of its points. A point whose
+            trial failed is run again only by a later command.
+        deadline: Time at which this command must end, in seconds since the epoch.
+        started_at: Time at which this command started, in seconds since the epoch.
+        max_failures: Number of trials that may fail under this command.
+        max_retries: Number of times that a trial is run again after its worker died.
+        lease_seconds: Time after which a lease that was not renewed lapses.
     """
 
     n_trials: int | None
     exhaustive: bool = False
     deadline: float | None = None
-    since: float = 0.0
+    started_at: float = 0.0
     max_failures: int | None = None
     max_retries: int = 3
     lease_seconds: float = 60.0
 
-    def takes_place(self, trial: FrozenTrial) -> bool:
-        """Tell whether a trial takes up a place.
+    def counts(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial counts towards `n_trials`.
 
-        A failed one gives its place back; in a grid, only to a later command.
+        Failed trials do not count, except in a grid those that failed under this command.
         """
         if trial.state != TrialState.FAIL:
             return True
-        return self.exhaustive and bool(failures([trial], self.since))
+        return self.exhaustive and bool(failures([trial], self.started_at))
 
-    def finished(self, trials: Sequence[FrozenTrial]) -> int:
-        """Count the trials that have used up their place."""
-        return sum(t.state.is_finished() and self.takes_place(t) for t in trials)
+    def n_finished(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return the number of finished trials that count towards `n_trials`."""
+        return sum(t.state.is_finished() and self.counts(t) for t in trials)
 
     def too_many_failed(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Tell whether more trials failed under this command than the study allows."""
+        """Return whether more than `max_failures` trials failed under this command."""
         limit = self.max_failures
-        return limit is not None and len(failures(trials, self.since)) > limit
+        return limit is not None and len(failures(trials, self.started_at)) > limit
 
-    def spent(self, trials: Sequence[FrozenTrial], now: float) -> bool:
-        """Tell whether no attempt at any trial may begin any more."""
+    def is_spent(self, trials: Sequence[FrozenTrial], now: float) -> bool:
+        """Return whether no trial may be started any more, neither a new nor an interrupted one."""
         if self.deadline is not None and now >= self.deadline:
             return True
         if self.too_many_failed(trials):
             return True
-        return self.n_trials is not None and self.finished(trials) >= self.n_trials
+        return self.n_trials is not None and self.n_finished(trials) >= self.n_trials
 
-    def next_place(self, trials: Sequence[FrozenTrial]) -> int | None:
-        """Return the place that a new trial would have, in a grid its point; None if there is none.
+    def next_index(self, trials: Sequence[FrozenTrial]) -> int | None:
+        """Return the index of the next new trial within the budget, or None if it is used up.
 
-        A place depends on trials with lower numbers only, so all workers agree on who has it.
+        In a grid, the index is that of the first point that has no trial.
         """
-        taking = [t for t in trials if self.takes_place(t)]
+        counted = [t for t in trials if self.counts(t)]
         if not self.exhaustive:
-            free = self.n_trials is None or len(taking) < self.n_trials
-            return len(taking) if free else None
-        taken = {t.system_attrs.get(POINT_KEY) for t in taking}
-        return next((p for p in range(self.n_trials or 0) if p not in taken), None)
+            has_room = self.n_trials is None or len(counted) < self.n_trials
+            return len(counted) if has_room else None
+        used_points = {t.system_attrs.get(POINT_KEY) for t in counted}
+        return next((p for p in range(self.n_trials or 0) if p not in used_points), None)
 
-    def has_place(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
-        """Tell whether a trial that was created has a place."""
-        taking = [t for t in trials if t.number < trial.number and self.takes_place(t)]
+    def admits(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether the budget has room for a trial that already exists.
+
+        The answer depends only on trials with lower numbers, so all workers give the same one.
+        """
+        earlier = [t for t in trials if t.number < trial.number and self.counts(t)]
         if not self.exhaustive:
-            return self.n_trials is None or len(taking) < self.n_trials
+            return self.n_trials is None or len(earlier) < self.n_trials
         point = trial.system_attrs.get(POINT_KEY)
-        return point not in {t.system_attrs.get(POINT_KEY) for t in taking}
+        return point not in {t.system_attrs.get(POINT_KEY) for t in earlier}
 
 
 def failures(trials: Sequence[FrozenTrial], since: float = 0.0) -> list[FrozenTrial]:
-    """Return the trials that failed after `since`, without those that only ran into the budget."""
+    """Return the trials that failed at or after `since`, in seconds since the epoch.
+
+    Surplus trials are left out: they failed only because the budget was used up.
+    """
     return [
         t
         for t in trials

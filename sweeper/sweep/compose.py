@@ -1,8 +1,8 @@
-"""Configs of trials, composed by Hydra once a choice of options and filled in for each trial.
+"""The configs of trials, composed by Hydra once for each choice of options.
 
 Hydra reads and merges every YAML file again for each composition (33 ms for a small application,
-100 ms for ours). Overrides of plain values cannot change what is merged, so one composition
-serves all trials that choose the same options; a trial then costs a copy and a few updates.
+100 ms for ours). Plain values do not change which files are merged, so all trials that choose the
+same options share one composition. Each further trial costs a copy and a few updates.
 """
 
 import copy
@@ -21,47 +21,52 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.cli.overrides import override_line
 from sweeper.sweep.space import Space, Value
 
-MAX_BASES = 64  # A sampled `+key=` is one composition a value, and a study may have thousands.
+# Each value of a sampled `+key=` is a composition of its own, and a study may have thousands.
+MAX_CACHED_CONFIGS = 64
 
 
 class Composer:
-    """Composes one study's trials from Hydra's master config."""
+    """Composes the configs of one study's trials from Hydra's master config."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, space: Space) -> None:
         self._loader, self._master, self._space = loader, master, space
         self._parser = OverridesParser.create(config_loader=loader)
-        self._bases: dict[tuple[str, ...], DictConfig] = {}
+        self._option_configs: dict[tuple[str, ...], DictConfig] = {}
         self._groups: dict[str, bool] = {}
 
     def is_group(self, key: str) -> bool:
-        """Tell whether `key` (prefix and package aside) is a config group."""
+        """Return whether `key`, without its prefix and package, is a config group."""
         group = key.lstrip("+~").partition("@")[0]
         if group not in self._groups:
             options = self._loader.get_group_options(group, results_filter=ObjectType.CONFIG)
             self._groups[group] = bool(options)
         return self._groups[group]
 
-    def base(self, params: Mapping[str, Value]) -> DictConfig:
-        """Return the composition that these options give, without the sampled plain values."""
+    def option_config(self, params: Mapping[str, Value]) -> DictConfig:
+        """Return the config with the options that `params` choose, without their plain values.
+
+        The config is cached; do not change it.
+        """
         structural = {k: v for k, v in params.items() if self._is_structural(k)}
         key = tuple(override_line(k, v) for k, v in structural.items())
-        if key not in self._bases:
+        if key not in self._option_configs:
             lines = [*self._space.fixed.values(), *key]
-            self._bases[key] = self._loader.load_sweep_config(self._master, lines)
-        base = self._bases[key]
-        while len(self._bases) > MAX_BASES:
-            del self._bases[next(iter(self._bases))]
-        return base
+            self._option_configs[key] = self._loader.load_sweep_config(self._master, lines)
+        config = self._option_configs[key]
+        while len(self._option_configs) > MAX_CACHED_CONFIGS:
+            del self._option_configs[next(iter(self._option_configs))]
+        return config
 
     def compose(self, params: Mapping[str, Value], number: int, folder: Path) -> DictConfig:
-        """Return trial `number`'s config, equal to Hydra's own for the same overrides.
+        """Return the config of trial `number`, equal to Hydra's own for the same overrides.
 
-        Raises Hydra's own error for an override that does not fit.
+        Raises:
+            HydraException: an override does not fit the config.
         """
-        lines = self.lines(params)
+        lines = self.overrides(params)
         plain = [override_line(k, v) for k, v in params.items() if not self._is_structural(k)]
         try:
-            config = copy.deepcopy(self.base(params))
+            config = copy.deepcopy(self.option_config(params))
             for override in self._parser.parse_overrides(plain):
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except OmegaConfBaseException:
@@ -69,38 +74,39 @@ class Composer:
         _set_job(config, lines, self._parser.parse_overrides(lines), number, folder)
         return config
 
-    def lines(self, params: Mapping[str, Value]) -> list[str]:
-        """Return a trial's overrides: the swept ones, then the fixed ones."""
+    def overrides(self, params: Mapping[str, Value]) -> list[str]:
+        """Return the overrides of a trial: the swept ones, then the fixed ones."""
         return [*(override_line(k, v) for k, v in params.items()), *self._space.fixed.values()]
 
     def _is_structural(self, key: str) -> bool:
+        """Return whether an override of `key` changes which files or keys the config has."""
         return key[0] in "+~" or "@" in key or self.is_group(key)
 
 
 def job_subdir(config: DictConfig) -> str:
-    """Return the folder that `hydra.sweep.subdir` gives a job, below the sweep's."""
-    before = HydraConfig.instance().cfg
-    # For `${hydra:...}`; set_config would copy all of it.
+    """Return the job's folder, relative to that of the sweep, from `hydra.sweep.subdir`."""
+    previous = HydraConfig.instance().cfg
+    # `${hydra:...}` is resolved against this config. `set_config` would copy all of it.
     HydraConfig.instance().cfg = config  # type: ignore[assignment]
     try:
         return str(config.hydra.sweep.subdir)
     finally:
-        HydraConfig.instance().cfg = before
+        HydraConfig.instance().cfg = previous
 
 
 def _set_job(
     config: DictConfig, lines: list[str], parsed: list[Override], number: int, folder: Path
 ) -> None:
-    """Fill in what Hydra records of a job."""
+    """Set the keys below `hydra` that describe a job."""
     with read_write(config), open_dict(config), read_write(config.hydra):
         config.hydra.overrides.task = lines
-        config.hydra.job.override_dirname = _dirname(config, parsed)
+        config.hydra.job.override_dirname = _override_dirname(config, parsed)
         config.hydra.job.id = str(number)
         config.hydra.job.num = number
         config.hydra.sweep.dir = str(folder)
 
 
-def _dirname(config: DictConfig, parsed: list[Override]) -> str:
+def _override_dirname(config: DictConfig, parsed: list[Override]) -> str:
     rule: Any = config.hydra.job.config.override_dirname
-    kept = sorted(str(o.input_line) for o in parsed if o.key_or_group not in rule.exclude_keys)
-    return str(rule.item_sep).join(kept).replace("=", str(rule.kv_sep))
+    lines = sorted(str(o.input_line) for o in parsed if o.key_or_group not in rule.exclude_keys)
+    return str(rule.item_sep).join(lines).replace("=", str(rule.kv_sep))

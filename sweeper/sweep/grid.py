@@ -1,4 +1,4 @@
-"""A finite space, point by point: trial number k has the k-th point, so each is had once."""
+"""The points of a finite space in a fixed order, so that each point is run exactly once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ from sweeper.sweep.space import Parameter, Value
 
 
 class GridSampler(RandomSampler):
-    """Marks a study as a grid: every trial is given its point, and nothing is left to sample."""
+    """Marker of a grid study.
+
+    The ledger fixes all parameters of a trial when it creates it, so this sampler draws none.
+    """
 
 
 Axes = Sequence[tuple[str, tuple[Value, ...]]]
@@ -21,46 +24,58 @@ Axes = Sequence[tuple[str, tuple[Value, ...]]]
 
 @dataclass(frozen=True)
 class Grid(Sequence[Mapping[str, Value]]):
-    """The points of products of axes by Optuna's names; the last axis is the fastest."""
+    """The points of one or more products of axes, one after another.
+
+    `blocks` holds one product each, as pairs of a parameter's Optuna name and its values. The
+    last axis of a product varies fastest.
+    """
 
     blocks: Sequence[Axes]
 
     def __len__(self) -> int:
         return sum(map(_size, self.blocks))
 
-    def __getitem__(self, number: int) -> Mapping[str, Value]:  # type: ignore[override]
-        """Return point `number`. Raises IndexError past the last one."""
+    def __getitem__(self, index: int) -> Mapping[str, Value]:  # type: ignore[override]
+        """Return point `index`.
+
+        Raises:
+            IndexError: the grid has no such point.
+        """
         for axes in self.blocks:
-            if number < _size(axes):
-                return _point(axes, number)
-            number -= _size(axes)
+            if index < _size(axes):
+                return _point(axes, index)
+            index -= _size(axes)
         raise IndexError("no such grid point")
 
 
 def full_grid(live: LiveSpace) -> Grid | None:
-    """Return every point of the space, or None where some parameter is an interval.
+    """Return every point of the space, or None if a parameter is an interval.
 
-    An option's own space is crossed with the rest only where that option is chosen.
+    The parameters of an option's `search` block are combined only with that option.
     """
-    groups = live.groups if live.space.auto else []
+    groups = live.group_parameters if live.space.auto else []
     blocks = []
     for choice in product(*(_values(p) for p in groups)):
-        chosen = dict(zip((p.key for p in groups), choice, strict=True))
-        parameters = live.parameters(chosen).values()
+        options = dict(zip((p.key for p in groups), choice, strict=True))
+        parameters = live.parameters(options).values()
         if any(p.values is None for p in parameters):
             return None
-        one = {key: (value,) for key, value in chosen.items()}
-        blocks.append([(p.name, one.get(p.key, _values(p))) for p in parameters])
+        chosen = {key: (value,) for key, value in options.items()}
+        blocks.append([(p.name, chosen.get(p.key, _values(p))) for p in parameters])
     return Grid(blocks)
 
 
 def required_grid(live: LiveSpace) -> Grid:
-    """Return the full grid. Raises ConfigError naming an interval, which has no points."""
+    """Return every point of the space.
+
+    Raises:
+        ConfigError: a parameter is an interval, which has no list of points.
+    """
     grid = full_grid(live)
     if grid is None:
-        named = [p.key for p in live.space.parameters.values() if p.values is None]
+        intervals = [p.key for p in live.space.parameters.values() if p.values is None]
         raise ConfigError(
-            f"the grid sampler cannot list the points of {', '.join(named) or 'an interval'}: "
+            f"the grid sampler cannot list the points of {', '.join(intervals) or 'an interval'}: "
             "use choice() or range(), or another hydra/sweeper/sampler"
         )
     return grid
@@ -74,9 +89,9 @@ def _size(axes: Axes) -> int:
     return prod(len(values) for _, values in axes)
 
 
-def _point(axes: Axes, number: int) -> dict[str, Value]:
-    digits = []
-    for key, values in reversed(axes):
-        number, digit = divmod(number, len(values))
-        digits.append((key, values[digit]))
-    return dict(reversed(digits))
+def _point(axes: Axes, index: int) -> dict[str, Value]:
+    pairs = []
+    for name, values in reversed(axes):
+        index, i = divmod(index, len(values))
+        pairs.append((name, values[i]))
+    return dict(reversed(pairs))

@@ -1,4 +1,7 @@
-"""A worker's claim on a running trial: it lapses when its owner dies or stops renewing it."""
+"""A worker's claim on a running trial.
+
+A lease lapses when its worker dies or stops renewing it.
+"""
 
 import logging
 import os
@@ -14,15 +17,22 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 LEASE_KEY = "sweeper:lease"
-RENEWALS_A_LEASE = 3
+RENEWALS_PER_LEASE = 3
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Who runs a trial, until when (`expires`, seconds since the epoch), and after how many deaths.
+    """A worker's claim on a running trial.
 
-    `host` names one process table; `started` tells two processes of the same `pid` apart.
-    `cuts` counts the earlier attempts that were cut short, by death or by choice.
+    Args:
+        token: Identifier of this lease.
+        host: Identifier of the process table in which `pid` is valid, see `this_host`.
+        pid: Process that runs the trial.
+        started: Start time of that process. It distinguishes two processes with the same `pid`.
+        expires: Time at which the lease lapses unless renewed, in seconds since the epoch.
+        deaths: Number of earlier attempts at this trial that ended with their worker's death.
+        cuts: Number of all earlier attempts that did not finish the trial: those that ended with
+            a death, and those whose worker put the trial back.
     """
 
     token: str
@@ -34,15 +44,15 @@ class Lease:
     cuts: int = 0
 
     @staticmethod
-    def take(seconds: float, deaths: int = 0, cuts: int = 0) -> "Lease":
-        """Return a new lease of this process."""
+    def new(seconds: float, deaths: int = 0, cuts: int = 0) -> "Lease":
+        """Return a new lease for this process."""
         pid = os.getpid()
         token, expires = uuid.uuid4().hex, time.time() + seconds
         return Lease(token, this_host(), pid, process_start(pid) or "", expires, deaths, cuts)
 
     @staticmethod
     def read(system_attrs: dict[str, Any]) -> "Lease | None":
-        """Return the lease on a trial's record, or None where its owner never got to write one."""
+        """Return the lease in a trial's system attributes, or None if there is none."""
         record = system_attrs.get(LEASE_KEY)
         return Lease(**record) if record else None
 
@@ -51,7 +61,7 @@ class Lease:
         return asdict(self)
 
     def lapsed(self, now: float) -> bool:
-        """Tell whether the owner is gone: expired, or dead on this very host."""
+        """Return whether the lease has expired, or its process on this host is dead."""
         if now > self.expires:
             return True
         return self.host == this_host() and process_start(self.pid) != self.started
@@ -59,7 +69,7 @@ class Lease:
 
 @cache
 def this_host() -> str:
-    """Name this machine's process table: host, boot and process namespace."""
+    """Return an identifier of this machine's process table: host, boot and process namespace."""
     boot, namespace = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
     parts = [socket.gethostname()]
     if boot.exists() and namespace.exists():
@@ -68,9 +78,9 @@ def this_host() -> str:
 
 
 def process_start(pid: int) -> str | None:
-    """Return when process `pid` started, in the kernel's ticks, or None if it does not run.
+    """Return the start time of process `pid` in kernel ticks, or None if it does not run.
 
-    Without `/proc` all that can be told is that it runs: the answer is then an empty string.
+    Systems without `/proc` do not tell the start time; the text is then empty.
     """
     if Path("/proc/self/stat").exists():
         return _linux_start(pid)
@@ -88,25 +98,25 @@ def _linux_start(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The command's name may hold spaces and brackets; the fields after the last one do not.
+    # The command's name may contain spaces and brackets, so fields are counted after the last one.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in "ZX" else fields[19]
 
 
 class Renewer:
-    """Renews a lease from a thread while its trial runs; a context manager.
+    """Context manager that renews a lease from a thread while its trial runs.
 
-    `renew` writes the lease and tells whether it is still this worker's.
+    `renew` writes the lease, and returns False when the trial no longer belongs to this worker.
     """
 
     def __init__(self, renew: Callable[[], bool], lease_seconds: float) -> None:
-        self._renew, self._pause = renew, lease_seconds / RENEWALS_A_LEASE
-        self._end, self._lost = threading.Event(), threading.Event()
+        self._renew, self._interval_seconds = renew, lease_seconds / RENEWALS_PER_LEASE
+        self._stop, self._lost = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
     @property
     def lost(self) -> bool:
-        """Whether another worker has taken the trial over."""
+        """True once another worker has taken the trial over."""
         return self._lost.is_set()
 
     def __enter__(self) -> "Renewer":
@@ -114,15 +124,15 @@ class Renewer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
+        self._stop.set()
         self._thread.join()
 
     def _run(self) -> None:
-        while not self._end.wait(self._pause):
+        while not self._stop.wait(self._interval_seconds):
             try:
                 if not self._renew():
                     self._lost.set()
                     return
             except Exception:
-                # A storage that is away may be back before the lease lapses.
+                # The storage may be reachable again before the lease lapses.
                 log.exception("Could not renew the lease of the running trial")

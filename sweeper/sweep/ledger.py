@@ -1,9 +1,9 @@
-"""Who runs which trial: claims that are exact across processes, and their endings.
+"""Claiming and ending trials, so that each trial runs in one worker at a time and ends once.
 
-A trial is one Optuna trial for life: a retry runs the same one again, so its number, folder,
-parameters and reported values stay. A lock file in the study's folder makes a claim atomic among
-processes that see the folder; where they share only a database, each of Optuna's own steps is
-atomic, and the lease's token is checked before every ending, so a trial still ends exactly once.
+A retry runs the same Optuna trial again, so that its number, folder, parameters and reported
+values stay. A lock file in the study's folder makes a claim atomic among the processes that share
+the folder. Workers that share only a database rely on two facts: each of Optuna's own storage
+operations is atomic, and the token of the lease is checked before a trial is ended.
 """
 
 import time
@@ -22,7 +22,8 @@ from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, Budget
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.storage import file_lock
 
-FIXED_KEY = "fixed_params"  # Optuna's own: what a trial is given instead of sampled values.
+# Optuna's own key: `suggest_*` returns these values instead of sampling.
+FIXED_PARAMS_KEY = "fixed_params"
 LOCK_FILE = ".claims.lock"
 
 
@@ -36,12 +37,12 @@ class Claim:
 
     @property
     def attempt(self) -> int:
-        """How many attempts were cut short before this one."""
+        """Number of earlier attempts at this trial; 0 for the first attempt."""
         return self.lease.cuts
 
 
 class Ledger:
-    """The claims of one study; in an exhaustive one `grid` lists the points."""
+    """The claims on the trials of one study; `grid` lists the points of an exhaustive one."""
 
     def __init__(
         self,
@@ -56,47 +57,49 @@ class Ledger:
         self._lock = folder / LOCK_FILE
 
     def claim(self) -> Claim | None:
-        """Claim an abandoned trial, a waiting one or a new one; None when nothing is left."""
+        """Claim an abandoned trial, a waiting one or a new one; return None if there is none."""
         while True:
-            # A worker that shares no folder may end a trial between our look and our claim.
+            # A worker that does not share the folder may end a trial after we have read its state.
             with file_lock(self._lock), suppress(UpdateFinishedTrialError):
                 trials = self._trials()
-                if self._budget.spent(trials, time.time()):
+                if self._budget.is_spent(trials, time.time()):
                     return None
-                return self._abandoned(trials) or self._waiting(trials) or self._new()
+                abandoned = self._claim_abandoned(trials)
+                return abandoned or self._claim_waiting(trials) or self._claim_new()
 
     def has_work(self) -> bool:
-        """Tell whether a worker could claim a trial now."""
+        """Return whether a worker could claim a trial now."""
         with file_lock(self._lock):
             trials, now = self._trials(), time.time()
-            if self._budget.spent(trials, now):
+            if self._budget.is_spent(trials, now):
                 return False
             waiting = any(t.state == TrialState.WAITING for t in trials)
-            gone = any(self._is_abandoned(t, now) for t in trials)
-            return waiting or gone or self._budget.next_place(trials) is not None
+            abandoned = any(self._is_abandoned(t, now) for t in trials)
+            return waiting or abandoned or self._budget.next_index(trials) is not None
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the claim's lease; False when the trial is no longer this worker's."""
+        """Extend the lease; return False when the trial no longer belongs to this worker."""
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if not self.owns(claim):
                 return False
             expires = time.time() + self._budget.lease_seconds
-            self._sign(claim.trial_id, replace(claim.lease, expires=expires))
+            self._write_lease(claim.trial_id, replace(claim.lease, expires=expires))
             return True
         return False
 
     def owns(self, claim: Claim) -> bool:
-        """Tell whether the trial is still this worker's to run."""
+        """Return whether the trial still belongs to this worker."""
         trial = self._storage.get_trial(claim.trial_id)
         lease = Lease.read(trial.system_attrs)
         running = trial.state == TrialState.RUNNING
         return running and lease is not None and lease.token == claim.lease.token
 
     def release(self, claim: Claim) -> None:
-        """Put the trial back for a later worker, to go on where this one stopped."""
+        """Put the trial back as waiting, so that a later worker resumes it."""
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                self._sign(claim.trial_id, replace(claim.lease, cuts=claim.lease.cuts + 1))
+                lease = replace(claim.lease, cuts=claim.lease.cuts + 1)
+                self._write_lease(claim.trial_id, lease)
                 self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
 
     def finish(
@@ -104,18 +107,21 @@ class Ledger:
         claim: Claim,
         state: TrialState,
         values: Sequence[float] | None = None,
-        notes: Mapping[str, Any] | None = None,
+        user_attrs: Mapping[str, Any] | None = None,
     ) -> bool:
-        """End the trial; False (and nothing written) when it is no longer this worker's."""
+        """End the trial with this state.
+
+        Return False, and write nothing, when the trial no longer belongs to this worker.
+        """
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if not self.owns(claim):
                 return False
-            for key, value in (notes or {}).items():
+            for key, value in (user_attrs or {}).items():
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
             try:
                 self._study.tell(claim.number, values, state)
             except ValueError:
-                # Optuna refuses a trial that does not run; so does it a value that is no number.
+                # Optuna raises it both for a trial that is not running and for invalid values.
                 if self.owns(claim):
                     raise
                 return False
@@ -125,19 +131,19 @@ class Ledger:
     def _trials(self) -> list[FrozenTrial]:
         return self._storage.get_all_trials(self._study_id, deepcopy=False)
 
-    def _sign(self, trial_id: int, lease: Lease) -> None:
+    def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
-    def _abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+    def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         now = time.time()
         for trial in trials:
             if not self._is_abandoned(trial, now):
                 continue
-            old = Lease.read(trial.system_attrs)
-            deaths, cuts = (old.deaths + 1, old.cuts + 1) if old else (1, 1)
+            previous = Lease.read(trial.system_attrs)
+            deaths, cuts = (previous.deaths + 1, previous.cuts + 1) if previous else (1, 1)
             if deaths <= self._budget.max_retries:
-                return self._take(trial, deaths, cuts)
-            self._give_up(trial, old, deaths)
+                return self._claim_running(trial, deaths, cuts)
+            self._fail_after_deaths(trial, previous, deaths)
         return None
 
     def _is_abandoned(self, trial: FrozenTrial, now: float) -> bool:
@@ -151,55 +157,57 @@ class Ledger:
         started = trial.datetime_start
         return started is None or now > started.timestamp() + self._budget.lease_seconds
 
-    def _give_up(self, trial: FrozenTrial, lease: Lease | None, deaths: int) -> None:
+    def _fail_after_deaths(self, trial: FrozenTrial, lease: Lease | None, deaths: int) -> None:
         last = f", the last one process {lease.pid} on {lease.host.split('/')[0]}" if lease else ""
         reason = f"its worker died {deaths} times{last}"
         self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
         self._study.tell(trial.number, state=TrialState.FAIL)
 
-    def _waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+    def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         for trial in trials:
-            waits = trial.state == TrialState.WAITING
-            if waits and self._budget.has_place(trial, trials) and self._start(trial):
-                old = Lease.read(trial.system_attrs)
-                return self._take(trial, old.deaths if old else 0, old.cuts if old else 0)
+            waiting = trial.state == TrialState.WAITING
+            if waiting and self._budget.admits(trial, trials) and self._set_running(trial):
+                previous = Lease.read(trial.system_attrs)
+                deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
+                return self._claim_running(trial, deaths, cuts)
         return None
 
-    def _start(self, trial: FrozenTrial) -> bool:
-        """Set a waiting trial running, unless another worker did; only one ever succeeds.
+    def _set_running(self, trial: FrozenTrial) -> bool:
+        """Set a waiting trial running; return False if another worker did so first.
 
-        Its name in the lock file says so until the lease is signed: should this process die in
-        between, the next to hold the lock knows that nobody runs the trial.
+        The trial's id stays in the lock file until the lease is written. If this process dies in
+        between, the next process that holds the lock knows that nobody runs the trial.
         """
         self._lock.write_text(str(trial._trial_id))
-        won = False
+        succeeded = False
         with suppress(UpdateFinishedTrialError):
-            won = self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-        if not won:
+            succeeded = self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+        if not succeeded:
             self._lock.write_text("")
-        return won
+        return succeeded
 
-    def _take(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
-        lease = Lease.take(self._budget.lease_seconds, deaths, cuts)
-        self._sign(trial._trial_id, lease)
+    def _claim_running(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
+        """Claim a trial that is marked as running but that no worker runs."""
+        lease = Lease.new(self._budget.lease_seconds, deaths, cuts)
+        self._write_lease(trial._trial_id, lease)
         self._lock.write_text("")
         return Claim(trial._trial_id, trial.number, lease)
 
-    def _new(self) -> Claim | None:
-        """Create a trial that bears its lease from the start, if the budget has a place for it."""
-        place = self._budget.next_place(self._trials())
-        if place is None:
+    def _claim_new(self) -> Claim | None:
+        """Create a trial together with its lease, or return None if the budget is used up."""
+        index = self._budget.next_index(self._trials())
+        if index is None:
             return None
-        lease = Lease.take(self._budget.lease_seconds)
-        marks: dict[str, Any] = {LEASE_KEY: lease.record()}
+        lease = Lease.new(self._budget.lease_seconds)
+        system_attrs: dict[str, Any] = {LEASE_KEY: lease.record()}
         if self._budget.exhaustive:
-            marks |= {POINT_KEY: place, FIXED_KEY: self._grid[place]}
-        template = create_trial(state=TrialState.RUNNING, system_attrs=marks)
+            system_attrs |= {POINT_KEY: index, FIXED_PARAMS_KEY: self._grid[index]}
+        template = create_trial(state=TrialState.RUNNING, system_attrs=system_attrs)
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
         trial = self._storage.get_trial(trial_id)
-        # Workers that share no folder may both have seen the last place: the lower number has it.
-        if self._budget.has_place(trial, self._trials()):
+        # Two workers that share no folder may both create the last trial; the lower number stays.
+        if self._budget.admits(trial, self._trials()):
             return Claim(trial_id, trial.number, lease)
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        return self._new()  # Whoever has the place may just have failed: look once more.
+        return self._claim_new()  # The trial with the lower number may have failed meanwhile.

@@ -1,4 +1,8 @@
-"""Which parameters matter, given the options chosen so far: spaces that come from composition."""
+"""The parameters of a trial, which depend on the options that the trial has chosen.
+
+An option's config may have a `search` block, which maps its keys to sweeps. The parameters of the
+block belong to those trials only that chose the option.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -17,135 +21,151 @@ from optuna.distributions import (
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.compose import Composer
-from sweeper.sweep.space import Parameter, Space, Value, parse_space, stored
+from sweeper.sweep.space import Parameter, Space, Value, parse_space, storable
 
 SEARCH_BLOCK = "search"
-MAX_PROBES = 100  # Of one parameter's values: a range may list thousands.
+MAX_PROBES = 100  # Values checked of one parameter: a range may list thousands.
 Params = dict[str, Value]
 
 
 class LiveSpace:
-    """A space with the `search` blocks of the options that a trial chooses."""
+    """A search space together with the `search` blocks of the options that a trial chooses.
+
+    The methods take and return values by config key unless they say "by Optuna's names".
+    """
 
     def __init__(self, space: Space, composer: Composer) -> None:
         self.space, self.composer = space, composer
         self._blocks: dict[tuple[tuple[str, Value], ...], dict[str, Parameter]] = {}
 
     @cached_property
-    def groups(self) -> list[Parameter]:
-        """The swept parameters that choose a config group's option."""
-        named = self.space.parameters.values()
-        return [p for p in named if self.composer.is_group(p.key)]
+    def group_parameters(self) -> list[Parameter]:
+        """The swept parameters that choose the option of a config group."""
+        return [p for p in self.space.parameters.values() if self.composer.is_group(p.key)]
 
     def parameters(self, params: Mapping[str, Value]) -> dict[str, Parameter]:
-        """Return the named parameters and, once the options are chosen, those of their blocks."""
-        live = dict(self.space.parameters)
-        if self.space.auto and all(g.key in params for g in self.groups):
+        """Return a trial's parameters by key, given those of its values that are known.
+
+        The parameters of `search` blocks are included once every swept group has its option.
+        """
+        parameters = dict(self.space.parameters)
+        if self.space.auto and all(g.key in params for g in self.group_parameters):
             for key, parameter in self._block(params).items():
-                live[key] = replace(parameter, name=self._name(key, params))
-        return live
+                parameters[key] = replace(parameter, name=self._name(key, params))
+        return parameters
 
     def defaults(self, params: Mapping[str, Value]) -> Params:
-        """Return the values that the composed config itself gives its live parameters."""
-        config = self.composer.base(params)
+        """Return the values that the config has for the parameters of a trial."""
+        config = self.composer.option_config(params)
         return {p.key: _default(config, p) for p in self.parameters(params).values()}
 
-    def by_key(self, named: Mapping[str, Any]) -> Params:
-        """Return a trial's stored parameters under the keys that they override."""
+    def by_key(self, by_name: Mapping[str, Any]) -> Params:
+        """Return values by key, given those that Optuna stores by name."""
         params: Params = {}
         while True:
-            found = self.parameters(params).values()
-            new = {p.key: named[p.name] for p in found if p.name in named and p.key not in params}
+            parameters = self.parameters(params).values()
+            new = {
+                p.key: by_name[p.name]
+                for p in parameters
+                if p.name in by_name and p.key not in params
+            }
             if not new:
-                known = {p.name for p in found}
-                return params | {k: v for k, v in named.items() if k not in known}
+                names = {p.name for p in parameters}
+                return params | {k: v for k, v in by_name.items() if k not in names}
             params |= new
 
-    def choices(self) -> Iterator[Params]:
-        """Yield choices of the swept groups; every option of each appears at least once."""
-        firsts = {p.key: p.ends[0] for p in self.groups}
+    def option_choices(self) -> Iterator[Params]:
+        """Yield choices of options for the swept groups, until each option has appeared once."""
+        firsts = {p.key: p.ends[0] for p in self.group_parameters}
         yield firsts
-        for group in self.groups:
+        for group in self.group_parameters:
             yield from (firsts | {group.key: v} for v in (group.values or ())[1:])
 
-    def extreme_point(self, chosen: Params, last: bool) -> Params:
-        """Return a point with these options and the first or last value of all else."""
-        point = dict(chosen)
-        for parameter in self.parameters(chosen).values():
+    def extreme_point(self, options: Params, last: bool) -> Params:
+        """Return a point with these options and the first or last value of every parameter."""
+        point = dict(options)
+        for parameter in self.parameters(options).values():
             point.setdefault(parameter.key, parameter.ends[last])
         return point
 
-    def probes(self, chosen: Params) -> Iterator[Params]:
-        """Yield points with these options: both ends, then every listed value once."""
-        first = self.extreme_point(chosen, last=False)
+    def probes(self, options: Params) -> Iterator[Params]:
+        """Yield points with these options that together contain the values of every parameter.
+
+        Of an interval these are the ends; of a long list, both ends and the first `MAX_PROBES`.
+        """
+        first = self.extreme_point(options, last=False)
         yield first
-        yield self.extreme_point(chosen, last=True)
-        for parameter in self.parameters(chosen).values():
-            if parameter.key not in chosen:
+        yield self.extreme_point(options, last=True)
+        for parameter in self.parameters(options).values():
+            if parameter.key not in options:
                 for value in (parameter.values or ())[1:-1][:MAX_PROBES]:
                     yield first | {parameter.key: value}
 
     def first_point(self) -> Params:
-        """Return one point of the space."""
-        return self.extreme_point(next(self.choices()), last=False)
+        """Return the first point of the space."""
+        return self.extreme_point(next(self.option_choices()), last=False)
 
     def describe(self) -> dict[str, Any]:
-        """Return every distribution that a trial may sample, as JSON, whatever it chooses."""
-        found: dict[str, Any] = {}
-        for chosen in self.choices():
-            for p in self.parameters(chosen).values():
-                found[p.name] = distribution_to_json(p.distribution)
-        return found
+        """Return the distributions of all options as JSON, by Optuna's names."""
+        distributions: dict[str, Any] = {}
+        for options in self.option_choices():
+            for p in self.parameters(options).values():
+                distributions[p.name] = distribution_to_json(p.distribution)
+        return distributions
 
     def _name(self, key: str, params: Mapping[str, Value]) -> str:
-        """Return the name under which Optuna knows a block's key.
+        """Return Optuna's name for a key of a `search` block.
 
-        Optuna wants one distribution a name. A key that two options search differently, such as
-        each model's own kernel sizes, is told apart by the option: `model.kernel_size@lenet`.
+        Optuna requires one distribution for each name. If two options search the same key
+        differently, such as two models their kernel sizes, the option becomes part of the name:
+        `model.kernel_size@lenet`.
         """
-        if key not in self._clashing:
+        if key not in self._ambiguous_keys:
             return key
-        inside = [g for g in self.groups if key.startswith(_node(g.key) + ".")]
-        return key + "@" + ",".join(str(params[g.key]) for g in inside or self.groups)
+        owners = [g for g in self.group_parameters if key.startswith(_config_path(g.key) + ".")]
+        return key + "@" + ",".join(str(params[g.key]) for g in owners or self.group_parameters)
 
     @cached_property
-    def _clashing(self) -> set[str]:
-        seen: dict[str, BaseDistribution] = {}
-        clashing = set()
-        for chosen in self.choices():
-            for key, parameter in self._block(chosen).items():
-                if seen.setdefault(key, parameter.distribution) != parameter.distribution:
-                    clashing.add(key)
-        return clashing
+    def _ambiguous_keys(self) -> set[str]:
+        """Keys that have different distributions in the `search` blocks of different options."""
+        distributions: dict[str, BaseDistribution] = {}
+        ambiguous = set()
+        for options in self.option_choices():
+            for key, parameter in self._block(options).items():
+                first = distributions.setdefault(key, parameter.distribution)
+                if first != parameter.distribution:
+                    ambiguous.add(key)
+        return ambiguous
 
     def _block(self, params: Mapping[str, Value]) -> dict[str, Parameter]:
-        chosen = {k: v for k, v in params.items() if self.composer.is_group(k)}
-        key = tuple(chosen.items())
-        if key not in self._blocks:
-            base = self.composer.base(chosen)
-            lines = [line for line in block_lines(base) if not self._is_named(line)]
-            self._blocks[key] = dict(parse_space(lines).parameters)
-        return self._blocks[key]
+        """Return the parameters of the chosen options' `search` blocks by key."""
+        options = {k: v for k, v in params.items() if self.composer.is_group(k)}
+        cache_key = tuple(options.items())
+        if cache_key not in self._blocks:
+            config = self.composer.option_config(options)
+            lines = [line for line in block_lines(config) if not self._has_override(line)]
+            self._blocks[cache_key] = dict(parse_space(lines).parameters)
+        return self._blocks[cache_key]
 
-    def _is_named(self, line: str) -> bool:
-        return self.space.names(line.partition("=")[0])
+    def _has_override(self, line: str) -> bool:
+        return self.space.has_override(line.partition("=")[0])
 
 
 def suggest(trial: optuna.Trial, live: LiveSpace) -> Params:
-    """Return the trial's parameters by the keys that they override.
+    """Return the trial's values by key.
 
-    Optuna gives a preset value where the trial has one, the stored one where the trial was cut
-    short after it had been sampled, and asks the sampler otherwise.
+    Optuna returns the fixed value of an enqueued point or grid point, the stored value if an
+    earlier attempt at the trial has sampled it, and a sampled one otherwise.
     """
     params: Params = {}
     while True:
         missing = [p for p in live.parameters(params).values() if p.key not in params]
         if not missing:
             return params
-        params |= {p.key: _suggest_one(trial, p) for p in missing}
+        params |= {p.key: _suggest_value(trial, p) for p in missing}
 
 
-def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Value:
+def _suggest_value(trial: optuna.Trial, parameter: Parameter) -> Value:
     name, d = parameter.name, parameter.distribution
     if isinstance(d, IntDistribution):
         return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
@@ -155,23 +175,27 @@ def _suggest_one(trial: optuna.Trial, parameter: Parameter) -> Value:
     return trial.suggest_categorical(name, d.choices)
 
 
-def _node(group: str) -> str:
+def _config_path(group: str) -> str:
     return group.lstrip("+~").partition("@")[0].replace("/", ".")
 
 
 def block_lines(config: DictConfig) -> Iterator[str]:
-    """Yield the overrides that the config's `search` blocks stand for, keys made absolute.
+    """Yield the overrides in the config's `search` blocks, with absolute keys.
 
-    Raises ConfigError for a block that is not a mapping of sweeps.
+    Raises:
+        ConfigError: a `search` block is not a mapping.
     """
-    for path, node in _nodes(config, ""):
+    for path, node in _search_blocks(config, ""):
         block = OmegaConf.to_container(node, resolve=True)
         if not isinstance(block, dict):
-            raise ConfigError(f"{path}.{SEARCH_BLOCK} must map keys to sweeps, got {block!r}")
+            raise ConfigError(
+                f"{path}.{SEARCH_BLOCK}={block!r}: must map keys to sweeps, "
+                "such as {lr: 'interval(0.001, 0.1)'}"
+            )
         yield from (f"{path}.{key!s}={sweep}" for key, sweep in block.items())
 
 
-def _nodes(config: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
+def _search_blocks(config: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
     for key in config:
         if (not path and key in ("hydra", SEARCH_BLOCK)) or OmegaConf.is_missing(config, key):
             continue
@@ -181,14 +205,14 @@ def _nodes(config: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:
         if key == SEARCH_BLOCK:
             yield path, node
         else:
-            yield from _nodes(node, f"{path}.{key!s}" if path else str(key))
+            yield from _search_blocks(node, f"{path}.{key!s}" if path else str(key))
 
 
 def _default(config: DictConfig, parameter: Parameter) -> Value:
-    """Return what the config has at a parameter's key, as the parameter would store it."""
+    """Return the config's value for a parameter, in the form in which Optuna stores it."""
     key = parameter.key.lstrip("+~")
     choices = config.hydra.runtime.choices
     value = choices.get(key) if key in choices else OmegaConf.select(config, key)
     if OmegaConf.is_config(value):
         value = OmegaConf.to_container(value, resolve=True)
-    return stored(value)
+    return storable(value)

@@ -1,9 +1,9 @@
-"""A study on record in MLflow: one run, the parent of its trials' runs."""
+"""The record of a study in MLflow: one run, the parent of the runs of its trials."""
 
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,20 @@ STATUS = {
     TrialState.PRUNED: "KILLED",
     TrialState.FAIL: "FAILED",
 }
-"""How MLflow shows the states of trials that have ended."""
+"""MLflow's status for each state in which a trial can end."""
 
 
 @dataclass(frozen=True)
 class MLflowStudy:
-    """Keeps the parent run: space, counts, best trial and Optuna's figures.
+    """Observer that records a study as an MLflow run: space, counts, best trial and figures.
 
-    `metric` names the objectives; `experiment` null is the name of the data. The run is found
-    again by the study's folder.
+    The run is identified by the study's folder, so a resumed study continues the same run.
+
+    Args:
+        metric: Name of the objective, or a list of names.
+        uri: MLflow's tracking URI; None for `MLFLOW_TRACKING_URI`, else a database in `folder`.
+        experiment: MLflow's experiment; None for the name of the data set.
+        folder: Folder in which the command was started.
     """
 
     metric: str | list[str]
@@ -44,46 +49,46 @@ class MLflowStudy:
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
 
     def study_opened(self, study: StudyInfo) -> str | None:
-        """Begin the parent run, or take it up again; return its id."""
-        params = {f"space/{key}": _text(values) for key, values in study.space.items()}
+        """Start the parent run, or mark it as running again; return its id."""
+        params = {f"space/{key}": _to_text(values) for key, values in study.space.items()}
         params |= {group: str(option) for group, option in study.options.items()}
-        values = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+        run_tags = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
         store = self._store()
-        run_id = self._begin(store, study, study.name, str(study.folder), params, values)
+        run_id = self._start_run(store, study, study.name, str(study.folder), params, run_tags)
         StudyPage(store).reopen(run_id)
         return run_id
 
     def trial_started(self, trial: TrialInfo) -> None:
-        """Leave it to the trial, which records its own run."""
+        """Do nothing: a trial that runs records itself."""
 
     def trial_finished(self, trial: TrialInfo, outcome: Outcome) -> None:
-        """Leave it to the trial, or to the end of the study if it never ran."""
+        """Do nothing: `study_finished` records the trials that did not run."""
 
     def study_finished(self, study: StudyInfo) -> None:
-        """Write what came of the study so far, and draw it."""
+        """Record counts, the best trial, results and figures, and end the parent run."""
         if study.parent_id is None:
             return
         loaded = optuna.load_study(study_name=study.name, storage=study.storage)
         store = self._store()
         try:
             self._reconcile(store, study, loaded.get_trials(deepcopy=False))
-            metrics = _record("metrics", metrics=self._figures(loaded), step=0)
+            metrics = _record("metrics", metrics=self._metrics(loaded), step=0)
             store.log_metrics(study.parent_id, [metrics])
             store.set_tags(study.parent_id, _best_tags(loaded))
             results = study.folder / "optimization_results.yaml"
             if results.is_file():
                 store.log_artifact(study.parent_id, results, "")
             with tempfile.TemporaryDirectory() as folder:
-                for path in _drawn(loaded, self._names(), Path(folder)):
+                for path in _save_figures(loaded, self._metric_names(), Path(folder)):
                     store.log_artifact(study.parent_id, path, "figures")
         finally:
-            store.finish(study.parent_id, _status(study, loaded), "", _now())
+            store.finish(study.parent_id, _status(study, loaded), "", _now_ms())
 
     def _reconcile(self, store: MLflowStore, study: StudyInfo, trials: list[FrozenTrial]) -> None:
-        """Make MLflow say of every trial what the study says.
+        """Make the runs of the trials agree with the study.
 
-        A trial may have had no run (a duplicate, one that could not be built), and a dead worker
-        none to tell how it ended.
+        Some trials have no run: duplicates, and those whose config could not be composed. The run
+        of a trial whose worker died has no end.
         """
         page = StudyPage(store)
         runs = page.runs_of_trials(str(study.parent_id))
@@ -92,107 +97,111 @@ class MLflowStudy:
             if status is None:
                 continue
             if trial.number not in runs:
-                self._record_unrun(store, study, trial, status)
+                self._record_trial_without_run(store, study, trial, status)
             elif runs[trial.number].info.status != status:
                 reason = str(trial.user_attrs.get(FAILURE_KEY, ""))
-                page.correct_end(runs[trial.number].info.run_id, status, reason)
+                page.set_status(runs[trial.number].info.run_id, status, reason)
 
-    def _figures(self, study: optuna.Study) -> dict[str, float]:
-        found = count_by_state(study.get_trials(deepcopy=False))
-        numbers = {
-            "trials/complete": found[TrialState.COMPLETE],
-            "trials/pruned": found[TrialState.PRUNED],
-            "trials/failed": len(failures(study.get_trials(deepcopy=False))),
+    def _metrics(self, study: optuna.Study) -> dict[str, float]:
+        trials = study.get_trials(deepcopy=False)
+        counts = count_by_state(trials)
+        metrics = {
+            "trials/complete": float(counts[TrialState.COMPLETE]),
+            "trials/pruned": float(counts[TrialState.PRUNED]),
+            "trials/failed": float(len(failures(trials))),
         }
-        best = _best(study)
-        if best is None:
-            return {name: float(number) for name, number in numbers.items()}
-        values = {f"best/{_key(n)}": v for n, v in zip(self._names(), best.values, strict=True)}
-        return {name: float(number) for name, number in numbers.items()} | values
+        best = _best_trial(study)
+        return metrics if best is None else metrics | self._best_metrics(best.values)
 
-    def _record_unrun(
+    def _best_metrics(self, values: Sequence[float]) -> dict[str, float]:
+        named = zip(self._metric_names(), values, strict=True)
+        return {f"best/{_metric_key(name)}": value for name, value in named}
+
+    def _record_trial_without_run(
         self, store: MLflowStore, study: StudyInfo, trial: FrozenTrial, status: str
     ) -> None:
-        """Record a duplicate, whose value was known, or a trial that could not be composed."""
-        notes, place = trial.user_attrs, f"{study.folder}/{trial.number}"
-        twin, reason = notes.get(DUPLICATE_KEY), notes.get(FAILURE_KEY, "")
-        values = tags.of_trial(study.name, trial.number, study.parent_id)
-        values |= {tags.DUPLICATE: str(twin)} if twin is not None else {}
+        """Record a duplicate, or a trial whose config could not be composed."""
+        original = trial.user_attrs.get(DUPLICATE_KEY)
+        reason = trial.user_attrs.get(FAILURE_KEY, "")
+        run_tags = tags.of_trial(study.name, trial.number, study.parent_id)
+        run_tags |= {tags.DUPLICATE: str(original)} if original is not None else {}
         params = {_config_key(name): str(value) for name, value in trial.params.items()}
-        run_id = self._begin(store, study, f"trial {trial.number}", place, params, values)
+        key = f"{study.folder}/{trial.number}"
+        run_id = self._start_run(store, study, f"trial {trial.number}", key, params, run_tags)
         if trial.values:
-            best = {f"best/{_key(n)}": v for n, v in zip(self._names(), trial.values, strict=True)}
-            store.log_metrics(run_id, [_record("metrics", metrics=best, step=0)])
-        store.finish(run_id, status, str(reason), _now())
+            metrics = self._best_metrics(trial.values)
+            store.log_metrics(run_id, [_record("metrics", metrics=metrics, step=0)])
+        store.finish(run_id, status, str(reason), _now_ms())
 
-    def _begin(
+    def _start_run(
         self,
         store: MLflowStore,
         study: StudyInfo,
         name: str,
         key: str,
         params: Mapping[str, str],
-        values: Mapping[str, str],
+        run_tags: Mapping[str, str],
     ) -> str:
+        """Return the id of the run that `key` identifies; start it if there is none."""
         experiment = self.experiment or study.options.get("data") or study.name
         body: dict[str, Any] = {"experiment": experiment, "name": name, "params": dict(params)}
-        body |= {"tags": dict(values), "dataset": None, "run_id": None}
+        body |= {"tags": dict(run_tags), "dataset": None, "run_id": None}
         return store.start(_record("start", **body), key)
 
     def _store(self) -> MLflowStore:
         return MLflowStore(resolve_uri(self.uri, self.folder), self.folder)
 
-    def _names(self) -> list[str]:
+    def _metric_names(self) -> list[str]:
         return [self.metric] if isinstance(self.metric, str) else list(self.metric)
 
 
 def _record(op: Any, **body: Any) -> Record:
-    return Record(op, _now(), body)
+    return Record(op, _now_ms(), body)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _now() -> int:
+def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _key(metric: str) -> str:
+def _metric_key(metric: str) -> str:
     return metric.replace("/", "_")
 
 
 def _status(study: StudyInfo, loaded: optuna.Study) -> str:
-    """Return FINISHED once the budget is spent; a study that stopped before was ended."""
-    found = count_by_state(loaded.get_trials(deepcopy=False))
-    done = found[TrialState.COMPLETE] + found[TrialState.PRUNED]
-    return "FINISHED" if study.n_trials is None or done >= study.n_trials else "KILLED"
+    """Return FINISHED if the budget is spent, and KILLED if the study stopped before that."""
+    counts = count_by_state(loaded.get_trials(deepcopy=False))
+    n_done = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
+    return "FINISHED" if study.n_trials is None or n_done >= study.n_trials else "KILLED"
 
 
-def _best(study: optuna.Study) -> FrozenTrial | None:
-    """Return the best trial of a single objective, if one is complete."""
+def _best_trial(study: optuna.Study) -> FrozenTrial | None:
+    """Return the best trial, or None if none is complete or there are several objectives."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return study.best_trial if complete and len(study.directions) == 1 else None
 
 
 def _best_tags(study: optuna.Study) -> dict[str, str]:
-    best = _best(study)
+    best = _best_trial(study)
     if best is None:
         return {}
     params = {_config_key(name): str(value) for name, value in best.params.items()}
-    found = "\n".join(f"- `{name}`: {value}" for name, value in params.items())
-    note = f"Best: **{best.value:.6g}** in trial {best.number}\n\n{found}"
-    tags = {f"best/{name}": value for name, value in params.items()}
-    return tags | {"best/trial": str(best.number), "mlflow.note.content": note}
+    lines = "\n".join(f"- `{name}`: {value}" for name, value in params.items())
+    note = f"Best: **{best.value:.6g}** in trial {best.number}\n\n{lines}"
+    best_tags = {f"best/{name}": value for name, value in params.items()}
+    return best_tags | {"best/trial": str(best.number), "mlflow.note.content": note}
 
 
 def _config_key(name: str) -> str:
-    """Return the key of a parameter that Optuna tells apart by the option it belongs to."""
+    """Return the config key of a parameter's Optuna name, which may end in `@option`."""
     return name.partition("@")[0]
 
 
-def _drawn(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
-    from sweeper.figures.study_figures import study_figures  # brings in matplotlib
+def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
+    from sweeper.figures.study_figures import study_figures  # imports matplotlib
 
     for name, figure in study_figures(study, names):
         path = folder / f"{name}.png"

@@ -1,4 +1,7 @@
-"""Those who follow a study, such as a tracker: told of its course, never in its way."""
+"""The interface of those who follow a study, such as a tracker.
+
+An exception in an observer is logged and does not stop the study.
+"""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +16,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class StudyInfo:
-    """A study as its observers see it; `storage` opens it with `optuna.load_study`."""
+    """Description of a study for its observers.
+
+    Args:
+        name: Name of the study.
+        folder: Folder of the study.
+        directions: `minimize` or `maximize` for each objective.
+        space: Distributions as JSON, by Optuna's names.
+        options: Chosen option of each config group that is not searched.
+        n_trials: Budget of the study; None if there is no limit.
+        storage: Storage from which `optuna.load_study` loads the study.
+        parent_id: Id that an observer returned when the study was opened; None at first.
+    """
 
     name: str
     folder: Path
     directions: tuple[str, ...]
     space: Mapping[str, Any]
     options: Mapping[str, str]
-    """The chosen option of each config group that is not searched."""
     n_trials: int | None
     storage: Any
     parent_id: str | None = None
@@ -28,9 +41,16 @@ class StudyInfo:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an attempt at a trial ended.
+    """Result of an attempt at a trial, as observers receive it.
 
-    `state` is `complete`, `pruned`, `failed`, or `released` when it is to be resumed.
+    Unlike `verdict.Verdict`, which a worker forms before it ends the trial, this is the result
+    that the study has accepted.
+
+    Args:
+        state: `complete`, `pruned` or `failed`. `released` if the trial did not end here: it was
+            put back to be resumed, or another worker has taken it over.
+        values: Values of the objectives of a complete trial.
+        reason: Reason of any other state.
     """
 
     state: str
@@ -39,12 +59,13 @@ class Outcome:
 
 
 class Observer(Protocol):
-    """Told of a study's course.
+    """A follower of a study.
 
-    The study's two events reach it in the sweeper's process, the trials' in the workers', so it
-    must be picklable before `trial_started`. `study_opened` may return an id that every trial
-    then carries as `parent_id`; on resume it is called again with the id it gave before. A trial
-    that never ran (a duplicate, or one that did not compose) is finished without being started.
+    Observers must be picklable: the two methods of the study are called in the parent process,
+    those of the trials in the workers. If `study_opened` returns an id, every trial has it as
+    `parent_id`; when the study is resumed, `study_opened` receives it as `study.parent_id`.
+    `trial_started` is not called for a trial whose task never ran, such as a duplicate or one
+    whose config could not be composed; `trial_finished` is.
     """
 
     def study_opened(self, study: StudyInfo) -> str | None: ...
@@ -58,28 +79,28 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Observers:
-    """Several observers as one; what goes wrong in one is logged and stops nobody."""
+    """Several observers, called one after another; exceptions are logged."""
 
     members: Sequence[Observer] = field(default_factory=tuple)
 
     def study_opened(self, study: StudyInfo) -> str | None:
-        ids = self._tell(lambda o: o.study_opened(study))
+        ids = self._call_all(lambda o: o.study_opened(study))
         return next((i for i in ids if i), study.parent_id)
 
     def trial_started(self, trial: TrialInfo) -> None:
-        self._tell(lambda o: o.trial_started(trial))
+        self._call_all(lambda o: o.trial_started(trial))
 
     def trial_finished(self, trial: TrialInfo, outcome: Outcome) -> None:
-        self._tell(lambda o: o.trial_finished(trial, outcome))
+        self._call_all(lambda o: o.trial_finished(trial, outcome))
 
     def study_finished(self, study: StudyInfo) -> None:
-        self._tell(lambda o: o.study_finished(study))
+        self._call_all(lambda o: o.study_finished(study))
 
-    def _tell(self, event: Callable[[Observer], Any]) -> list[Any]:
-        answers = []
+    def _call_all(self, method: Callable[[Observer], Any]) -> list[Any]:
+        returned = []
         for observer in self.members:
             try:
-                answers.append(event(observer))
+                returned.append(method(observer))
             except Exception:
                 log.exception("Observer %s failed", type(observer).__name__)
-        return answers
+        return returned

@@ -1,4 +1,4 @@
-"""Points that are tried before any is sampled: the default config, and the user's own."""
+"""Points that a study tries before it samples any: the default config and the user's points."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,50 +13,53 @@ from optuna.distributions import (
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.live import LiveSpace, Params
-from sweeper.sweep.space import Value, stored
+from sweeper.sweep.space import Value, storable
 
 
 def default_point(live: LiveSpace) -> Params:
-    """Return the default config's values by Optuna's names, where the space has them."""
-    options = {p.key: p for p in live.groups}
+    """Return the default config's values by Optuna's names, as far as the space contains them."""
+    groups = live.group_parameters
     defaults = live.defaults({})
-    chosen = {k: defaults[k] for k, p in options.items() if holds(p.distribution, defaults[k])}
-    defaults = live.defaults(chosen)
-    found = live.parameters(chosen).values()
-    return {p.name: defaults[p.key] for p in found if holds(p.distribution, defaults[p.key])}
+    options = {p.key: defaults[p.key] for p in groups if contains(p.distribution, defaults[p.key])}
+    defaults = live.defaults(options)
+    parameters = live.parameters(options).values()
+    return {
+        p.name: defaults[p.key] for p in parameters if contains(p.distribution, defaults[p.key])
+    }
 
 
-def named_point(live: LiveSpace, point: Mapping[str, Any]) -> Params:
-    """Return a user's point by Optuna's names.
+def user_point(live: LiveSpace, point: Mapping[str, Any]) -> Params:
+    """Return a point that the user wrote by config key, by Optuna's names.
 
-    Raises ConfigError naming a key that is not searched, or a value outside its space.
+    Raises:
+        ConfigError: a key is not searched, or a value lies outside its distribution.
     """
-    values = {key: stored(value) for key, value in point.items()}
-    chosen = {p.key: values[p.key] for p in live.groups if p.key in values}
-    found = live.parameters(chosen)
+    values = {key: storable(value) for key, value in point.items()}
+    options = {p.key: values[p.key] for p in live.group_parameters if p.key in values}
+    parameters = live.parameters(options)
     for key, value in values.items():
-        if key not in found:
+        if key not in parameters:
             raise ConfigError(
-                f"hydra.sweeper.enqueue names {key}, which is not searched"
-                f"{' with ' + str(chosen) if chosen else ''}; searched are {', '.join(found)}"
+                f"hydra.sweeper.enqueue: {key} is not searched"
+                f"{' with ' + str(options) if options else ''}; choose from {', '.join(parameters)}"
             )
-        if not holds(found[key].distribution, value):
+        if not contains(parameters[key].distribution, value):
             raise ConfigError(
-                f"hydra.sweeper.enqueue gives {key}={value}, which lies outside "
-                f"{found[key].distribution}"
+                f"hydra.sweeper.enqueue: {key}={value} lies outside "
+                f"{parameters[key].distribution}; choose a value within it"
             )
-    return {found[key].name: value for key, value in values.items()}
+    return {parameters[key].name: value for key, value in values.items()}
 
 
 def enqueue(study: optuna.Study, points: Sequence[Params]) -> None:
-    """Put points before the sampler's; one that the study already has is left out."""
+    """Enqueue points, by Optuna's names, that the study does not have yet."""
     for point in points:
         if point:
             study.enqueue_trial(point, skip_if_exists=True)
 
 
-def holds(distribution: BaseDistribution, value: Value) -> bool:
-    """Tell whether the distribution can give this value."""
+def contains(distribution: BaseDistribution, value: Value) -> bool:
+    """Return whether the distribution can produce this value."""
     if isinstance(distribution, CategoricalDistribution):
         return any(type(c) is type(value) and c == value for c in distribution.choices)
     if isinstance(value, bool) or not isinstance(value, (int, float)):

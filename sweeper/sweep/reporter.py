@@ -1,4 +1,4 @@
-"""A running trial's line to its study: values out, the order to stop in."""
+"""The connection between a running task and its Optuna trial."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from sweeper.trial import TrialInfo
 class StudyReporter:
     """The `trial.Reporter` of one attempt at one trial.
 
-    With several objectives nothing is pruned, since Optuna judges by a single value.
+    A trial with several objectives is not pruned, because Optuna's pruners compare single values.
     """
 
     def __init__(
@@ -33,60 +33,62 @@ class StudyReporter:
         self.info = info
         self._trial, self._claim, self._ledger = trial, claim, ledger
         self._renewer, self._interrupt, self._deadline = renewer, interrupt, deadline
-        self._constraints, self._violated = dict(constraints), False
-        self._reason: str | None = None
-        self._reported_since_asked = False
+        self._constraints, self._infeasible = dict(constraints), False
+        self._stop_reason: str | None = None
+        self._has_new_report = False
 
     def report(self, value: float, step: int) -> None:
-        """Record the value, unless another worker has taken the trial over."""
-        if self._lost():
+        """Write the value to the trial, unless another worker has taken the trial over."""
+        if self._is_lost():
             return
         try:
             if len(self._trial.study.directions) == 1:
                 self._trial.report(float(value), step)
-                self._reported_since_asked = True
+                self._has_new_report = True
         except UpdateFinishedTrialError:
-            self._reason = "lost"
+            self._stop_reason = "lost"
 
     def should_stop(self) -> bool:
-        """Tell whether to stop; the first reason stays."""
-        if self._reason is None:
-            self._reason = self._why()
-        return self._reason is not None
+        """Return whether the task should stop; once True, it stays True."""
+        if self._stop_reason is None:
+            self._stop_reason = self._find_stop_reason()
+        return self._stop_reason is not None
 
     def stop_reason(self) -> str | None:
-        """Return why the task was told to stop, or None if it was not."""
-        return self._reason
+        """Return why the task should stop, or None if it should not."""
+        return self._stop_reason
 
     def note(self, key: str, value: Any) -> None:
-        """Keep a JSON value on the trial's record; a bound on it is a constraint of Optuna's."""
-        if self._lost():
+        """Write a JSON value to the trial; if it has an upper bound, check the constraint."""
+        if self._is_lost():
             return
         self._trial.set_user_attr(key, value)
         bound = self._constraints.pop(key, None)
         if bound is not None:
             self._trial.set_constraint(key, float(value) - bound)
-            self._violated = self._violated or value > bound
+            self._infeasible = self._infeasible or value > bound
 
-    def _why(self) -> str | None:
-        if self._lost():
+    def _find_stop_reason(self) -> str | None:
+        if self._is_lost():
             return "lost"
         if self._interrupt.requested:
             return "interrupted"
         if self._deadline is not None and time.time() >= self._deadline:
             return "timeout"
-        if self._violated:
+        if self._infeasible:
             return "infeasible"
-        return "pruned" if self._pruned() else None
+        return "pruned" if self._should_prune() else None
 
-    def _pruned(self) -> bool:
-        """Ask the pruner once a report; it would say the same again."""
-        if not self._reported_since_asked:
+    def _should_prune(self) -> bool:
+        """Ask the pruner, but only once after each report: its answer would be the same."""
+        if not self._has_new_report:
             return False
-        self._reported_since_asked = False
+        self._has_new_report = False
         return self._trial.should_prune()
 
-    def _lost(self) -> bool:
-        if self._reason != "lost" and (self._renewer.lost or not self._ledger.owns(self._claim)):
-            self._reason = "lost"
-        return self._reason == "lost"
+    def _is_lost(self) -> bool:
+        if self._stop_reason != "lost" and (
+            self._renewer.lost or not self._ledger.owns(self._claim)
+        ):
+            self._stop_reason = "lost"
+        return self._stop_reason == "lost"

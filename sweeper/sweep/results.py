@@ -1,4 +1,4 @@
-"""What came of a study: its best trial, as a file, a folder and a command to train it again."""
+"""The results of a study: the best trial as a file, a folder, and a command to train it again."""
 
 import os
 import shlex
@@ -26,7 +26,11 @@ BEST_FOLDER = "best"
 
 @dataclass(frozen=True)
 class Results:
-    """A study's state after a command: `best` has one trial, or a Pareto front, or none."""
+    """The trials of a study after a command.
+
+    `best` holds the best trial; for several objectives the Pareto front; nothing if no feasible
+    trial is complete.
+    """
 
     spec: StudySpec
     live: LiveSpace
@@ -36,23 +40,23 @@ class Results:
 
     @staticmethod
     def of(study: optuna.Study, spec: StudySpec, live: LiveSpace) -> "Results":
-        """Read a study's results."""
+        """Return the results of a study."""
         trials = study.get_trials(deepcopy=False)
         best: Sequence[FrozenTrial] = ()
-        if any(t.state == TrialState.COMPLETE and _feasible(t) for t in trials):
+        if any(t.state == TrialState.COMPLETE and _is_feasible(t) for t in trials):
             best = [study.best_trial] if len(study.directions) == 1 else study.best_trials
         return Results(spec, live, trials, best, len(study.directions))
 
     def write(self) -> None:
-        """Write the results file, and the winner's folder where there is one winner."""
+        """Write the results file and, for a single objective, the folder of the best trial."""
         if not self.best:
             return
         OmegaConf.save(OmegaConf.create(self.summary()), self.spec.folder / RESULTS_FILE)
         if self.n_objectives == 1:
-            self._copy_winner(self.best[0])
+            self._link_best_folder(self.best[0])
 
     def summary(self) -> dict[str, Any]:
-        """Return what the official Optuna sweeper writes."""
+        """Return the content of the results file, in the format of the official Optuna sweeper."""
         if self.n_objectives == 1:
             best = self.best[0]
             params = dict(self.live.by_key(best.params))
@@ -64,9 +68,9 @@ class Results:
         return {"name": "optuna", "solutions": front}
 
     def show(self, interrupted: bool) -> None:
-        """Print the counts, the best trials and the command that trains one again."""
+        """Print the counts, the best trials, and the command that trains the best one again."""
         console = Console(soft_wrap=True, highlight=False, markup=False)
-        console.print(self._counted(interrupted))
+        console.print(self._counts_line(interrupted))
         for t in self.best:
             values = ", ".join(f"{v:.6g}" for v in t.values)
             console.print(f"Best: {values} in trial {t.number} of {self.spec.folder}")
@@ -74,53 +78,57 @@ class Results:
         if self.n_objectives == 1 and self.best:
             lines = [o for o in self.overrides(self.best[0]) if not o.startswith("study=")]
             command = command_line(lines)
-            console.print(f"Train it again: {_threads(self.best[0])}{command}")
+            console.print(f"Train it again: {_threads_prefix(self.best[0])}{command}")
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
-        """Return the overrides that make a trial's config."""
-        return self.live.composer.lines(self.live.by_key(trial.params))
+        """Return the overrides that give a trial's config."""
+        return self.live.composer.overrides(self.live.by_key(trial.params))
 
-    def too_many_failures(self) -> str:
-        """Return the one line that ends a study in which too much failed."""
-        failed = failures(self.trials, self.spec.budget.since)
+    def failure_message(self) -> str:
+        """Return the error message of a study in which too many trials failed."""
+        failed = failures(self.trials, self.spec.budget.started_at)
         reason = failed[-1].user_attrs.get(FAILURE_KEY, "no reason on record")
         return (
             f"{len(failed)} trials failed, more than hydra.sweeper.max_failure_rate allows; "
             f"trial {failed[-1].number}: {reason}"
         )
 
-    def _counted(self, interrupted: bool) -> str:
+    def _counts_line(self, interrupted: bool) -> str:
         n = count_by_state(self.trials)
-        done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        n_done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
         total = "" if self.spec.budget.n_trials is None else f" of {self.spec.budget.n_trials}"
         line = (
-            f"Study {self.spec.name}: {done}{total} trials done, {n[TrialState.PRUNED]} of them "
+            f"Study {self.spec.name}: {n_done}{total} trials done, {n[TrialState.PRUNED]} of them "
             f"pruned, {len(failures(self.trials))} failed"
         )
-        left = n[TrialState.RUNNING]
-        line += f", {left} running elsewhere" if left and not interrupted else ""
-        return line + ("; interrupted, the same command goes on" if interrupted else "")
+        n_running = n[TrialState.RUNNING]
+        line += f", {n_running} running elsewhere" if n_running and not interrupted else ""
+        return line + ("; interrupted, the same command resumes it" if interrupted else "")
 
-    def _copy_winner(self, trial: FrozenTrial) -> None:
-        """Link the winner's files into `best/`, its config on top; replaced as a whole."""
+    def _link_best_folder(self, trial: FrozenTrial) -> None:
+        """Replace `best/` by links to the trial's files, its config at the top level.
+
+        A duplicate has no files, so those of its original are linked.
+        """
         number = trial.user_attrs.get(DUPLICATE_KEY, trial.number)
         source, target = self.spec.folder / str(number), self.spec.folder / BEST_FOLDER
         if not source.exists():
             return
-        fresh = target.with_name(f".{BEST_FOLDER}.{os.getpid()}")
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(source, fresh, copy_function=link_or_copy)
-        for file in (fresh / ".hydra").glob("*.yaml"):
-            link_or_copy(file, fresh / file.name)
+        partial = target.with_name(f".{BEST_FOLDER}.{os.getpid()}")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial, copy_function=link_or_copy)
+        for file in (partial / ".hydra").glob("*.yaml"):
+            link_or_copy(file, partial / file.name)
         shutil.rmtree(target, ignore_errors=True)
-        fresh.replace(target)
+        partial.replace(target)
 
 
-def _threads(trial: FrozenTrial) -> str:
+def _threads_prefix(trial: FrozenTrial) -> str:
+    """Return the environment variable for the command if the trial ran with other threads."""
     threads = trial.user_attrs.get(THREADS_KEY)
     same = threads is None or threads == os.environ.get(THREADS_VARIABLE)
     return "" if same else f"{THREADS_VARIABLE}={threads} "
 
 
-def _feasible(trial: FrozenTrial) -> bool:
+def _is_feasible(trial: FrozenTrial) -> bool:
     return all(violation <= 0 for violation in trial.constraints.values())

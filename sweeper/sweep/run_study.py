@@ -1,4 +1,4 @@
-"""The sweep itself: open the study, hand its workers to a launcher, report what came of it."""
+"""The run of a study in the parent process: plan, open, launch the workers, write the results."""
 
 import copy
 import time
@@ -46,17 +46,26 @@ def run_study(
     config: DictConfig,
     arguments: Sequence[str],
 ) -> Results:
-    """Run or resume the study that `keys` (of `hydra.sweeper`) and `arguments` describe.
+    """Run or resume the study that `keys` and `arguments` describe, and return its results.
 
-    Raises ConfigError for what cannot work, before any trial runs, and TrainingError when too
-    many trials failed; exits with 130 after Ctrl-C.
+    Args:
+        keys: Values of `hydra.sweeper`.
+        task: Function that trains one config.
+        context: Hydra's config loader and callbacks.
+        config: Hydra's config of the whole sweep.
+        arguments: Overrides on the command line.
+
+    Raises:
+        ConfigError: a setting or the space cannot work. No trial has run.
+        TrainingError: too many trials failed.
+        SystemExit: the user pressed Ctrl-C; exit code 130.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = plan_study(keys, context.config_loader, config, arguments)
     master = copy.deepcopy(config)
     with read_write(master.hydra), open_dict(master.hydra):
         master.hydra.sweep.dir = str(plan.spec.folder)
-    storage = _open(plan)
+    storage = _prepare_storage(plan)
     OmegaConf.save(master, plan.spec.folder / "multirun.yaml")
     study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler(), plan.spec.pruner)
     info = _study_info(plan, study, storage)
@@ -64,9 +73,9 @@ def run_study(
     if parent_id is not None:
         study.set_user_attr(PARENT_KEY, parent_id)
     spec = replace(plan.spec, parent_id=parent_id)
-    crew = Crew(plan, Worker(spec, task, context, master), study, storage)
+    workers = Workers(plan, Worker(spec, task, context, master), study, storage)
     with Board(study, spec, in_terminal=spec.capture_output):
-        interrupted = crew.work()
+        interrupted = workers.run()
     results = Results.of(study, plan.spec, plan.live)
     results.write()
     spec.observers.study_finished(replace(info, parent_id=parent_id))
@@ -74,37 +83,38 @@ def run_study(
 
 
 @dataclass(frozen=True)
-class Crew:
-    """The workers of one study, for as many launches as it takes."""
+class Workers:
+    """The workers of a study, launched as often as needed until the study ends."""
 
     plan: StudyPlan
     worker: Worker
     study: PulledStudy
     storage: BaseStorage
 
-    def work(self) -> bool:
-        """Launch workers, again while that helps; return whether the user interrupted them.
+    def run(self) -> bool:
+        """Run the workers, and return whether the user interrupted them.
 
-        A launcher whose process died leaves its trial behind when the others have ended.
+        A launcher may return although a worker died and left its trial behind. The workers are
+        then launched again, as long as there is work and the last launch made progress.
         """
         spec = self.plan.spec
         ledger = Ledger(self.study, self.storage, spec.folder, spec.budget)
         before = self._trials()
-        if spec.budget.spent(before, time.time()):
+        if spec.budget.is_spent(before, time.time()):
             return False
         while True:
             try:
-                if _interrupted(self._launch(self._size(before))):
+                if _interrupted(self._launch(self._n_workers(before))):
                     return True
             except KeyboardInterrupt:
                 return True
             after = self._trials()
-            if _ended_and_reported(before) == _ended_and_reported(after) or not ledger.has_work():
+            if _progress(before) == _progress(after) or not ledger.has_work():
                 return False
             before = after
 
     def _launch(self, n: int) -> Sequence[JobReturn]:
-        # The user's callbacks are for his runs; a worker is none.
+        # No callbacks, because those of the user are meant for trials, not for workers.
         context = HydraContext(self.worker.context.config_loader, Callbacks())
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=self.worker, config=self.worker.master
@@ -112,28 +122,28 @@ class Crew:
         return launcher.launch([self._worker_overrides()] * n, initial_job_idx=0)
 
     def _worker_overrides(self) -> list[str]:
-        """Return overrides under which the worker's own job composes, apart from every trial."""
+        """Return the overrides of a worker's own job, whose folder is not that of any trial."""
         live = self.plan.live
         return [
-            *live.composer.lines(live.first_point()),
+            *live.composer.overrides(live.first_point()),
             f"hydra.sweep.dir={quoted(self.plan.spec.folder)}",
             "hydra.sweep.subdir=workers/${hydra.job.num}",
             "hydra.output_subdir=null",
             "hydra.job.chdir=false",
         ]
 
-    def _size(self, trials: Sequence[FrozenTrial]) -> int:
+    def _n_workers(self, trials: Sequence[FrozenTrial]) -> int:
         if self.worker.master.hydra.launcher._target_ == BASIC_LAUNCHER:
             return 1
         n, budget = n_workers(self.plan.settings.n_jobs), self.plan.spec.budget
-        return n if budget.n_trials is None else min(n, budget.n_trials - budget.finished(trials))
+        return n if budget.n_trials is None else min(n, budget.n_trials - budget.n_finished(trials))
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
 
-def _open(plan: StudyPlan) -> BaseStorage:
-    """Create or check the study, a fresh one if so wanted, and enqueue its points."""
+def _prepare_storage(plan: StudyPlan) -> BaseStorage:
+    """Return the study's storage, with the study created or checked and its points enqueued."""
     spec, folder = plan.spec, plan.spec.folder
     if plan.settings.fresh and spec.storage is None:
         set_folder_aside(folder)
@@ -142,8 +152,8 @@ def _open(plan: StudyPlan) -> BaseStorage:
     folder.mkdir(parents=True, exist_ok=True)
     storage = open_storage(spec.storage, folder)
     with file_lock(folder / LOCK_FILE):
-        create_study(spec.name, storage, plan.search)
-        enqueue(open_study(spec.name, storage), plan.points)
+        create_study(spec.name, storage, plan.identity)
+        enqueue(open_study(spec.name, storage), plan.initial_points)
     return storage
 
 
@@ -152,8 +162,8 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
         name=plan.spec.name,
         folder=plan.spec.folder,
         directions=plan.settings.directions,
-        space=plan.search.space,
-        options=plan.search.options,
+        space=plan.identity.space,
+        options=plan.identity.options,
         n_trials=plan.spec.budget.n_trials,
         storage=storage,
         parent_id=study.user_attrs.get(PARENT_KEY),
@@ -165,19 +175,20 @@ def _conclude(plan: StudyPlan, results: Results, interrupted: bool) -> Results:
     if interrupted:
         raise SystemExit(INTERRUPTED_EXIT_CODE)
     if plan.spec.budget.too_many_failed(results.trials):
-        raise TrainingError(results.too_many_failures())
+        raise TrainingError(results.failure_message())
     return results
 
 
 def _interrupted(returns: Sequence[JobReturn]) -> bool:
-    """Tell whether a worker was interrupted; what else went wrong in one is raised."""
+    """Return whether a worker was interrupted; raise any other error of a worker."""
     stopped = [
         r.status == JobStatus.FAILED and isinstance(r._return_value, KeyboardInterrupt)
         for r in returns
     ]
-    ran = [r.return_value for r, stop in zip(returns, stopped, strict=True) if not stop]
-    return any(stopped) or any(report.interrupted for report in ran)
+    reports = [r.return_value for r, stop in zip(returns, stopped, strict=True) if not stop]
+    return any(stopped) or any(report.interrupted for report in reports)
 
 
-def _ended_and_reported(trials: Sequence[FrozenTrial]) -> list[tuple[TrialState, int]]:
+def _progress(trials: Sequence[FrozenTrial]) -> list[tuple[TrialState, int]]:
+    """Return the state and the number of reports of each trial."""
     return [(t.state, len(t.intermediate_values)) for t in trials]

@@ -1,4 +1,4 @@
-"""One worker's open study: from a claim to the trial's end."""
+"""The trials of one worker: each is sampled, composed, run and ended."""
 
 import logging
 import os
@@ -32,15 +32,15 @@ from sweeper.sweep.verdict import (
     THREADS_KEY,
     THREADS_VARIABLE,
     Verdict,
-    find_twin,
+    find_original,
+    judge_duplicate,
     judge_error,
     judge_return,
-    judge_twin,
 )
 from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)
-OUTCOMES = {
+OUTCOME_STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
@@ -48,7 +48,10 @@ OUTCOMES = {
 
 
 class Session:
-    """Runs claimed trials; `ledger` is where to claim them."""
+    """Runner of one worker's trials, with the worker's connection to the study.
+
+    Trials are claimed from `ledger` and passed to `run`.
+    """
 
     def __init__(
         self,
@@ -68,47 +71,54 @@ class Session:
         self.ledger = Ledger(self._study, self._storage, spec.folder, spec.budget, grid)
 
     def run(self, claim: Claim) -> None:
-        """Run one claimed trial to whatever end it has."""
+        """Run a claimed trial and end it, or put it back if it was asked to stop.
+
+        Raises:
+            KeyboardInterrupt: the task was interrupted. Its trial has been put back.
+        """
         seconds = self._spec.budget.lease_seconds
-        info = self._info(claim)
+        info = self._trial_info(claim)
         with Renewer(lambda: self.ledger.renew(claim), seconds) as renewer:
             try:
                 trial, params = self._suggest(claim)
-                twin = self._judge_by_twin(claim, trial)
+                duplicate = self._judge_as_duplicate(claim, trial)
                 config = self._composer.compose(params, claim.number, self._spec.folder)
                 folder = self._spec.folder / job_subdir(config)
                 info = replace(info, params=params, folder=folder)
             except Exception as error:
-                self._end(claim, info, judge_error(error))
+                self._end_trial(claim, info, judge_error(error))
                 return
-            if twin is not None:
-                self._end(claim, info, twin)
+            if duplicate is not None:
+                self._end_trial(claim, info, duplicate)
                 return
-            self._attempt(claim, info, config, self._reporter(info, trial, claim, renewer))
+            self._run_attempt(claim, info, config, self._reporter(info, trial, claim, renewer))
 
     def _suggest(self, claim: Claim) -> tuple[optuna.Trial, Params]:
         if self._spec.sampler.seeded:
             self._study.sampler = self._spec.sampler.sampler(claim.number)
         trial = optuna.Trial(self._study, claim.trial_id)
         params = suggest(trial, self._live)
-        if self._spec.extend_space is not None:
-            get_method(self._spec.extend_space)(self._master, trial)
-            named = {p.name for p in self._live.parameters(params).values()}
-            params |= {k: v for k, v in trial.params.items() if k not in named}
+        if self._spec.custom_search_space is not None:
+            get_method(self._spec.custom_search_space)(self._master, trial)
+            names = {p.name for p in self._live.parameters(params).values()}
+            params |= {k: v for k, v in trial.params.items() if k not in names}
         return trial, params
 
-    def _judge_by_twin(self, claim: Claim, trial: optuna.Trial) -> Verdict | None:
-        """Return the verdict on an identical trial that has ended, if there is one."""
+    def _judge_as_duplicate(self, claim: Claim, trial: optuna.Trial) -> Verdict | None:
+        """Return the verdict if a trial with the same parameters has ended, or None."""
         if claim.attempt:
             return None
         params = self._storage.get_trial(claim.trial_id).params
-        twin = find_twin(self._study.get_trials(deepcopy=False), params)
-        if twin is not None and twin.state == TrialState.PRUNED and twin.last_step is not None:
-            # Optuna values a pruned trial by its last report.
-            trial.report(twin.intermediate_values[twin.last_step], twin.last_step)
-        return None if twin is None else judge_twin(twin)
+        original = find_original(self._study.get_trials(deepcopy=False), params)
+        if original is None:
+            return None
+        if original.state == TrialState.PRUNED and original.last_step is not None:
+            # The value of a pruned trial is its last reported one, so the duplicate needs it too.
+            last_value = original.intermediate_values[original.last_step]
+            trial.report(last_value, original.last_step)
+        return judge_duplicate(original)
 
-    def _attempt(
+    def _run_attempt(
         self, claim: Claim, info: TrialInfo, config: DictConfig, reporter: StudyReporter
     ) -> None:
         threads = os.environ.get(THREADS_VARIABLE)
@@ -116,17 +126,17 @@ class Session:
         with current_trial.reported_by(reporter), self._output(info.folder):
             self._spec.observers.trial_started(info)
             try:
-                verdict = self._execute(config, reporter)
+                verdict = self._run_task(config, reporter)
             except KeyboardInterrupt:
                 self.ledger.release(claim)
                 raise
-            self._end(claim, info, verdict)
+            self._end_trial(claim, info, verdict)
 
     def _output(self, folder: Path) -> AbstractContextManager[None]:
         return output_to(folder) if self._spec.capture_output else nullcontext()
 
-    def _execute(self, config: DictConfig, reporter: StudyReporter) -> Verdict:
-        """Run the task; whatever it raises becomes the trial's verdict."""
+    def _run_task(self, config: DictConfig, reporter: StudyReporter) -> Verdict:
+        """Run the task and return the verdict on its return value or its error."""
         try:
             job = run_job(
                 hydra_context=self._context,
@@ -142,8 +152,11 @@ class Session:
         n_objectives = len(self._study.directions)
         return judge_return(job.return_value, n_objectives, reporter.stop_reason())
 
-    def _end(self, claim: Claim, info: TrialInfo, verdict: Verdict) -> None:
-        """Tell the study, then those who watch it; a trial that was lost is another's to end."""
+    def _end_trial(self, claim: Claim, info: TrialInfo, verdict: Verdict) -> None:
+        """Write the verdict to the study, then report the outcome to the observers.
+
+        Nothing is written if another worker has taken the trial over.
+        """
         ended = verdict.state is not None and self._finish(claim, verdict)
         if not ended:
             self.ledger.release(claim)
@@ -151,16 +164,16 @@ class Session:
             log.warning("Trial %d failed: %s", claim.number, verdict.reason)
             info.folder.mkdir(parents=True, exist_ok=True)
             (info.folder / FAILURE_FILE).write_text(f"{verdict.reason}\n\n{verdict.details}")
-        state = OUTCOMES[verdict.state] if ended and verdict.state else "released"
+        state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(info, outcome)
 
     def _finish(self, claim: Claim, verdict: Verdict) -> bool:
         assert verdict.state is not None
-        notes = dict(verdict.notes)
+        user_attrs = dict(verdict.user_attrs)
         if verdict.state == TrialState.FAIL:
-            notes[FAILURE_KEY] = verdict.reason
-        return self.ledger.finish(claim, verdict.state, verdict.values or None, notes)
+            user_attrs[FAILURE_KEY] = verdict.reason
+        return self.ledger.finish(claim, verdict.state, verdict.values or None, user_attrs)
 
     def _reporter(
         self, info: TrialInfo, trial: optuna.Trial, claim: Claim, renewer: Renewer
@@ -176,7 +189,8 @@ class Session:
             constraints=self._spec.constraints,
         )
 
-    def _info(self, claim: Claim) -> TrialInfo:
+    def _trial_info(self, claim: Claim) -> TrialInfo:
+        """Return what is known of the trial before it is sampled."""
         return TrialInfo(
             study=self._spec.name,
             number=claim.number,

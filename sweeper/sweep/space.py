@@ -1,7 +1,7 @@
-"""Hydra's override grammar read as a search space, as the official Optuna sweeper reads it.
+"""Search spaces in Hydra's override grammar, as the official Optuna sweeper reads it.
 
-`range(a, b)` ends before `b` under every sampler, as it does in Hydra's own sweeper; the official
-plugin includes `b` when it samples and leaves it out when it enumerates.
+There is one difference: `range(a, b)` excludes `b` under every sampler, as in Hydra's own sweeper.
+The official plugin includes `b` when it samples and excludes it when it enumerates.
 """
 
 import math
@@ -27,9 +27,13 @@ Value = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Parameter:
-    """One swept key; `values` lists a finite one's points in order, None for an interval.
+    """A swept config key.
 
-    `name` is what Optuna calls it: the key, save where two options search a key differently.
+    Args:
+        key: The config key.
+        distribution: Optuna's distribution of its values.
+        values: All values in order; None for an interval.
+        name: Optuna's name. It is the key unless two options search the key differently.
     """
 
     key: str
@@ -51,28 +55,32 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Space:
-    """What a study searches: swept parameters, fixed overrides, and whether options add theirs.
+    """The search space of a study.
 
-    With `auto`, the `search` block of every chosen option adds its parameters.
+    Args:
+        parameters: Swept parameters by key.
+        fixed: Overrides that have a single value, by key.
+        auto: True if the `search` block of every chosen option adds its parameters.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     auto: bool = False
 
-    def names(self, key: str) -> bool:
-        """Tell whether the user swept or fixed `key` himself, with whatever prefix."""
-        plain = {k.lstrip("+~") for k in (*self.parameters, *self.fixed)}
-        return key in plain
+    def has_override(self, key: str) -> bool:
+        """Return whether the user swept or fixed `key`, with any prefix."""
+        return key in {k.lstrip("+~") for k in (*self.parameters, *self.fixed)}
 
 
 def parse_space(
     overrides: Iterable[str], loader: ConfigLoader | None = None, auto: bool | None = None
 ) -> Space:
-    """Split override lines into swept parameters and fixed ones; a later line for a key wins.
+    """Return the search space that the overrides describe; the last override of a key counts.
 
-    `auto` None means: the options' own spaces count when no line sweeps anything.
-    Raises ConfigError for a sweep that no sampler could use.
+    `auto` is that of `Space`; None makes it true if the overrides sweep nothing.
+
+    Raises:
+        ConfigError: a sweep is empty, has a value twice, or has invalid bounds.
     """
     parser = OverridesParser.create(config_loader=loader)
     parameters: dict[str, Parameter] = {}
@@ -88,55 +96,55 @@ def parse_space(
     return Space(parameters, fixed, auto=not parameters if auto is None else auto)
 
 
-def stored(value: Any) -> Value:
-    """Return a choice as Optuna can store it: numbers as they are, the rest as override text."""
+def storable(value: Any) -> Value:
+    """Return a value in a form that Optuna can store: numbers as such, others as override text."""
     if isinstance(value, (bool, int, float)):
         return value
     return str(Override._get_value_element_as_str(value))
 
 
 def _parameter(key: str, override: Override) -> Parameter:
-    value = override.value()
-    if isinstance(value, IntervalSweep):
-        return Parameter(key, _interval(key, value), None)
-    points = tuple(stored(x) for x in _points(override))
-    if not points:
-        raise ConfigError(f"{key}={_text(override)} is empty: give it at least one value")
-    if isinstance(value, RangeSweep) and not value.shuffle and value.step > 0:
-        return Parameter(key, _range(value, points), points)
-    if len(set(points)) < len(points):
-        raise ConfigError(f"{key}={_text(override)} names a value twice: give each value once")
-    return Parameter(key, CategoricalDistribution(points), points)
+    sweep = override.value()
+    if isinstance(sweep, IntervalSweep):
+        return Parameter(key, _interval(key, sweep), None)
+    values = tuple(storable(x) for x in _sweep_values(override))
+    if not values:
+        raise ConfigError(f"{key}={_sweep_text(override)}: has no values; give at least one")
+    if isinstance(sweep, RangeSweep) and not sweep.shuffle and sweep.step > 0:
+        return Parameter(key, _range(sweep, values), values)
+    if len(set(values)) < len(values):
+        raise ConfigError(f"{key}={_sweep_text(override)}: has a value twice; give each value once")
+    return Parameter(key, CategoricalDistribution(values), values)
 
 
-def _points(override: Override) -> list[Any]:
-    """List the sweep's points; a shuffle is the same one in every process and on resume."""
+def _sweep_values(override: Override) -> list[Any]:
+    """Return the sweep's values; a shuffle gives the same order in every process and on resume."""
     sweep = override.value()
     if not isinstance(sweep, (ChoiceSweep, RangeSweep)) or not sweep.shuffle:
         return list(override.sweep_iterator())
-    points = list(sweep.list if isinstance(sweep, ChoiceSweep) else sweep.range())
-    random.Random(override.input_line).shuffle(points)
-    return points
+    values = list(sweep.list if isinstance(sweep, ChoiceSweep) else sweep.range())
+    random.Random(override.input_line).shuffle(values)
+    return values
 
 
-def _range(sweep: RangeSweep, points: tuple[Any, ...]) -> BaseDistribution:
-    if all(isinstance(x, int) for x in points):
-        return IntDistribution(points[0], points[-1], step=int(sweep.step))
-    return FloatDistribution(points[0], points[-1], step=float(sweep.step))
+def _range(sweep: RangeSweep, values: tuple[Any, ...]) -> BaseDistribution:
+    if all(isinstance(x, int) for x in values):
+        return IntDistribution(values[0], values[-1], step=int(sweep.step))
+    return FloatDistribution(values[0], values[-1], step=float(sweep.step))
 
 
 def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
     low, high, log = sweep.start, sweep.end, "log" in sweep.tags
     if low is None or high is None or not low <= high or not math.isfinite(high - low):
-        raise ConfigError(f"{key}=interval({low}, {high}) needs finite low <= high")
+        raise ConfigError(f"{key}=interval({low}, {high}): needs finite bounds with low <= high")
     if log and low <= 0:
         raise ConfigError(
-            f"{key}=tag(log, interval({low}, {high})) has no logarithm at {low}: start above 0"
+            f"{key}=tag(log, interval({low}, {high})): {low} has no logarithm; start above 0"
         )
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(low, high, log=log)
 
 
-def _text(override: Override) -> str:
+def _sweep_text(override: Override) -> str:
     return str(override.input_line).partition("=")[2]

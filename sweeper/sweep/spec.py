@@ -1,4 +1,4 @@
-"""What a worker is handed: everything about its study that pickles."""
+"""The description of a study that its workers receive. All of it can be pickled."""
 
 import functools
 import warnings
@@ -19,18 +19,20 @@ from sweeper.sweep.space import Space
 
 @dataclass(frozen=True)
 class SamplerRecipe:
-    """A sampler still to be made, so that each trial of a seeded study can have its own seed.
+    """Factory of samplers, so that each trial of a seeded study can have its own seed.
 
-    One seeded sampler a worker would make all workers, and each resumed study, propose the same
-    points again. A seed drawn from the study's seed and the trial's number does not, and a study
-    that was interrupted samples as one that was not.
+    With one seeded sampler in each worker, all workers and each resumed study would propose the
+    same points again. Here, the seed of a trial is drawn from the study's seed and the trial's
+    number. A study that was interrupted therefore samples the same points as one that was not.
+
+    `make` is a partial of a sampler class, or a sampler that all trials share.
     """
 
     make: "functools.partial[BaseSampler] | BaseSampler"
 
     @property
     def seeded(self) -> bool:
-        """Whether each trial needs a sampler of its own."""
+        """True if each trial needs its own sampler."""
         seed = self.make.keywords.get("seed") if isinstance(self.make, functools.partial) else None
         return seed is not None and self.make.func is not QMCSampler  # type: ignore[union-attr]
 
@@ -39,7 +41,7 @@ class SamplerRecipe:
         if isinstance(self.make, BaseSampler):
             return self.make
         with warnings.catch_warnings():
-            # Optuna calls grouping, multivariate TPE and others experimental since years.
+            # Optuna has called grouping, multivariate TPE and others experimental for years.
             warnings.simplefilter("ignore", ExperimentalWarning)
             if not self.seeded:
                 return self.make()
@@ -49,10 +51,21 @@ class SamplerRecipe:
 
 @dataclass(frozen=True)
 class StudySpec:
-    """One study as its workers know it.
+    """A study, as its workers receive it.
 
-    `storage` None is the journal in `folder`; with `capture_output` each trial's output goes to
-    its folder.
+    Args:
+        name: Name of the study in its storage.
+        folder: Folder of the study; each trial has a folder below it.
+        space: Search space.
+        budget: Limits of the study.
+        sampler: Factory of the sampler.
+        pruner: Pruner.
+        storage: URL, path of a journal or storage object; None for the journal in `folder`.
+        custom_search_space: Import path of a function that may suggest further parameters.
+        constraints: Upper bounds of noted values, by key.
+        observers: Followers of the study.
+        parent_id: Id that an observer returned for the study.
+        capture_output: True if each trial's output is written to its folder.
     """
 
     name: str
@@ -62,7 +75,7 @@ class StudySpec:
     sampler: SamplerRecipe
     pruner: BasePruner
     storage: str | BaseStorage | None = None
-    extend_space: str | None = None
+    custom_search_space: str | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
     observers: Observers = field(default_factory=Observers)
     parent_id: str | None = None

@@ -1,4 +1,4 @@
-"""Opening a study: created once, remembered, and refused when it no longer is the same search."""
+"""Creating and opening studies, and refusing one whose search differs from the command's."""
 
 import hashlib
 import json
@@ -18,16 +18,19 @@ from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
 
-SEARCH_KEY = "sweeper:search"
+IDENTITY_KEY = "sweeper:search"
 PARENT_KEY = "sweeper:parent_id"
 
 
 @dataclass(frozen=True)
-class Search:
-    """What makes two commands the same search; all of it JSON.
+class StudyIdentity:
+    """The settings that two commands must share to run the same study. All of it is JSON.
 
-    `space` maps keys to distributions, `fixed` are the other overrides, `options` the config
-    groups' choices (the data set among them).
+    Args:
+        space: Distributions by Optuna's names.
+        directions: `minimize` or `maximize` for each objective.
+        fixed: Overrides that have a single value.
+        options: Chosen option of each config group that is not swept, the data set among them.
     """
 
     space: Mapping[str, Any]
@@ -36,23 +39,27 @@ class Search:
     options: Mapping[str, Any]
 
     def record(self) -> dict[str, Any]:
-        """Return the search as a flat mapping of lines to show and compare."""
+        """Return the settings as a flat mapping, to store, compare and show."""
         lines = {f"space {k}": v for k, v in self.space.items()}
         lines |= {f"option {k}": v for k, v in self.options.items()}
         lines |= {f"override {o.partition('=')[0]}": o for o in self.fixed}
         return lines | {"direction": ", ".join(self.directions)}
 
     def short_hash(self) -> str:
-        """Return eight hexadecimal digits that tell this search from others."""
+        """Return a hash of the settings with eight hexadecimal digits."""
         text = json.dumps(self.record(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class PulledStudy(optuna.Study):
-    """A study whose samplers may say that they are done; the budget decides, not they."""
+    """A study whose workers ask for trials one by one, without Optuna's `optimize` loop."""
 
     def stop(self) -> None:
-        """Do nothing: Optuna's own refuses to be called outside its optimize loop."""
+        """Do nothing.
+
+        Some samplers call it when they have no more points, but here the budget ends a study.
+        Optuna's own method raises outside `optimize`.
+        """
 
 
 def open_study(
@@ -61,34 +68,35 @@ def open_study(
     sampler: BaseSampler | None = None,
     pruner: BasePruner | None = None,
 ) -> PulledStudy:
-    """Open an existing study for asking and telling."""
+    """Open an existing study."""
     return PulledStudy(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
 
 
-def create_study(name: str, storage: BaseStorage, search: Search) -> None:
-    """Create the study, or check that an existing one is this very search.
+def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> None:
+    """Create the study, or check that an existing one has this identity.
 
-    Raises ConfigError with the differences and the two ways out.
+    Raises:
+        ConfigError: a study with this name has another identity.
     """
-    directions = [StudyDirection[d.upper()] for d in search.directions]
+    directions = [StudyDirection[d.upper()] for d in identity.directions]
     existing = next((s for s in storage.get_all_studies() if s.study_name == name), None)
     if existing is None:
         study = optuna.create_study(study_name=name, storage=storage, directions=directions)
-        study.set_user_attr(SEARCH_KEY, search.record())
+        study.set_user_attr(IDENTITY_KEY, identity.record())
         return
-    known = existing.user_attrs.get(SEARCH_KEY)
-    if known is None:
-        known = {"direction": ", ".join(d.name.lower() for d in existing.directions)}
-        _refuse(name, known, {"direction": ", ".join(search.directions)})
+    stored = existing.user_attrs.get(IDENTITY_KEY)
+    if stored is None:  # another program created the study: only its directions are known
+        stored = {"direction": ", ".join(d.name.lower() for d in existing.directions)}
+        _check_same(name, stored, {"direction": ", ".join(identity.directions)})
         optuna.load_study(study_name=name, storage=storage).set_user_attr(
-            SEARCH_KEY, search.record()
+            IDENTITY_KEY, identity.record()
         )
         return
-    _refuse(name, known, search.record())
+    _check_same(name, stored, identity.record())
 
 
 def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
-    """Give a database's study of this name, if there is one, and its folder a dated name."""
+    """Append the time to the names of a database's study and of its folder, if they exist."""
     stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
     if name in {s.study_name for s in storage.get_all_studies()}:
         optuna.copy_study(
@@ -102,24 +110,24 @@ def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
 
 
 def set_folder_aside(folder: Path, stamp: str | None = None) -> None:
-    """Give a study's folder, if there is one, a dated name; a journal in it goes along."""
+    """Append the time to the name of a study's folder, if it exists, with a journal in it."""
     if folder.exists():
         stamp = stamp or datetime.now().strftime("%Y%m%d-%H%M%S")
         shutil.move(folder, folder.with_name(f"{folder.name}.{stamp}"))
 
 
 def count_by_state(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialState, int]:
-    """Count trials by state; every state is a key."""
+    """Return the number of trials in each state; every state is a key."""
     states = [t.state for t in trials]
     return {state: states.count(state) for state in TrialState}
 
 
-def _refuse(name: str, known: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    keys = [k for k in sorted({*known, *now}) if known.get(k) != now.get(k)]
+def _check_same(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    keys = [k for k in sorted({*stored, *new}) if stored.get(k) != new.get(k)]
     if keys:
-        shown = "; ".join(f"{k}: {known.get(k, 'none')} -> {now.get(k, 'none')}" for k in keys)
+        changes = [f"{k}: {stored.get(k, 'none')} -> {new.get(k, 'none')}" for k in keys]
         raise ConfigError(
-            f"study {name} was another search ({shown}): take another name with "
-            "hydra.sweeper.study_name=NAME, or set the old one aside with "
+            f"study {name} exists with other settings ({'; '.join(changes)}); choose another name "
+            "with hydra.sweeper.study_name=NAME, or move the old study away with "
             "hydra.sweeper.study=fresh"
         )

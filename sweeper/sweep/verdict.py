@@ -1,4 +1,4 @@
-"""What a task returned, judged: values to tell, or the reason why it failed."""
+"""The decision of a worker on how a trial ends, from what the task returned or raised."""
 
 import math
 import traceback
@@ -10,7 +10,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 DUPLICATE_KEY = "duplicate_of"
-# Sums over more threads round differently, so a trial is repeated with as many as it had.
+# Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 FAILURE_FILE = "failure.txt"
@@ -18,17 +18,32 @@ FAILURE_FILE = "failure.txt"
 
 @dataclass(frozen=True)
 class Verdict:
-    """How an attempt ends; `state` None puts the trial back to be resumed."""
+    """Decision of a worker on how its attempt at a trial ends.
+
+    The worker writes it to the Optuna study, unless another worker has taken the trial over
+    meanwhile. Observers then receive the result as an `observer.Outcome`.
+
+    Args:
+        state: State to end the trial with; None to put it back, so that it is resumed later.
+        values: Values of the objectives, if the trial is complete.
+        reason: Why the trial is not complete.
+        details: Traceback of the error that the task raised.
+        user_attrs: Further attributes to write to the trial.
+    """
 
     state: TrialState | None
     values: tuple[float, ...] = ()
     reason: str | None = None
     details: str = ""
-    notes: Mapping[str, Any] = field(default_factory=dict)
+    user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 def judge_return(value: Any, n_objectives: int, stop_reason: str | None) -> Verdict:
-    """Judge a task that returned; a task that was told to stop is not judged by its value."""
+    """Return the verdict on a task that returned `value`.
+
+    `stop_reason` is that of `sweeper.trial.stop_reason`. If it is not None, the task was asked to
+    stop, and its value is ignored.
+    """
     if stop_reason in ("pruned", "infeasible"):
         return Verdict(TrialState.PRUNED, reason=stop_reason)
     if stop_reason is not None:
@@ -41,37 +56,39 @@ def judge_return(value: Any, n_objectives: int, stop_reason: str | None) -> Verd
 
 
 def judge_error(error: BaseException) -> Verdict:
-    """Judge a task that raised; Optuna's own way to say `pruned` is understood."""
+    """Return the verdict on a task that raised; `optuna.TrialPruned` prunes the trial."""
     if isinstance(error, optuna.TrialPruned):
         return Verdict(TrialState.PRUNED, reason="pruned")
     details = "".join(traceback.format_exception(error))
     return Verdict(TrialState.FAIL, reason=f"{type(error).__name__}: {error}", details=details)
 
 
-def judge_twin(twin: FrozenTrial) -> Verdict:
-    """Judge a trial by an identical one that has ended."""
-    values = tuple(twin.values or ()) if twin.state == TrialState.COMPLETE else ()
-    notes = {DUPLICATE_KEY: twin.number}
-    return Verdict(twin.state, values, reason=f"duplicate of trial {twin.number}", notes=notes)
+def judge_duplicate(original: FrozenTrial) -> Verdict:
+    """Return the verdict on a trial with the same parameters as `original`, which has ended."""
+    values = tuple(original.values or ()) if original.state == TrialState.COMPLETE else ()
+    reason = f"duplicate of trial {original.number}"
+    user_attrs = {DUPLICATE_KEY: original.number}
+    return Verdict(original.state, values, reason=reason, user_attrs=user_attrs)
 
 
 def objective_values(value: Any, n_objectives: int) -> tuple[float, ...]:
-    """Return a task's result as finite floats, one an objective.
+    """Return the values of the objectives as finite floats.
 
-    Raises ValueError saying what the task returned and what it has to.
+    Raises:
+        ValueError: `value` does not have `n_objectives` finite numbers.
     """
-    wanted = "a finite number" if n_objectives == 1 else f"{n_objectives} finite numbers"
-    listed = isinstance(value, Sequence) and not isinstance(value, str)
+    expected = "a finite number" if n_objectives == 1 else f"{n_objectives} finite numbers"
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
     try:
-        values = tuple(float(v) for v in (value if listed else [value]))
+        values = tuple(float(v) for v in (value if is_sequence else [value]))
     except (TypeError, ValueError):
         values = ()
     if len(values) != n_objectives or not all(map(math.isfinite, values)):
-        raise ValueError(f"the task returned {value!r}, not {wanted}")
+        raise ValueError(f"the task returned {value!r}, not {expected}")
     return values
 
 
-def find_twin(trials: Sequence[FrozenTrial], params: dict[str, Any]) -> FrozenTrial | None:
-    """Return a finished trial with exactly these parameters."""
+def find_original(trials: Sequence[FrozenTrial], params: dict[str, Any]) -> FrozenTrial | None:
+    """Return the first complete or pruned trial with these parameters, or None."""
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
     return next((t for t in trials if t.state in ended and t.params == params), None)

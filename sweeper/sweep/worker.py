@@ -1,4 +1,4 @@
-"""A worker: claim a trial, run it, and claim the next until the budget is spent."""
+"""A worker, which claims and runs trials until the budget is spent."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from sweeper.sweep.spec import StudySpec
 
 @dataclass(frozen=True)
 class WorkerReport:
-    """What a worker did, for its sweeper."""
+    """Result of a worker, which its launcher returns to the parent process."""
 
     n_trials: int
     interrupted: bool
@@ -22,16 +22,17 @@ class WorkerReport:
 
 @dataclass(frozen=True)
 class Worker:
-    """The task that the sweeper hands to a launcher instead of the user's own.
+    """Task that is given to a Hydra launcher in place of the user's `task`.
 
-    It pickles, so any launcher can carry it; `master` is Hydra's config of the whole sweep.
+    It can be pickled, so any launcher can run it. `master` is Hydra's config of the whole sweep.
     """
 
     spec: StudySpec
     task: TaskFunction
     context: HydraContext
     master: DictConfig
-    pulls = True  # A launcher may start it again after a death: it takes up what was left.
+    # A launcher may run it again after its process died: it then resumes the abandoned trial.
+    restartable = True
 
     def __call__(self, _: DictConfig) -> WorkerReport:
         """Run trials until the budget is spent or the user interrupts."""
@@ -43,9 +44,9 @@ class Worker:
             while not interrupt.requested and (claim := session.ledger.claim()) is not None:
                 try:
                     session.run(claim)
-                except KeyboardInterrupt:  # the task saved and ended; its trial is put back
+                except KeyboardInterrupt:  # the task has ended, and its trial was put back
                     interrupt.requested = True
                 n_trials += 1
-        # Each trial's run left Python's logging pointed at that trial's folder.
+        # Each trial directs Python's logging to its own folder.
         configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
         return WorkerReport(n_trials, interrupt.requested)

@@ -1,1 +1,16 @@
-"""Where runs are recorded: the tracker seam, MLflow behind it, and figures."""
+"""Records of runs: the `Tracker` protocol, and the trackers that implement it.
+
+tracker            the protocol `Tracker`, `NullTracker`, and what a run reports about itself
+mlflow             `MLflowTracker`: writes records to an outbox; its thread delivers them
+    outbox         the records of one run on disk, and the files that belong to them
+    delivery       sends the records of an outbox to MLflow; `deliver` is the command for it
+    store          each kind of record as calls of MLflow's client
+    uri            the tracking URI: default value, check, and text without the password
+tensorboard        `TensorBoardTracker`: writes event files into the run's folder
+    events         reading and writing event files; the only importer of TensorBoard's reader
+several            several trackers as one; `tracking=all` is MLflow and TensorBoard
+tags               names of MLflow tags that link runs to studies, trials and each other
+study_page         the parent run of a study; `sweep` uses it, with `store`
+
+`build` instantiates the tracker of the option `tracking`; `run` and `training` call it.
+"""

@@ -1,4 +1,4 @@
-"""Delivers outboxes to MLflow, from a thread of their own."""
+"""Delivery of outboxes to MLflow. `MLflowTracker` runs it in a background thread."""
 
 import logging
 import threading
@@ -6,18 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from sweeper.text import shortened
 from sweeper.tracking.outbox import Outbox, Record
-from sweeper.tracking.store import MLflowStore, RefusedError, shorten
+from sweeper.tracking.store import MLflowStore, RefusedError
 from sweeper.tracking.uri import without_password
 
 log = logging.getLogger(__name__)
 
 Connect = Callable[[str, Path], MLflowStore]
-_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; records that come within one pause share a request
+_PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; metrics logged within one pause share a request
 
 
 class Delivery:
-    """Brings one outbox to its server, in as many attempts as it takes."""
+    """Delivery of one outbox, in as many attempts as it takes.
+
+    `failure` is the reason why the last attempt failed, or None.
+    """
 
     def __init__(self, outbox: Outbox, connect: Connect = MLflowStore) -> None:
         self.outbox = outbox
@@ -26,53 +30,55 @@ class Delivery:
         self._store: MLflowStore | None = None
 
     def attempt(self) -> bool:
-        """Deliver what waits; return whether that worked, `failure` says why it did not."""
+        """Deliver the pending records; return whether all of them were delivered."""
         try:
-            self._deliver()
-        except Exception as error:  # any library may fail on the way; the thread must live
+            self._deliver_pending()
+        except Exception as error:  # any library may raise; the thread must survive
             self.failure = _first_line(error)
-            log.debug("tracking waits: %s", self.failure)
+            log.debug("tracking: delivery failed: %s", self.failure)
             return False
         self.failure = None
         return True
 
     def close(self) -> None:
-        """Remove the outbox if the server has all of it, else leave it to the next owner."""
-        if self.outbox.delivered.finished or self.outbox.first() is None:
+        """Remove the outbox if it is delivered or empty, else release it to the next owner."""
+        if self.outbox.progress.finished or self.outbox.start_record() is None:
             self.outbox.remove()
         else:
             self.outbox.release()
 
-    def _deliver(self) -> None:
-        start, records = self.outbox.first(), self.outbox.pending()
+    def _deliver_pending(self) -> None:
+        start, records = self.outbox.start_record(), self.outbox.pending()
         if start is None or not records:
             return
         if self._store is None:
             self._store = self._connect(start.body["uri"], self.outbox.folder.parent.parent)
         for op, group in groupby(records, key=lambda record: record.op):
-            together = list(group)
-            for batch in [together] if op == "metrics" else [[record] for record in together]:
-                self._apply(self._store, batch)
+            same_op = list(group)
+            for batch in [same_op] if op == "metrics" else [[record] for record in same_op]:
+                self._send_and_mark(self._store, batch)
 
-    def _apply(self, store: MLflowStore, batch: Sequence[Record]) -> None:
+    def _send_and_mark(self, store: MLflowStore, batch: Sequence[Record]) -> None:
+        """Send a batch and mark it as delivered; skip the records that the server refuses."""
         try:
             run_id = self._send(store, batch)
         except RefusedError as error:
             if len(batch) > 1:
                 for record in batch:
-                    self._apply(store, [record])
+                    self._send_and_mark(store, [record])
                 return
-            if batch[0].op == "start":  # without the run nothing else can be delivered
+            if batch[0].op == "start":  # all other records need the run
                 raise
             log.warning("MLflow refused a record of %s: %s", batch[0].op, _first_line(error))
-            run_id = self.outbox.delivered.run_id or ""
-        self.outbox.mark(batch[-1], run_id)
+            run_id = self.outbox.progress.run_id or ""
+        self.outbox.mark_delivered(batch[-1], run_id)
 
     def _send(self, store: MLflowStore, batch: Sequence[Record]) -> str:
+        """Send records of one operation; return the run id."""
         record, body = batch[0], batch[0].body
         if record.op == "start":
             return store.start(record, self.outbox.folder.name)
-        run_id = self.outbox.delivered.run_id or ""
+        run_id = self.outbox.progress.run_id or ""
         match record.op:
             case "metrics":
                 store.log_metrics(run_id, batch)
@@ -80,47 +86,48 @@ class Delivery:
                 store.set_tags(run_id, body["tags"])
             case "artifact":
                 store.log_artifact(run_id, self.outbox.folder / body["path"], body["folder"])
-            case "finish" if not self.outbox.continued_elsewhere():
+            case "finish" if not self.outbox.is_continued_elsewhere():
                 store.finish(run_id, body["status"], body["reason"], record.time)
         return run_id
 
 
 def deliver_until_closed(delivery: Delivery, closing: threading.Event) -> None:
-    """Deliver a live run's records as they come; once closing, try once more and leave."""
+    """Deliver the records of a live run until `closing` is set, then try a last time."""
     pause = _PAUSE
     while True:
-        last = closing.is_set()
+        last_attempt = closing.is_set()
         if delivery.attempt():
             pause = _PAUSE
         elif closing.is_set():
             break
         else:
             pause = min(2 * pause, _LONGEST_PAUSE)
-        if last:
+        if last_attempt:
             break
         closing.wait(pause)
     delivery.close()
 
 
-def deliver_leftovers(outboxes: Iterable[Outbox], closing: threading.Event) -> None:
-    """Deliver dead owners' records until all is delivered, or closing and tried once."""
-    waiting = [Delivery(outbox) for outbox in outboxes]
+def deliver_abandoned(outboxes: Iterable[Outbox], closing: threading.Event) -> None:
+    """Deliver abandoned outboxes, each at least once; retry failures until `closing` is set."""
+    unfinished = [Delivery(outbox) for outbox in outboxes]
     pause = _PAUSE
-    while waiting := [delivery for delivery in waiting if not _delivered(delivery)]:
+    while unfinished := [delivery for delivery in unfinished if not _attempt_and_close(delivery)]:
         if closing.wait(pause):
             break
         pause = min(2 * pause, _LONGEST_PAUSE)
-    for delivery in waiting:
+    for delivery in unfinished:
         delivery.close()
 
 
-def _delivered(delivery: Delivery) -> bool:
-    delivered = delivery.attempt()
-    if delivered:
+def _attempt_and_close(delivery: Delivery) -> bool:
+    """Try a delivery and close it if it succeeded; return whether it did."""
+    succeeded = delivery.attempt()
+    if succeeded:
         delivery.close()
-    return delivered
+    return succeeded
 
 
 def _first_line(error: Exception) -> str:
     text = str(error).strip() or type(error).__name__
-    return shorten(without_password(text.splitlines()[0]), 200)
+    return shortened(without_password(text.splitlines()[0]), 200)

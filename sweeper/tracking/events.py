@@ -1,4 +1,4 @@
-"""What TensorBoard's event files hold, and the graph of a network among it."""
+"""TensorBoard's event files: writing them, reading them back, and the graph of a network."""
 
 import logging
 import warnings
@@ -15,13 +15,13 @@ from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
 
-OUTDATED = (r"`torch\.jit\.trace", r"The input to trace is already a ScriptModule")
-"""What torch says of the tracing that TensorBoard's graphs are made by."""
+TRACING_WARNINGS = (r"`torch\.jit\.trace", r"The input to trace is already a ScriptModule")
+"""Beginnings of torch's warnings about tracing. TensorBoard's graphs need it nevertheless."""
 
 
 def event_writer(folder: Path) -> Any:
-    """Return a SummaryWriter, whose types are wide of what it does, for a file in `folder`."""
-    # Purged from 0: a TensorBoard that is watching drops what it read of files replaced.
+    """Return a SummaryWriter for `folder`; the type is `Any` because its annotations are wrong."""
+    # With purge_step=0 a running TensorBoard drops what it read from the files replaced here.
     return SummaryWriter(folder, purge_step=0)
 
 
@@ -30,19 +30,20 @@ def event_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("events.out.tfevents.*"))
 
 
-def events_of(folder: Path, history: Sequence[Mapping[str, float]]) -> Iterator[Any]:
-    """Yield the events that belong to the epochs of `history`, which a checkpoint stands for.
+def epoch_events(folder: Path, history: Sequence[Mapping[str, float]]) -> Iterator[Any]:
+    """Yield the events of the epochs of a resumed run; `history` has the metrics of each.
 
-    Left out are later epochs, which are trained again; the outcome of a run that had ended and
-    now trains on; and what a run writes at its start (step 0).
+    Three kinds of events are skipped: those of later epochs, which are trained again; test
+    metrics of a run that had ended; and those of step 0, which each run writes at its start.
     """
     for path in event_files(folder):
         for event in LegacyEventFileLoader(str(path)).Load():
-            if 1 <= event.step <= len(history) and _lasts(event, history[event.step - 1]):
+            if 1 <= event.step <= len(history) and _is_of_epoch(event, history[event.step - 1]):
                 yield event
 
 
-def _lasts(event: Any, metrics: Mapping[str, float]) -> bool:
+def _is_of_epoch(event: Any, metrics: Mapping[str, float]) -> bool:
+    """Return whether an event has values, and no scalar that is missing in its epoch's metrics."""
     values = event.summary.value
     return bool(values) and not any(
         value.HasField("simple_value") and value.tag not in metrics for value in values
@@ -50,15 +51,18 @@ def _lasts(event: Any, metrics: Mapping[str, float]) -> bool:
 
 
 def write_graph(writer: Any, model: nn.Module, images: Tensor) -> None:
-    """Trace the model in one batch of images and write its graph; warn where that cannot be."""
+    """Trace the model and write its graph; log a warning if it cannot be traced.
+
+    images: (N, C, H, W) in the dtype that the model takes.
+    """
     with warnings.catch_warnings():
-        for message in OUTDATED:
+        for message in TRACING_WARNINGS:
             warnings.filterwarnings("ignore", message)
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
         try:
-            # Not left to add_graph, which prints what goes wrong.
+            # add_graph would trace as well, but it prints its errors.
             traced = torch.jit.trace(model, images, strict=False, check_trace=False)  # type: ignore[no-untyped-call]
             writer.add_graph(traced, images)
         except (RuntimeError, TypeError, ValueError) as error:
-            log.warning("tracking: no graph of this network: %s", in_one_line(error))
+            log.warning("tracking: cannot trace the network for its graph: %s", in_one_line(error))
     writer.flush()

@@ -1,8 +1,9 @@
-"""Records runs in MLflow without making training wait for it.
+"""A tracker that records runs in MLflow; training never waits for the server.
 
-The training process writes each record to an outbox on disk and goes on. A thread imports MLflow,
-opens the database or reaches the server, and delivers in batches. When the server is away the
-records wait in the outbox; the next run in the same folder delivers them, also if this one dies.
+The training process writes each record to an outbox on disk. A background thread imports MLflow,
+opens the database or connects to the server, and delivers the records in batches. While the
+server is unreachable the records stay in the outbox. The next run in the same folder delivers
+the records that this run leaves behind, even if this process is killed.
 """
 
 import logging
@@ -20,8 +21,8 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
 
 from sweeper.errors import ConfigError
-from sweeper.tracking.delivery import Delivery, deliver_leftovers, deliver_until_closed
-from sweeper.tracking.outbox import Operation, Outbox, leftovers
+from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
+from sweeper.tracking.outbox import Operation, Outbox, abandoned_outboxes
 from sweeper.tracking.tracker import RunInfo, Status
 from sweeper.tracking.uri import resolve_uri, without_password
 
@@ -32,15 +33,17 @@ log = logging.getLogger(__name__)
 
 
 class MLflowTracker:
-    """Records one run at a time in an MLflow server or database.
+    """A tracker for one run at a time, on an MLflow server or in a database.
 
-    uri: null means `MLFLOW_TRACKING_URI`, or without it `mlflow.db` in `folder`, which is where
-        `mlflow ui` looks when it is started there; artifacts then go to `mlartifacts` beside it.
-    experiment: null means the one that `RunInfo` names.
-    flush_seconds: how long `finish` may wait for a server that answers.
-    folder: where the command was started; `outbox/` is made in it.
+    uri: the tracking URI. None means the environment variable `MLFLOW_TRACKING_URI`, or
+        `mlflow.db` in `folder` if that is not set. `mlflow ui`, started in `folder`, finds this
+        database. The artifacts of a local database are in `mlartifacts` beside it.
+    experiment: the MLflow experiment. None means `RunInfo.experiment`.
+    flush_seconds: the longest time that `finish` waits for a server that answers.
+    folder: the folder in which the command was started. `outbox/` is created in it.
 
-    Raises ConfigError for a URI that MLflow cannot use.
+    Raises:
+        ConfigError: MLflow cannot use the URI.
     """
 
     def __init__(
@@ -58,38 +61,42 @@ class MLflowTracker:
 
     @property
     def run_id(self) -> str | None:
-        """MLflow's id of the run, once the run is delivered."""
-        return self._outbox.delivered.run_id if self._outbox else None
+        """MLflow's id of the run, or None until the run is delivered."""
+        return self._outbox.progress.run_id if self._outbox else None
 
     def start(self, info: RunInfo) -> None:
-        """Begin a run, and deliver what dead runs left; raises ConfigError if it cannot write."""
+        """Begin a run, and start to deliver it and the abandoned outboxes in the background.
+
+        Raises:
+            ConfigError: the outbox cannot be written.
+        """
         info = replace(info, experiment=self._experiment or info.experiment)
-        left = leftovers(self._outboxes)
+        abandoned = abandoned_outboxes(self._outboxes)
         try:
             self._outbox = Outbox.create(self._outboxes)
-            self._outbox.append("start", {"uri": self.uri, **_plain(info)})
+            self._outbox.append("start", {"uri": self.uri, **_start_body(info)})
         except OSError as error:
             message = f"tracking: cannot write records to {self._outboxes} ({error.strerror}); "
             raise ConfigError(message + "start in a folder you may write to.") from error
         self._delivery = Delivery(self._outbox)
         self._closing = threading.Event()
-        self._threads = [self._run(deliver_until_closed, self._delivery)]
-        if left:
-            self._threads.append(self._run(deliver_leftovers, left))
+        self._threads = [self._start_thread(deliver_until_closed, self._delivery)]
+        if abandoned:
+            self._threads.append(self._start_thread(deliver_abandoned, abandoned))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record values that belong to one step; NaN and infinity are sent as they are."""
+        """Record the metrics of one step, NaN and infinity included."""
         values = {name: float(value) for name, value in metrics.items()}
         self._append("metrics", {"metrics": values, "step": step})
 
     def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
-        """Record a file as it is now, under `folder`, over the one of an earlier step."""
+        """Record a file as it is now, under `folder`; it replaces the file of an earlier step."""
         self._append("artifact", {"folder": folder}, path)
 
     def log_histograms(
         self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
     ) -> None:
-        """Record one sheet of the layers' histograms, `watch/<name>.png`, over the one before."""
+        """Record the layers' histograms as `watch/<name>.png`; it replaces an earlier picture."""
         from sweeper.figures.histograms import histograms  # imports matplotlib
 
         with tempfile.TemporaryDirectory() as folder:
@@ -98,55 +105,63 @@ class MLflowTracker:
             self.log_artifact(path, "watch")
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
-        """Do nothing: MLflow has no place for graphs."""
+        """Do nothing: MLflow does not show graphs."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags, over those of the same name."""
+        """Set tags; they replace tags of the same name."""
         self._append("tags", {"tags": dict(tags)})
 
     def finish(self, status: Status, reason: str = "") -> None:
-        """End the run and wait up to `flush_seconds` for its records to arrive."""
+        """End the run, and wait up to `flush_seconds` for the delivery of its records."""
         if self._outbox is None or self._closing.is_set():
             return
         self._append("finish", {"status": status, "reason": reason})
         self._closing.set()
-        # A server known to be away gets a moment to be back, not the whole wait.
-        patience = min(self._flush_seconds, 2.0 if self._delivery.failure else math.inf)
-        deadline = time.monotonic() + patience
+        # A server that failed at the last attempt is given two seconds, not the whole wait.
+        wait_seconds = min(self._flush_seconds, 2.0 if self._delivery.failure else math.inf)
+        deadline = time.monotonic() + wait_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if not self._outbox.delivered.finished:
-            self._warn_that_records_wait()
+        if not self._outbox.progress.finished:
+            self._warn_of_undelivered_records()
 
-    def _append(self, op: Operation, body: dict[str, Any], kept: Path | None = None) -> None:
+    def _append(self, op: Operation, body: dict[str, Any], artifact: Path | None = None) -> None:
+        """Append a record to the outbox.
+
+        Raises:
+            RuntimeError: no run has been started, or the run is finished.
+        """
         if self._outbox is None or self._closing.is_set():
-            raise RuntimeError(f"{op}: the tracker records between start() and finish() only")
+            raise RuntimeError(f"{op}: a tracker records only between start() and finish()")
         try:
-            if kept:
-                body["path"] = self._outbox.keep(kept)
+            if artifact:
+                body["path"] = self._outbox.keep_file(artifact)
             self._outbox.append(op, body)
-        except OSError as error:  # training outlives a full disk, its records cannot
+        except OSError as error:  # training continues on a full disk; the record is lost
             log.error("tracking: a record of %s is lost: %s", op, error)
 
-    def _run(self, deliver: Callable[..., None], *what: object) -> threading.Thread:
-        # A daemon: a server that hangs must not keep the process; what it leaves is on disk.
+    def _start_thread(self, deliver: Callable[..., None], outboxes: object) -> threading.Thread:
+        # A daemon thread: a server that hangs must not keep the process alive. The records that
+        # it has not delivered are on disk.
         thread = threading.Thread(
-            target=deliver, args=(*what, self._closing), name=deliver.__name__, daemon=True
+            target=deliver, args=(outboxes, self._closing), name=deliver.__name__, daemon=True
         )
         thread.start()
         return thread
 
-    def _warn_that_records_wait(self) -> None:
+    def _warn_of_undelivered_records(self) -> None:
         log.warning(
-            "tracking: %s did not take all records in time (%s); the rest waits in %s and is "
-            "delivered by the next run in this folder, or by: python -m sweeper.tracking.deliver",
+            "tracking: not all records reached %s in time (%s); the others stay in %s. The next "
+            "run in this folder delivers them; to deliver them now, type python -m "
+            "sweeper.tracking.deliver",
             without_password(self.uri),
             self._delivery.failure or f"{self._flush_seconds:g} seconds were not enough",
             self._outboxes,
         )
 
 
-def _plain(info: RunInfo) -> dict[str, Any]:
+def _start_body(info: RunInfo) -> dict[str, Any]:
+    """Return the body of a start record as JSON values."""
     dataset = asdict(info.dataset) if info.dataset else None
-    known = {"name": info.name, "experiment": info.experiment, "run_id": info.run_id}
-    return {**known, "params": dict(info.params), "tags": dict(info.tags), "dataset": dataset}
+    identity = {"name": info.name, "experiment": info.experiment, "run_id": info.run_id}
+    return {**identity, "params": dict(info.params), "tags": dict(info.tags), "dataset": dataset}

@@ -1,11 +1,15 @@
-"""The records of one run, kept on disk until the tracking server has them.
+"""The records of one run, stored on disk until they are delivered to the tracking server.
 
-    outbox/<time>-<random>/records.jsonl     one operation a line, locked by its live owner
-                           delivered.json    how far the server has them, and its run id
+    outbox/<time>-<random>/records.jsonl     one record a line; its owner holds a lock on it
+                           delivered.json    how much of it is delivered, and the run id
                            files/            the artifacts as they were when they were logged
 
-A record reaches the operating system before `append` returns, so it outlives the process.
-It is not synced to the platter: that costs an epoch's worth of time to guard against power cuts.
+The owner of an outbox is the process that records or delivers the run. An outbox is abandoned
+when its owner has ended and left undelivered records.
+
+`append` hands a record to the operating system before it returns, so the record survives the end
+of the process. It does not call fsync, which takes as long as an epoch of a small network; a
+power cut may therefore lose records.
 """
 
 import fcntl
@@ -31,7 +35,11 @@ Operation = Literal["start", "metrics", "tags", "artifact", "finish"]
 
 @dataclass(frozen=True)
 class Record:
-    """One operation; `time` in milliseconds since 1970, `end` its last byte's place in the file."""
+    """One operation on a run.
+
+    time: milliseconds since 1970.
+    end: the offset in the file, in bytes, at which the record ends.
+    """
 
     op: Operation
     time: int
@@ -40,8 +48,13 @@ class Record:
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """What the server has: all up to byte `position`, under `run_id`, its end included or not."""
+class Progress:
+    """The progress of a delivery.
+
+    position: the number of bytes of `records.jsonl` that are delivered.
+    run_id: the server's id of the run.
+    finished: true when the end of the run is delivered.
+    """
 
     position: int = 0
     run_id: str | None = None
@@ -49,20 +62,24 @@ class Delivered:
 
 
 class Outbox:
-    """One run's records, in the hands of whoever holds the lock."""
+    """The records of one run; this process holds the lock on them."""
 
     def __init__(self, folder: Path, file: io.FileIO) -> None:
         self.folder = folder
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
-        self._kept = 0
-        self.delivered = _delivered(folder)
+        self._n_files = 0
+        self.progress = _read_progress(folder)
 
     @classmethod
     def create(cls, parent: Path) -> "Outbox":
-        """Begin an empty outbox below `parent`; raises OSError where that cannot be written."""
+        """Create an empty outbox below `parent`.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
-        # It is locked under another name, so that nobody finds it before it has an owner.
+        # Locked before it has its final name, so that no process finds it without an owner.
         staged = _make_folder(parent / f"{name}.new")
         file = _open(staged / "records.jsonl", os.O_CREAT)
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -70,7 +87,10 @@ class Outbox:
 
     @classmethod
     def take_over(cls, folder: Path) -> "Outbox | None":
-        """Become the owner of a dead owner's outbox; None if it is alive, gone or another's."""
+        """Become the owner of an abandoned outbox.
+
+        Return None if the outbox has a live owner, belongs to another user or does not exist.
+        """
         try:
             file = _open(folder / "records.jsonl")
         except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -84,82 +104,87 @@ class Outbox:
             file.close()
             return None
         outbox = cls(folder, file)
-        outbox._end_for_the_dead()
+        outbox._finish_killed_run()
         return outbox
 
     def append(self, op: Operation, body: Mapping[str, Any], time_ms: int | None = None) -> None:
-        """Add a record, of now unless told; raises OSError if it does not fit on the disk."""
+        """Append a record; `time_ms` defaults to the current time.
+
+        Raises:
+            OSError: the disk is full.
+        """
         record = {"op": op, "time": time_ms or time.time_ns() // 1_000_000, "body": body}
         line = json.dumps(record).encode() + b"\n"
         if self._file.write(line) != len(line):
-            self._file.truncate(self._size)  # no half record before the next one
+            self._file.truncate(self._size)  # part of a record would spoil the next one
             raise OSError(f"{self.folder} is on a full disk")
         self._size += len(line)
 
-    def keep(self, path: Path) -> str:
-        """Keep the file's present content and return where, relative to the outbox.
+    def keep_file(self, path: Path) -> str:
+        """Store the current content of a file in the outbox; return its path relative to it.
 
-        A hard link costs nothing and survives the atomic replacement of the file, which is how
-        checkpoints are written; a file that is rewritten in place must not be logged before.
+        The file is linked rather than copied. A link keeps its content when the original is
+        replaced, as checkpoints are. Do not log a file that is later written in place.
         """
-        kept = Path("files", str(self._kept), path.name)
-        self._kept += 1
-        (self.folder / kept).parent.mkdir(parents=True)
-        link_or_copy(path.resolve(), self.folder / kept)
-        return str(kept)
+        relative = Path("files", str(self._n_files), path.name)
+        self._n_files += 1
+        (self.folder / relative).parent.mkdir(parents=True)
+        link_or_copy(path.resolve(), self.folder / relative)
+        return str(relative)
 
-    def first(self) -> Record | None:
-        """The start record, delivered or not."""
+    def start_record(self) -> Record | None:
+        """Return the start record, delivered or not, or None if it is not written yet."""
         return next(self._read(0), None)
 
     def pending(self) -> list[Record]:
-        """The records that are not delivered; a last line without its end does not count."""
-        return list(self._read(self.delivered.position))
+        """Return the undelivered records, without a last line that is not complete."""
+        return list(self._read(self.progress.position))
 
-    def mark(self, record: Record, run_id: str) -> None:
-        """Remember that everything up to `record` is delivered."""
-        finished = self.delivered.finished or record.op == "finish"
-        self.delivered = Delivered(record.end, run_id, finished)
-        write_text(self.folder / "delivered.json", json.dumps(asdict(self.delivered)))
+    def mark_delivered(self, record: Record, run_id: str) -> None:
+        """Save that all records up to and including `record` are delivered."""
+        finished = self.progress.finished or record.op == "finish"
+        self.progress = Progress(record.end, run_id, finished)
+        write_text(self.folder / "delivered.json", json.dumps(asdict(self.progress)))
 
-    def continued_elsewhere(self) -> bool:
-        """Whether another outbox beside this one continues its run, or tries its trial again."""
-        start = self.first()
+    def is_continued_elsewhere(self) -> bool:
+        """Return whether another outbox resumes this run or is a later attempt at its trial."""
+        start = self.start_record()
         trial = _trial(start.body) if start else None
         others = set(self.folder.parent.glob("*/records.jsonl")) - {self.folder / "records.jsonl"}
-        bodies = [body for path in others if (body := _start_body(path)) is not None]
+        bodies = [body for path in others if (body := _read_start_body(path)) is not None]
         return any(
-            body["run_id"] == self.delivered.run_id or (trial and _trial(body) == trial)
+            body["run_id"] == self.progress.run_id or (trial and _trial(body) == trial)
             for body in bodies
         )
 
     def release(self) -> None:
-        """Leave what is not delivered to the next owner."""
+        """Give up the lock, so that another process can deliver the rest."""
         self._file.close()
 
     def remove(self) -> None:
-        """Delete the outbox, and the folder around it once that is empty."""
+        """Delete the outbox, and its parent folder if that is empty."""
         shutil.rmtree(self.folder)
         self._file.close()
         try:
             self.folder.parent.rmdir()
-        except OSError:  # other runs' records are in there
+        except OSError:  # it holds other outboxes
             return
 
-    def _end_for_the_dead(self) -> None:
-        """Give a run without an end the end that its owner could not write.
+    def _finish_killed_run(self) -> None:
+        """Append a finish record if the former owner did not write one.
 
-        KILLED and not FAILED: a run that fails says so itself; one that says nothing was ended
-        from outside, by a signal, the memory limit or a power cut.
+        The status is KILLED. A run that fails records FAILED itself; without any finish record
+        the process was ended from outside: by a signal, the memory limit or a power cut.
         """
         records = list(self._read(0))
         self._size = records[-1].end if records else 0
         self._file.truncate(self._size)
         if records and records[-1].op != "finish":
-            body = {"status": "KILLED", "reason": "the process ended without a word"}
+            body = {"status": "KILLED", "reason": "the process was killed"}
             self.append("finish", body, records[-1].time)
 
     def _read(self, position: int) -> Iterator[Record]:
+        """Yield the complete records from a byte position on."""
         size = os.fstat(self._file.fileno()).st_size
         content = os.pread(self._file.fileno(), size - position, position)
         for line in content.splitlines(keepends=True):
@@ -168,51 +193,57 @@ class Outbox:
                 yield replace(Record(**json.loads(line)), end=position)
 
 
-def leftovers(parent: Path) -> list[Outbox]:
-    """Take over every outbox below `parent` whose owner is dead, the oldest first."""
-    taken = []
+def abandoned_outboxes(parent: Path) -> list[Outbox]:
+    """Take over all abandoned outboxes below `parent`; return them, oldest first."""
+    outboxes = []
     for folder in sorted(path for path in parent.glob("*") if path.suffix != ".new"):
         try:
             outbox = Outbox.take_over(folder)
-        except (ValueError, TypeError) as error:  # a damaged one must not stop the next run
-            log.warning("tracking: %s cannot be read (%s) and is left as it is", folder, error)
+        except (ValueError, TypeError) as error:  # a damaged outbox must not stop the next run
+            log.warning("tracking: skipping %s, which cannot be read: %s", folder, error)
             continue
         if outbox:
-            taken.append(outbox)
-    return taken
+            outboxes.append(outbox)
+    return outboxes
 
 
 def _open(path: Path, flags: int = 0) -> io.FileIO:
-    """Open for appending, unbuffered; readable by its owner only: a URI may hold a password."""
+    """Open a file for appending, unbuffered.
+
+    Only its user may read it, because a record may hold a URI with a password.
+    """
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | flags, mode=0o600)
     return io.FileIO(descriptor, "a+")
 
 
-def _delivered(folder: Path) -> Delivered:
+def _read_progress(folder: Path) -> Progress:
     try:
-        return Delivered(**json.loads((folder / "delivered.json").read_text()))
-    except (FileNotFoundError, ValueError):  # none yet, or emptied by a power cut: repeat it all
-        return Delivered()
+        return Progress(**json.loads((folder / "delivered.json").read_text()))
+    except (FileNotFoundError, ValueError):  # not written yet, or emptied by a power cut
+        return Progress()
 
 
-def _start_body(records: Path) -> dict[str, Any] | None:
-    """Return what an outbox's start record says, once it is written."""
+def _read_start_body(records: Path) -> dict[str, Any] | None:
+    """Return the body of the start record in a file, or None if there is no start record."""
     try:
         with records.open() as file:
             line = file.readline()
-    except FileNotFoundError:  # delivered and removed meanwhile
+    except FileNotFoundError:  # another process has delivered and removed it
         return None
     body: dict[str, Any] | None = json.loads(line)["body"] if line.endswith("\n") else None
     return body
 
 
 def _trial(body: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return which trial of which study's run this is, if it is one."""
+    """Return the parent run and the trial number of a start record, or None outside a study."""
     return tags.parent_and_trial(body.get("tags", {}))
 
 
 def _make_folder(path: Path, attempts: int = 10) -> Path:
-    """Make a folder and its parents, though another run may remove an empty parent meanwhile."""
+    """Create a folder and its parents.
+
+    Try again when another process removes an empty parent between the two steps.
+    """
     for _ in range(attempts - 1):
         try:
             path.mkdir(parents=True)

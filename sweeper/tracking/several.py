@@ -1,4 +1,4 @@
-"""Several trackers as one."""
+"""A tracker that passes each call on to several trackers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SeveralTrackers:
-    """Tells every tracker the same; `uri` and `run_id` are the first one's."""
+    """Several trackers as one; `uri` and `run_id` are those of the first tracker."""
 
     def __init__(self, first: Tracker, *others: Tracker) -> None:
         self._first = first
@@ -58,7 +58,7 @@ class SeveralTrackers:
             tracker.set_tags(tags)
 
     def finish(self, status: Status, reason: str = "") -> None:
-        # The last one first: an MLflow server that is away takes its time.
+        # In reverse order: the first tracker is MLflow's, which may wait for its server.
         for tracker in reversed(self._trackers):
             tracker.finish(status, reason)
 
@@ -69,6 +69,10 @@ def mlflow_and_tensorboard(
     flush_seconds: NonNegativeFloat = 30.0,
     folder: Path = Path(),
 ) -> SeveralTrackers:
-    """Return a tracker of both; the arguments are MLflow's."""
+    """Return a tracker for MLflow and TensorBoard; see `MLflowTracker` for the arguments.
+
+    Raises:
+        ConfigError: MLflow cannot use the URI, or `tensorboard` is not installed.
+    """
     mlflow = MLflowTracker(uri, experiment, flush_seconds, folder)
     return SeveralTrackers(mlflow, TensorBoardTracker())

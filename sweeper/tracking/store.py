@@ -1,8 +1,8 @@
-"""The operations of an outbox, applied to MLflow. Each may be repeated without harm.
+"""The records of an outbox, written to MLflow. Each operation may be repeated without harm.
 
-MLflow stores a metric once per (name, step, time, value), a parameter once per name, and a tag
-or an artifact over the last one of its name. Creating a run is the exception: so a run carries
-the name of its outbox as a tag, and is looked for before it is created.
+MLflow stores a metric once per (name, step, time, value) and a parameter once per name. A tag or
+an artifact replaces the last one of its name. Only the creation of a run is not repeatable. Each
+run therefore has the name of its outbox as a tag, and `start` looks for it before it creates one.
 """
 
 import fcntl
@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.outbox import Record
 from sweeper.tracking.uri import sqlite_path
@@ -29,57 +30,62 @@ log = logging.getLogger(__name__)
 
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 8000  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST = 1000, 100
-# Said only where the user's own environment says nothing. The outbox does the retrying.
+# Defaults; variables that the user has set win. MLflow itself does not retry: `Delivery` does.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "GIT_PYTHON_REFRESH": "quiet",
 }
-# The server understood these and will never take them; anything else may pass on another try.
+# Errors of a server that understood the request and will always refuse it; others may be retried.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 
-# A process forked in the middle of another thread's import would wait for that import for ever, so
-# a fork (DataLoader workers) waits the second or two that importing MLflow takes.
-_importing = threading.RLock()
+# A process that is forked while another thread imports a module would wait for that import for
+# ever. A fork (for DataLoader workers) therefore waits until MLflow is imported, a second or two.
+_import_lock = threading.RLock()
 os.register_at_fork(
-    before=_importing.acquire,
-    after_in_parent=_importing.release,
-    after_in_child=_importing.release,
+    before=_import_lock.acquire,
+    after_in_parent=_import_lock.release,
+    after_in_child=_import_lock.release,
 )
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
-"""Without it MLflow's page opens on the traces of language models instead of training runs."""
+"""Without this tag MLflow's page shows traces of language models instead of training runs."""
 
 
 class RefusedError(Exception):
-    """The server will never take this record."""
+    """A record that the server will always refuse."""
 
 
 class MLflowStore:
-    """An MLflow server or database; constructing one imports MLflow and opens the database."""
+    """An MLflow server or database. The constructor imports MLflow and opens the database."""
 
     def __init__(self, uri: str, folder: Path) -> None:
         database = sqlite_path(uri)
-        # A server decides for itself where artifacts go.
+        # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
         with _database_lock(database.parent if database else folder, shared=exists):
             self.client = _connect(uri)
 
     def start(self, record: Record, key: str) -> str:
-        """Create, find or continue the run of outbox `key`; return its run id."""
-        with refusals():
+        """Find, continue or create the run of an outbox; return its run id.
+
+        key: the name of the outbox.
+        """
+        with translating_refusals():
             body = record.body
-            experiment = self._experiment(body["experiment"])
+            experiment_id = self._experiment_id(body["experiment"])
             params = {
-                allowed_name(name): shorten(value, _PARAM_LENGTH)
+                allowed_name(name): shortened(value, _PARAM_LENGTH)
                 for name, value in body["params"].items()
             }
             run = (
-                self._find(experiment, key)
-                or self._continue(body["run_id"] or self._former(experiment, body["tags"]), params)
-                or self._create(experiment, record, key)
+                self._find(experiment_id, key)
+                or self._continue(
+                    body["run_id"] or self._earlier_attempt(experiment_id, body["tags"]), params
+                )
+                or self._create(experiment_id, record, key)
             )
             run_id: str = run.info.run_id
             self._log_params(run_id, params)
@@ -87,7 +93,7 @@ class MLflowStore:
         return run_id
 
     def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
-        """Write the values of several records, in one request where they fit."""
+        """Write the metrics of several records, up to 1000 values in one request."""
         from mlflow.entities import Metric
 
         metrics = [
@@ -95,36 +101,41 @@ class MLflowStore:
             for record in records
             for name, value in record.body["metrics"].items()
         ]
-        with refusals():
+        with translating_refusals():
             for first in range(0, len(metrics), _METRICS_A_REQUEST):
                 chunk = metrics[first : first + _METRICS_A_REQUEST]
                 self.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
     def set_tags(self, run_id: str, values: Mapping[str, str]) -> None:
-        """Write tags, over those of the same name."""
-        with refusals():
+        """Write tags; they replace tags of the same name."""
+        with translating_refusals():
             for name, value in values.items():
-                self.client.set_tag(run_id, allowed_name(name), shorten(value, _TAG_LENGTH))
+                self.client.set_tag(run_id, allowed_name(name), shortened(value, _TAG_LENGTH))
 
     def log_artifact(self, run_id: str, path: Path, folder: str) -> None:
-        """Upload one file."""
+        """Upload a file.
+
+        Raises:
+            RefusedError: the file does not exist any more.
+        """
         if not path.exists():
             raise RefusedError(f"{path} was deleted before it was delivered")
-        with refusals():
+        with translating_refusals():
             self.client.log_artifact(run_id, str(path), folder or None)
 
     def finish(self, run_id: str, status: str, reason: str, time: int) -> None:
-        """End the run at `time`, in milliseconds since 1970, unless it has ended already.
+        """End the run at `time` (milliseconds since 1970), unless it has ended already.
 
-        A run that was continued, and has ended since, keeps that later end.
+        A run that was continued and has ended again keeps its later end.
         """
-        with refusals():
+        with translating_refusals():
             if self.client.get_run(run_id).info.status != "RUNNING":
                 return
             set_end_reason(self.client, run_id, reason)
             self.client.set_terminated(run_id, status, end_time=time)
 
-    def _experiment(self, name: str) -> str:
+    def _experiment_id(self, name: str) -> str:
+        """Return the id of an experiment; create or restore the experiment if need be."""
         experiment = self.client.get_experiment_by_name(name) or self._new_experiment(name)
         if experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
@@ -135,30 +146,32 @@ class MLflowStore:
         from mlflow.exceptions import MlflowException
 
         try:
-            created = self.client.create_experiment(
+            experiment_id = self.client.create_experiment(
                 name, artifact_location=self._artifacts, tags=_EXPERIMENT_TAGS
             )
         except MlflowException:
-            # Another run may have created it since we looked.
+            # Another run may have created it in the meantime.
             if experiment := self.client.get_experiment_by_name(name):
                 return experiment
             raise
-        return self.client.get_experiment(created)
+        return self.client.get_experiment(experiment_id)
 
-    def _find(self, experiment: str, key: str) -> "Run | None":
-        found = self.client.search_runs([experiment], f"tags.`{tags.OUTBOX}` = '{key}'")
-        return found[0] if found else None
+    def _find(self, experiment_id: str, key: str) -> "Run | None":
+        """Return the run that was created for an outbox, or None."""
+        runs = self.client.search_runs([experiment_id], f"tags.`{tags.OUTBOX}` = '{key}'")
+        return runs[0] if runs else None
 
-    def _former(self, experiment: str, of_run: Mapping[str, str]) -> str | None:
-        """Return the run of an earlier attempt at the same trial, if one was begun."""
-        known = tags.parent_and_trial(of_run)
-        if known is None:
+    def _earlier_attempt(self, experiment_id: str, run_tags: Mapping[str, str]) -> str | None:
+        """Return the id of the run of an earlier attempt at the same trial, or None."""
+        trial = tags.parent_and_trial(run_tags)
+        if trial is None:
             return None
-        same = f"tags.`{tags.PARENT}` = '{known[0]}' AND tags.`{tags.TRIAL}` = '{known[1]}'"
-        found = self.client.search_runs([experiment], same)
-        return str(found[0].info.run_id) if found else None
+        query = f"tags.`{tags.PARENT}` = '{trial[0]}' AND tags.`{tags.TRIAL}` = '{trial[1]}'"
+        runs = self.client.search_runs([experiment_id], query)
+        return str(runs[0].info.run_id) if runs else None
 
     def _continue(self, run_id: str | None, params: Mapping[str, str]) -> "Run | None":
+        """Reopen a run and return it, or None if it is deleted or has other parameters."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -167,7 +180,7 @@ class MLflowStore:
             if error.error_code not in _REFUSALS:
                 raise
             return None
-        # Some of its parameters may be missing: its first owner died while they were delivered.
+        # A subset is enough: the first owner may have ended while it delivered the parameters.
         if not run or run.info.lifecycle_stage != "active":
             return None
         if not run.data.params.items() <= params.items():
@@ -177,13 +190,13 @@ class MLflowStore:
             self.client.delete_tag(run.info.run_id, tag)
         return run
 
-    def _create(self, experiment: str, record: Record, key: str) -> "Run":
+    def _create(self, experiment_id: str, record: Record, key: str) -> "Run":
         body = record.body
-        values = {name: shorten(value, _TAG_LENGTH) for name, value in body["tags"].items()}
+        values = {name: shortened(value, _TAG_LENGTH) for name, value in body["tags"].items()}
         values[tags.OUTBOX] = key
         if body["run_id"]:
             values[tags.RESUMED_FROM] = body["run_id"]
-        return self.client.create_run(experiment, record.time, values, body["name"])
+        return self.client.create_run(experiment_id, record.time, values, body["name"])
 
     def _log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         from mlflow.entities import Param
@@ -207,39 +220,40 @@ class MLflowStore:
 
 
 def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
-    """Write why a run ended, if there is anything to say."""
+    """Record why a run ended, unless `reason` is empty."""
     if reason:
-        client.set_tag(run_id, tags.END_REASON, shorten(reason, _TAG_LENGTH))
-
-
-def shorten(value: str, length: int) -> str:
-    """Return the value, cut to `length` characters with "..." at the end if it is longer."""
-    return value if len(value) <= length else value[: length - 3] + "..."
+        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH))
 
 
 def allowed_name(name: str) -> str:
-    """Return the name of a metric or parameter with "_" for what MLflow does not take in one."""
+    """Return a name with "_" in place of each character that MLflow does not allow in names."""
     return re.sub(r"[^/\w.\- :]", "_", name)[:_NAME_LENGTH]
 
 
 def _connect(uri: str) -> "MlflowClient":
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # Its deprecations are its own affair, and must not end a run that treats warnings as errors.
+    # Deprecation warnings inside MLflow must not end a run that treats warnings as errors.
     warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)\b")
-    with _importing:
+    with _import_lock:
         from mlflow import MlflowClient
-    # MLflow prints what we report in our own words, with tracebacks, across the progress display.
+    # MLflow would log each failure with a traceback, which breaks the progress display. `Delivery`
+    # and the tracker report failures in one line.
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
     client = MlflowClient(tracking_uri=uri)
-    client.search_experiments(max_results=1)  # opens the database, or reaches the server
+    client.search_experiments(max_results=1)  # opens the database, or connects to the server
     return client
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
+def translating_refusals() -> Iterator[None]:
+    """Translate the errors of requests that the server will always refuse.
+
+    Raises:
+        RefusedError: MLflow refused the request.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -252,10 +266,10 @@ def refusals() -> Iterator[None]:
 
 @contextmanager
 def _database_lock(folder: Path, shared: bool) -> Iterator[None]:
-    """Let one process create a database while those that would open it wait.
+    """Hold a lock on a folder: exclusive to create a database, `shared` to open one.
 
-    MLflow's own creation of the tables is not safe against a second process. The lock is on the
-    folder itself, so that no lock file stays behind.
+    MLflow fails when two processes create the tables at the same time. The lock is on the folder
+    itself, so no lock file is left behind.
     """
     descriptor = os.open(folder, os.O_RDONLY)
     try:

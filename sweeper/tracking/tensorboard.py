@@ -1,8 +1,9 @@
-"""Records runs in event files, which TensorBoard shows: a folder a run, and no server to reach.
+"""A tracker that records runs in TensorBoard's event files; it needs no server.
 
-    <run's folder>/tensorboard/events.out.tfevents.*
+    <folder of the run>/tensorboard/events.out.tfevents.*
 
-`tensorboard --logdir` of a run's folder shows that run; of a study's folder, every trial.
+`tensorboard --logdir FOLDER` shows one run for the folder of a run, and all trials for the folder
+of a study.
 """
 
 import importlib.util
@@ -21,14 +22,15 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 FOLDER = "tensorboard"
-DOCUMENTS = {".txt", ".yaml"}
+DOCUMENTS = {".txt", ".yaml"}  # artifacts that are recorded as text
 BINS = 64
 
 
 class TensorBoardTracker:
-    """Records one run at a time; what a run that goes on had recorded goes along.
+    """A tracker for one run at a time. A resumed run keeps the events of its finished epochs.
 
-    Raises ConfigError where the package `tensorboard` is not installed.
+    Raises:
+        ConfigError: the package `tensorboard` is not installed.
     """
 
     uri: str | None = None
@@ -44,38 +46,38 @@ class TensorBoardTracker:
         self._written: set[tuple[str, int]] = set()
 
     def start(self, info: RunInfo) -> None:
-        """Begin a run, or take over the event files of the one that it goes on from."""
-        # These import TensorBoard.
-        from sweeper.tracking.events import event_files, event_writer, events_of
+        """Begin a run; copy the events of the finished epochs if it resumes another run."""
+        # The module imports TensorBoard.
+        from sweeper.tracking.events import epoch_events, event_files, event_writer
 
         folder, resumed = info.folder / FOLDER, info.resumed
-        replaced = event_files(folder)
-        kept = list(events_of(resumed.folder / FOLDER, resumed.history)) if resumed else []
+        old_files = event_files(folder)
+        events = list(epoch_events(resumed.folder / FOLDER, resumed.history)) if resumed else []
         self._writer = event_writer(folder)
-        for event in kept:
+        for event in events:
             new = {(value.tag, event.step) for value in event.summary.value} - self._written
-            if new:  # a resume that was killed right here had copied some already
+            if new:  # an event is in two files if an earlier resume was killed while it copied
                 self._written |= new
                 self._writer.file_writer.add_event(event, event.step, event.wall_time)
         for epoch, metrics in enumerate(resumed.history if resumed else (), start=1):
             self.log_metrics(metrics, epoch)
         self._log_params(info)
-        for path in replaced:
+        for path in old_files:
             path.unlink()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record values that belong to one step; the first of a name and step stays."""
-        new = {name: value for name, value in metrics.items() if self._is_new(name, step)}
+        """Record the metrics of one step; a second value of a name at a step is ignored."""
+        new = {name: value for name, value in metrics.items() if self._register(name, step)}
         for name, value in new.items():
             self._step = step
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
-        """Record a picture as an image, a document as text; leave other files."""
+        """Record a PNG file as an image and a document as text; ignore other files."""
         step = self._step if step is None else step
         tag = f"{folder}/{path.stem}" if folder else path.stem
-        if path.suffix == ".png" and self._is_new(tag, step):
+        if path.suffix == ".png" and self._register(tag, step):
             with Image.open(path) as picture:
                 pixels = np.asarray(picture.convert("RGB"))
             self._writer.add_image(tag, pixels, step, dataformats="HWC")
@@ -87,15 +89,15 @@ class TensorBoardTracker:
     def log_histograms(
         self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
     ) -> None:
-        """Record the distribution of the finite values of each layer."""
+        """Record a histogram of the finite values of each layer; the arrays have any shape."""
         for layer, array in values.items():
             finite = array[np.isfinite(array)]
-            if finite.size and self._is_new(f"{name}/{layer}", step):
+            if finite.size and self._register(f"{name}/{layer}", step):
                 self._writer.add_histogram(f"{name}/{layer}", finite, step, bins=BINS)
         self._writer.flush()
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
-        """Record the graph of operations, where the network can be traced."""
+        """Record the graph of operations if the network can be traced."""
         from sweeper.tracking.events import write_graph
 
         write_graph(self._writer, model, images)
@@ -106,18 +108,19 @@ class TensorBoardTracker:
             self._writer.add_text(f"tags/{name}", value)
 
     def finish(self, status: Status, reason: str = "") -> None:
-        """End the run; `reason` says why it ended as it did."""
+        """Record the status and the reason as text, and close the event file."""
         self._writer.add_text("status", f"{status}: {reason}" if reason else status)
         self._writer.close()
 
-    def _is_new(self, tag: str, step: int) -> bool:
+    def _register(self, tag: str, step: int) -> bool:
+        """Register a tag at a step; return False if it has been registered before."""
         new = (tag, step) not in self._written
         self._written.add((tag, step))
         return new
 
     def _log_params(self, info: RunInfo) -> None:
-        """Record the params as text, and for the page that compares runs by them."""
-        # `add_hparams` would make a run of its own, below this one, for the same.
+        """Record the parameters as text and for TensorBoard's HParams page."""
+        # `add_hparams` would record them as a separate run below this one.
         from torch.utils.tensorboard.summary import hparams
 
         rows = [f"| {name} | {value} |" for name, value in info.params.items()]

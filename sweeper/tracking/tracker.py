@@ -1,4 +1,7 @@
-"""What a run tells its tracker. Every call returns at once, whatever the server does."""
+"""The protocol of a tracker, and the data that a run passes to it.
+
+No call waits for a server, except `finish`, which may wait for a limited time.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The data of a run; `profile` is a JSON text such as the sizes of the splits."""
+    """The data set of a run. `profile` is a JSON text, such as the sizes of the splits."""
 
     name: str
     digest: str
@@ -26,7 +29,7 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The run that another goes on from: its folder, and the metrics of its finished epochs."""
+    """The run that another run resumes: its folder, and the metrics of each finished epoch."""
 
     folder: Path
     history: Sequence[Mapping[str, float]]
@@ -34,9 +37,13 @@ class Resumed:
 
 @dataclass(frozen=True)
 class RunInfo:
-    """What is known of a run before it trains.
+    """The description of a run when it starts.
 
-    `folder` is the run's own; `run_id` names the tracked run that it continues.
+    experiment: the name of the experiment, such as the name of the data set.
+    name: the name of the run, or None for one that the tracking server makes up.
+    run_id: the tracking server's id of the run that this one continues, or None.
+    folder: the folder of the run.
+    resumed: the run that this one resumes, or None.
     """
 
     experiment: str
@@ -50,54 +57,67 @@ class RunInfo:
 
 
 class Tracker(Protocol):
-    """Records one run at a time, from `start` to `finish`."""
+    """A recorder for one run at a time, from `start` to `finish`."""
 
     @property
     def uri(self) -> str | None:
-        """Where the run is recorded."""
+        """The address of the tracking server or database, or None if there is none."""
         ...
 
     @property
     def run_id(self) -> str | None:
-        """The tracking server's name for the run, once the server has it."""
+        """The tracking server's id of the run, or None until the server has the run."""
         ...
 
     def start(self, info: RunInfo) -> None:
-        """Begin a run."""
+        """Begin a run.
+
+        Raises:
+            ConfigError: the records cannot be written.
+        """
         ...
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record values that belong to one step."""
+        """Record the metrics of one step."""
         ...
 
     def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
         """Record a file as it is now, under `folder` among the run's artifacts.
 
-        Where pictures have steps, it is of `step`, or else of the last one with metrics.
+        A tracker that shows pictures by step uses `step`, or the last step with metrics if it is
+        None.
         """
         ...
 
     def log_histograms(
         self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
     ) -> None:
-        """Record how the values of each layer are distributed; `name` says what they are."""
+        """Record a histogram of each layer's values.
+
+        name: the kind of the values, such as "weights" or "gradients".
+        values: arrays of any shape; the keys are layer names.
+        """
         ...
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
-        """Record the network's graph; `model` is a copy to trace with `images` (N, C, H, W)."""
+        """Record the network's graph.
+
+        model: a copy of the network, which may be traced.
+        images: (N, C, H, W), in the dtype that the model takes.
+        """
         ...
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags, over those of the same name."""
+        """Set tags; they replace tags of the same name."""
         ...
 
     def finish(self, status: Status, reason: str = "") -> None:
-        """End the run; `reason` says why it ended as it did."""
+        """End the run; `reason` says why it ended with this status."""
         ...
 
 
 class NullTracker:
-    """Records nothing."""
+    """A tracker that records nothing."""
 
     uri: str | None = None
     run_id: str | None = None

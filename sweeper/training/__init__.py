@@ -1,1 +1,22 @@
-"""The training loop and what hangs on it."""
+"""The training loop and everything that it calls.
+
+    loop            `fit`: the loop itself, over an `Experiment` and a `RunState`
+      experiment    the objects of a run, as `sweeper.build` makes them
+      state         the progress of a run: epoch, history, best epoch, reason to stop
+      updates       from the loss of a batch to new weights: gradient, optimizer, schedule, average
+      scoring       metrics and predictions of a network on a split
+    callback        the base class of callbacks, with the hooks that the loop calls
+      checkpoint    writes and reads checkpoints
+      report        reports to the study of a trial
+      stopping      early stopping
+      progress      log lines and the progress bar
+      watch         pictures and histograms of the network; `gradients` collects its values
+      finetune      keeps frozen parts frozen; `patterns` names the parts
+    settings        the checked values of the config's root and of `trainer`
+    watch_settings  the checked values of `tracking.watch`
+    pretrained      reads the file of `init.weights`
+    devices  seeding  recompute    device and precision, random numbers, activation checkpointing
+    schedules  muon                targets of the groups `scheduler` and `optimizer`
+
+`sweeper.run` puts the callbacks together and calls `fit`. Nothing here reads a config.
+"""

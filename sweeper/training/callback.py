@@ -1,26 +1,26 @@
-"""Hooks into the training loop."""
+"""The base class of callbacks, with a hook for each point of the training loop."""
 
 from sweeper.training.state import RunState
 
 
 class Callback:
-    """Override what you need; every hook does nothing by itself.
+    """Base class of callbacks. Every hook does nothing by default; override those that you need.
 
-    Hooks are called in the order of the list of callbacks. To end the run, call
-    `state.stop("why")`: the epoch under way is finished, recorded and saved.
+    The loop calls the callbacks in the order of their list. To end the run, call
+    `state.stop("reason")`: the loop finishes, records and saves the current epoch first.
     """
 
     def on_fit_start(self, state: RunState) -> None:
-        """Before the first epoch, also of a resumed run."""
+        """Act before the first epoch, also when the run is resumed."""
 
     def on_epoch_start(self, state: RunState) -> None:
-        """Before the first batch of an epoch."""
+        """Act before the first batch of an epoch."""
 
     def on_batch_end(self, state: RunState) -> None:
-        """After each training batch; reading `state.meter` makes the host wait for a GPU."""
+        """Act after a training batch. Reading `state.meter` makes the host wait for a GPU."""
 
     def on_epoch_end(self, state: RunState) -> None:
-        """After an epoch is validated and recorded as `state.history[-1]`."""
+        """Act after an epoch was validated and recorded as `state.history[-1]`."""
 
     def on_fit_end(self, state: RunState) -> None:
-        """After the last epoch, and when the run was stopped or interrupted."""
+        """Act after the last epoch, also when the run was stopped or interrupted."""

@@ -1,4 +1,4 @@
-"""Checkpoints: state dicts in one file, written atomically and read without unpickling code."""
+"""Checkpoints: files of state dicts, written atomically and read without executing pickled code."""
 
 import shutil
 from collections.abc import Mapping
@@ -19,147 +19,160 @@ from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
 
 FORMAT = 3
+"""The version of a checkpoint's layout."""
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint so that `path` holds either the old one or the whole new one."""
+    """Write a checkpoint atomically: `path` holds the old content or all of the new content."""
     with replacing(path) as partial:
         torch.save(dict(content), partial)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint onto the CPU.
+    """Read a checkpoint, with all tensors on the CPU.
 
     Raises:
-        CheckpointError: there is none, or it is damaged or not one of ours.
+        CheckpointError: the file is missing, damaged or not a checkpoint of sweeper.
     """
     if not path.is_file():
         raise CheckpointError(
-            f"No checkpoint at {path}: give the path of a run's checkpoints/last.pt"
+            f"No checkpoint at {path}: type the path of a run's checkpoints/last.pt"
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its readers happen to meet
+    except Exception as error:  # torch.load lets errors of many types through
         raise CheckpointError(f"{path} cannot be read as a checkpoint: it is damaged") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} is not a checkpoint of sweeper (format {FORMAT})")
     return content
 
 
-def kept_weights(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the network that a run kept: the averaged one where weights were averaged."""
+def eval_weights(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state dict of the network that a run evaluated.
+
+    This is the averaged network if the run averaged its weights (`trainer.ema_decay`), else the
+    trained one.
+    """
     averaged = content["updates"]["ema"]
     if averaged is None:
         return dict(content["model"])
-    prefix = "module."  # beside the network, an AveragedModel counts its updates
+    prefix = "module."  # entries without it are AveragedModel's own, such as its update counter
     return {n.removeprefix(prefix): v for n, v in averaged.items() if n.startswith(prefix)}
 
 
-def resumed_checkpoint(resume: str | None) -> Path | None:
-    """Return the checkpoint asked for, or the one that a former attempt at the trial left."""
+def checkpoint_to_resume(resume: str | None) -> Path | None:
+    """Return the path of the checkpoint to resume from, or None for a run that starts anew.
+
+    Without a path in `resume`, a retried trial resumes from the checkpoint of its earlier attempt.
+    """
     if resume is not None:
         return Path(resume)
     info = trial.info()
     if info is None or info.resume_folder is None:
         return None
-    left = info.resume_folder / "checkpoints/last.pt"
-    return left if left.is_file() else None
+    last = info.resume_folder / "checkpoints/last.pt"
+    return last if last.is_file() else None
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
-    """Load the weights of a checkpoint.
+    """Load the weights of the checkpoint at `path` into the model.
 
     Raises:
-        CheckpointError: they are of another model, with the first difference named.
+        CheckpointError: the weights belong to another model; the message names one difference.
     """
     own = model.state_dict()
     for name in [*own, *weights]:
-        here = tuple(own[name].shape) if name in own else None
-        there = tuple(weights[name].shape) if name in weights else None
-        if here != there:
+        shape = tuple(own[name].shape) if name in own else None
+        saved_shape = tuple(weights[name].shape) if name in weights else None
+        if shape != saved_shape:
             raise CheckpointError(
-                f"{path} is of another model: {name} is {there or 'missing'} there and "
-                f"{here or 'missing'} here; give the overrides that it was trained with"
+                f"{path} is of another model: {name} is {saved_shape or 'missing'} in the "
+                f"checkpoint and {shape or 'missing'} in the network; type the overrides of the "
+                "checkpoint's run"
             )
     model.load_state_dict(weights)
 
 
 def load_adapter(adapter: Adapter, state: Mapping[str, Any], path: Path) -> None:
-    """Load what a loss has learned or was given, such as class means and class weights.
+    """Load the state of the loss of the checkpoint at `path`: class means and class weights.
 
     Raises:
-        CheckpointError: it is of another loss.
+        CheckpointError: the state belongs to another loss.
     """
     try:
         adapter.load_state_dict(dict(state))
     except RuntimeError as error:
         raise CheckpointError(
-            f"{path} is of another loss: give the overrides that it was trained with"
+            f"{path} is of another loss: type the overrides of the checkpoint's run"
         ) from error
 
 
 def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
-    """Return what must be the same for one run to go on from another."""
+    """Return the values that a run and the checkpoint that it resumes from must have in common."""
     return {
         "seed": experiment.settings.seed,
         "metric": state.metric,
         "direction": state.direction,
-        "loss": _described(experiment.adapter),
+        "loss": _criterion_text(experiment.adapter),
         "data": experiment.data.digest,
         "images of each split": experiment.data.sizes,
         "batches an epoch": state.steps_per_epoch,
         "horizon of the schedule": experiment.updates.schedule.horizon,
         "frozen": experiment.trainer.freeze or None,
         "trainer.unfreeze_at": experiment.trainer.unfreeze_at,
-        # The first pattern that fits counts, so their order matters.
+        # The first pattern that matches a parameter sets its factor, so the order matters.
         "trainer.lr_scale": list(experiment.trainer.lr_scale.items()) or None,
     }
 
 
-def _described(adapter: Adapter) -> str:
-    """What a loss is and was given, in words."""
-    own = adapter.criterion
-    given: dict[str, Any] = {name: value.tolist() for name, value in own.named_buffers()}
-    given |= {
+def _criterion_text(adapter: Adapter) -> str:
+    """Return the criterion's class with its arguments, such as `MSELoss(reduction=mean)`."""
+    criterion = adapter.criterion
+    values: dict[str, Any] = {name: value.tolist() for name, value in criterion.named_buffers()}
+    values |= {
         name: value
-        for name, value in vars(own).items()
+        for name, value in vars(criterion).items()
         if isinstance(value, int | float | str) and not name.startswith("_") and name != "training"
     }
-    arguments = ", ".join(f"{name}={given[name]}" for name in sorted(given))
-    return f"{type(own).__name__}({arguments})"
+    arguments = ", ".join(f"{name}={values[name]}" for name in sorted(values))
+    return f"{type(criterion).__name__}({arguments})"
 
 
-def require_identity(here: Mapping[str, Any], there: Mapping[str, Any], path: Path) -> None:
-    """Raise CheckpointError for the first difference between two experiments."""
-    for name, value in here.items():
-        if there.get(name) != value:
+def require_identity(current: Mapping[str, Any], saved: Mapping[str, Any], path: Path) -> None:
+    """Check that a run has the identity of the checkpoint at `path`.
+
+    Raises:
+        CheckpointError: a value differs; the message names the first one.
+    """
+    for name, value in current.items():
+        if saved.get(name) != value:
             raise CheckpointError(
-                f"{path} is of another experiment: {name} is {there.get(name)} there and {value} "
-                "here; give the overrides that it was trained with"
+                f"{path} is of another experiment: {name} is {saved.get(name)} in the checkpoint "
+                f"and {value} in this run; type the overrides of the checkpoint's run"
             )
 
 
-def best_beside(last: Path, state: RunState) -> Path:
-    """Return where the best network is that belongs to the checkpoint `last`.
+def best_checkpoint(last: Path, state: RunState) -> Path:
+    """Return the path of the best checkpoint of the run that wrote `last`.
 
     Raises:
-        CheckpointError: it is not there, and `last` itself is of another epoch.
+        CheckpointError: `best.pt` is not in the folder of `last`, and `last` is not the best.
     """
     best = last.parent / "best.pt"
     if best.is_file():
         return best
     if state.improved and state.batch == 0:
         return last
-    raise CheckpointError(f"{best} is missing: keep the best network beside {last.name}")
+    raise CheckpointError(f"{best} is missing: put the run's best.pt beside {last.name}")
 
 
 @dataclass(frozen=True)
 class CheckpointStore:
-    """The checkpoints of one run: `last.pt`, and `best.pt` by the monitored metric."""
+    """The checkpoints of a run: `last.pt`, and `best.pt` of the best epoch."""
 
     folder: Path
     config: str
-    """The resolved config as YAML, so that a checkpoint knows what it is of."""
+    """The resolved config as YAML; every checkpoint holds it."""
 
     @property
     def last(self) -> Path:
@@ -170,7 +183,7 @@ class CheckpointStore:
         return self.folder / "best.pt"
 
     def save(self, experiment: Experiment, state: RunState) -> None:
-        """Write `last.pt`, and `best.pt` when the last finished epoch was the best."""
+        """Write `last.pt`, and `best.pt` if the last finished epoch is the best so far."""
         self.folder.mkdir(parents=True, exist_ok=True)
         content = {
             "format": FORMAT,
@@ -189,12 +202,11 @@ class CheckpointStore:
             link_or_copy(self.last, self.best)
 
     def resume(self, path: Path, experiment: Experiment, state: RunState) -> dict[str, Any]:
-        """Go on where the checkpoint at `path` stands, with its best network beside it.
-
-        Returns the content of the checkpoint.
+        """Load the checkpoint at `path` into the experiment and the state; return its content.
 
         Raises:
-            CheckpointError: it is missing, damaged, or of another experiment.
+            CheckpointError: the checkpoint is missing, damaged or of another experiment, or its
+                `best.pt` is missing.
         """
         content = read_checkpoint(path)
         require_identity(identity(experiment, state), content["identity"], path)
@@ -206,28 +218,28 @@ class CheckpointStore:
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
                 f"{path} is of another optimizer or scheduler ({error}): "
-                "give the overrides that it was trained with"
+                "type the overrides of the checkpoint's run"
             ) from error
         if state.best_epoch is not None:
-            best_beside(path, state)
+            best_checkpoint(path, state)
         if content["state"]["meter"] is not None:
             state.meter = experiment.adapter.meter(experiment.device)
             state.meter.load_state_dict(content["state"]["meter"])
         set_rng_state(content["rng"])
         return content
 
-    def take_best_from(self, resumed: Path, state: RunState) -> None:
-        """Copy the best network beside the checkpoint that a run was resumed from."""
+    def copy_best_from(self, resumed_from: Path, state: RunState) -> None:
+        """Copy `best.pt` from the folder of the checkpoint that the run was resumed from."""
         if state.best_epoch is None:
             return
-        source = best_beside(resumed, state)
+        source = best_checkpoint(resumed_from, state)
         self.folder.mkdir(parents=True, exist_ok=True)
         if source.resolve() != self.best.resolve():
             with replacing(self.best) as partial:
                 shutil.copyfile(source, partial)
 
     def load_best(self, experiment: Experiment) -> None:
-        """Load the best network, the averaged one where weights were averaged."""
+        """Load `best.pt`: the trained network, the averaged one if there is one, and the loss."""
         content = read_checkpoint(self.best)
         load_weights(experiment.model, content["model"], self.best)
         load_adapter(experiment.adapter, content["criterion"], self.best)
@@ -235,7 +247,7 @@ class CheckpointStore:
 
 
 class SaveCheckpoints(Callback):
-    """Saves after every epoch, and where an interrupted run stands."""
+    """Callback that saves a checkpoint after every epoch and when the run is interrupted."""
 
     def __init__(self, store: CheckpointStore, experiment: Experiment) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Devices and precisions."""
+"""The device of a run, and the autocast context of its precision."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -12,27 +12,27 @@ PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float
 
 
 def available_device(name: str) -> torch.device:
-    """Return the device called `name`; `auto` is the first of cuda, mps and cpu there is.
+    """Return the device of this name; `auto` is the first available one of cuda, mps and cpu.
 
     Raises:
-        ConfigError: there is no such device on this machine.
+        ConfigError: this machine has no such device.
     """
-    present = ["cpu"]
+    available = ["cpu"]
     if torch.backends.mps.is_available():
-        present.insert(0, "mps")
-    present[:0] = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+        available.insert(0, "mps")
+    available[:0] = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     if name == "auto":
-        return torch.device(present[0])
-    if name in present or (name == "cuda" and "cuda:0" in present):
+        return torch.device(available[0])
+    if name in available or (name == "cuda" and "cuda:0" in available):
         return torch.device(name)
     raise ConfigError(
-        f"trainer.device={name}: there is no such device here; choose one of auto, "
-        + ", ".join(present)
+        f"trainer.device={name}: this machine has no such device; choose one of auto, "
+        + ", ".join(available)
     )
 
 
 def autocast(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[object]]:
-    """Return a factory of the context that the network runs in.
+    """Return a function that creates the autocast context for the network's forward pass.
 
     Raises:
         ConfigError: the device cannot train in this precision.
@@ -41,6 +41,6 @@ def autocast(device: torch.device, precision: str) -> Callable[[], AbstractConte
         return nullcontext
     if precision == "fp16" and device.type == "cpu":
         raise ConfigError(
-            "trainer.precision=fp16 needs a GPU: use trainer.precision=bf16 or fp32 on the CPU"
+            "trainer.precision=fp16 needs a GPU: type trainer.precision=bf16 or fp32 on the CPU"
         )
     return partial(torch.autocast, device.type, dtype=PRECISIONS[precision])

@@ -1,4 +1,4 @@
-"""One fully composed config, built into objects."""
+"""An experiment: one composed config, built into objects."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,7 +21,7 @@ from sweeper.training.watch_settings import WatchSettings
 
 @dataclass(frozen=True)
 class Experiment:
-    """What a run trains and how, with nothing left of how it was configured."""
+    """The objects that a run trains with; they hold no config."""
 
     settings: RunSettings
     trainer: TrainerSettings
@@ -35,11 +35,11 @@ class Experiment:
     tracker: Tracker
     watch: WatchSettings
     callbacks: tuple[Callback, ...]
-    """The user's own."""
-    resumed: Path | None = None
-    """The checkpoint that the run goes on from."""
+    """The user's own callbacks."""
+    resumed_from: Path | None = None
+    """The checkpoint that the run resumes from."""
 
     @property
-    def evaluated(self) -> Classifier:
-        """What is validated and kept: the averaged network where weights are averaged."""
+    def classifier(self) -> Classifier:
+        """The network to evaluate (the averaged one if weights are averaged), with its loss."""
         return Classifier(self.updates.eval_model, self.adapter, self.device, self.autocast)

@@ -1,4 +1,7 @@
-"""Training a part of a network, or its parts at different rates; see `patterns` for the names."""
+"""Fine-tuning: frozen parts of a network, and learning rates that differ between its parts.
+
+Parts are named by patterns; see `patterns`.
+"""
 
 import logging
 from collections.abc import Collection, Iterable, Mapping
@@ -10,7 +13,7 @@ from torch.optim import Optimizer
 
 from sweeper.errors import ConfigError
 from sweeper.training.callback import Callback
-from sweeper.training.patterns import first_match, matches, parts, require_found
+from sweeper.training.patterns import first_match, matches, part_names, require_match
 from sweeper.training.settings import TrainerSettings
 from sweeper.training.state import RunState
 
@@ -18,74 +21,76 @@ log = logging.getLogger(__name__)
 
 
 def freeze(model: nn.Module, patterns: Collection[str]) -> None:
-    """Keep the parameters that the patterns name from learning.
+    """Set `requires_grad` to False for all parameters that match a pattern.
 
     Raises:
-        ConfigError: a pattern names nothing that can be frozen, or nothing is left to learn.
+        ConfigError: a pattern matches nothing, or no trainable parameter remains.
     """
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     for pattern in patterns:
-        if not frozen_norms(model, [pattern]):  # a norm may have no parameters
-            require_found(f"trainer.freeze=[{pattern}]", pattern, names)
+        if not frozen_norms(model, [pattern]):  # such a layer may have no parameters to match
+            require_match(f"trainer.freeze=[{pattern}]", pattern, names)
     for parameter in frozen_parameters(model, patterns):
         parameter.requires_grad_(False)
     if patterns and not any(parameter.requires_grad for parameter in model.parameters()):
         raise ConfigError(
-            f"trainer.freeze=[{', '.join(patterns)}] leaves nothing to learn; the network's parts "
-            f"are {parts(model.state_dict())}"
+            f"trainer.freeze=[{', '.join(patterns)}] leaves no parameter to train; the network's "
+            f"parts are {part_names(model.state_dict())}"
         )
 
 
 def frozen_parameters(model: nn.Module, patterns: Iterable[str]) -> list[nn.Parameter]:
-    """Return the parameters that the patterns name; a shared one by any of its names."""
+    """Return the parameters that match a pattern; a shared one may match by any of its names."""
     named = model.named_parameters(remove_duplicate=False)
     return [parameter for name, parameter in named if matches(name, patterns)]
 
 
 def frozen_norms(model: nn.Module, patterns: Iterable[str]) -> list[nn.Module]:
-    """Return the norms whose running statistics are frozen.
+    """Return the normalisation layers whose running statistics are frozen.
 
-    They are those that a pattern names, or that lie in a module which it names, or of which it
-    names every parameter; a shared one by any of its names.
+    The statistics of a layer are frozen if all of its parameters match a pattern. A shared layer
+    may match by any of its names.
     """
     norms = {
-        norm: None  # each once
+        norm: None  # a dict keeps the order and drops duplicates
         for name, norm in model.named_modules(remove_duplicate=False)
         if isinstance(norm, _NormBase)
         and norm.track_running_stats
-        and all(matches(f"{name}.{own}", patterns) for own in _own_names(norm))
+        and all(matches(f"{name}.{tensor}", patterns) for tensor in _tensor_names(norm))
     }
     return list(norms)
 
 
-def _own_names(norm: nn.Module) -> list[str]:
-    """The names of a norm's parameters, or of its statistics where it learns nothing."""
+def _tensor_names(norm: nn.Module) -> list[str]:
+    """Return the names of the layer's parameters, or `running_mean` for a layer without any."""
     return [name for name, _ in norm.named_parameters()] or ["running_mean"]
 
 
 def parameter_groups(
     model: nn.Module, lr_scale: Mapping[str, float], with_frozen: bool
 ) -> list[dict[str, Any]]:
-    """Return an optimizer's groups: one a pattern of `lr_scale`, after the one without a pattern.
+    """Return an optimizer's parameter groups, each with its factor as `lr_scale`.
 
-    Frozen parameters are left out, or are groups of their own. A shared parameter goes by any of
-    its names. Each group keeps its factor as `lr_scale`; see `scale_rates`.
+    Parameters that match no pattern of `lr_scale` come first, with a factor of 1. The groups of
+    the patterns follow, in the order of the patterns. The first pattern that matches any name of a
+    parameter decides. Frozen parameters form groups of their own, or are left out without
+    `with_frozen`.
 
     Raises:
-        ConfigError: a pattern names nothing, or only what patterns before it name.
+        ConfigError: a pattern matches no parameter, or earlier patterns match all that it matches.
     """
     groups: dict[tuple[str | None, bool], list[nn.Parameter]] = {
         (pattern, frozen): [] for pattern in (None, *lr_scale) for frozen in (False, True)
     }
-    names_of = _names(model)
+    names_of = _names_by_parameter(model)
     for parameter, names in names_of.items():
         groups[first_match(names, lr_scale), not parameter.requires_grad].append(parameter)
     for pattern in lr_scale:
         if not groups[pattern, False] + groups[pattern, True]:
             names = [name for names in names_of.values() for name in names]
-            require_found(f"trainer.lr_scale.{pattern}", pattern, names)
+            require_match(f"trainer.lr_scale.{pattern}", pattern, names)
             raise ConfigError(
-                f"trainer.lr_scale.{pattern} comes after patterns that name all of the same "
+                f"trainer.lr_scale.{pattern} has no effect: earlier patterns name all of its "
                 "parameters; put it before them"
             )
     return [
@@ -95,8 +100,8 @@ def parameter_groups(
     ]
 
 
-def _names(model: nn.Module) -> dict[nn.Parameter, list[str]]:
-    """All the names of each parameter."""
+def _names_by_parameter(model: nn.Module) -> dict[nn.Parameter, list[str]]:
+    """Return all the names of each parameter; a shared parameter has several."""
     names: dict[nn.Parameter, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
         names.setdefault(parameter, []).append(name)
@@ -104,27 +109,31 @@ def _names(model: nn.Module) -> dict[nn.Parameter, list[str]]:
 
 
 def scale_rates(optimizer: Optimizer) -> list[float]:
-    """Multiply the learning rate of each group by its `lr_scale`, and return the products."""
+    """Multiply the learning rate of each group by its `lr_scale`; return the new rates."""
     for group in optimizer.param_groups:
         group["lr"] *= group["lr_scale"]
     return [float(group["lr"]) for group in optimizer.param_groups]
 
 
-def warn_of_idle_unfreezing(trainer: TrainerSettings) -> None:
-    """Log a warning where `unfreeze_at` changes nothing, as it may well in one trial of many."""
+def warn_of_unused_unfreeze_at(trainer: TrainerSettings) -> None:
+    """Log a warning if `trainer.unfreeze_at` has no effect.
+
+    It is no error, since a study may search `trainer.freeze` or `trainer.epochs`.
+    """
     if trainer.unfreeze_at is None:
         return
     if not trainer.freeze:
         log.warning("trainer.unfreeze_at=%d: trainer.freeze names no part", trainer.unfreeze_at)
     elif trainer.unfreeze_at > trainer.epochs:
-        told = (trainer.unfreeze_at, trainer.epochs)
-        log.warning("trainer.unfreeze_at=%d is never reached: trainer.epochs=%d", *told)
+        epochs = (trainer.unfreeze_at, trainer.epochs)
+        log.warning("trainer.unfreeze_at=%d is never reached: trainer.epochs=%d", *epochs)
 
 
 class KeepFrozen(Callback):
-    """Keeps the statistics of frozen norms as they are, until the epoch when all may learn.
+    """Callback that keeps frozen running statistics unchanged, and unfreezes at `unfreeze_at`.
 
-    The loop has put the whole network into training mode before `on_epoch_start`.
+    The loop puts the whole network into training mode before each `on_epoch_start`, so frozen
+    normalisation layers are put back into evaluation mode in every epoch.
     """
 
     def __init__(
@@ -137,9 +146,9 @@ class KeepFrozen(Callback):
 
     def on_fit_start(self, state: RunState) -> None:
         count = sum(p.numel() for p in self._model.parameters())
-        learning = sum(p.numel() for p in self._model.parameters() if p.requires_grad)
+        trainable = sum(p.numel() for p in self._model.parameters() if p.requires_grad)
         later = f", all of them from epoch {self._unfreeze_at} on" if self._unfreeze_at else ""
-        log.info("%s of %s parameters are trained%s", f"{learning:,}", f"{count:,}", later)
+        log.info("%s of %s parameters are trained%s", f"{trainable:,}", f"{count:,}", later)
 
     def on_epoch_start(self, state: RunState) -> None:
         if self._unfreeze_at is not None and state.epoch + 1 >= self._unfreeze_at:

@@ -1,4 +1,4 @@
-"""The weights and gradients of a network, for whoever wants to see how they are distributed."""
+"""The weights and gradients of a network as arrays, for histograms."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,17 +11,21 @@ from torch.optim import Optimizer
 from sweeper.training.state import RunState
 
 Values = dict[str, NDArray[np.float32]]
+"""Arrays by the name of the layer, each in the shape of the layer's weight."""
 
 
 def weights(model: nn.Module) -> Values:
-    """Return the kernels and matrices by layer; biases and scales are too few for a histogram."""
-    return {name: as_array(weight) for name, weight in _named(model)}
+    """Return the weights of each layer with two dimensions or more.
+
+    Biases and scales have too few values for a histogram.
+    """
+    return {name: as_array(weight) for name, weight in _named_weights(model)}
 
 
 class LastGradients:
-    """Keeps the gradients of an epoch's last step, as the optimizer applied them.
+    """The gradients of an epoch's last optimizer step, as the optimizer applied them.
 
-    They are gone once the step is taken, so they are copied when it is about to be.
+    They are copied just before the step, because they are deleted after it.
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, state: RunState) -> None:
@@ -31,25 +35,27 @@ class LastGradients:
         self._handle = optimizer.register_step_pre_hook(self._before_step)
 
     def remove(self) -> None:
-        """Leave the optimizer as it was."""
+        """Remove the hook from the optimizer."""
         self._handle.remove()
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self._state.batch < self._state.steps_per_epoch:
             return
-        scale = getattr(optimizer, "grad_scale", None)  # of half precision, which fused steps undo
-        for name, weight in _named(self._model):
+        # A fused optimizer divides by the scale of half precision itself, inside the step.
+        scale = getattr(optimizer, "grad_scale", None)
+        for name, weight in _named_weights(self._model):
             if weight.grad is not None:
                 gradient = weight.grad if scale is None else weight.grad / scale
                 self.values[name] = as_array(gradient)
 
 
 def as_array(tensor: Tensor) -> NDArray[np.float32]:
-    """Return a copy of the tensor's values."""
+    """Return a float32 copy of the tensor on the CPU, in the same shape."""
     return np.array(tensor.detach().float().cpu().numpy())
 
 
-def _named(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+def _named_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    """Yield the name of each layer with its weight, if the weight has two dimensions or more."""
     for name, parameter in model.named_parameters():
         if parameter.ndim >= 2:
             yield name.removesuffix(".weight"), parameter

@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: `fit` trains an experiment epoch by epoch and calls the callbacks."""
 
 import math
 import time
@@ -15,29 +15,29 @@ from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
 
 CHECK_EVERY = 100
-"""Batches between looks at the loss on a GPU, since each look makes the host wait."""
+"""Batches between two checks of the loss on a GPU, because each check makes the host wait."""
 
 
 def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) -> None:
-    """Train until the epochs are over, or until the run is stopped or interrupted.
+    """Train until the last epoch, or until the run is stopped or interrupted.
 
     Raises:
-        TrainingError: the loss is not finite.
+        TrainingError: a loss is not finite.
     """
     for callback in callbacks:
         callback.on_fit_start(state)
     if not state.epoch and not state.batch:
-        learn_from_training(experiment.evaluated, experiment.data.reference())
+        learn_from_training(experiment.classifier, experiment.data.unaugmented_train())
     while not state.over:
-        experiment.model.train()  # before the callbacks, which may take a part out of this mode
+        experiment.model.train()  # before the callbacks, which may put a part into evaluation mode
         for callback in callbacks:
             callback.on_epoch_start(state)
         started = time.perf_counter()
         train = train_epoch(experiment, state, callbacks)
         if state.interrupted and state.batch < state.steps_per_epoch:
             break
-        learn_from_training(experiment.evaluated, experiment.data.reference())
-        val = measure(experiment.evaluated, experiment.data.val())
+        learn_from_training(experiment.classifier, experiment.data.unaugmented_train())
+        val = measure(experiment.classifier, experiment.data.val())
         require_finite(val["loss"], "validation", experiment, state)
         seconds = {"epoch_seconds": time.perf_counter() - started}
         lr = {"lr": state.lr}
@@ -52,7 +52,11 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
 def train_epoch(
     experiment: Experiment, state: RunState, callbacks: Sequence[Callback]
 ) -> dict[str, float]:
-    """Train on every batch of an epoch, or on those that an interrupted run has left."""
+    """Train on the remaining batches of an epoch; return its training metrics and images/s.
+
+    Raises:
+        TrainingError: the training loss is not finite.
+    """
     meter = state.meter = state.meter or experiment.adapter.meter(experiment.device)
     started, images_before = time.perf_counter(), meter.count
     check_every = 1 if experiment.device.type == "cpu" else CHECK_EVERY
@@ -78,10 +82,13 @@ def train_epoch(
 
 
 def remaining_batches(experiment: Experiment, state: RunState) -> Iterator[tuple[Tensor, Tensor]]:
-    """Return the batches of the epoch after the `state.batch` that are done already."""
+    """Return the images and labels of the current epoch's batches from `state.batch` on.
+
+    A run that is resumed in the middle of an epoch has trained on the earlier batches already.
+    """
     batches = experiment.data.train(state.epoch + 1)
     if state.batch:
-        before = rng_state()  # drawing the done batches again must not move the generators
+        before = rng_state()  # the checkpoint has set these states, and skipping changes them
         for _ in islice(batches, state.batch):
             pass
         set_rng_state(before)
@@ -89,7 +96,11 @@ def remaining_batches(experiment: Experiment, state: RunState) -> Iterator[tuple
 
 
 def require_finite(loss: float, kind: str, experiment: Experiment, state: RunState) -> None:
-    """Raise TrainingError, with where and what to try, for a loss of nan or inf."""
+    """Check that the loss is a finite number.
+
+    Raises:
+        TrainingError: the loss is nan or infinite; the message names epoch, batch and a remedy.
+    """
     if math.isfinite(loss):
         return
     raise TrainingError(

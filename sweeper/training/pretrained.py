@@ -1,4 +1,4 @@
-"""Weights to start from: those of a finished run, or a bare state dict."""
+"""The weights that `init.weights` names: a run's checkpoint or a plain state dict."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,66 +8,63 @@ import torch
 from torch import Tensor
 
 from sweeper.errors import ConfigError
-from sweeper.training.checkpoint import FORMAT, kept_weights
+from sweeper.training.checkpoint import FORMAT, eval_weights
 
-EXPECTED = (
-    "type a run's checkpoints/best.pt, or a file written by torch.save(model.state_dict(), path)"
-)
+HINT = "type a run's checkpoints/best.pt, or a file written by torch.save(model.state_dict(), path)"
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
-    """Return the state dict in a file, on the CPU.
+    """Return the state dict in a file, with all tensors on the CPU.
 
-    Of a checkpoint of a run it is the network that the run kept: the averaged one where weights
-    were averaged.
+    For a checkpoint of a run this is the evaluated network: the averaged one if there is one.
 
     Raises:
-        ConfigError: the file is missing, or holds something else, or tensors that are not plain.
+        ConfigError: the file is missing or holds no state dict, or a tensor cannot be copied.
     """
     try:
         content = torch.load(Path(path), map_location="cpu", weights_only=True)
     except OSError as error:
         reason = error.strerror or "it is damaged"
-        raise ConfigError(f"init.weights={path} cannot be read ({reason}); {EXPECTED}") from None
-    except Exception:  # what the unpickler raises depends on what the file holds
+        raise ConfigError(f"init.weights={path} cannot be read ({reason}); {HINT}") from None
+    except Exception:  # the unpickler's errors have many types
         raise _no_weights(path) from None
-    entries = _entries(content)
-    if entries is None:
+    weights = _state_dict(content)
+    if weights is None:
         raise _no_weights(path)
-    for name, entry in entries.items():
-        if (oddity := _oddity(entry)) is not None:
-            raise ConfigError(f"init.weights={path}: {name} is {oddity}; {EXPECTED}")
-    return entries
+    for name, tensor in weights.items():
+        if (kind := _uncopyable_kind(tensor)) is not None:
+            raise ConfigError(f"init.weights={path}: {name} is {kind}; {HINT}")
+    return weights
 
 
-def _entries(content: Any) -> dict[str, Tensor] | None:
-    """The state dict that a file's content is or keeps, or None."""
+def _state_dict(content: Any) -> dict[str, Tensor] | None:
+    """Return the state dict in a file's content, or None if there is none."""
     if isinstance(content, dict) and _is_checkpoint(content):
         try:
-            content = kept_weights(content)
+            content = eval_weights(content)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
     if not isinstance(content, dict):
         return None
-    fit = all(isinstance(n, str) and isinstance(e, Tensor) for n, e in content.items())
-    return dict(content) if fit else None
+    valid = all(isinstance(n, str) and isinstance(t, Tensor) for n, t in content.items())
+    return dict(content) if valid else None
 
 
 def _is_checkpoint(content: Mapping[Any, Any]) -> bool:
-    number = content.get("format")  # a network may have a parameter of this name
+    number = content.get("format")  # in a state dict, a parameter may have this name
     return isinstance(number, int) and number == FORMAT
 
 
-def _oddity(entry: Tensor) -> str | None:
-    """What keeps a tensor from being copied into a network's weights."""
+def _uncopyable_kind(tensor: Tensor) -> str | None:
+    """Return why the tensor cannot be copied into a network's weights, or None if it can."""
     kinds = {
-        "without values (on the meta device)": entry.is_meta,
-        "sparse": entry.layout is not torch.strided,
-        "quantized": entry.is_quantized,
-        "complex": entry.is_complex(),
+        "without values (on the meta device)": tensor.is_meta,
+        "sparse": tensor.layout is not torch.strided,
+        "quantized": tensor.is_quantized,
+        "complex": tensor.is_complex(),
     }
-    return next((kind for kind, found in kinds.items() if found), None)
+    return next((kind for kind, applies in kinds.items() if applies), None)
 
 
 def _no_weights(path: str) -> ConfigError:
-    return ConfigError(f"init.weights={path} holds no weights, or is damaged; {EXPECTED}")
+    return ConfigError(f"init.weights={path} holds no weights, or is damaged; {HINT}")

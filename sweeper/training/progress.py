@@ -1,4 +1,4 @@
-"""What a person sees while a run trains."""
+"""The progress display of a run: a log line for each epoch, and a bar on a terminal."""
 
 import logging
 import time
@@ -14,11 +14,11 @@ log = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 0.25
 REFRESH_SHARE = 0.05
-"""Of the time, at most, for looking at what is measured: rankings of many images take a while."""
+"""The largest share of the time spent on computing measures for the bar; some are slow."""
 
 
 def epoch_line(state: RunState) -> str:
-    """Return the last epoch in one line."""
+    """Return the metrics of the last epoch as one line; a star marks the best epoch so far."""
     last, width = state.history[-1], len(str(state.epochs))
     return (
         f"epoch {state.epoch:{width}}/{state.epochs}  "
@@ -29,26 +29,27 @@ def epoch_line(state: RunState) -> str:
 
 
 def _split_line(metrics: Mapping[str, float], split: str) -> str:
-    own = {name: value for name, value in metrics.items() if name.startswith(f"{split}/")}
-    return f"{split} {_measured({n.removeprefix(f'{split}/'): v for n, v in own.items()})}"
+    prefix = f"{split}/"
+    measures = {n.removeprefix(prefix): v for n, v in metrics.items() if n.startswith(prefix)}
+    return f"{split} {_measures_text(measures)}"
 
 
-def _measured(measures: Mapping[str, float]) -> str:
+def _measures_text(measures: Mapping[str, float]) -> str:
     return " ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in measures.items())
 
 
 class EpochLines(Callback):
-    """One plain line an epoch; a star marks the best so far."""
+    """Callback that logs one line for each epoch."""
 
     def on_epoch_end(self, state: RunState) -> None:
         log.info(epoch_line(state))
 
     def close(self) -> None:
-        """Leave the terminal as it was, however the run ended."""
+        """Restore the terminal; called however the run ends."""
 
 
 class LiveProgress(EpochLines):
-    """A progress bar of the whole run below the lines."""
+    """Callback that logs the lines and shows a progress bar of the whole run below them."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -81,7 +82,7 @@ class LiveProgress(EpochLines):
             total=state.epochs * state.steps_per_epoch,
             completed=state.epoch * state.steps_per_epoch + state.batch,
             epoch=f"{state.epoch + 1}/{state.epochs}",
-            measured=f"{_measured(running)}  lr {state.lr:.2e}  {rate:,.0f} images/s",
+            measured=f"{_measures_text(running)}  lr {state.lr:.2e}  {rate:,.0f} images/s",
             refresh=True,
         )
         after = time.monotonic()
@@ -95,6 +96,6 @@ class LiveProgress(EpochLines):
 
 
 def progress_display() -> EpochLines:
-    """Return the display that suits where the output goes."""
+    """Return a progress bar if the output goes to a terminal, else plain lines."""
     console = Console()
     return LiveProgress(console) if console.is_terminal else EpochLines()

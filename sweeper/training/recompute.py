@@ -11,27 +11,28 @@ from torch.utils.checkpoint import checkpoint
 
 
 def recompute_activations(model: nn.Module) -> int:
-    """Let every block of `model` recompute its activations; return how many blocks there are.
+    """Make every block of `model` recompute its activations; return the number of blocks.
 
-    A block is a child of an `nn.Sequential` that has children of its own: a convolution with what
-    follows it, or a residual block. Results are those of plain training: dropout draws the same
-    masks again, and batch norm counts a batch once.
+    A block is a child of an `nn.Sequential` that has children itself, such as a residual block or
+    a convolution with its activation. The results equal those of plain training: dropout draws the
+    same masks again, and batch norm counts each batch once.
     """
     blocks: list[nn.Module] = []
-    inside: set[nn.Module] = set()  # of a block already: nothing is recomputed twice
+    covered: set[nn.Module] = set()  # modules of the blocks so far: nothing is recomputed twice
     for sequence in model.modules():
-        if not isinstance(sequence, nn.Sequential) or sequence in inside:
+        if not isinstance(sequence, nn.Sequential) or sequence in covered:
             continue
         for block in sequence:
             if list(block.children()) and not _holds_blocks(block):
                 blocks.append(block)
-                inside.update(block.modules())
+                covered.update(block.modules())
     for block in blocks:
         block.forward = partial(_checkpointed, block.forward, block)
     return len(blocks)
 
 
 def _holds_blocks(module: nn.Module) -> bool:
+    """Return whether a module is a sequence of blocks, and thus no block itself."""
     return isinstance(module, nn.Sequential) and any(list(child.children()) for child in module)
 
 
@@ -47,7 +48,7 @@ def _checkpointed(forward: Any, block: nn.Module, *inputs: Any) -> Any:
 
 @contextmanager
 def _frozen_statistics(block: nn.Module) -> Iterator[None]:
-    """Keep batch norm from counting the recomputed batch into its running statistics again."""
+    """Keep batch norm from adding the recomputed batch to its running statistics again."""
     norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     before = [(m.momentum, _copy(m.num_batches_tracked)) for m in norms]
     for norm in norms:

@@ -1,4 +1,4 @@
-"""What a study hears of its trial, and what the trial hears back."""
+"""The connection of a run to the study that it is a trial of."""
 
 from sweeper import trial
 from sweeper.training.callback import Callback
@@ -6,7 +6,10 @@ from sweeper.training.state import RunState
 
 
 class ReportToTrial(Callback):
-    """Reports the monitored metric every epoch, and ends the run when the study says so."""
+    """Callback that reports the monitored metric every epoch, and stops the run if it is pruned.
+
+    Outside a study it does nothing.
+    """
 
     def on_epoch_end(self, state: RunState) -> None:
         trial.report(state.value, state.epoch)

@@ -1,4 +1,7 @@
-"""Learning-rate schedules whose horizon needs arithmetic that torch's own leave to the caller."""
+"""Learning-rate schedules in fractions of a run, and the checks that go with `trainer.lr_scale`.
+
+torch's own schedulers count in steps, so the number of steps must be computed first.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -20,14 +23,18 @@ from sweeper.schema import Fraction, Probability, UnitInterval
 def warmup_cosine(
     optimizer: Optimizer, total_steps: int, warmup: Probability, final_factor: UnitInterval
 ) -> LambdaLR:
-    """Return a linear warm-up over a fraction of the run and a cosine from there to its end."""
-    rising = round(warmup * total_steps)
+    """Return a linear warm-up followed by a cosine decay.
+
+    The warm-up takes the fraction `warmup` of the run. The rate ends at `final_factor` times the
+    optimizer's rate.
+    """
+    warmup_steps = round(warmup * total_steps)
 
     def factor(step: int) -> float:
-        if step < rising:
-            return (step + 1) / (rising + 1)
-        done = min((step - rising) / max(total_steps - rising, 1), 1.0)
-        return final_factor + (1.0 - final_factor) * 0.5 * (1.0 + math.cos(math.pi * done))
+        if step < warmup_steps:
+            return (step + 1) / (warmup_steps + 1)
+        progress = min((step - warmup_steps) / max(total_steps - warmup_steps, 1), 1.0)
+        return final_factor + (1.0 - final_factor) * 0.5 * (1.0 + math.cos(math.pi * progress))
 
     return LambdaLR(optimizer, factor)
 
@@ -40,9 +47,9 @@ def one_cycle(
     div_factor: PositiveFloat,
     final_div_factor: PositiveFloat,
 ) -> OneCycleLR:
-    """Return OneCycleLR up to each parameter group's own learning rate.
+    """Return a OneCycleLR whose maximum is the learning rate of each parameter group.
 
-    Momentum is left alone, since not every optimizer has one. Source: Smith and Topin,
+    Momentum is not cycled, since not every optimizer has one. Source: Smith and Topin,
     "Super-Convergence" (2018).
     """
     return OneCycleLR(
@@ -60,7 +67,7 @@ def one_cycle(
 def multistep(
     optimizer: Optimizer, total_steps: int, milestones: list[Fraction], gamma: PositiveFloat
 ) -> MultiStepLR:
-    """Return MultiStepLR with its milestones given as fractions of the run."""
+    """Return a MultiStepLR with milestones in fractions of the run."""
     steps = [round(milestone * total_steps) for milestone in milestones]
     return MultiStepLR(optimizer, steps, gamma)
 
@@ -72,34 +79,43 @@ def cosine_warm_restarts(
     t_mult: PositiveInt,
     eta_min: NonNegativeFloat,
 ) -> CosineAnnealingWarmRestarts:
-    """Return SGDR with a first period such that `cycles` cycles fill the run.
+    """Return a CosineAnnealingWarmRestarts whose `cycles` cycles fill the run.
 
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017).
     """
-    first = math.ceil(total_steps / sum(t_mult**cycle for cycle in range(cycles)))
-    return CosineAnnealingWarmRestarts(optimizer, first, t_mult, eta_min)
+    first_period = math.ceil(total_steps / sum(t_mult**cycle for cycle in range(cycles)))
+    return CosineAnnealingWarmRestarts(optimizer, first_period, t_mult, eta_min)
 
 
-def require_no_floor(arguments: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a least learning rate, at which scaled parameter groups would meet."""
+def require_no_minimum_rate(arguments: Mapping[str, Any]) -> None:
+    """Check that a scheduler has no minimum learning rate.
+
+    All parameter groups would end at the same minimum, whatever their `lr_scale`.
+
+    Raises:
+        ConfigError: the scheduler's arguments set `eta_min` or `min_lr`.
+    """
     for name in ("eta_min", "min_lr"):
         if arguments.get(name):
             raise ConfigError(
-                f"scheduler.{name}={arguments[name]} would be one rate for all parts of "
-                f"trainer.lr_scale; type scheduler.{name}=0, or scheduler=warmup_cosine with its "
+                f"scheduler.{name}={arguments[name]}: trainer.lr_scale cannot scale a minimum "
+                f"learning rate; type scheduler.{name}=0, or scheduler=warmup_cosine with its "
                 "final_factor"
             )
 
 
-def require_ratios(optimizer: Optimizer, rates: Sequence[float], scheduler: str) -> None:
-    """Raise ConfigError for a scheduler that has set rates in other ratios than these.
+def require_same_ratios(optimizer: Optimizer, rates: Sequence[float], scheduler: str) -> None:
+    """Check that a scheduler has kept the ratios between the rates of the parameter groups.
 
-    `rates` are those of the parameter groups before it was built.
+    `rates` are the learning rates of the groups before the scheduler was built.
+
+    Raises:
+        ConfigError: the ratios have changed.
     """
     pairs = zip(optimizer.param_groups, rates, strict=True)
     factors = [float(group["lr"]) / rate for group, rate in pairs]
     if not all(math.isclose(factor, factors[0], rel_tol=1e-6) for factor in factors):
         raise ConfigError(
-            f"scheduler={scheduler} sets learning rates of its own, without trainer.lr_scale; type "
+            f"scheduler={scheduler} sets its own learning rates and ignores trainer.lr_scale; type "
             "scheduler=one_cycle or scheduler=warmup_cosine, or trainer.lr_scale=null"
         )

@@ -1,4 +1,4 @@
-"""Seeds and the states of random number generators."""
+"""Random number generators: seeding them, and saving and restoring their states."""
 
 import random
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import torch
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy and torch (every device)."""
+    """Seed the generators of Python, NumPy and torch on every device."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def rng_state() -> dict[str, Any]:
-    """Return the state of every generator as tensors and plain values."""
+    """Return the states of all generators as tensors and plain values."""
     kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
     return {
         "python": random.getstate(),
@@ -29,7 +29,7 @@ def rng_state() -> dict[str, Any]:
 
 
 def set_rng_state(state: dict[str, Any]) -> None:
-    """Set every generator to a state taken by `rng_state`; devices that are gone are left out."""
+    """Set all generators to states from `rng_state`; states of missing devices are ignored."""
     random.setstate(state["python"])
     kind, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((kind, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
@@ -41,8 +41,8 @@ def set_rng_state(state: dict[str, Any]) -> None:
 
 
 @contextmanager
-def unmoved_rng() -> Iterator[None]:
-    """Set every generator back, in the end, to where it was."""
+def preserved_rng_state() -> Iterator[None]:
+    """Restore the states of all generators when the context ends."""
     before = rng_state()
     try:
         yield

@@ -1,4 +1,4 @@
-"""The plain settings of a run: the root of the config, and its trainer."""
+"""The settings of a run: the plain values in the root of the config, and its trainer."""
 
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -14,32 +14,38 @@ from sweeper.text import did_you_mean
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
-def named(value: Any) -> Any:
-    """Return a name as it was typed; of a float, the digits that YAML read are lost."""
+def pattern_name(value: Any) -> Any:
+    """Return a pattern as text; YAML reads names such as 0 as numbers.
+
+    A float is refused, since its text may differ from what was typed: 0.10 becomes 0.1.
+    """
     if isinstance(value, float):
-        raise PydanticCustomError("name", "a name in quotes: '0.10' is a layer, 0.10 a number")
+        raise PydanticCustomError("name", "a name in quotes: '0.10' is a layer, 0.10 is a number")
     return str(value) if type(value) is int else value
 
 
-Pattern = Annotated[str, BeforeValidator(named)]
-"""Of names in a network; the layers of an nn.Sequential are called 0, 1, 2."""
+Pattern = Annotated[str, BeforeValidator(pattern_name)]
+"""A pattern for names in a network; the layers of an nn.Sequential are called 0, 1, 2."""
 Factor = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-def listed(value: Any) -> Any:
-    """Return an empty list for null, which is how the other options say that there is nothing."""
+def empty_list_for_null(value: Any) -> Any:
+    """Return an empty list for null, and any other value unchanged."""
     return [] if value is None else value
 
 
-def dotted(value: Any) -> Any:
-    """Return a mapping with dotted keys: what `+lr_scale.features.0=0.1` composes is nested."""
+def with_dotted_keys(value: Any) -> Any:
+    """Return a mapping with dotted keys instead of nested mappings, and an empty one for null.
+
+    `+lr_scale.features.0=0.1` composes {features: {0: 0.1}}, which becomes {"features.0": 0.1}.
+    """
     if value is None:
         return {}
     if not isinstance(value, dict):
         return value
-    nested = {key: dotted(inner) for key, inner in value.items()}
+    nested = {key: with_dotted_keys(inner) for key, inner in value.items()}
     return {
-        f"{named(key)}.{below}" if below else str(named(key)): factor
+        f"{pattern_name(key)}.{below}" if below else str(pattern_name(key)): factor
         for key, inner in nested.items()
         for below, factor in (inner.items() if isinstance(inner, dict) else [("", inner)])
     }
@@ -47,7 +53,11 @@ def dotted(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The root of the config; see `conf/config.yaml`."""
+    """The plain values in the root of the config; see `conf/config.yaml`.
+
+    Raises:
+        ConfigError: a metric is unknown or not allowed, or the directions do not match the metrics.
+    """
 
     seed: Seed
     metric: str | list[str]
@@ -60,25 +70,26 @@ class RunSettings:
         for name in self.metrics:
             if name.startswith("test/"):
                 raise ConfigError(
-                    f"metric={name}: nothing is ever chosen by the test split; "
-                    f"use metric={name.replace('test/', 'val/')}"
+                    f"metric={name}: the test split must not decide anything; "
+                    f"type metric={name.replace('test/', 'val/')}"
                 )
             if name not in (*METRICS, *SIZES):
                 raise ConfigError(f"metric={name}: {did_you_mean(name, (*METRICS, *SIZES))}")
         if not self.metrics or self.monitored not in METRICS:
             raise ConfigError(
-                f"metric={self.metric}: the first must change by the epoch, "
-                f"as {headline('multiclass')} does"
+                f"metric={self.metric}: the first metric must be measured every epoch; "
+                f"type one such as {headline('multiclass')} first"
             )
-        given = self.direction
-        if given is not None and len(self.metrics) != (
-            len(given) if isinstance(given, list) else 1
-        ):
-            raise ConfigError(f"direction={given}: give one for each of metric={self.metric}")
+        direction = self.direction
+        n_directions = len(direction) if isinstance(direction, list) else 1
+        if direction is not None and n_directions != len(self.metrics):
+            raise ConfigError(
+                f"direction={direction}: type one direction for each of metric={self.metric}"
+            )
 
     @property
     def metrics(self) -> list[str]:
-        """All that the run is judged by."""
+        """All metrics, the monitored one first."""
         return [self.metric] if isinstance(self.metric, str) else self.metric
 
     @property
@@ -89,13 +100,13 @@ class RunSettings:
     @property
     def monitored_direction(self) -> Direction:
         """The direction of the monitored metric."""
-        given = self.direction[0] if isinstance(self.direction, list) else self.direction
-        return given or direction_of(self.monitored)
+        first = self.direction[0] if isinstance(self.direction, list) else self.direction
+        return first or direction_of(self.monitored)
 
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """How a run trains; see `conf/trainer/default.yaml`."""
+    """The group `trainer`; see `conf/trainer/default.yaml`."""
 
     epochs: PositiveInt
     device: str
@@ -105,9 +116,9 @@ class TrainerSettings:
     clip_norm: PositiveFloat | None
     accumulate: PositiveInt
     ema_decay: Fraction | None
-    freeze: Annotated[list[Pattern], BeforeValidator(listed)]
+    freeze: Annotated[list[Pattern], BeforeValidator(empty_list_for_null)]
     unfreeze_at: PositiveInt | None
-    lr_scale: Annotated[dict[str, Factor], BeforeValidator(dotted)]
+    lr_scale: Annotated[dict[str, Factor], BeforeValidator(with_dotted_keys)]
     activation_checkpointing: bool
     deterministic: bool
     threads: PositiveInt | None

@@ -1,4 +1,4 @@
-"""What a run knows of itself, and what callbacks may see of it."""
+"""The progress of a run, as the loop keeps it and callbacks read it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +10,11 @@ from sweeper.objectives import Direction
 
 @dataclass
 class RunState:
-    """Where a run stands. Callbacks read it, and end the run with `stop`.
+    """The progress of a run. Callbacks read it, and end the run with `stop`.
 
-    The record of an epoch holds `train/loss` and `val/loss`, what is measured of predictions,
-    such as `train/accuracy` and `val/accuracy`, `lr`, `epoch_seconds` and `images_per_second`.
+    `history` has the metrics of each epoch: `train/loss` and `val/loss`, the measures of the label
+    type, such as `train/accuracy` and `val/accuracy`, and `lr`, `epoch_seconds` and
+    `images_per_second`.
     """
 
     epochs: int
@@ -21,11 +22,11 @@ class RunState:
     metric: str
     direction: Direction
     epoch: int = 0
-    """Epochs finished."""
+    """The number of finished epochs."""
     batch: int = 0
-    """Batches done of the epoch under way."""
+    """The number of finished batches of the current epoch."""
     meter: Meter | None = None
-    """Loss and hits of the epoch under way."""
+    """Training loss and measures of the current epoch."""
     lr: float = 0.0
     """The learning rate of the last batch."""
     history: list[dict[str, float]] = field(default_factory=list)
@@ -34,16 +35,16 @@ class RunState:
     interrupted: bool = False
 
     def stop(self, reason: str) -> None:
-        """Ask the loop to end after this epoch."""
+        """Make the loop end after the current epoch; the first reason is kept."""
         self.stop_reason = self.stop_reason or reason
 
     def interrupt(self) -> None:
-        """Ask the loop to end after this batch, in the middle of the epoch."""
+        """Make the loop end after the current batch, in the middle of the epoch."""
         self.interrupted = True
 
     @property
     def over(self) -> bool:
-        """Whether no further epoch is to be started."""
+        """True if no further epoch will start."""
         return self.interrupted or self.stop_reason is not None or self.epoch >= self.epochs
 
     @property
@@ -60,11 +61,11 @@ class RunState:
 
     @property
     def improved(self) -> bool:
-        """Whether the last epoch is the best so far."""
+        """True if the last epoch is the best so far."""
         return self.epoch > 0 and self.best_epoch == self.epoch
 
     def record(self, metrics: dict[str, float]) -> None:
-        """Add a finished epoch."""
+        """Add the metrics of a finished epoch to the history."""
         self.epoch += 1
         self.batch = 0
         self.meter = None
@@ -76,7 +77,7 @@ class RunState:
         return value > other if self.direction == "maximize" else value < other
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
+        """Return the values that a checkpoint holds; the rest follows from them."""
         return {
             "batch": self.batch,
             "meter": self.meter.state_dict() if self.meter else None,
@@ -84,7 +85,10 @@ class RunState:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up the history of a checkpoint; which epoch was best is read off it anew."""
+        """Load the history of a checkpoint and find the best epoch in it again.
+
+        The meter needs an adapter, so `CheckpointStore.resume` loads it.
+        """
         for metrics in state["history"]:
             self.record(dict(metrics))
         self.batch = state["batch"]

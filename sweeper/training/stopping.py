@@ -1,12 +1,13 @@
-"""When to stop early: pure functions of the history of a run.
+"""Early stopping: rules that decide from the history of a run, and the callback that applies one.
 
-GL, PQ and UP are the criteria of L. Prechelt, "Early Stopping - But When?" (1998), section 2,
-on the losses of the training and the validation set. Epochs are counted from 1.
+GL, PQ and UP are the criteria of L. Prechelt, "Early Stopping - But When?" (1998), section 2. They
+use the losses on the training and the validation split. Epochs are counted from 1.
 """
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 
@@ -17,7 +18,7 @@ from sweeper.training.state import RunState
 
 @dataclass(frozen=True)
 class Curves:
-    """What a run has measured so far, one value an epoch."""
+    """The values of a run so far, one for each epoch."""
 
     train_loss: Sequence[float]
     val_loss: Sequence[float]
@@ -26,11 +27,11 @@ class Curves:
 
 
 StoppingRule = Callable[[Curves], str | None]
-"""Returns the reason to stop after the last epoch, or None to go on."""
+"""A function that returns the reason to stop after the last epoch, or None to continue."""
 
 
 def generalisation_loss(val_loss: Sequence[float]) -> float:
-    """Return GL(t): how far the last loss lies above the lowest, in percent."""
+    """Return GL(t): by how much the last loss exceeds the lowest one, in percent."""
     lowest, last = min(val_loss), val_loss[-1]
     if last == lowest:
         return 0.0
@@ -38,7 +39,7 @@ def generalisation_loss(val_loss: Sequence[float]) -> float:
 
 
 def training_progress(train_loss: Sequence[float]) -> float:
-    """Return P_k(t) of a strip of k losses: how far their mean exceeds their minimum, in 1/1000."""
+    """Return P_k(t) of k losses: by how much their mean exceeds their minimum, in thousandths."""
     mean, lowest = math.fsum(train_loss) / len(train_loss), min(train_loss)
     if mean == lowest:
         return 0.0
@@ -46,25 +47,28 @@ def training_progress(train_loss: Sequence[float]) -> float:
 
 
 def patience(curves: Curves, patience: PositiveInt, min_delta: NonNegativeFloat) -> str | None:
-    """Stop when the monitored metric has not improved by more than `min_delta` for long."""
+    """Stop if the monitored metric has not improved by over `min_delta` for `patience` epochs."""
     sign = 1.0 if curves.direction == "maximize" else -1.0
-    best, since = -math.inf, 0
+    best, stale_epochs = -math.inf, 0
     for value in curves.monitored:
         if sign * value > best + min_delta:
-            best, since = sign * value, 0
+            best, stale_epochs = sign * value, 0
         else:
-            since += 1
-    return f"no improvement for {since} epochs" if since >= patience else None
+            stale_epochs += 1
+    return f"no improvement for {stale_epochs} epochs" if stale_epochs >= patience else None
 
 
 def gl(curves: Curves, alpha: PositiveFloat) -> str | None:
-    """GL_alpha: stop when the generalisation loss exceeds `alpha` percent."""
+    """Stop if the generalisation loss exceeds `alpha` percent (criterion GL_alpha)."""
     loss = generalisation_loss(curves.val_loss)
     return f"generalisation loss {loss:.3g} > {alpha:g}" if loss > alpha else None
 
 
 def pq(curves: Curves, alpha: PositiveFloat, strip: PositiveInt) -> str | None:
-    """PQ_alpha: stop at the end of a strip when GL(t) / P_k(t) exceeds `alpha`."""
+    """Stop at the end of a strip if GL(t) / P_k(t) exceeds `alpha` (criterion PQ_alpha).
+
+    A strip has `strip` epochs.
+    """
     if len(curves.val_loss) % strip:
         return None
     loss = generalisation_loss(curves.val_loss)
@@ -75,18 +79,25 @@ def pq(curves: Curves, alpha: PositiveFloat, strip: PositiveInt) -> str | None:
 
 
 def up(curves: Curves, successive: PositiveInt, strip: PositiveInt) -> str | None:
-    """UP_s: stop when the validation loss has risen from strip to strip, s times in a row."""
+    """Stop if the validation loss rose in `successive` strips in a row (criterion UP_s).
+
+    The losses at the ends of strips are compared; a strip has `strip` epochs.
+    """
     losses = curves.val_loss
     if not losses or len(losses) % strip:
         return None
-    ends = losses[strip - 1 :: strip][-(successive + 1) :]
-    if len(ends) <= successive or any(b <= a for a, b in zip(ends, ends[1:], strict=False)):
+    strip_ends = losses[strip - 1 :: strip][-(successive + 1) :]
+    rises = [later > earlier for earlier, later in pairwise(strip_ends)]
+    if len(rises) < successive or not all(rises):
         return None
     return f"validation loss rose in {successive} successive strips of {strip} epochs"
 
 
 class StopEarly(Callback):
-    """Ends the run when a stopping rule says so, also when a resumed run has got there already."""
+    """Callback that stops the run when its rule returns a reason.
+
+    A resumed run whose history already meets the rule stops before its first epoch.
+    """
 
     def __init__(self, rule: StoppingRule) -> None:
         self._rule = rule

@@ -1,4 +1,4 @@
-"""From a loss to new weights: accumulation, clipping, the optimizer, its schedule, averaging."""
+"""Weight updates: gradient accumulation and clipping, optimizer steps, schedule and averaging."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 
 class Schedule:
-    """A learning-rate scheduler, stepped at the interval that it counts in."""
+    """A learning-rate scheduler with the interval at which it steps: `step` or `epoch`."""
 
     def __init__(
         self,
@@ -20,15 +20,18 @@ class Schedule:
         self.scheduler = scheduler
         self.interval = interval
         self.horizon = horizon
-        """Intervals until the schedule is over; None for one without an end."""
+        """The length of the schedule in intervals; None for a schedule without an end."""
 
     def after_step(self) -> None:
-        """Step a scheduler that counts optimizer steps."""
+        """Step the scheduler after an optimizer step, if its interval is `step`."""
         if self.scheduler is not None and self.interval == "step":
             self.scheduler.step()
 
     def after_epoch(self, value: float) -> None:
-        """Step a scheduler that counts epochs; a plateau is seen in the monitored `value`."""
+        """Step the scheduler after an epoch, if its interval is `epoch`.
+
+        `value` is the monitored metric, which `ReduceLROnPlateau` needs.
+        """
         if self.scheduler is None or self.interval == "step":
             return
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -38,7 +41,7 @@ class Schedule:
 
 
 class Updates:
-    """Turns the losses of batches into optimizer steps."""
+    """The updates of a network: an optimizer step for the losses of one or more batches."""
 
     def __init__(
         self,
@@ -64,26 +67,27 @@ class Updates:
 
     @property
     def eval_model(self) -> nn.Module:
-        """The averaged network, or the trained one where none is kept."""
+        """The averaged network, or the trained one if weights are not averaged."""
         return self._model if self._average is None else self._average.module
 
     @property
     def lr(self) -> float:
-        """The learning rate of the first parameter group, without its `lr_scale`."""
+        """The learning rate of the first parameter group, divided by its `lr_scale`."""
         group = self.optimizer.param_groups[0]
         return float(group["lr"]) / float(group.get("lr_scale", 1.0))
 
     def after_batch(self, loss: Tensor, batch: int, batches: int) -> None:
-        """Back-propagate the loss of batch number `batch` (from 1) of `batches` in the epoch.
+        """Back-propagate the scalar loss of a batch; step the optimizer at the end of its group.
 
-        The optimizer steps after every `accumulate` batches and after the last one; a gradient
-        is the mean over the batches of its group, whose last one in an epoch may be shorter.
+        `batch` is the number of the batch in the epoch, from 1, and `batches` is their total. The
+        optimizer steps after every `accumulate` batches and after the last batch of the epoch. The
+        gradient of a step is the mean over its batches.
         """
-        first = (batch - 1) // self._accumulate * self._accumulate
-        group = min(self._accumulate, batches - first)
-        scaled = self._scaler.scale(loss / group if group > 1 else loss)
+        start = (batch - 1) // self._accumulate * self._accumulate
+        size = min(self._accumulate, batches - start)  # the last group may be smaller
+        scaled = self._scaler.scale(loss / size if size > 1 else loss)
         scaled.backward()  # type: ignore[no-untyped-call]
-        if batch - first == group:
+        if batch - start == size:
             self._step()
 
     def _step(self) -> None:
@@ -95,27 +99,28 @@ class Updates:
         self._scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if self._scaler.get_scale() < scale:
-            return  # half precision overflowed, and the scaler skipped this step
+            return  # half precision overflowed, so the scaler skipped this step
         self.schedule.after_step()
         if self._average is not None:
             self._average.update_parameters(self._model)
 
-    def _kinds(self) -> list[str]:
+    def _class_names(self) -> list[str]:
+        """Return the class names of the optimizer, the scheduler and the average."""
         parts = (self.optimizer, self.schedule.scheduler, self._average)
         return [type(part).__name__ for part in parts if part is not None]
 
-    def _groups(self) -> list[list[str]]:
-        """The names of each group's parameters, in the order that the optimizer counts them in."""
+    def _group_names(self) -> list[list[str]]:
+        """Return the names of the parameters in each group, in the optimizer's order."""
         names = {id(parameter): name for name, parameter in self._model.named_parameters()}
         return [[names[id(p)] for p in group["params"]] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what is needed to go on, gradients of an unfinished group included."""
+        """Return everything that a resumed run needs, including gradients not yet applied."""
         scheduler = self.schedule.scheduler
         gradients = {n: p.grad for n, p in self._model.named_parameters() if p.grad is not None}
         return {
-            "kinds": self._kinds(),
-            "groups": self._groups(),
+            "kinds": self._class_names(),
+            "groups": self._group_names(),
             "optimizer": self.optimizer.state_dict(),
             "scheduler": None if scheduler is None else scheduler.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -124,17 +129,18 @@ class Updates:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up the state of a checkpoint.
+        """Load the state of a checkpoint.
 
         Raises:
-            ValueError: it is of another kind of optimizer, scheduler or averaging, or of one that
-                holds other parameters or groups them another way.
+            ValueError: the state belongs to an optimizer, scheduler or average of another class, or
+                to an optimizer with other parameter groups.
         """
-        if state["kinds"] != self._kinds():
-            raise ValueError(f"{', '.join(state['kinds'])} there, {', '.join(self._kinds())} here")
-        # torch hands out moments by position alone, and its fused kernels trust their shapes.
-        if state.get("groups", self._groups()) != self._groups():
-            raise ValueError("its groups of parameters are others")
+        saved, current = state["kinds"], self._class_names()
+        if saved != current:
+            raise ValueError(f"{', '.join(saved)} instead of {', '.join(current)}")
+        # torch assigns moments by position alone, and its fused kernels do not check their shapes.
+        if state.get("groups", self._group_names()) != self._group_names():
+            raise ValueError("its parameter groups differ")
         self.optimizer.load_state_dict(state["optimizer"])
         if self.schedule.scheduler is not None:
             self.schedule.scheduler.load_state_dict(state["scheduler"])

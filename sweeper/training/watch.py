@@ -1,7 +1,8 @@
-"""Looking into the network while it trains: its inputs, feature maps, weights and gradients.
+"""Pictures and histograms of a network in training: inputs, feature maps, weights and gradients.
 
-Looking changes nothing. It runs in evaluation mode on images of the validation split, leaves the
-random number generators where they were, and copies gradients at a step that is taken anyway.
+Watching does not change the results of a run. Feature maps are computed in evaluation mode on
+images of the validation split, the random number generators are restored afterwards, and gradients
+are copied from the regular training steps.
 """
 
 import logging
@@ -13,11 +14,11 @@ from PIL.Image import Image
 from sweeper import trial
 from sweeper.files import replacing
 from sweeper.summary.feature_maps import FeatureMaps, feature_maps
-from sweeper.summary.table import copied
+from sweeper.summary.table import copy_to_device
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.gradients import LastGradients, as_array, weights
-from sweeper.training.seeding import unmoved_rng
+from sweeper.training.seeding import preserved_rng_state
 from sweeper.training.state import RunState
 
 if TYPE_CHECKING:
@@ -26,21 +27,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 IMAGES = 4
-"""Images whose feature maps are drawn."""
+"""The number of images whose feature maps are drawn."""
 
 NO_MAPS = (
-    "tracking.watch.layers: not drawn, since not reached or of another layout than "
-    "(N, C, H, W), (N, T, D) or (N, K): %s"
+    "tracking.watch.layers: these layers are not drawn, because the network does not call them or "
+    "their output is not of shape (N, C, H, W), (N, T, D) or (N, K): %s"
 )
 
-DRAWINGS = 10
-"""Times that a run is looked into when it is not said how often: what TensorBoard shows of one."""
+DRAWINGS_PER_RUN = 10
+"""How often a run is drawn with `tracking.watch.every=auto`; TensorBoard shows ten pictures."""
 
 
 class Watch(Callback):
-    """Draws what `tracking.watch` asks for, and hands it to the tracker.
+    """Callback that draws what `tracking.watch` selects, and passes it to the tracker.
 
-    The pictures lie in `folder`, the latest of each.
+    `folder` holds the latest version of each picture.
     """
 
     def __init__(self, experiment: Experiment, folder: Path) -> None:
@@ -51,17 +52,17 @@ class Watch(Callback):
 
     def on_fit_start(self, state: RunState) -> None:
         experiment, settings = self._experiment, self._settings
-        self._every = settings.every if settings.every != "auto" else _every(state.epochs)
-        # An end may not have been: a run can be killed between its last checkpoint and its end.
-        self._drawn = state.epoch - state.epoch % self._every
-        wanted = min(max(settings.images, IMAGES), experiment.data.sizes["val"])
-        with unmoved_rng():
-            self._images, labels = experiment.data.samples("val", range(wanted))
+        self._every = settings.every if settings.every != "auto" else _auto_interval(state.epochs)
+        # A run that was killed after its last checkpoint has not drawn its last epoch yet.
+        self._last_drawn = state.epoch - state.epoch % self._every
+        n_images = min(max(settings.images, IMAGES), experiment.data.sizes["val"])
+        with preserved_rng_state():
+            self._images, labels = experiment.data.samples("val", range(n_images))
             if settings.graph:
-                model = copied(experiment.model, "cpu").eval()
+                model = copy_to_device(experiment.model, "cpu").eval()
                 experiment.tracker.log_graph(model, self._images[:1].cpu())
-        self._pictures = experiment.data.inverse(self._images)
-        self._labels = [experiment.data.profile.named(one) for one in labels.cpu()]
+        self._pictures = experiment.data.to_pictures(self._images)
+        self._labels = [experiment.data.profile.label_text(label) for label in labels.cpu()]
         if settings.images:
             self._draw_inputs(settings.images)
         if settings.histograms:
@@ -73,28 +74,29 @@ class Watch(Callback):
             self._draw(state.epoch)
 
     def on_fit_end(self, state: RunState) -> None:
-        if not state.interrupted and state.epoch > self._drawn:
+        if not state.interrupted and state.epoch > self._last_drawn:
             self._draw(state.epoch)
         if self._settings.histograms:
             self._gradients.remove()
 
     def _draw(self, epoch: int) -> None:
         experiment = self._experiment
-        self._drawn = epoch
-        with unmoved_rng(), experiment.autocast():
-            found = feature_maps(experiment.evaluated.model, self._images[:IMAGES], self._layers)
-        if missing := [name for name in self._layers if name not in found]:
-            self._layers = list(found)
+        self._last_drawn = epoch
+        model = experiment.classifier.model
+        with preserved_rng_state(), experiment.autocast():
+            maps_by_layer = feature_maps(model, self._images[:IMAGES], self._layers)
+        if missing := [name for name in self._layers if name not in maps_by_layer]:
+            self._layers = list(maps_by_layer)
             log.warning(NO_MAPS, ", ".join(missing))
-        for name, maps in found.items():
+        for name, maps in maps_by_layer.items():
             self._draw_maps(name, maps, epoch)
         if self._settings.histograms:
             experiment.tracker.log_histograms("weights", weights(experiment.model), epoch)
-            if self._gradients.values:  # none where a resumed run has nothing left to train
+            if self._gradients.values:  # none if a resumed run had finished its last epoch already
                 experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
 
     def _draw_inputs(self, count: int) -> None:
-        from sweeper.figures.grid_of_images import image_grid  # brings in matplotlib
+        from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
         figure = image_grid(self._pictures[:count], self._labels[:count])
         self._log(self._folder / "inputs.png", figure, "watch", 0)
@@ -116,12 +118,12 @@ class Watch(Callback):
     def _log(self, path: Path, picture: "Figure | Image", folder: str, step: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save = picture.save if isinstance(picture, Image) else picture.savefig
-        with replacing(path) as partial:  # a tracker may still hold a link to the one before
+        with replacing(path) as partial:  # a tracker may still hold a link to the earlier picture
             save(partial, format="png")
         self._experiment.tracker.log_artifact(path, folder, step)
 
 
-def _every(epochs: int) -> int:
-    """Return after how many epochs to look again; a trial, of which there are many, once."""
-    times = DRAWINGS if trial.info() is None else 1
-    return -(-epochs // times)
+def _auto_interval(epochs: int) -> int:
+    """Return the number of epochs between two drawings; a trial is drawn once, at its end."""
+    drawings = DRAWINGS_PER_RUN if trial.info() is None else 1
+    return -(-epochs // drawings)

@@ -1,4 +1,4 @@
-"""What of a network is watched, and which of its layers that comes to."""
+"""The settings of `tracking.watch`, and the layers that they select."""
 
 import fnmatch
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from sweeper.errors import ConfigError
-from sweeper.summary.rows import layers
+from sweeper.summary.rows import named_layers
 from sweeper.text import did_you_mean
 
 
 @dataclass(frozen=True)
 class WatchSettings:
-    """What is shown of the network; see `conf/watch.yaml`."""
+    """The keys of `tracking.watch`; see `conf/watch.yaml`."""
 
     layers: str | list[str] = field(default_factory=list)
     histograms: bool = False
@@ -24,34 +24,36 @@ class WatchSettings:
     every: PositiveInt | Literal["auto"] = "auto"
 
     @property
-    def on(self) -> bool:
-        """Whether there is anything to look at."""
+    def enabled(self) -> bool:
+        """True if anything is watched."""
         return bool(self.layers or self.histograms or self.graph or self.images)
 
 
-def watched_layers(model: nn.Module, wanted: str | list[str]) -> list[str]:
-    """Return the names of the wanted layers, in the order of the model.
+def watched_layers(model: nn.Module, selection: str | list[str]) -> list[str]:
+    """Return the names of the selected layers, in the order of the model.
 
-    `wanted` is a name or a pattern, or several, as in model_summary.txt; `auto` stands for the
-    first two convolutions, two from between, and the last.
+    `selection` is one pattern or several, for the names in model_summary.txt. `auto` selects the
+    first two convolutions, two in the middle, and the last.
 
     Raises:
-        ConfigError: the network has no layer of such a name.
+        ConfigError: a pattern matches no layer of the network.
     """
-    named = {name: layer for name, layer in layers(model) if name}
-    if wanted == "auto":
-        return _spread([name for name, layer in named.items() if isinstance(layer, _ConvNd)])
-    patterns = [wanted] if isinstance(wanted, str) else wanted
+    layer_by_name = {name: layer for name, layer in named_layers(model) if name}
+    if selection == "auto":
+        convolutions = [n for n, layer in layer_by_name.items() if isinstance(layer, _ConvNd)]
+        return _evenly_spread(convolutions)
+    patterns = [selection] if isinstance(selection, str) else selection
     for pattern in patterns:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in named):
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in layer_by_name):
             raise ConfigError(
                 f"tracking.watch.layers={pattern}: the network has no such layer; "
-                f"{did_you_mean(pattern, named)}"
+                f"{did_you_mean(pattern, layer_by_name)}"
             )
-    return [name for name in named if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
+    return [name for name in layer_by_name if any(fnmatch.fnmatchcase(name, p) for p in patterns)]
 
 
-def _spread(names: list[str]) -> list[str]:
+def _evenly_spread(names: list[str]) -> list[str]:
+    """Return up to five names: the first two, two in the middle, and the last."""
     last = len(names) - 1
-    places = sorted({0, 1, round(last / 3), round(2 * last / 3), last})
-    return [names[place] for place in places if 0 <= place <= last]
+    indices = sorted({0, 1, round(last / 3), round(2 * last / 3), last})
+    return [names[index] for index in indices if 0 <= index <= last]

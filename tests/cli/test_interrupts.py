@@ -7,7 +7,7 @@ from sweeper.cli.interrupts import Interrupt
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_is_a_request_and_the_second_an_order(number) -> None:
+def test_the_first_signal_is_a_request_and_the_second_one_raises(number) -> None:
     with Interrupt() as interrupt:
         assert not interrupt.requested
         os.kill(os.getpid(), number)
@@ -16,14 +16,14 @@ def test_the_first_signal_is_a_request_and_the_second_an_order(number) -> None:
             os.kill(os.getpid(), number)
 
 
-def test_the_old_handlers_come_back() -> None:
+def test_the_old_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with Interrupt():
         assert signal.getsignal(signal.SIGINT) is not before
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_a_forked_child_dies_of_the_signal_as_it_would_without() -> None:
+def test_sigterm_ends_a_forked_child() -> None:
     with Interrupt():
         pid = os.fork()
         if pid == 0:
@@ -33,7 +33,7 @@ def test_a_forked_child_dies_of_the_signal_as_it_would_without() -> None:
     assert os.WTERMSIG(status) == signal.SIGTERM
 
 
-def test_a_forked_child_leaves_ctrl_c_to_its_parent() -> None:
+def test_a_forked_child_ignores_ctrl_c() -> None:
     with Interrupt():
         pid = os.fork()
         if pid == 0:
@@ -43,10 +43,10 @@ def test_a_forked_child_leaves_ctrl_c_to_its_parent() -> None:
     assert os.waitstatus_to_exitcode(status) == 7
 
 
-def test_each_step_calls_its_function_once() -> None:
+def test_each_signal_calls_its_function_once() -> None:
     calls = []
-    with Interrupt(lambda: calls.append("request"), lambda: calls.append("order")):
+    with Interrupt(lambda: calls.append("first"), lambda: calls.append("second")):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    assert calls == ["request", "order"]
+    assert calls == ["first", "second"]

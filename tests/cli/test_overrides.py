@@ -10,7 +10,7 @@ from sweeper.cli.overrides import command_line, override_line, quoted
 @pytest.mark.parametrize(
     "text", ["plain/path-1.pt", "with space", "it's", "back\\slash", "both\\'", "end\\", "a,b=c"]
 )
-def test_a_quoted_text_comes_back_out_of_hydras_grammar(text) -> None:
+def test_hydra_reads_a_quoted_text_back(text) -> None:
     (override,) = OverridesParser.create().parse_overrides([f"key={quoted(text)}"])
     assert override.value() == text
 
@@ -22,7 +22,7 @@ def test_a_value_becomes_an_override(value, line) -> None:
     assert override_line("x", value) == line
 
 
-def test_the_command_keeps_what_finds_the_config_and_quotes_the_rest(monkeypatch) -> None:
+def test_the_command_keeps_the_config_options_and_quotes_the_overrides(monkeypatch) -> None:
     argv = ["app.py", "--multirun", "-cd", "my conf", "--config-name=b", "x=1,2"]
     monkeypatch.setattr(module.sys, "argv", argv)
     monkeypatch.setattr(module.__main__, "__spec__", None)

@@ -1,4 +1,4 @@
-"""A small data set in memory, `prepare` with everything defaulted, and folders of images."""
+"""A small data set in memory, `prepare` with default arguments, and folders of images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from sweeper.data.source import Decoded, Split, fingerprint
 
 
 class ArraySource:
-    """Random images of three classes; counts how often it is decoded."""
+    """Random images of three classes; `decoded` counts the calls of `load`."""
 
     name = "arrays"
 
@@ -50,9 +50,9 @@ def array_source() -> type[ArraySource]:
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Callable[..., ImageData]:
-    """`prepare` with every argument defaulted, caching below the test's own folder."""
+    """Return `prepare` with default arguments and a cache in the temporary folder."""
 
-    def call(source: Any, **settings: Any) -> ImageData:
+    def prepare_with(source: Any, **settings: Any) -> ImageData:
         defaults: dict[str, Any] = {
             "batch_size": 16,
             "val_fraction": 0.2,
@@ -74,12 +74,12 @@ def prepared(tmp_path: Path) -> Callable[..., ImageData]:
         }
         return prepare(source, **(defaults | settings))
 
-    return call
+    return prepare_with
 
 
 @pytest.fixture
 def image_tree(tmp_path: Path) -> Callable[..., Path]:
-    """Write `counts` images a class, of differing sizes, below the test's folder."""
+    """Return a function that writes `counts` images a class, of different sizes."""
 
     def write(counts: dict[str, int], folder: str = "pictures") -> Path:
         root = tmp_path / folder

@@ -19,7 +19,7 @@ def batch(n: int = N, shape: tuple[int, int, int] = (3, 9, 12)) -> Tensor:
 
 
 def row_and_column(n: int = N) -> Tensor:
-    """Images whose two channels hold each pixel's own row and column."""
+    """Return images whose two channels are the row and the column of each pixel."""
     y, x = torch.meshgrid(torch.arange(9), torch.arange(12), indexing="ij")
     return torch.stack([y, x]).to(torch.uint8).repeat(n, 1, 1, 1)
 
@@ -41,7 +41,7 @@ RANDOM = [
 
 
 @pytest.mark.parametrize("transform", RANDOM, ids=str)
-def test_every_image_gets_a_draw_of_its_own(transform: Any) -> None:
+def test_every_image_gets_its_own_random_parameters(transform: Any) -> None:
     torch.manual_seed(0)
     same = batch(1).repeat(N, 1, 1, 1)
     augmented = batched(transform)(same)
@@ -50,7 +50,7 @@ def test_every_image_gets_a_draw_of_its_own(transform: Any) -> None:
 
 
 @pytest.mark.parametrize("transform", RANDOM, ids=str)
-def test_the_global_seed_decides(transform: Any) -> None:
+def test_the_result_depends_on_the_global_seed(transform: Any) -> None:
     torch.manual_seed(5)
     first = batched(transform)(batch())
     torch.manual_seed(5)
@@ -66,15 +66,17 @@ def test_the_global_seed_decides(transform: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
-def test_a_chance_is_taken_as_often_as_it_says(transform: Any, functional: Any, p: float) -> None:
+def test_a_transform_is_applied_with_probability_p(
+    transform: Any, functional: Any, p: float
+) -> None:
     torch.manual_seed(0)
     images = batch(400)
     augmented = augment(transform(p=p), images)
     changed = torch.tensor(
-        [torch.equal(after, functional(b)) for after, b in zip(augmented, images, strict=True)]
+        [torch.equal(a, functional(b)) for a, b in zip(augmented, images, strict=True)]
     )
-    kept = torch.tensor([torch.equal(a, b) for a, b in zip(augmented, images, strict=True)])
-    assert torch.all(changed ^ kept)
+    unchanged = torch.tensor([torch.equal(a, b) for a, b in zip(augmented, images, strict=True)])
+    assert torch.all(changed ^ unchanged)
     assert changed.float().mean().item() == pytest.approx(p, abs=0.08)
 
 
@@ -92,7 +94,7 @@ def test_every_crop_is_a_window_of_the_padded_image(mode: str, padding: Any) -> 
         assert (windows == crop).flatten(2).all(dim=2).any()
 
 
-def test_crops_start_at_every_corner_there_is() -> None:
+def test_crops_start_at_every_possible_corner() -> None:
     torch.manual_seed(0)
     crops = augment(v2.RandomCrop((7, 8)), row_and_column(400))
     assert crops[:, 0, 0, 0].unique().tolist() == [0, 1, 2]
@@ -131,7 +133,7 @@ def test_rotations_equal_torchvisions_at_the_same_angles(
     difference = (ours.int() - theirs.int()).abs()
     if mode == "bilinear":
         assert difference.max() <= 1
-    else:  # a pixel on the border between two may fall either way
+    else:  # a source position between two pixels may be rounded to either
         assert (difference > 0).float().mean() < 0.002
 
 
@@ -146,22 +148,22 @@ def test_erasing_equals_torchvisions_on_the_same_boxes(value: Any) -> None:
     transform = v2.RandomErasing(p=1.0, value=value)
     images = batch()
     torch.manual_seed(3)
-    box, found = erasing_boxes(transform, images)
+    box, fits = erasing_boxes(transform, images)
     torch.manual_seed(3)
     erased = augment(transform, images)
     fill = torch.tensor(transform.value).view(-1, 1, 1).to(torch.uint8)
     for i in range(N):
         top, left, height, width = (int(side[i]) for side in box)
-        theirs = TF.erase(images[i], top, left, height, width, fill) if found[i] else images[i]
+        theirs = TF.erase(images[i], top, left, height, width, fill) if fits[i] else images[i]
         assert torch.equal(erased[i], theirs)
 
 
-def test_erased_boxes_lie_inside_and_have_the_area_and_ratio_asked_for() -> None:
+def test_erased_boxes_lie_inside_and_have_the_configured_area_and_ratio() -> None:
     torch.manual_seed(0)
     transform = v2.RandomErasing(scale=(0.1, 0.3), ratio=(0.5, 2.0))
-    (top, left, height, width), found = erasing_boxes(transform, batch(300, (3, 64, 64)))
+    (top, left, height, width), fits = erasing_boxes(transform, batch(300, (3, 64, 64)))
     area, ratio = height * width / 64**2, height / width
-    assert found.all()
+    assert fits.all()
     assert (top >= 0).all()
     assert (left >= 0).all()
     assert (top + height <= 64).all()
@@ -190,12 +192,12 @@ def test_erasing_with_noise_varies_within_a_box() -> None:
     ],
     ids=str,
 )
-def test_a_deterministic_transform_gives_what_it_gives_image_by_image(transform: Any) -> None:
+def test_a_deterministic_transform_of_a_batch_equals_that_of_each_image(transform: Any) -> None:
     images = batch()
     assert torch.equal(augment(transform, images), torch.stack([transform(x) for x in images]))
 
 
-def test_a_function_of_ones_own_sees_one_image_at_a_time() -> None:
+def test_a_custom_function_is_called_image_by_image() -> None:
     shapes = []
 
     def invert(image: Tensor) -> Tensor:

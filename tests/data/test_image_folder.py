@@ -17,7 +17,9 @@ def source(root: Path, channels: Any = "rgb", test_fraction: float = 0.1) -> Ima
     return ImageFolder(str(root), channels, test_fraction)
 
 
-def test_class_folders_alone_are_split_in_three(image_tree: Any, prepared: Any) -> None:
+def test_class_folders_without_split_folders_are_split_in_three(
+    image_tree: Any, prepared: Any
+) -> None:
     data = prepared(source(image_tree({"oak": 20, "elm": 10}), test_fraction=0.2), image_size=16)
     assert data.profile.classes == ("elm", "oak")
     assert data.sizes == {"train": 19, "val": 5, "test": 6}
@@ -32,7 +34,7 @@ def test_folders_for_the_splits_are_used_as_they_are(image_tree: Any, prepared: 
     assert data.sizes == {"train": 12, "val": 6, "test": 4}
 
 
-def test_a_missing_test_folder_is_taken_from_train_for_any_seed(
+def test_without_a_test_folder_the_same_images_are_held_out_for_any_seed(
     image_tree: Any, prepared: Any
 ) -> None:
     for name, count in (("train", 10), ("val", 3)):
@@ -46,7 +48,7 @@ def test_a_missing_test_folder_is_taken_from_train_for_any_seed(
 
 @pytest.mark.parametrize(("channels", "count"), [("rgb", 3), ("gray", 1)])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "1"])
-def test_any_mode_becomes_the_channels_asked_for(
+def test_images_of_any_mode_get_the_configured_channels(
     image_tree: Any, prepared: Any, channels: str, count: int, mode: str
 ) -> None:
     root = image_tree({"oak": 4, "elm": 4})
@@ -64,18 +66,20 @@ def test_streaming_reads_the_files_and_gives_the_same_batches(
     assert not list((tmp_path / "cache").glob("*/images.npy"))
     assert list((tmp_path / "cache").glob("*/statistics-*.json"))
     resident = prepared(source(root), resident=True, **settings)
-    for (images, labels), (others, same) in zip(streamed.train(1), resident.train(1), strict=True):
-        assert torch.equal(images, others)
-        assert torch.equal(labels, same)
+    for (images, labels), (other_images, other_labels) in zip(
+        streamed.train(1), resident.train(1), strict=True
+    ):
+        assert torch.equal(images, other_images)
+        assert torch.equal(labels, other_labels)
 
 
-def test_images_are_decoded_to_what_the_network_needs(image_tree: Any, prepared: Any) -> None:
+def test_images_are_decoded_to_min_image_size(image_tree: Any, prepared: Any) -> None:
     data = prepared(source(image_tree({"oak": 4, "elm": 4})), image_size=8, min_image_size=20)
     assert data.profile.input_shape == (3, 20, 20)
     assert data.train_pipeline.steps == ()
 
 
-def test_pixels_are_pillows_resized_ones(image_tree: Any) -> None:
+def test_pixels_equal_those_resized_by_pillow(image_tree: Any) -> None:
     root = image_tree({"oak": 2, "elm": 2})
     decoded = source(root, test_fraction=0.0).splits(6)["train"].load()
     expected = Image.open(root / "oak" / "001.png").resize((6, 6), Image.Resampling.BILINEAR)
@@ -85,7 +89,7 @@ def test_pixels_are_pillows_resized_ones(image_tree: Any) -> None:
     assert decoded.labels.tolist() == [0, 0, 1, 1]
 
 
-def test_a_large_jpeg_is_decoded_at_a_fraction_that_looks_the_same(tmp_path: Path) -> None:
+def test_a_large_jpeg_decoded_at_reduced_scale_is_nearly_the_same(tmp_path: Path) -> None:
     ramp = np.linspace(0, 255, 800).astype(np.uint8)
     picture = Image.fromarray(np.stack([np.tile(ramp, (600, 1))] * 3, axis=-1))
     picture.save(tmp_path / "ramp.jpg", quality=95)
@@ -95,7 +99,7 @@ def test_a_large_jpeg_is_decoded_at_a_fraction_that_looks_the_same(tmp_path: Pat
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
-def test_a_file_damaged_below_its_header_is_named_when_streamed(
+def test_a_streamed_file_damaged_after_its_header_is_named(
     image_tree: Any, prepared: Any, num_workers: int, refuses
 ) -> None:
     root = image_tree({"oak": 6, "elm": 6})
@@ -106,16 +110,16 @@ def test_a_file_damaged_below_its_header_is_named_when_streamed(
         list(chain(data.train(0), data.val(), data.test()))
 
 
-def test_hidden_files_and_others_are_passed_over(image_tree: Any) -> None:
+def test_hidden_files_and_other_files_are_ignored(image_tree: Any) -> None:
     root = image_tree({"oak": 3, "elm": 3})
-    (root / "oak" / "._000.png").write_text("what a Mac leaves")
+    (root / "oak" / "._000.png").write_text("written by macOS")
     (root / "oak" / "notes.txt").write_text("not an image")
     (root / ".thumbnails").mkdir()
     decoded = source(root, test_fraction=0.0).splits(6)["train"].load()
     assert (len(decoded.labels), decoded.classes) == (6, ("elm", "oak"))
 
 
-def test_a_changed_file_is_decoded_anew(image_tree: Any, prepared: Any) -> None:
+def test_a_changed_file_is_decoded_again(image_tree: Any, prepared: Any) -> None:
     root = image_tree({"oak": 4, "elm": 4})
     before = prepared(source(root), image_size=8).digest
     assert prepared(source(root), image_size=8).digest == before
@@ -141,13 +145,13 @@ def truncated(root: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "resident", "message"),
     [
-        (empty, True, r"yew holds no image"),
+        (empty, True, r"yew contains no image"),
         (text, True, r"elm/999\.png cannot be read as an image"),
         (text, False, r"elm/999\.png cannot be read as an image"),
         (truncated, True, r"elm/004\.png cannot be read as an image"),
     ],
 )
-def test_what_cannot_be_read_is_named(
+def test_an_unreadable_file_or_folder_is_named(
     image_tree: Any, prepared: Any, damage: Any, resident: bool, message: str, refuses
 ) -> None:
     root = image_tree({"oak": 6, "elm": 6})
@@ -160,7 +164,7 @@ def test_what_cannot_be_read_is_named(
     ("counts", "message"),
     [({"oak": 3}, "has 1 class folders"), ({"oak": 1, "elm": 1}, "test_fraction=0")],
 )
-def test_too_little_is_refused(
+def test_too_few_classes_or_images_are_an_error(
     image_tree: Any, prepared: Any, counts: dict[str, int], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
@@ -179,7 +183,7 @@ def test_a_class_unknown_to_training_is_named(image_tree: Any, prepared: Any) ->
         prepared(source(root), image_size=8)
 
 
-def test_a_size_is_needed(image_tree: Any, prepared: Any) -> None:
+def test_image_size_is_required(image_tree: Any, prepared: Any) -> None:
     with pytest.raises(ConfigError, match=r"data\.image_size=null"):
         prepared(source(image_tree({"oak": 3, "elm": 3})), image_size=None)
 
@@ -188,10 +192,10 @@ def test_a_size_is_needed(image_tree: Any, prepared: Any) -> None:
     ("folders", "message"),
     [
         (["val", "test"], "has a folder test, but none called train"),
-        (["train", "valid"], "valid is no split"),
+        (["train", "valid"], "valid is not a split"),
     ],
 )
-def test_a_tree_that_would_be_misread_is_refused(tmp_path, folders, message) -> None:
+def test_ambiguous_folder_names_are_an_error(tmp_path, folders, message) -> None:
     for split in folders:
         for name in ("elm", "oak"):
             (tmp_path / split / name).mkdir(parents=True)
@@ -200,7 +204,7 @@ def test_a_tree_that_would_be_misread_is_refused(tmp_path, folders, message) -> 
         ImageFolder(str(tmp_path), "gray", 0.1).splits(8)
 
 
-def test_deep_grey_levels_are_scaled_and_hidden_or_odd_files_left_out(tmp_path) -> None:
+def test_16_bit_levels_are_scaled_and_hidden_folders_ignored(tmp_path) -> None:
     levels = np.array([[0, 255], [256, 65535]], dtype=np.uint16)
     for name in ("elm", "oak"):
         (tmp_path / name / ".thumbs").mkdir(parents=True)
@@ -211,7 +215,7 @@ def test_deep_grey_levels_are_scaled_and_hidden_or_odd_files_left_out(tmp_path) 
     assert train.images[np.array([0, 1])][:, 0].tolist() == 2 * [[[0, 0], [1, 255]]]
 
 
-def test_sixteen_bits_are_scaled_whatever_the_format(tmp_path: Path) -> None:
+def test_16_bit_levels_are_scaled_in_png_and_pgm(tmp_path: Path) -> None:
     ramp = (np.arange(256, dtype=np.uint16) * 257).reshape(16, 16)
     Image.fromarray(ramp).save(tmp_path / "ramp.png")
     header = b"P5 16 16 65535\n"
@@ -221,7 +225,7 @@ def test_sixteen_bits_are_scaled_whatever_the_format(tmp_path: Path) -> None:
     assert images[0].ravel().tolist() == images[1].ravel().tolist() == list(range(256))
 
 
-def test_pixels_of_32_bits_are_refused(tmp_path: Path) -> None:
+def test_32_bit_pixels_are_an_error(tmp_path: Path) -> None:
     Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "float.tiff")
     with pytest.raises(DataError, match=r"float\.tiff cannot be read .* 32 bits"):
         FileImages((tmp_path / "float.tiff",), (4, 4), "L")[np.array([0])]

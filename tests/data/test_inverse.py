@@ -13,7 +13,7 @@ LEVELS = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("channels_last", [False, True])
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.4914, 0.2023), (0.5, 1e-4), (-3.0, 40.0)])
-def test_every_level_comes_back(
+def test_every_level_is_restored(
     channels: int, channels_last: bool, mean: float, std: float
 ) -> None:
     images = LEVELS.repeat(2, channels, 1, 1)
@@ -29,19 +29,19 @@ def test_every_level_comes_back(
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_picture_has_the_mode_of_its_channels(channels: int) -> None:
+def test_the_mode_of_a_picture_depends_on_its_channels(channels: int) -> None:
     picture = to_pil(torch.zeros(channels, 4, 6, dtype=torch.uint8))
     assert (picture.mode, picture.size) == ({1: "L", 3: "RGB"}[channels], (6, 4))
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 4), (4, 4, 4), (4, 4), (1, 3, 4, 4), (0, 4, 4)])
-def test_other_shapes_are_refused_by_name(shape: tuple[int, ...]) -> None:
+def test_other_shapes_raise_an_error_with_the_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="shape \\(" + ", ".join(map(str, shape))):
         to_pil(torch.zeros(shape, dtype=torch.uint8))
 
 
 @pytest.mark.parametrize("shape", [(1, 2, 4, 4), (3, 4, 4), (1, 1, 4, 4)])
-def test_batches_that_are_not_pictures_are_refused_by_shape(shape: tuple[int, ...]) -> None:
+def test_batches_of_other_shapes_raise_an_error_with_the_shape(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="shape \\(" + ", ".join(map(str, shape))):
         to_pictures(torch.zeros(shape), [0.5] * 3, [0.5] * 3)
 

@@ -14,7 +14,7 @@ AUGMENT = [v2.RandomCrop(8, padding=2), v2.RandomHorizontalFlip(), v2.ColorJitte
 
 
 def pixels(data: Any, batches: Any) -> Tensor:
-    """The batches' images as the uint8 pixels they were made of, each row one image."""
+    """Return the levels (N, C * H * W) of the images in these batches, before normalisation."""
     std, mean = (torch.tensor(v).view(1, -1, 1, 1) for v in (data.profile.std, data.profile.mean))
     return torch.cat([((x * std + mean) * 255).round().flatten(1) for x, _ in batches])
 
@@ -24,12 +24,12 @@ def test_batches_are_normalised_float32_with_int64_labels(prepared: Any, source:
     images, labels = next(data.train(0))
     assert (images.shape, images.dtype) == ((16, 3, 8, 8), torch.float32)
     assert (labels.shape, labels.dtype) == ((16,), torch.int64)
-    everything = torch.cat([x for x, _ in data.train(0)])
-    assert torch.allclose(everything.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5)
-    assert torch.allclose(everything.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
+    all_images = torch.cat([x for x, _ in data.train(0)])
+    assert torch.allclose(all_images.mean(dim=(0, 2, 3)), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(all_images.std(dim=(0, 2, 3), correction=0), torch.ones(3), atol=1e-5)
 
 
-def test_the_splits_do_not_overlap_and_miss_nothing(prepared: Any, source: Any) -> None:
+def test_every_image_is_in_exactly_one_split(prepared: Any, source: Any) -> None:
     data = prepared(source)
     assert data.sizes == {"train": 72, "val": 18, "test": 30}
     splits = [pixels(data, split) for split in (data.train(0), data.val(), data.test())]
@@ -38,16 +38,16 @@ def test_the_splits_do_not_overlap_and_miss_nothing(prepared: Any, source: Any) 
     assert data.profile.classes == ("a", "b", "c")
 
 
-def test_an_epoch_can_be_had_alone_and_differs_from_the_next(prepared: Any, source: Any) -> None:
-    data, again = prepared(source), prepared(source)
+def test_an_epoch_depends_only_on_its_number_and_the_seed(prepared: Any, source: Any) -> None:
+    data, resumed = prepared(source), prepared(source)
     list(data.train(0))
-    second, alone = list(data.train(1)), list(again.train(1))
-    assert all(torch.equal(a, b) for a, b in zip(second[0], alone[0], strict=True))
+    second, first_of_resumed = list(data.train(1)), list(resumed.train(1))
+    assert all(torch.equal(a, b) for a, b in zip(second[0], first_of_resumed[0], strict=True))
     assert not torch.equal(second[0][0], next(data.train(2))[0])
     assert not torch.equal(second[0][0], next(prepared(source, seed=2).train(1))[0])
 
 
-def test_evaluation_keeps_one_order(prepared: Any, source: Any) -> None:
+def test_the_order_of_evaluation_is_fixed(prepared: Any, source: Any) -> None:
     data = prepared(source)
     first, second = pixels(data, data.val()), pixels(data, data.val())
     assert torch.equal(first, second)
@@ -74,14 +74,14 @@ def test_streaming_gives_the_same_batches_to_the_bit(
         torch.manual_seed(4)
         data = prepared(source, resident=resident, **settings)
         epochs.append([*data.train(3), *data.val(), *data.test(), (torch.rand(1), torch.rand(1))])
-    for (images, labels), (others, other_labels) in zip(*epochs, strict=True):
-        assert torch.equal(images, others)
+    for (images, labels), (other_images, other_labels) in zip(*epochs, strict=True):
+        assert torch.equal(images, other_images)
         assert torch.equal(labels, other_labels)
 
 
 @pytest.mark.parametrize("resident", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_batches_have_the_memory_format_asked_for(
+def test_batches_have_the_configured_memory_format(
     prepared: Any, source: Any, resident: bool, channels_last: bool
 ) -> None:
     images, _ = next(prepared(source, resident=resident, channels_last=channels_last).train(0))
@@ -115,12 +115,12 @@ def test_a_single_training_image_needs_batches_of_one(prepared: Any, source: Any
     assert prepared(source, train_limit=1, batch_size=1).steps_per_epoch == 1
 
 
-def test_evaluation_never_leaves_an_image_out(prepared: Any, source: Any) -> None:
+def test_evaluation_uses_every_image(prepared: Any, source: Any) -> None:
     data = prepared(source, batch_size=17)
     assert [len(labels) for _, labels in data.val()] == [17, 1]
 
 
-def test_without_a_test_split_there_is_none(prepared: Any, array_source: Any) -> None:
+def test_a_source_may_have_no_test_split(prepared: Any, array_source: Any) -> None:
     data = prepared(array_source(n_test=0))
     assert not data.has_test
     assert "test" not in data.sizes
@@ -149,7 +149,7 @@ def test_without_a_test_split_there_is_none(prepared: Any, array_source: Any) ->
         ),
     ],
 )
-def test_the_input_shape_is_what_batches_have(
+def test_the_input_shape_is_that_of_the_batches(
     prepared: Any,
     source: Any,
     settings: dict[str, Any],
@@ -166,7 +166,7 @@ def test_the_input_shape_is_what_batches_have(
     assert len(data.profile.mean) == len(data.profile.std) == shape[0]
 
 
-def test_transforms_must_agree_on_a_shape(prepared: Any, source: Any) -> None:
+def test_transforms_must_end_in_one_shape(prepared: Any, source: Any) -> None:
     with pytest.raises(ConfigError, match=r"shape \(3, 6, 6\) .* \(3, 8, 8\)"):
         prepared(source, train_transform=[v2.RandomCrop(6)])
 
@@ -182,7 +182,7 @@ def test_training_is_augmented_and_evaluation_is_not(prepared: Any, source: Any)
     assert torch.equal(next(plain.val())[0], next(augmented.val())[0])
 
 
-def test_preparing_leaves_the_global_random_state_alone(prepared: Any, source: Any) -> None:
+def test_preparing_does_not_change_the_global_random_state(prepared: Any, source: Any) -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
     list(prepared(source, train_transform=AUGMENT, resident=False).val())
@@ -203,7 +203,7 @@ def test_constants_must_match_the_channels(
         prepared(source, **settings)
 
 
-def test_given_constants_are_used(prepared: Any, source: Any) -> None:
+def test_mean_and_std_of_the_config_are_used(prepared: Any, source: Any) -> None:
     data = prepared(source, mean=[0.0, 0.0, 0.0], std=[1.0, 0.5, 0.25])
     assert (data.profile.mean, data.profile.std) == ((0.0, 0.0, 0.0), (1.0, 0.5, 0.25))
     assert next(data.val())[0].amax(dim=(0, 2, 3)).ceil().tolist() == [1, 2, 4]
@@ -219,7 +219,9 @@ def test_the_statistics_are_measured_on_training_images_alone(prepared: Any, sou
     )
 
 
-def test_the_digest_names_the_content(prepared: Any, source: Any, array_source: Any) -> None:
+def test_the_digest_depends_on_the_content_only(
+    prepared: Any, source: Any, array_source: Any
+) -> None:
     assert prepared(source).digest == prepared(source, seed=9).digest
     assert prepared(source).digest != prepared(array_source(n=93)).digest
 
@@ -227,12 +229,14 @@ def test_the_digest_names_the_content(prepared: Any, source: Any, array_source: 
 def test_pictures_show_the_pixels_of_a_batch(prepared: Any, source: Any) -> None:
     data = prepared(source)
     images, _ = data.samples("val", [0])
-    (picture,) = data.inverse(images)
+    (picture,) = data.to_pictures(images)
     stored = torch.from_numpy(data.subsets["val"].feed.pixels[data.subsets["val"].indices[:1]])
     assert np.array(picture).tolist() == stored[0].permute(1, 2, 0).tolist()
 
 
-def test_the_cache_follows_the_settings(prepared: Any, source: Any, tmp_path: Path) -> None:
+def test_each_split_and_the_statistics_are_cached_once(
+    prepared: Any, source: Any, tmp_path: Path
+) -> None:
     prepared(source)
     names = sorted(path.name.rsplit("-", 1)[0] for path in (tmp_path / "cache").iterdir())
     assert names == ["arrays-test", "arrays-train"]

@@ -61,8 +61,8 @@ def write(root: Path, name: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _any_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sets written here are not the official ones."""
+def _no_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip torchvision's checksums, because the files of these tests are not the official ones."""
     monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda *_: True)
     monkeypatch.setattr("torchvision.datasets.svhn.check_integrity", lambda *_: True, raising=False)
     monkeypatch.setattr("torchvision.datasets.utils.check_integrity", lambda *_: True)
@@ -90,20 +90,20 @@ def test_every_set_is_read_from_its_root(
     assert sum(data.profile.class_counts) == 32
 
 
-def test_cifar_pixels_keep_their_place(tmp_path: Path) -> None:
+def test_cifar_pixels_keep_their_positions(tmp_path: Path) -> None:
     write(tmp_path, "cifar10")
     decoded = TorchvisionSet("cifar10", str(tmp_path), False).splits(None)["test"].load()
     raw = pickle.loads((tmp_path / LAYOUTS["cifar10"].files["test"][0]).read_bytes())["data"]
     assert np.array_equal(decoded.images[np.arange(10)], raw.reshape(10, 3, 32, 32))
 
 
-def test_a_set_that_is_not_there_says_what_to_type(tmp_path: Path) -> None:
+def test_a_missing_set_is_an_error_with_what_to_type(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data=mnist is not in .*data\.download=true"):
         TorchvisionSet("mnist", str(tmp_path), download=False).splits(None)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_download_is_one_line_and_leaves_nothing(
+def test_a_failed_download_is_one_line_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -115,7 +115,9 @@ def test_a_failed_download_is_one_line_and_leaves_nothing(
     assert list((tmp_path / "root").iterdir()) == []
 
 
-def test_a_download_arrives_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_has_all_files_and_leaves_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def download(root: Path, **_: Any) -> None:
         write(root, "mnist")
 
@@ -138,11 +140,11 @@ def test_a_cached_set_is_prepared_without_torchvision(prepared: Any, tmp_path: P
     source = TorchvisionSet("mnist", str(tmp_path), download=False)
     prepared(source)
     code = (
-        "import sys; from pathlib import Path; from sweeper.data.cache import cached\n"
+        "import sys; from pathlib import Path; from sweeper.data.cache import open_cached\n"
         "import sweeper.data.prepare; from sweeper.data.torchvision_sets import TorchvisionSet\n"
         f"split = TorchvisionSet('mnist', {str(tmp_path)!r}, False).splits(None)['train']\n"
-        f"stored = cached('mnist-train', split, Path({str(tmp_path / 'cache')!r}))\n"
-        "assert type(stored.images).__name__ == 'memmap'\n"
+        f"split = open_cached('mnist-train', split, Path({str(tmp_path / 'cache')!r}))\n"
+        "assert type(split.images).__name__ == 'memmap'\n"
         "assert not [m for m in sys.modules if m.startswith('torchvision')], 'imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

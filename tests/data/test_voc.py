@@ -1,4 +1,4 @@
-"""Sets of classes from annotation files: what is read, split, downloaded and refused."""
+"""PASCAL VOC: lists, annotations, splits, downloads and errors."""
 
 import os
 import shutil
@@ -22,20 +22,20 @@ CLASSES = ("circle", "square", "triangle")
 
 
 @pytest.fixture(scope="module")
-def drawn(draw_voc: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small tree; not to be written into."""
-    return draw_voc(tmp_path_factory.mktemp("drawn"), train=20, val=8, test=6)
+def voc_root(draw_voc: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a small VOC tree that is shared; tests must not write to it."""
+    return draw_voc(tmp_path_factory.mktemp("voc"), train=20, val=8, test=6)
 
 
 @pytest.fixture
-def tree(drawn: Path, tmp_path: Path) -> Path:
-    """A copy of the small tree."""
-    return shutil.copytree(drawn, tmp_path / "tree", copy_function=shutil.copy2)
+def tree(voc_root: Path, tmp_path: Path) -> Path:
+    """Return a copy of the small tree that a test may change."""
+    return shutil.copytree(voc_root, tmp_path / "tree", copy_function=shutil.copy2)
 
 
-def source(root: Path, year: Any = 2012, **given: Any) -> Voc:
+def source(root: Path, year: Any = 2012, **changed: Any) -> Voc:
     settings = {"download": False, "difficult": False, "test_fraction": 0.2}
-    return Voc(str(root), year, **(settings | given))
+    return Voc(str(root), year, **(settings | changed))
 
 
 def inside(root: Path, path: str) -> Path:
@@ -43,21 +43,21 @@ def inside(root: Path, path: str) -> Path:
 
 
 def annotate(root: Path, split: str, name: str) -> None:
-    """Say of every picture of the split that it has one object."""
+    """Give every image of the split one object, of the class `name`."""
     for path in inside(root, "Annotations").glob(f"{split}_*.xml"):
         path.write_text(f"<annotation><object><name>{name}</name></object></annotation>")
 
 
-def seen_by_torchvision(root: Path, split: str) -> list[list[int]]:
+def labels_from_torchvision(root: Path, split: str) -> list[list[int]]:
     parsed = [target["annotation"]["object"] for _, target in VOCDetection(root, "2012", split)]
-    there = [{one["name"] for one in each if one["difficult"] == "0"} for each in parsed]
-    return [[int(name in names) for name in CLASSES] for names in there]
+    easy = [{obj["name"] for obj in objects if obj["difficult"] == "0"} for objects in parsed]
+    return [[int(name in names) for name in CLASSES] for names in easy]
 
 
-def test_the_lists_are_the_splits_and_labels_the_classes_in_a_picture(
-    drawn: Path, prepared: Any
+def test_the_lists_are_the_splits_and_the_labels_equal_torchvisions(
+    voc_root: Path, prepared: Any
 ) -> None:
-    data = prepared(source(drawn), image_size=16)
+    data = prepared(source(voc_root), image_size=16)
     assert (data.profile.classes, data.profile.label_type, data.profile.label_shape) == (
         CLASSES,
         "multilabel",
@@ -67,25 +67,25 @@ def test_the_lists_are_the_splits_and_labels_the_classes_in_a_picture(
     assert data.profile.input_shape == (3, 16, 16)
     labels = torch.cat([labels for _, labels in data.val()])
     assert labels.dtype == torch.int64
-    listed = seen_by_torchvision(drawn, "val")
+    listed = labels_from_torchvision(voc_root, "val")
     assert labels.tolist() == [listed[i] for i in data.subsets["val"].indices.tolist()]
-    expected = np.sum(seen_by_torchvision(drawn, "train"), axis=0)
+    expected = np.sum(labels_from_torchvision(voc_root, "train"), axis=0)
     assert list(data.profile.class_counts) == expected.tolist()
 
 
-def test_pixels_are_pillows_resized_ones_of_the_listed_picture(drawn: Path) -> None:
-    decoded = source(drawn).splits(30)["val"].load()
-    picture = Image.open(inside(drawn, "JPEGImages/val_0003.jpg"))
+def test_pixels_equal_those_of_the_listed_image_resized_by_pillow(voc_root: Path) -> None:
+    decoded = source(voc_root).splits(30)["val"].load()
+    picture = Image.open(inside(voc_root, "JPEGImages/val_0003.jpg"))
     expected = np.array(picture.resize((30, 30), Image.Resampling.BILINEAR))
     assert decoded.images[np.array([3])][0].transpose(1, 2, 0).tolist() == expected.tolist()
 
 
-def test_difficult_objects_count_when_asked(tree: Path) -> None:
-    easy, hard = ElementTree.Element("annotation"), "<difficult>1</difficult>"
+def test_difficult_objects_count_only_if_configured(tree: Path) -> None:
+    annotation, hard = ElementTree.Element("annotation"), "<difficult>1</difficult>"
     for name, marks in (("circle", hard), ("square", ""), ("square", hard)):
         text = f"<object><name>{name}</name>{marks}</object>"
-        easy.append(ElementTree.fromstring(text))
-    inside(tree, "Annotations/val_0000.xml").write_bytes(ElementTree.tostring(easy))
+        annotation.append(ElementTree.fromstring(text))
+    inside(tree, "Annotations/val_0000.xml").write_bytes(ElementTree.tostring(annotation))
     without, counted = (
         source(tree, difficult=difficult).splits(8)["val"].load().labels[0].tolist()
         for difficult in (False, True)
@@ -93,7 +93,7 @@ def test_difficult_objects_count_when_asked(tree: Path) -> None:
     assert (without, counted) == ([0, 1, 0], [1, 1, 0])
 
 
-def test_a_picture_without_objects_has_no_class(tree: Path) -> None:
+def test_an_image_without_objects_has_no_class(tree: Path) -> None:
     inside(tree, "Annotations/val_0000.xml").write_text("<annotation/>")
     assert source(tree).splits(8)["val"].load().labels[0].tolist() == [0, 0, 0]
 
@@ -105,7 +105,7 @@ def test_a_picture_without_objects_has_no_class(tree: Path) -> None:
         (("dog", "person", "unicorn"), ("dog", "person", "unicorn")),
     ],
 )
-def test_a_part_of_voc_has_all_of_its_classes_and_any_other_tree_its_own(
+def test_a_part_of_voc_has_all_20_classes_and_other_data_only_its_own(
     tree: Path, named: tuple[str, ...], classes: tuple[str, ...]
 ) -> None:
     for split, name in zip(("train", "val", "test"), named, strict=True):
@@ -114,9 +114,7 @@ def test_a_part_of_voc_has_all_of_its_classes_and_any_other_tree_its_own(
         assert split.load().classes == classes
 
 
-def test_without_a_list_val_is_drawn_by_seed_and_test_is_the_same_for_any(
-    tree: Path, prepared: Any
-) -> None:
+def test_without_lists_val_depends_on_the_seed_and_test_does_not(tree: Path, prepared: Any) -> None:
     for split in ("val", "test"):
         inside(tree, f"ImageSets/Main/{split}.txt").unlink()
     settings = {"image_size": 8, "mean": [0.5] * 3, "std": [1.0] * 3}
@@ -127,19 +125,21 @@ def test_without_a_list_val_is_drawn_by_seed_and_test_is_the_same_for_any(
     assert not prepared(source(tree, test_fraction=0.0), image_size=8).has_test
 
 
-def test_streaming_gives_the_same_batches(drawn: Path, prepared: Any) -> None:
+def test_streaming_gives_the_same_batches(voc_root: Path, prepared: Any) -> None:
     streamed, resident = (
-        prepared(source(drawn), image_size=8, batch_size=4, resident=resident)
+        prepared(source(voc_root), image_size=8, batch_size=4, resident=resident)
         for resident in (False, True)
     )
-    for (images, labels), (others, same) in zip(streamed.train(1), resident.train(1), strict=True):
-        assert torch.equal(images, others)
-        assert torch.equal(labels, same)
+    for (images, labels), (other_images, other_labels) in zip(
+        streamed.train(1), resident.train(1), strict=True
+    ):
+        assert torch.equal(images, other_images)
+        assert torch.equal(labels, other_labels)
 
 
 @pytest.mark.parametrize("resident", [True, False])
 @pytest.mark.parametrize("file", ["JPEGImages/val_0001.jpg", "Annotations/test_0001.xml"])
-def test_a_changed_file_is_read_anew(tree: Path, prepared: Any, file: str, resident: bool) -> None:
+def test_a_changed_file_is_read_again(tree: Path, prepared: Any, file: str, resident: bool) -> None:
     settings = {"image_size": 8, "resident": resident}
     before = prepared(source(tree), **settings).digest
     assert prepared(source(tree), **settings).digest == before
@@ -151,10 +151,10 @@ def test_a_changed_file_is_read_anew(tree: Path, prepared: Any, file: str, resid
     assert prepared(source(tree), **settings).digest != before
 
 
-def test_a_streamed_tree_is_read_without_torchvision(drawn: Path) -> None:
+def test_a_streamed_tree_is_read_without_torchvision(voc_root: Path) -> None:
     code = (
         "import sys; from sweeper.data.voc import Voc\n"
-        f"source = Voc({str(drawn)!r}, 2012, False, False, 0.1)\n"
+        f"source = Voc({str(voc_root)!r}, 2012, False, False, 0.1)\n"
         "assert len(source.splits(8)['val'].stream().labels) == 8\n"
         "assert not [m for m in sys.modules if m.startswith('torchvision')], 'imported'\n"
     )
@@ -162,7 +162,7 @@ def test_a_streamed_tree_is_read_without_torchvision(drawn: Path) -> None:
 
 
 def write(path: str, text: str | None) -> Any:
-    """Return what writes a file of the tree, or removes it."""
+    """Return a function that writes a file of the tree, or removes it if the text is None."""
 
     def damage(root: Path) -> None:
         if text is None:
@@ -190,10 +190,10 @@ XML, LIST, IMAGE = "Annotations/val_0001.xml", "ImageSets/Main/val.txt", "JPEGIm
     ("damage", "message"),
     [
         (write(XML, "<annotation><object>"), r"val_0001\.xml cannot be read as XML: no element"),
-        (write(XML, "<html/>"), r"val_0001\.xml is no VOC annotation: .* found <html>$"),
+        (write(XML, "<html/>"), r"val_0001\.xml is not a VOC annotation: .* found <html>$"),
         (write(XML, "<annotation><object/></annotation>"), r"0001\.xml has an object without a"),
-        (write(XML, None), r"Annotations/val_0001\.xml is missing, and a list .* names it$"),
-        (without_objects, r"VOC2012/Annotations: there is no object in any annotation$"),
+        (write(XML, None), r"Annotations/val_0001\.xml is missing, but a list .* names it$"),
+        (without_objects, r"VOC2012/Annotations: no annotation has an object$"),
         (write(IMAGE, None), r"JPEGImages/val_0001\.jpg is missing"),
         (write(IMAGE, "not an image"), r"JPEGImages/val_0001\.jpg cannot be read as an image"),
         (truncated, r"JPEGImages/val_0001\.jpg cannot be read as an image"),
@@ -203,7 +203,7 @@ XML, LIST, IMAGE = "Annotations/val_0001.xml", "ImageSets/Main/val.txt", "JPEGIm
         (write(LIST, "train_0001"), r"val\.txt lists train_0001, which \S*train\.txt lists alr"),
     ],
 )
-def test_what_cannot_be_read_is_named_in_one_line(
+def test_an_unreadable_file_is_named_in_one_line(
     tree: Path, prepared: Any, damage: Any, message: str, refuses
 ) -> None:
     damage(tree)
@@ -213,71 +213,72 @@ def test_what_cannot_be_read_is_named_in_one_line(
 
 
 @pytest.mark.parametrize("folder", ["Annotations", "JPEGImages", "ImageSets"])
-def test_a_folder_that_lacks_is_named(tree: Path, folder: str) -> None:
+def test_a_missing_folder_is_named(tree: Path, folder: str) -> None:
     shutil.rmtree(inside(tree, folder))
     with pytest.raises(DataError, match=rf"VOC2012/{folder}\S* cannot be read: No such file"):
         source(tree, download=True).splits(8)
 
 
-def test_a_list_that_is_no_text_is_named(tree: Path) -> None:
+def test_a_list_that_is_not_text_is_named(tree: Path) -> None:
     inside(tree, LIST).write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"val\.txt is no list of ids"):
+    with pytest.raises(DataError, match=r"val\.txt is not a list of ids"):
         source(tree).splits(8)
 
 
-def test_a_single_picture_cannot_be_held_out(draw_voc: Any, tmp_path: Path) -> None:
+def test_a_single_image_cannot_be_held_out(draw_voc: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"type data\.test_fraction=0"):
         source(draw_voc(tmp_path, train=1)).splits(8)
 
 
-def test_a_size_is_needed(drawn: Path) -> None:
+def test_image_size_is_required(voc_root: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.image_size=null"):
-        source(drawn).splits(None)
+        source(voc_root).splits(None)
 
 
-def test_a_year_that_is_not_there_says_what_to_type(tmp_path: Path) -> None:
-    expected = r"expected a folder VOCdevkit/VOC2007 there, type data\.root=FOLDER"
+def test_a_missing_year_is_an_error_with_what_to_type(tmp_path: Path) -> None:
+    expected = r"expected a folder VOCdevkit/VOC2007 there; type data\.root=FOLDER"
     with pytest.raises(DataError, match=expected):
         source(tmp_path, 2007).splits(8)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("year", range(2007, 2013))
-def test_every_year_lies_where_torchvision_puts_it(tmp_path: Path, year: int) -> None:
-    place = voc.DATASET_YEAR_DICT[str(year)]["base_dir"]
-    with pytest.raises(DataError, match=f"expected a folder {place} there"):
+def test_the_folder_of_every_year_is_that_of_torchvision(tmp_path: Path, year: int) -> None:
+    folder = voc.DATASET_YEAR_DICT[str(year)]["base_dir"]
+    with pytest.raises(DataError, match=f"expected a folder {folder} there"):
         source(tmp_path, year).splits(8)
 
 
 @pytest.fixture
-def downloads(drawn: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Put a copy of the small tree in the place of a download, and note what is asked for."""
-    asked: list[str] = []
+def downloads(voc_root: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Replace the download by a copy of the small tree; return the requested years and splits."""
+    requests: list[str] = []
 
     def download(root: Path, year: str, image_set: str, download: bool) -> None:
         assert download
-        asked.append(f"{year} {image_set}")
-        place = Path(root) / voc.DATASET_YEAR_DICT[year]["base_dir"]
-        shutil.copytree(inside(drawn, ""), place, dirs_exist_ok=True)
+        requests.append(f"{year} {image_set}")
+        folder = Path(root) / voc.DATASET_YEAR_DICT[year]["base_dir"]
+        shutil.copytree(inside(voc_root, ""), folder, dirs_exist_ok=True)
 
     monkeypatch.setattr("torchvision.datasets.VOCDetection", download)
-    return asked
+    return requests
 
 
 @pytest.mark.parametrize(
-    ("year", "asked"), [(2012, ["2012 train"]), (2007, ["2007 train", "2007 test"]), (2011, None)]
+    ("year", "expected"),
+    [(2012, ["2012 train"]), (2007, ["2007 train", "2007 test"]), (2011, None)],
 )
-def test_a_download_arrives_whole_and_once(
-    tmp_path: Path, downloads: list[str], year: int, asked: list[str] | None
+def test_a_year_is_downloaded_completely_and_once(
+    tmp_path: Path, downloads: list[str], year: int, expected: list[str] | None
 ) -> None:
     for _ in range(2):
         splits = source(tmp_path / "root", year, download=True).splits(8)
         assert len(splits["val"].load().labels) == 8
-    assert downloads == (asked or [f"{year} train"])
+    assert downloads == (expected or [f"{year} train"])
     assert [path.name for path in (tmp_path / "root").iterdir() if path.name[0] == "."] == []
 
 
-def test_a_failed_download_is_one_line_and_leaves_nothing(
+def test_a_failed_download_is_one_line_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:

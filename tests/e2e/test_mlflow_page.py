@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,55 +14,32 @@ import urllib3
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 from urllib3.util import Retry
 
 pytestmark = pytest.mark.slow
 SECONDS = 60
 STUDY = "small_cnn"
 TRIALS = [f"trial {number}" for number in range(4)]
-# One worker and a seed, so that every run of this test looks at the same four trials.
-OVERRIDES = ["search=cnn", "hydra.sweeper.n_trials=4", f"hydra.sweeper.study_name={STUDY}",
-             "trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
-             "hydra.sweeper.n_jobs=1", "hydra.sweeper.sampler.seed=1",
-             "hydra/sweeper/pruner=none"]  # fmt: skip
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-            "--disable-background-networking", "--disable-component-update",
-            "--disable-sync"]  # fmt: skip
 FIGURES = ["contour", "history", "importances", "intermediate_values", "parallel_coordinates",
            "slice", "timeline"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def browser(required) -> Iterator[Browser]:
-    chromium = required(shutil.which("chromium"), "chromium")
-    expect.set_options(timeout=SECONDS * 1000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="module")
-def folder(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run the study as a user would; return the folder it was started in."""
-    folder = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "-m", "sweeper", "--multirun", *OVERRIDES]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path, free_port) -> Iterator[str]:
+def address(study_folder: Path, free_port) -> Iterator[str]:
     """Serve the folder with `mlflow ui`; yield the address."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
     # MLflow changes its ways where it believes to be under test.
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    with (folder / "server.log").open("wb") as log:
+    with (study_folder / "mlflow.log").open("wb") as log:
         server = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=study_folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
     try:
         patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
@@ -75,12 +51,12 @@ def address(folder: Path, free_port) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
+def page(browser: BrowserContext, address: str, tmp_path: Path) -> Iterator[Page]:
     """Open the runs of the experiment in a fresh browser, as a newcomer does.
 
     What the browser showed last is kept in `tmp_path/page.png`.
     """
-    page = browser.new_page(viewport={"width": 1600, "height": 1000})
+    page = browser.new_page()
     page.set_default_timeout(SECONDS * 1000)
     page.goto(address)
     page.get_by_text("Model training", exact=True).click()
@@ -88,6 +64,7 @@ def page(browser: Browser, address: str, tmp_path: Path) -> Iterator[Page]:
     expect(row(page, STUDY)).to_be_visible()
     yield page
     page.screenshot(path=tmp_path / "page.png")
+    page.evaluate("localStorage.clear()")  # where MLflow remembers what was opened
     page.close()
 
 
@@ -127,18 +104,17 @@ def test_a_study_is_one_row_that_opens_into_its_trials(page: Page) -> None:
         expect(row(page, trial)).to_be_visible()
 
 
-def test_compared_trials_open_on_what_varies_and_the_objective(page: Page, folder: Path) -> None:
+def test_compared_trials_open_on_what_varies_and_take_further_parameters(
+    page: Page, study_folder: Path
+) -> None:
     compare(page)
     axes = page.locator(".axis-title")
     expect(axes).to_have_text(
         ["data.batch_size", "model.channels", "model.kernel_size", "best/val_accuracy"]
     )
-    top = max(t.value for t in trials_of(folder))
+    top = max(t.value for t in trials_of(study_folder))
     expect(page.locator(".axis-extent-top").last).to_have_text(f"{top:.5f}")
-
-
-def test_a_further_parameter_can_be_added_to_the_comparison(page: Page) -> None:
-    compare(page)
+    # A further parameter can be added.
     parameters = page.get_by_role("combobox").first
     parameters.click()
     parameters.fill("optimizer.lr")
@@ -146,19 +122,17 @@ def test_a_further_parameter_can_be_added_to_the_comparison(page: Page) -> None:
     expect(page.locator(".axis-title").filter(has_text="optimizer.lr")).to_be_visible()
 
 
-def test_the_studys_page_shows_its_best_value_counts_and_trials(page: Page, folder: Path) -> None:
+def test_the_studys_page_shows_its_best_value_counts_trials_and_figures(
+    page: Page, study_folder: Path
+) -> None:
     open_run(page, STUDY)
     for trial in TRIALS:
         expect(page.get_by_role("link", name=trial, exact=True)).to_be_visible()
-    best = max(t.value for t in trials_of(folder))
+    best = max(t.value for t in trials_of(study_folder))
     numbers = {"best/val_accuracy": best, "trials/complete": 4, "trials/failed": 0}
     for name, value in numbers.items():
         expect(row(page, name)).to_have_text(f"{name}{value}")
     expect(page.get_by_text("best/model.kernel_size")).to_be_visible()
-
-
-def test_the_studys_artifacts_show_its_figures(page: Page) -> None:
-    open_run(page, STUDY)
     page.get_by_role("tab", name="Artifacts").click()
     page.get_by_text("figures", exact=True).click()
     for figure in FIGURES:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,27 +13,13 @@ from typing import Any
 
 import pytest
 import urllib3
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, expect
 from urllib3.util import Retry
 
 pytestmark = pytest.mark.slow
 SECONDS = 60
-OVERRIDES = ["tracking=tensorboard", "optimizer.lr=0.01,0.001", "hydra.sweeper.study_name=rates",
-             "trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
-             "hydra.sweeper.n_jobs=1"]  # fmt: skip
-CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-TRIALS = {"0/tensorboard", "1/tensorboard"}
+TRIALS = {f"{number}/tensorboard" for number in range(4)}
 RUNS = TRIALS | {"best/tensorboard"}
-
-
-@pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run a study of two trials as a user would; return its folder."""
-    folder = tmp_path_factory.mktemp("study")
-    command = [sys.executable, "-m", "sweeper", "--multirun", *OVERRIDES]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "multirun/rates"
 
 
 def wait_until_read(url: str) -> None:
@@ -49,7 +34,7 @@ def wait_until_read(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(study: Path, free_port) -> Iterator[str]:
+def address(study_folder: Path, free_port) -> Iterator[str]:
     """Serve the study with `tensorboard`; yield the address once it has read the trials."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     command = [
@@ -57,11 +42,11 @@ def address(study: Path, free_port) -> Iterator[str]:
         "-m",
         "tensorboard.main",
         "--logdir",
-        str(study),
+        str(study_folder / "multirun/small_cnn"),
         "--port",
         str(port),
     ]
-    with (study / "server.log").open("wb") as log:
+    with (study_folder / "tensorboard.log").open("wb") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
         patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
@@ -84,15 +69,11 @@ def served(address: str) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def page(required, address: str, tmp_path: Path) -> Iterator[Page]:
-    chromium = required(shutil.which("chromium"), "chromium")
-    expect.set_options(timeout=SECONDS * 1000)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        yield page
-        page.screenshot(path=tmp_path / "page.png")
-        browser.close()
+def page(browser: BrowserContext, tmp_path: Path) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.screenshot(path=tmp_path / "page.png")
+    page.close()
 
 
 def test_every_trial_is_a_run(served) -> None:

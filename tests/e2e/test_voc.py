@@ -38,16 +38,8 @@ def test_a_study_seeks_the_best_mean_average_precision(tmp_path, shapes) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("arguments", "line"),
-    [
-        ([], "loss=cross_entropy learns from one class an image, and data=voc has a set of"),
-        (["loss=bce", "metric=val/accuracy"], "type metric=val/mean_average_precision"),
-        (["loss=bce", "data.root=nowhere"], "data=voc is not in"),
-    ],
-)
-def test_what_does_not_go_with_sets_is_one_line(tmp_path, shapes, arguments, line) -> None:
-    done = sweeper(tmp_path, f"data.root={shapes}", *arguments)
+def test_a_loss_that_does_not_fit_is_one_line(tmp_path, shapes) -> None:
+    done = sweeper(tmp_path, f"data.root={shapes}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert line in done.stderr
+    assert "loss=cross_entropy learns from one class an image" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

@@ -65,9 +65,9 @@ def test_precision_by_class_is_drawn_in_place_of_a_confusion_matrix(ran, voc, tm
 def test_mistakes_say_what_was_missed_and_what_was_added(built, voc) -> None:
     data = built(*voc, "loss=bce").data.profile
     labels, predicted = torch.tensor([1, 1, 0]), torch.tensor([1, 0, 1])
-    assert data.named(labels) == "circle, square"
-    assert data.mistake(labels, predicted) == "missed square\nadded triangle"
-    assert data.mistake(labels, labels * 0) == "missed circle, square"
+    assert data.label_text(labels) == "circle, square"
+    assert data.mistake_text(labels, predicted) == "missed square\nadded triangle"
+    assert data.mistake_text(labels, labels * 0) == "missed circle, square"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_mistakes_say_what_was_missed_and_what_was_added(built, voc) -> None:
         (["loss=bce", "data.year=2013"], r"^data\.year=2013: expected 2007"),
         (["loss=bce", "data.test_fraction=1"], r"^data\.test_fraction=1: expected"),
         (["loss=bce", "loss.weight=[1,2]"], r"2 numbers, but the data has 3 classes"),
-        (["loss=multilabel_margin", "+loss.weight=balanced"], r"takes none; type loss\.weight=nu"),
+        (["loss=multilabel_margin", "+loss.weight=balanced"], r"takes no class weights; type loss"),
     ],
 )
 def test_what_does_not_go_with_sets_is_one_line(built, voc, overrides, message, refuses) -> None:

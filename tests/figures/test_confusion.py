@@ -24,8 +24,8 @@ def test_no_two_class_names_overlap(classes: int) -> None:
 def test_a_class_without_images_is_drawn_as_zero() -> None:
     figure = confusion_matrix([[3, 0], [0, 0]], ["a", "b"])
     assert figure.axes[0].images[0].get_array().tolist() == [[1, 0], [0, 0]]
-    assert figure.axes[0].get_title() == "3 images, 100.00% right"
+    assert figure.axes[0].get_title() == "3 images, 100.00% correct"
 
 
-def test_a_dollar_in_a_name_is_a_dollar() -> None:
+def test_a_dollar_in_a_name_is_no_math_text() -> None:
     confusion_matrix([[1, 0], [0, 1]], ["cost$^$", "a$_b$x_"]).draw_without_rendering()

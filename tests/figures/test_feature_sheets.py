@@ -1,4 +1,4 @@
-"""Sheets of feature maps, read back by their pixels."""
+"""Tests that read sheets of feature maps back from their pixels."""
 
 import numpy as np
 import pytest
@@ -60,6 +60,6 @@ def test_maps_of_any_shape_can_be_drawn(shape) -> None:
     assert (sheet == GREEN).all(axis=2).sum() == tall * wide
 
 
-def test_long_labels_get_the_room_they_need() -> None:
+def test_long_labels_move_the_maps_to_the_right() -> None:
     maps = np.zeros((2, 3, 6, 6), np.float32)
     assert corner(drawn(maps, labels=("i" * 80, "dog")), GREEN)[1] > corner(drawn(maps), GREEN)[1]

@@ -5,7 +5,7 @@ import pytest
 from sweeper.figures.rankings import average_precisions
 
 
-def test_bars_are_the_precisions_from_the_best_down_with_mean_and_chance() -> None:
+def test_bars_are_sorted_by_precision_and_show_mean_and_chance() -> None:
     values, counts = [0.25, math.nan, 0.75], [10, 0, 40]
     axes = average_precisions(values, counts, 100, ["cat", "cow", "dog"]).axes[0]
     assert [bar.get_width() for bar in axes.patches] == [0.75, 0.25, 0.0]

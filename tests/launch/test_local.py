@@ -17,7 +17,7 @@ pytestmark = [
 
 @pytest.fixture
 def sweep(hydra_sweep_runner, hydra_restore_singletons, tmp_path):
-    """Run `task` for each value of `a` in two local processes; return what came back."""
+    """Return a function that runs `task` for each value of `a` and returns status and value."""
 
     def run(task, n=3, n_jobs=2):
         runner = hydra_sweep_runner(
@@ -39,7 +39,7 @@ def sweep(hydra_sweep_runner, hydra_restore_singletons, tmp_path):
     return run
 
 
-def test_processes_stay_from_job_to_job(sweep) -> None:
+def test_a_process_runs_several_jobs(sweep) -> None:
     pids = {value for _, value in sweep(lambda _: os.getpid(), n=4, n_jobs=2)}
     assert len(pids) == 2
     assert os.getpid() not in pids
@@ -52,7 +52,7 @@ def test_each_process_has_its_share_of_threads(sweep, monkeypatch) -> None:
     assert threads == "6"
 
 
-def test_a_jobs_error_comes_back_as_hydra_would_raise_it(sweep) -> None:
+def test_the_error_of_a_job_is_raised_in_the_parent(sweep) -> None:
     def task(cfg):
         raise ValueError(f"a is {cfg.a}")
 
@@ -61,12 +61,12 @@ def test_a_jobs_error_comes_back_as_hydra_would_raise_it(sweep) -> None:
 
 
 def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch) -> None:
-    seen = {}
+    results = {}
     real = local.LocalPool._serve
 
     def serve(self, queue):
-        seen.update(real(self, queue))
-        return seen
+        results.update(real(self, queue))
+        return results
 
     monkeypatch.setattr(local.LocalPool, "_serve", serve)
 
@@ -77,12 +77,12 @@ def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch) -
 
     with pytest.raises(ChildProcessError, match="killed by SIGKILL"):
         sweep(task, n=4)
-    good = [seen[i]._return_value for i in (0, 2, 3)]
-    assert good == [0, 2, 3]
-    assert seen[1].status == JobStatus.FAILED
+    values = [results[i]._return_value for i in (0, 2, 3)]
+    assert values == [0, 2, 3]
+    assert results[1].status == JobStatus.FAILED
 
 
-def test_a_process_that_cannot_start_is_not_tried_for_ever(sweep, monkeypatch) -> None:
+def test_a_process_that_cannot_start_is_not_restarted_for_ever(sweep, monkeypatch) -> None:
     monkeypatch.setattr(local.sys, "executable", "/bin/false")
     with pytest.raises(TrainingError, match="ended with exit code 1 before they could import"):
         sweep(lambda _: 0)
@@ -90,9 +90,9 @@ def test_a_process_that_cannot_start_is_not_tried_for_ever(sweep, monkeypatch) -
 
 def test_output_goes_to_the_jobs_folder(sweep) -> None:
     def task(_):
-        os.system("echo from below")
+        os.system("echo from a child process")
         print("from python")
         return Path("/proc/self/fd/1").resolve().read_text()
 
     [(_, text)] = sweep(task, n=1)
-    assert {"from below", "from python"} <= set(text.splitlines())
+    assert {"from a child process", "from python"} <= set(text.splitlines())

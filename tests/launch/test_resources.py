@@ -5,20 +5,20 @@ from sweeper.launch import resources
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine of so many cores, gigabytes and GPUs."""
+    """Return a function that sets the cores, gigabytes and GPUs of the machine."""
 
     def set_up(cores=4, gigabytes=64, gpus=()):
         for name in resources.THREAD_VARIABLES:
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(gpus))
         monkeypatch.setattr(resources, "n_cores", lambda: cores)
-        monkeypatch.setattr(resources, "_available_memory", lambda: gigabytes * 2**30)
+        monkeypatch.setattr(resources, "_available_memory_bytes", lambda: gigabytes * 2**30)
 
     return set_up
 
 
 @pytest.mark.parametrize(
-    ("n_jobs", "have", "n"),
+    ("n_jobs", "hardware", "n"),
     [
         (3, {"cores": 1}, 3),
         ("auto", {"cores": 4}, 4),
@@ -27,15 +27,17 @@ def machine(monkeypatch):
         ("auto", {"cores": 16, "gpus": ("0", "2")}, 2),
     ],
 )
-def test_auto_is_a_worker_a_gpu_or_what_cores_and_memory_bear(machine, n_jobs, have, n) -> None:
-    machine(**have)
+def test_auto_is_one_worker_per_gpu_or_as_many_as_cores_and_memory_allow(
+    machine, n_jobs, hardware, n
+) -> None:
+    machine(**hardware)
     assert resources.n_workers(n_jobs) == n
 
 
-def test_gpus_are_dealt_round_robin(machine) -> None:
+def test_gpus_are_assigned_in_turn(machine) -> None:
     machine(gpus=("4", "7"))
-    dealt = [resources.worker_environment(i, 3)["CUDA_VISIBLE_DEVICES"] for i in range(3)]
-    assert dealt == ["4", "7", "4"]
+    assigned = [resources.worker_environment(i, 3)["CUDA_VISIBLE_DEVICES"] for i in range(3)]
+    assert assigned == ["4", "7", "4"]
 
 
 @pytest.mark.parametrize(("cores", "n", "threads"), [(8, 2, "4"), (8, 3, "2"), (2, 5, "1")])
@@ -46,7 +48,7 @@ def test_threads_are_divided_among_the_workers(machine, cores, n, threads) -> No
     assert "CUDA_VISIBLE_DEVICES" not in environment
 
 
-def test_the_users_own_thread_count_stays(machine, monkeypatch) -> None:
+def test_a_thread_count_that_the_user_has_set_is_kept(machine, monkeypatch) -> None:
     machine(cores=8)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     environment = resources.worker_environment(0, 2)
@@ -54,8 +56,8 @@ def test_the_users_own_thread_count_stays(machine, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("named", "gpus"), [("", []), ("-1", []), ("0,3", ["0", "3"]), ("GPU-a1", ["GPU-a1"])]
+    ("visible", "gpus"), [("", []), ("-1", []), ("0,3", ["0", "3"]), ("GPU-a1", ["GPU-a1"])]
 )
-def test_only_visible_gpus_are_used(monkeypatch, named, gpus) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
+def test_only_visible_gpus_are_used(monkeypatch, visible, gpus) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert resources.visible_gpus() == gpus

@@ -1,4 +1,4 @@
-"""Adapters against values worked by hand."""
+"""Adapters, compared with values computed by hand."""
 
 import math
 
@@ -24,17 +24,17 @@ OUTPUTS = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
 LABELS = torch.tensor([0, 0])
 
 
-def plus(x: float) -> float:
-    """softplus: -log(sigmoid(-x))"""
+def softplus(x: float) -> float:
+    """Return the softplus, -log(sigmoid(-x))."""
     return math.log1p(math.exp(x))
 
 
 # -log softmax of the right class: log(1 + e^-2) and log(1 + e)
-CROSS_ENTROPY = (plus(-2) + plus(1)) / 2
-# two logits an image: the right one is asked for, the wrong one is not
-BINARY = (plus(-2) + plus(0) + plus(0) + plus(1)) / 4
+CROSS_ENTROPY = (softplus(-2) + softplus(1)) / 2
+# two logits for each image: the target of the right class is 1, that of the other 0
+BINARY = (softplus(-2) + softplus(0) + softplus(0) + softplus(1)) / 4
 # probabilities of the wrong class under a softmax, e^0 / (e^2 + e^0) and e / (e + e^0)
-DENIED = (1 / (1 + math.e**2), math.e / (1 + math.e))
+WRONG_PROBABILITIES = (1 / (1 + math.e**2), math.e / (1 + math.e))
 
 WORKED = [
     (ClassIndex, nn.CrossEntropyLoss(), CROSS_ENTROPY),
@@ -45,12 +45,12 @@ WORKED = [
     (Logits, nn.MultiLabelSoftMarginLoss(), BINARY),
     (Signs, nn.SoftMarginLoss(), BINARY),
     (ClassList, nn.MultiLabelMarginLoss(), (0 + (1 + 1) / 2) / 2),
-    (Probabilities, nn.L1Loss(), (2 * DENIED[0] + 2 * DENIED[1]) / 4),
+    (Probabilities, nn.L1Loss(), (2 * WRONG_PROBABILITIES[0] + 2 * WRONG_PROBABILITIES[1]) / 4),
     (OneHot, nn.MSELoss(), (1 + 0 + 1 + 1) / 4),
     (OneHot, nn.MSELoss(reduction="sum"), 3.0),
     (OneHot, nn.MSELoss(reduction="none"), 3 / 4),
     (OneHot, nn.SmoothL1Loss(beta=0.5), (0.75 + 0 + 0.75 + 0.75) / 4),  # |d| - beta / 2
-    # e^x - t * x, of which the mean over images and classes
+    # the mean of e^x - t * x over images and classes
     (Rate, nn.PoissonNLLLoss(), (math.e**2 - 2 + 1 + 1 - 0 + math.e) / 4),
     (Distribution, nn.KLDivLoss(reduction="batchmean"), CROSS_ENTROPY),  # a one-hot has no entropy
     (Distribution, nn.KLDivLoss(reduction="sum"), 2 * CROSS_ENTROPY),
@@ -75,8 +75,10 @@ def test_a_loss_gets_the_target_and_activation_it_is_defined_on(adapter, criteri
         ),
     ],
 )
-def test_the_logarithm_of_an_argument_is_the_same_loss(adapter, criterion, plain) -> None:
-    losses = [adapter(one, 2)(OUTPUTS, LABELS).item() for one in (criterion, plain)]
+def test_a_criterion_with_or_without_logarithms_gives_the_same_loss(
+    adapter, criterion, plain
+) -> None:
+    losses = [adapter(loss, 2)(OUTPUTS, LABELS).item() for loss in (criterion, plain)]
     assert losses[0] == pytest.approx(losses[1])
 
 
@@ -90,26 +92,26 @@ SETS = torch.tensor([[1, 1], [0, 1]])
             Logits,
             nn.BCEWithLogitsLoss(),
             [[1, 1], [0, 1]],
-            (plus(-2) + plus(0) + plus(0) + plus(-1)) / 4,
+            (softplus(-2) + softplus(0) + softplus(0) + softplus(-1)) / 4,
         ),
         (
             Signs,
             nn.SoftMarginLoss(),
             [[1, 1], [-1, 1]],
-            (plus(-2) + plus(0) + plus(0) + plus(-1)) / 4,
+            (softplus(-2) + softplus(0) + softplus(0) + softplus(-1)) / 4,
         ),
         # nothing is absent in the first image; in the second 1 - (1 - 0) = 0
         (ClassList, nn.MultiLabelMarginLoss(), [[0, 1], [1, -1]], 0.0),
     ],
 )
-def test_a_set_of_classes_is_a_target_too(adapter, criterion, target, loss) -> None:
+def test_a_loss_gets_the_target_for_a_set_of_classes(adapter, criterion, target, loss) -> None:
     adapter = adapter(criterion, 2, "multilabel")
     assert adapter.target(SETS).tolist() == target
     assert adapter(OUTPUTS, SETS).item() == pytest.approx(loss, abs=1e-7)
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
-def test_the_meter_reports_the_mean_of_an_image(reduction) -> None:
+def test_the_meter_reports_the_mean_over_images(reduction) -> None:
     adapter = ClassIndex(nn.CrossEntropyLoss(reduction=reduction), 2)
     meter = adapter.meter(torch.device("cpu"))
     for part in (slice(0, 1), slice(1, 2)):
@@ -118,7 +120,7 @@ def test_the_meter_reports_the_mean_of_an_image(reduction) -> None:
     assert meter.compute() == {"loss": pytest.approx(CROSS_ENTROPY), "accuracy": 0.5}
 
 
-def test_a_batch_of_ignored_labels_costs_nothing() -> None:
+def test_a_batch_of_ignored_labels_has_a_loss_of_zero() -> None:
     adapter = ClassIndex(nn.CrossEntropyLoss(ignore_index=0), 2)
     assert adapter(OUTPUTS, LABELS).item() == 0.0
 
@@ -133,7 +135,7 @@ def test_probabilities_sum_to_one_and_agree_with_the_prediction(adapter, criteri
     assert probabilities.argmax(dim=1).tolist() == adapter.predict(OUTPUTS).tolist() == [0, 1]
 
 
-def test_probabilities_survive_outputs_that_are_far_too_low() -> None:
+def test_probabilities_are_defined_where_all_sigmoids_underflow() -> None:
     low = torch.tensor([[-200.0, -300.0]])
     assert Sigmoids(nn.BCELoss(), 2).probabilities(low)[0, 0] == 1.0
 
@@ -148,7 +150,7 @@ def test_probabilities_survive_outputs_that_are_far_too_low() -> None:
         nn.MultiMarginLoss(weight=torch.tensor([1.0, 3.0, 0.5])),
     ],
 )
-def test_the_loss_measured_does_not_depend_on_the_batch_size(criterion) -> None:
+def test_the_loss_of_a_meter_does_not_depend_on_the_batch_size(criterion) -> None:
     adapter, generator = ClassIndex(criterion, 3), torch.Generator().manual_seed(0)
     outputs = torch.randn(30, 3, generator=generator)
     labels = torch.randint(3, (30,), generator=generator)
@@ -158,7 +160,7 @@ def test_the_loss_measured_does_not_depend_on_the_batch_size(criterion) -> None:
     assert meter.compute()["loss"] == pytest.approx(criterion(outputs, labels).item(), rel=1e-5)
 
 
-def test_weights_are_averaged_over_by_the_negative_log_likelihood_as_well() -> None:
+def test_negative_log_likelihood_divides_by_the_sum_of_the_weights() -> None:
     weight = torch.tensor([1.0, 3.0])
     likelihood = LogProbabilities(nn.NLLLoss(weight=weight), 2)
     labels = torch.tensor([0, 1])
@@ -167,7 +169,7 @@ def test_weights_are_averaged_over_by_the_negative_log_likelihood_as_well() -> N
     torch.testing.assert_close(likelihood(OUTPUTS, labels), expected)
 
 
-def test_ignored_labels_count_for_no_metric() -> None:
+def test_ignored_labels_do_not_count_for_the_accuracy() -> None:
     adapter = ClassIndex(nn.CrossEntropyLoss(ignore_index=1), 2)
     meter = adapter.meter(torch.device("cpu"))
     labels = torch.tensor([0, 1])
@@ -176,13 +178,13 @@ def test_ignored_labels_count_for_no_metric() -> None:
     assert meter.count == 2
 
 
-def test_a_batch_of_classes_that_weigh_nothing_costs_nothing() -> None:
+def test_a_batch_of_classes_with_weight_zero_has_a_loss_of_zero() -> None:
     adapter = ClassIndex(nn.CrossEntropyLoss(weight=torch.tensor([0.0, 1.0])), 2)
     assert adapter(OUTPUTS, LABELS).item() == 0.0
     assert adapter(OUTPUTS, torch.tensor([0, 1])).isfinite()
 
 
-def test_what_a_sigmoid_rounds_to_one_is_still_ranked() -> None:
+def test_logits_whose_sigmoid_rounds_to_one_are_still_ranked() -> None:
     adapter = Logits(nn.BCEWithLogitsLoss(), 1, "multilabel")
     meter = adapter.meter(torch.device("cpu"))
     outputs, labels = torch.tensor([[40.0], [30.0], [20.0], [-1.0]]), torch.tensor([1, 1, 0, 0])

@@ -1,4 +1,4 @@
-"""Class weights against values worked by hand."""
+"""Class weights, compared with values computed by hand."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from sweeper.losses.class_weights import class_weights, positive_weights
         ("balanced", [0, 4], [0.0, 0.5]),
     ],
 )
-def test_class_weights_are_given_or_computed(weight, counts, expected) -> None:
+def test_class_weights_are_listed_or_computed(weight, counts, expected) -> None:
     weights = class_weights(weight, torch.tensor(counts))
     assert (weights if weights is None else weights.tolist()) == (
         expected and pytest.approx(expected)
@@ -32,7 +32,7 @@ def test_class_weights_are_given_or_computed(weight, counts, expected) -> None:
         ("balanced", [0, 10], [1.0, 0.0]),
     ],
 )
-def test_positive_weights_balance_what_is_there_with_what_is_not(weight, counts, expected) -> None:
+def test_positive_weights_balance_positive_and_negative_labels(weight, counts, expected) -> None:
     weights = positive_weights(weight, torch.tensor(counts), n_images=10)
     assert (weights if weights is None else weights.tolist()) == (
         expected and pytest.approx(expected)

@@ -1,4 +1,4 @@
-"""Mining and embedding losses against values worked by hand."""
+"""Mined triplets and embedding losses, compared with values computed by hand."""
 
 import math
 
@@ -9,16 +9,18 @@ from torch import nn
 from sweeper.losses import PairCosine, PairDistance, Ranking, Triplet
 from sweeper.losses.embedding import is_anchor, mined_triplets
 
-# On a line: class 0 at 0 and 1, class 1 at 3 and 10. A point alone has no positive.
+# Points on a line: class 0 at 0 and 1, class 1 at 3 and 10.
 POINTS = torch.tensor([[0.0, 0.0], [1.0, 0.0], [3.0, 0.0], [10.0, 0.0]])
 LABELS = torch.tensor([0, 0, 1, 1])
 
 
-def test_the_positive_is_the_next_of_the_class_and_the_negative_the_nearest_beyond() -> None:
+def test_the_positive_is_the_next_of_the_class_and_the_negative_the_nearest_that_is_farther() -> (
+    None
+):
     anchors, positives, negatives = mined_triplets(POINTS, LABELS)
     assert anchors.tolist() == [0, 1, 2, 3]
     assert positives.tolist() == [1, 0, 3, 2]
-    # 3 lies 7 from its positive, nothing of class 0 is farther: the farthest, 0. So for 10: 9 > 7.
+    # The positive of 3 is at distance 7. No negative is farther, so it is the farthest, 0.
     assert negatives.tolist() == [2, 2, 0, 1]
 
 
@@ -61,9 +63,9 @@ def test_a_loss_compares_the_mined_distances(adapter, criterion, loss) -> None:
     assert adapter(POINTS, LABELS).item() == pytest.approx(loss, abs=1e-4)
 
 
-def test_only_angles_matter_to_the_cosine() -> None:
+def test_the_cosine_loss_depends_on_angles_only() -> None:
     # Class 0 at 0 and 90 degrees, class 1 at 180 and 180: cosines 0, 0, 1, 1 to the positives.
-    # 180 is the only negative of 0 and as far from 90 as its positive, so neither is beyond it.
+    # The negatives of 90 are as far as its positive, and not farther: the farthest is at 180.
     points = torch.tensor([[5.0, 0.0], [0.0, 1.0], [-2.0, 0.0], [-3.0, 0.0]])
     adapter = PairCosine(nn.CosineEmbeddingLoss(), 2, embedding_size=2)
     # 1 - cos for pairs of one class; max(0, cos) for the others: cos 180 = -1, cos 90 = 0
@@ -71,7 +73,7 @@ def test_only_angles_matter_to_the_cosine() -> None:
 
 
 @pytest.mark.parametrize("adapter", [Triplet, Ranking, PairDistance, PairCosine])
-def test_a_batch_without_triplets_costs_nothing_and_can_be_stepped_on(adapter) -> None:
+def test_a_batch_without_triplets_has_a_loss_and_gradients_of_zero(adapter) -> None:
     criterion = {
         Triplet: nn.TripletMarginLoss(),
         Ranking: nn.MarginRankingLoss(),
@@ -92,7 +94,7 @@ def test_a_class_is_the_nearest_mean_of_the_training_embeddings() -> None:
     adapter.learn([(POINTS[:3], LABELS[:3]), (POINTS[3:], LABELS[3:])])
     assert adapter.means.tolist() == [[0.5, 0.0], [6.5, 0.0], [0.0, 0.0]]
     assert adapter.predict(torch.tensor([[3.4, 0.0], [3.6, 0.0]])).tolist() == [0, 1]
-    # squared distances 2.9^2 = 8.41 and 3.1^2 = 9.61; a class without images is never the answer
+    # squared distances 2.9^2 = 8.41 and 3.1^2 = 9.61; a class without images has no probability
     expected = 1 / (1 + math.exp(8.41 - 9.61))
     probabilities = adapter.probabilities(torch.tensor([[3.4, 0.0]]))
     assert probabilities.tolist() == [[pytest.approx(expected), pytest.approx(1 - expected), 0.0]]
@@ -101,6 +103,6 @@ def test_a_class_is_the_nearest_mean_of_the_training_embeddings() -> None:
 def test_the_loss_of_an_epoch_is_the_mean_over_its_anchors() -> None:
     adapter = Triplet(nn.TripletMarginLoss(), 2, embedding_size=2)
     meter = adapter.meter(torch.device("cpu"))
-    for outputs, labels in ((POINTS, LABELS), (POINTS[:2], LABELS[:2])):  # the second has none
+    for outputs, labels in ((POINTS, LABELS), (POINTS[:2], LABELS[:2])):  # the second has no anchor
         meter.update(outputs, labels, adapter(outputs, labels))
     assert meter.compute()["loss"] == pytest.approx(5 / 4, abs=1e-4)

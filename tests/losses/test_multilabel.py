@@ -1,4 +1,4 @@
-"""Adapters for sets of classes against values worked by hand."""
+"""Adapters for sets of classes, compared with values computed by hand."""
 
 import math
 
@@ -11,7 +11,7 @@ from sweeper.losses.threshold import best_threshold
 
 OUTPUTS = torch.tensor([[0.0, math.log(3)]])
 LABELS = torch.tensor([[1, 0]])
-# -log 1/2 of what is there, and -log (1 - 3/4) of what is not
+# -log 1/2 for the positive label, and -log (1 - 3/4) for the negative one
 BINARY = (math.log(2) + math.log(4)) / 2
 
 
@@ -33,34 +33,34 @@ def test_a_loss_gets_the_target_it_is_defined_on(adapter, criterion, loss) -> No
     assert adapter(criterion, 2, "multilabel")(OUTPUTS, LABELS).item() == pytest.approx(loss)
 
 
-def test_a_list_of_classes_ends_where_the_places_are_left() -> None:
+def test_a_list_of_classes_is_padded() -> None:
     labels = torch.tensor([[1, 0, 0, 1], [0, 0, 0, 0], [1, 1, 1, 1]])
     target = ClassList(nn.MultiLabelMarginLoss(), 4, "multilabel").target(labels)
     assert target.tolist() == [[0, 3, -1, -1], [-1, -1, -1, -1], [0, 1, 2, 3]]
 
 
-def test_every_class_that_is_there_is_to_lead_every_other_by_one() -> None:
+def test_the_margin_compares_each_positive_class_with_each_negative_one() -> None:
     outputs, labels = torch.tensor([[0.1, 0.2, 0.4, 0.8]]), torch.tensor([[1, 0, 0, 1]])
-    leads = 0.1 - 0.2, 0.1 - 0.4, 0.8 - 0.2, 0.8 - 0.4
+    differences = 0.1 - 0.2, 0.1 - 0.4, 0.8 - 0.2, 0.8 - 0.4
     loss = ClassList(nn.MultiLabelMarginLoss(), 4, "multilabel")(outputs, labels)
-    assert loss.item() == pytest.approx(sum(1 - lead for lead in leads) / 4)
+    assert loss.item() == pytest.approx(sum(1 - difference for difference in differences) / 4)
 
 
 @pytest.mark.parametrize(
     ("adapter", "criterion"),
     [(Logits, nn.BCEWithLogitsLoss()), (Sigmoids, nn.BCELoss()), (Signs, nn.SoftMarginLoss())],
 )
-def test_what_is_likelier_than_not_is_predicted(adapter, criterion) -> None:
+def test_a_class_with_a_probability_above_one_half_is_predicted(adapter, criterion) -> None:
     adapter = adapter(criterion, 3, "multilabel")
     outputs = torch.tensor([[-math.log(3), 0.1, math.log(3)]])
     assert not adapter.needs_training_outputs
     assert adapter.predict(outputs).tolist() == [[0, 1, 1]]
-    sure = adapter.probabilities(outputs)[0, [0, 2]].tolist()
-    assert sure == pytest.approx([0.25, 0.75])
+    probabilities = adapter.probabilities(outputs)[0, [0, 2]].tolist()
+    assert probabilities == pytest.approx([0.25, 0.75])
 
 
-def learned() -> ClassList:
-    """A margin that has seen classes that are there at 1 and above, and others at 0 and below."""
+def margin_with_threshold() -> ClassList:
+    """Return an adapter that learned from positive scores from 1 and negative ones up to 0."""
     adapter = ClassList(nn.MultiLabelMarginLoss(), 3, "multilabel")
     outputs = torch.tensor([[3.0, 0.0, 0.0], [5.0, 6.0, 7.0], [1.0, 2.0, 0.0]])
     labels = torch.tensor([[1, 0, 0], [0, 0, 1], [0, 1, 0]])
@@ -68,22 +68,24 @@ def learned() -> ClassList:
     return adapter
 
 
-def test_a_margin_learns_where_a_class_begins_to_be_there() -> None:
-    adapter = learned()
+def test_a_margin_learns_the_threshold_of_its_predictions() -> None:
+    adapter = margin_with_threshold()
     assert adapter.needs_training_outputs
     assert adapter.state_dict()["threshold"].item() == 0.5
-    outputs = torch.tensor([[1.0, 0.0, -1.0], [1.2, 1.2, 0.0]])  # the second about 0.8
+    outputs = torch.tensor(
+        [[1.0, 0.0, -1.0], [1.2, 1.2, 0.0]]
+    )  # the mean of the second image is 0.8
     assert adapter.predict(outputs).tolist() == [[1, 0, 0], [0, 0, 0]]
 
 
-def test_a_margin_does_not_see_what_an_images_outputs_lie_around() -> None:
-    adapter, outputs = learned(), torch.tensor([[1.0, 0.0, -1.0]])
+def test_a_margin_ignores_the_mean_output_of_an_image() -> None:
+    adapter, outputs = margin_with_threshold(), torch.tensor([[1.0, 0.0, -1.0]])
     assert torch.equal(adapter.predict(outputs + 8), adapter.predict(outputs))
     assert torch.equal(adapter.probabilities(outputs + 8), adapter.probabilities(outputs))
 
 
 def test_probabilities_of_a_margin_agree_with_its_predictions() -> None:
-    adapter, generator = learned(), torch.Generator().manual_seed(0)
+    adapter, generator = margin_with_threshold(), torch.Generator().manual_seed(0)
     outputs = torch.randn(50, 3, generator=generator)
     predicted = adapter.predict(outputs)
     assert 0 < predicted.sum() < predicted.numel()
@@ -102,11 +104,11 @@ def test_a_margin_on_one_class_an_image_needs_no_threshold() -> None:
         ([[3], [2], [1], [0]], [[1], [1], [0], [0]], 1.5),
         ([[3], [2], [1], [0]], [[1], [1], [0], [1]], -1.0),  # F1 of 1/2, 4/5, 2/3 and 6/7
         ([[2], [1], [1], [0]], [[1], [1], [0], [0]], 0.5),  # equal scores stay together
-        ([[3, 9], [1, 9]], [[1, 0], [0, 0]], 2.0),  # a class in no image has no say
+        ([[3, 9], [1, 9]], [[1, 0], [0, 0]], 2.0),  # a class without images does not count
         ([[3, 1], [2, 0]], [[1, 1], [0, 0]], 0.5),  # 1 and 0, 2/3 and 0, 2/3 and 1
         ([[3], [2]], [[0], [0]], math.inf),
     ],
 )
-def test_the_threshold_is_where_the_mean_f1_is_best(scores, labels, expected) -> None:
+def test_the_threshold_has_the_best_mean_f1(scores, labels, expected) -> None:
     threshold = best_threshold(torch.tensor(scores).float(), torch.tensor(labels))
     assert threshold.item() == expected

@@ -1,4 +1,4 @@
-"""Edit distances and what is measured of strings, worked by hand."""
+"""Edit distances and the metrics of strings, compared with values computed by hand."""
 
 import pytest
 import torch
@@ -31,15 +31,15 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("read", "true", "distance"), PAIRS)
-def test_a_distance_is_the_fewest_changes(read, true, distance) -> None:
-    assert edit_distances(encoded(read), encoded(true)).tolist() == [distance]
+@pytest.mark.parametrize(("predicted", "label", "distance"), PAIRS)
+def test_a_distance_is_the_fewest_changes(predicted, label, distance) -> None:
+    assert edit_distances(encoded(predicted), encoded(label)).tolist() == [distance]
 
 
 def test_strings_of_all_lengths_are_compared_at_once() -> None:
-    read, true, distances = zip(*PAIRS, strict=True)
-    found = edit_distances(encoded(*read, length=11), encoded(*true))
-    assert found.tolist() == list(distances)
+    predicted, labels, expected = zip(*PAIRS, strict=True)
+    distances = edit_distances(encoded(*predicted, length=11), encoded(*labels))
+    assert distances.tolist() == list(expected)
 
 
 def transcripts() -> Transcripts:
@@ -50,7 +50,7 @@ def outputs(*best: list[int]) -> torch.Tensor:
     return nn.functional.one_hot(torch.tensor(best), 4).float()
 
 
-# Read as 012, 0 and 02, the last of which are one character short and one wrong.
+# The predictions are 012, 0 and 02: right, one character missing, and one replaced.
 FIRST = outputs([1, 2, 3], [1, 1, 1]), torch.tensor([[0, 1, 2], [0, 1, -1]])
 SECOND = outputs([1, 3, 3]), torch.tensor([[0, 1, -1]])
 
@@ -61,10 +61,10 @@ def test_whole_strings_and_characters_are_counted_over_all_batches() -> None:
     measure.update(*SECOND)
     rates = {"sequence_accuracy": 1 / 3, "character_error_rate": (0 + 1 + 1) / (3 + 2 + 2)}
     assert measure.compute() == pytest.approx(rates)
-    assert measure.compute() == pytest.approx(rates)  # looking changes nothing
+    assert measure.compute() == pytest.approx(rates)  # computing keeps the counts
 
 
-def test_a_measure_goes_on_where_it_was_interrupted() -> None:
+def test_an_interrupted_measure_continues() -> None:
     whole, before, after = transcripts(), transcripts(), transcripts()
     for measure in (whole, before):
         measure.update(*FIRST)
@@ -74,7 +74,7 @@ def test_a_measure_goes_on_where_it_was_interrupted() -> None:
     assert after.compute() == whole.compute()
 
 
-def test_strings_without_characters_have_no_error_rate_to_divide_by() -> None:
+def test_the_error_rate_is_zero_without_characters() -> None:
     measure = transcripts()
     measure.update(outputs([0, 0, 0]), torch.tensor([[-1, -1]]))
     assert measure.compute() == {"sequence_accuracy": 1.0, "character_error_rate": 0.0}

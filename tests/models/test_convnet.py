@@ -1,4 +1,4 @@
-"""Chains of convolutions: shapes, parameter counts, and what is refused."""
+"""Chains of convolutions: shapes, parameter counts, and arguments that are refused."""
 
 import pytest
 import torch
@@ -56,7 +56,7 @@ def test_an_even_kernel_pads_below_and_to_the_right() -> None:
     assert torch.equal(conv(torch.ones(1, 1, 3, 3))[0, 0], expected)
 
 
-def test_kernel_sizes_strides_and_paddings_may_be_one_a_convolution() -> None:
+def test_kernel_sizes_strides_and_paddings_may_differ_by_convolution() -> None:
     model = ConvNet(
         (1, 16, 16), 10, [2, "M", 4], [], kernel_size=[5, 3], stride=[1, 2], padding=[2, 0]
     )
@@ -89,7 +89,7 @@ def test_dropout_comes_before_the_last_linear_layer(hidden, expected) -> None:
 
 
 @pytest.mark.parametrize("channels", [["M", 2], [2, "M", "M"], ["M"], []])
-def test_poolings_may_stand_anywhere(channels) -> None:
+def test_poolings_may_be_anywhere_in_the_list(channels) -> None:
     assert ConvNet((3, 8, 8), 10, channels, [])(torch.zeros(2, 3, 8, 8)).shape == (2, 10)
 
 

@@ -1,4 +1,4 @@
-"""Networks that read: shapes, parameter counts, and what a time step sees."""
+"""Networks that read strings: shapes, parameter counts, and the columns a time step depends on."""
 
 import pytest
 import torch
@@ -37,8 +37,8 @@ def test_parameters_and_time_steps_are_those_counted_by_hand(
     assert model(torch.zeros(2, *input_shape)).shape == (2, steps, 11)
 
 
-def seen(model: CRNN, step: int) -> list[int]:
-    """The columns of an image that the outputs of a time step depend on."""
+def columns_of(model: CRNN, step: int) -> list[int]:
+    """Return the columns of an image that the outputs of a time step depend on."""
     images = torch.rand(1, 1, 8, 32, requires_grad=True)
     model.eval()(images)[0, step].sum().backward()
     return images.grad[0, 0].abs().sum(dim=0).nonzero()[:, 0].tolist()
@@ -46,15 +46,17 @@ def seen(model: CRNN, step: int) -> list[int]:
 
 def test_time_runs_from_left_to_right() -> None:
     model = CRNN((1, 8, 32), 5, ["H"], recurrent=0)
-    assert [seen(model, step) for step in (0, 9, 31)] == [[0], [9], [31]]
+    assert [columns_of(model, step) for step in (0, 9, 31)] == [[0], [9], [31]]
     halved = CRNN((1, 8, 32), 5, [4, "M"], activation="tanh", recurrent=0)
-    columns = seen(halved, 5)  # of the pixels 10 and 11 with their neighbours the larger ones
+    columns = columns_of(
+        halved, 5
+    )  # max pooling picks of the pixels 10 and 11; each sees its neighbours
     assert set(columns) <= {9, 10, 11, 12}
 
 
-def test_the_recurrent_layer_sees_both_ways() -> None:
+def test_the_recurrent_layer_reads_in_both_directions() -> None:
     model = CRNN((1, 8, 32), 5, ["H"], recurrent=3)
-    assert seen(model, 9) == list(range(32))
+    assert columns_of(model, 9) == list(range(32))
 
 
 def test_the_summary_counts_every_weight_of_the_recurrent_layer_each_step() -> None:

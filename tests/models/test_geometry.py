@@ -1,4 +1,4 @@
-"""The sizes worked out for chains of convolutions and poolings, against torch's own layers."""
+"""Computed sizes of chains of convolutions and poolings, compared with torch's own layers."""
 
 import pytest
 import torch
@@ -19,40 +19,40 @@ CONVOLUTIONS = st.builds(
     stride=st.integers(1, 4),
     padding=st.integers(0, 4) | st.just("same"),
 )
-STEPS = st.lists(CONVOLUTIONS | st.builds(Pool, st.integers(1, 4)), max_size=5)
+LAYERS = st.lists(CONVOLUTIONS | st.builds(Pool, st.integers(1, 4)), max_size=5)
 
 
-def layer(step: Layer) -> nn.Module:
-    if isinstance(step, Pool):
-        return nn.MaxPool2d(step.kernel_size)
-    if step.padding == "same":
-        return same_conv(1, 1, step.kernel_size, step.stride)
-    return nn.Conv2d(1, 1, step.kernel_size, step.stride, step.padding)
+def module(layer: Layer) -> nn.Module:
+    if isinstance(layer, Pool):
+        return nn.MaxPool2d(layer.kernel_size)
+    if layer.padding == "same":
+        return same_conv(1, 1, layer.kernel_size, layer.stride)
+    return nn.Conv2d(1, 1, layer.kernel_size, layer.stride, layer.padding)
 
 
 @REPEATABLE
-@given(steps=STEPS, height=st.integers(1, 60), width=st.integers(1, 60))
-def test_the_output_size_is_torchs_and_nothing_is_left_where_torch_refuses(
-    steps, height, width
+@given(layers=LAYERS, height=st.integers(1, 60), width=st.integers(1, 60))
+def test_the_output_size_is_torchs_and_an_image_that_torch_refuses_is_refused(
+    layers, height, width
 ) -> None:
-    network = nn.Sequential(*map(layer, steps))
+    network = nn.Sequential(*map(module, layers))
     try:
         shape = network(torch.zeros(1, 1, height, width)).shape
     except RuntimeError:
         with pytest.raises(ShapeError):
-            output_size(steps, height, width)
+            output_size(layers, height, width)
     else:
-        assert output_size(steps, height, width) == tuple(shape[2:])
+        assert output_size(layers, height, width) == tuple(shape[2:])
 
 
 @REPEATABLE
-@given(steps=STEPS)
-def test_the_smallest_input_leaves_something_and_the_next_smaller_nothing(steps) -> None:
-    least = smallest_input(steps)
-    assert min(output_size(steps, least, least)) >= 1
-    if least > 1:
+@given(layers=LAYERS)
+def test_the_smallest_input_is_accepted_and_one_pixel_less_is_refused(layers) -> None:
+    smallest = smallest_input(layers)
+    assert min(output_size(layers, smallest, smallest)) >= 1
+    if smallest > 1:
         with pytest.raises(ShapeError):
-            output_size(steps, least - 1, least)
+            output_size(layers, smallest - 1, smallest)
 
 
 @REPEATABLE

@@ -1,4 +1,4 @@
-"""Which parameters an initialisation fills, and with what."""
+"""The parameters that an initialisation fills, and their values."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import nn
 
 from sweeper.models.init import initialise
 
-# layer, its weight and bias afterwards; 0.25 stands for "left as it was"
+# layer, its weight and bias afterwards; 0.25 is the value from before
 TREATMENT = [
     (nn.Conv2d(1, 2, 3), 7.0, 0.0),
     (nn.Linear(2, 2), 7.0, 0.0),
@@ -25,7 +25,7 @@ def test_weights_are_filled_biases_cleared_and_norms_reset(layer, weight, bias) 
     assert torch.all(layer.bias == bias)
 
 
-def test_layers_without_bias_or_learned_norm_are_no_trouble() -> None:
+def test_layers_without_bias_and_norms_without_weights_are_skipped() -> None:
     conv = nn.Conv2d(1, 2, 3, bias=False)
     initialise(nn.Sequential(conv, nn.BatchNorm2d(2, affine=False)), nn.init.ones_)
     assert torch.all(conv.weight == 1)

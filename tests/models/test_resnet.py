@@ -28,7 +28,7 @@ def test_stem_and_stages_halve_the_image(stem, expected) -> None:
     assert model(images).shape == (2, 10)
 
 
-def test_logits_are_no_probabilities() -> None:
+def test_outputs_are_logits_and_not_probabilities() -> None:
     model = ResNet((1, 8, 8), 10, [1], [2]).eval()
     logits = model(torch.ones(2, 1, 8, 8))
     assert not torch.allclose(logits.sum(dim=1), torch.ones(2))

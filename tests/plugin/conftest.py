@@ -1,4 +1,4 @@
-"""Runs the sphere application as a user would, in processes of its own."""
+"""Fixtures that run the sphere application from the command line, in processes of its own."""
 
 import subprocess
 import sys
@@ -55,13 +55,13 @@ def app(tmp_path: Path) -> App:
 
 @pytest.fixture
 def wait_for() -> Callable[[Callable[[], bool]], None]:
-    """Poll a condition of another process until it holds."""
+    """Return a function that waits until a condition is true."""
     import time
 
     def wait(condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, "the condition never held"
+            assert time.monotonic() < deadline, "the condition did not become true"
             time.sleep(0.05)
 
     return wait

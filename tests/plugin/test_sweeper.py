@@ -1,4 +1,4 @@
-"""Studies of the sphere application, through real processes."""
+"""Studies of the sphere application, run from the command line in real processes."""
 
 import os
 import signal
@@ -24,21 +24,21 @@ def test_a_finite_space_is_run_point_by_point(app) -> None:
     assert points == [(1, "sphere"), (1, "plane"), (2, "sphere"), (2, "plane")]
 
 
-def test_the_chosen_options_spaces_are_live_when_nothing_else_is_swept(app) -> None:
+def test_search_blocks_are_used_when_nothing_else_is_swept(app) -> None:
     app.run("hydra.sweeper.n_trials=3", "hydra/launcher=basic")
     assert all(set(t.params) == {"shape.radius", "shape.size"} for t in app.trials())
 
 
-def test_a_sampled_option_brings_its_own_space_and_no_other(app) -> None:
+def test_a_sampled_option_adds_only_its_own_search_block(app) -> None:
     app.run("shape=sphere,plane", "hydra.sweeper.auto=true", "hydra.sweeper.n_trials=12",
             "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1")  # fmt: skip
-    own = {
+    expected = {
         "sphere": {"shape", "shape.radius", "shape.size@sphere"},
         "plane": {"shape", "shape.tilt", "shape.size@plane"},
     }
-    chosen = Counter(t.params["shape"] for t in app.trials())
-    assert set(chosen) == set(own)
-    assert all(set(t.params) == own[t.params["shape"]] for t in app.trials())
+    shapes = Counter(t.params["shape"] for t in app.trials())
+    assert set(shapes) == set(expected)
+    assert all(set(t.params) == expected[t.params["shape"]] for t in app.trials())
 
 
 def test_four_workers_end_with_exactly_the_budget(app) -> None:
@@ -47,7 +47,7 @@ def test_four_workers_end_with_exactly_the_budget(app) -> None:
     assert all((app.folder / str(i) / ".hydra/config.yaml").exists() for i in range(30))
 
 
-def test_the_same_command_finishes_what_is_missing_and_no_more(app) -> None:
+def test_the_same_command_runs_only_the_missing_trials(app) -> None:
     app.run(*SPACE, "hydra.sweeper.n_trials=3", "hydra/launcher=basic")
     before = [t.params for t in app.trials()]
     app.run(*SPACE, "hydra.sweeper.n_trials=5", "hydra/launcher=basic")
@@ -56,7 +56,7 @@ def test_the_same_command_finishes_what_is_missing_and_no_more(app) -> None:
     assert app.states() == ["COMPLETE"] * 5
 
 
-def test_a_killed_workers_trial_goes_on_from_its_checkpoint(app, wait_for) -> None:
+def test_a_killed_workers_trial_is_resumed_from_its_checkpoint(app, wait_for) -> None:
     process = app.start(*SPACE, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1",
                         "steps=8", "step_seconds=0.1")  # fmt: skip
     wait_for(lambda: (app.folder / "0/steps.log").exists())
@@ -92,7 +92,7 @@ def test_ctrl_c_puts_running_trials_back_to_be_resumed(app, wait_for) -> None:
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "the same command goes on" in out
+    assert "the same command resumes it" in out
     assert app.states() == ["WAITING"] * 2
     app.run(*command)
     assert app.states() == ["COMPLETE"] * 3
@@ -109,7 +109,7 @@ def test_a_second_ctrl_c_stops_at_once(app, wait_for) -> None:
     assert process.returncode == 130
 
 
-def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app) -> None:
+def test_a_trial_that_raises_fails_with_the_reason_and_is_replaced(app) -> None:
     out = app.run("x=interval(0,10)", "breaks_above=8", "hydra.sweeper.n_trials=6",
                   "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
                   "hydra.sweeper.sampler.seed=0", "hydra.sweeper.max_failure_rate=1",
@@ -122,7 +122,7 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_replaced(app) -> None
 
 
 @pytest.mark.parametrize("returned", ["nan", "inf", "text"])
-def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned) -> None:
+def test_a_value_that_is_not_a_finite_number_fails_the_trial(app, returned) -> None:
     out = app.run("x=1,2", f"returns={returned}", "hydra.sweeper.max_failure_rate=0",
                   "hydra/launcher=basic", code=1)  # fmt: skip
     assert app.states() == ["FAIL"]
@@ -130,17 +130,17 @@ def test_a_value_that_is_no_finite_number_fails_the_trial(app, returned) -> None
     assert "Traceback" not in out
 
 
-def test_the_points_of_a_plain_grid_run_to_their_ends(app) -> None:
+def test_a_grid_is_not_pruned_by_default(app) -> None:
     app.run("x=range(0,12)", "steps=2", "hydra/launcher=basic")
     assert app.states() == ["COMPLETE"] * 12
 
 
-def test_pruned_trials_count_as_done(app) -> None:
+def test_pruned_trials_count_towards_the_budget(app) -> None:
     app.run("x=range(0,12)", "hydra/sweeper/pruner=median", "steps=2", "hydra/launcher=basic")
     assert app.states() == ["COMPLETE"] * 5 + ["PRUNED"] * 7
 
 
-def test_a_changed_space_is_refused_with_both_ways_out(app) -> None:
+def test_a_changed_space_is_refused_with_two_remedies(app) -> None:
     app.run("x=1,2", "hydra/launcher=basic")
     out = app.run("x=1,2,3", "hydra/launcher=basic", code=1)
     assert "space x" in out
@@ -167,35 +167,35 @@ def test_the_default_config_is_the_first_trial_and_points_follow(app) -> None:
     assert point["x"] == 2.5
 
 
-def test_an_identical_trial_is_told_its_value_without_running(app) -> None:
+def test_a_duplicate_gets_its_value_without_running(app) -> None:
     app.run("x=1,2", "hydra.sweeper.n_trials=8", "hydra/launcher=basic",
             "hydra.sweeper.sampler.seed=0", "hydra/sweeper/pruner=none")  # fmt: skip
-    twins = [t for t in app.trials() if "duplicate_of" in t.user_attrs]
+    duplicates = [t for t in app.trials() if "duplicate_of" in t.user_attrs]
     assert app.states() == ["COMPLETE"] * 8
-    assert len(twins) == 6
-    assert not any((app.folder / str(t.number)).exists() for t in twins)
+    assert len(duplicates) == 6
+    assert not any((app.folder / str(t.number)).exists() for t in duplicates)
 
 
-def test_a_timeout_puts_back_what_still_runs(app) -> None:
+def test_a_timeout_puts_running_trials_back(app) -> None:
     app.run(*SPACE, "hydra.sweeper.timeout=2s", "hydra.sweeper.n_trials=1",
             "steps=100", "step_seconds=0.1", "hydra/launcher=basic")  # fmt: skip
     assert app.states() == ["WAITING"]
 
 
-def test_several_objectives_end_in_a_pareto_front(app) -> None:
+def test_several_objectives_give_a_pareto_front(app) -> None:
     app.run(*SPACE, "returns=[1.0,2.0]", "hydra.sweeper.direction=[minimize,maximize]",
             "hydra.sweeper.n_trials=2", "hydra/launcher=basic")  # fmt: skip
     results = OmegaConf.load(app.folder / "optimization_results.yaml")
     assert results.solutions[0]["values"] == [1.0, 2.0]
 
 
-def test_an_unknown_option_or_key_is_found_before_the_first_trial(app) -> None:
+def test_an_unknown_option_or_key_is_refused_before_the_first_trial(app) -> None:
     out = app.run("shape=sphere,cube", "y=1,2", "hydra/launcher=basic", code=1)
     assert "cube" in out
     assert not app.folder.exists()
 
 
-def test_the_winner_is_kept_and_can_be_run_again(app) -> None:
+def test_the_best_trial_has_a_folder_and_a_command(app) -> None:
     out = app.run("x=2,0.5,1", "hydra/launcher=basic")
     results = OmegaConf.load(app.folder / "optimization_results.yaml")
     assert results == {"name": "optuna", "best_params": {"x": 0.5}, "best_value": 1.25}
@@ -211,7 +211,7 @@ def test_a_trials_output_goes_to_its_folder(app) -> None:
 @pytest.mark.parametrize(
     "sampler", ["tpe", "gp", "random", "qmc", "cmaes", "nsgaii", "nsgaiii", "grid", "brute_force"]
 )
-def test_every_sampler_samples(app, sampler) -> None:
+def test_every_sampler_completes_a_study(app, sampler) -> None:
     if sampler == "cmaes":
         pytest.importorskip("cmaes")
     app.run("x=choice(0,1,2)", "steps=range(1,4)", f"hydra/sweeper/sampler={sampler}",
@@ -224,7 +224,7 @@ def test_every_sampler_samples(app, sampler) -> None:
     "pruner",
     ["none", "median", "percentile", "asha", "hyperband", "patient", "threshold", "wilcoxon"],
 )
-def test_every_pruner_prunes(app, pruner) -> None:
+def test_every_pruner_completes_a_study(app, pruner) -> None:
     bound = ["hydra.sweeper.pruner.upper=5"] if pruner == "threshold" else []
     app.run("x=range(0,6)", "steps=3", f"hydra/sweeper/pruner={pruner}", *bound,
             "hydra/launcher=basic")  # fmt: skip
@@ -249,7 +249,7 @@ def test_a_custom_search_space_adds_its_parameters(app) -> None:
     assert all({"x", "steps"} == set(t.params) for t in app.trials())
 
 
-def test_a_database_serves_as_storage(app) -> None:
+def test_a_database_can_be_the_storage(app) -> None:
     url = f"sqlite:///{app.cwd}/o.db"
     app.run(*SPACE, f"hydra.sweeper.storage={url}", "hydra.sweeper.n_trials=6",
             "hydra.sweeper.n_jobs=2")  # fmt: skip
@@ -259,9 +259,9 @@ def test_a_database_serves_as_storage(app) -> None:
 
 def test_observers_follow_the_study_from_its_workers(app) -> None:
     diary = app.cwd / "diary.txt"
-    follow = f"hydra.sweeper.observers=[{{_target_: watch.Diary, path: '{diary}'}}]"
-    app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
-    app.run("x=1,2", follow, "hydra.sweeper.n_jobs=1")
+    observers = f"hydra.sweeper.observers=[{{_target_: watch.Diary, path: '{diary}'}}]"
+    app.run("x=1,2", observers, "hydra.sweeper.n_jobs=1")
+    app.run("x=1,2", observers, "hydra.sweeper.n_jobs=1")
     assert diary.read_text().splitlines() == [
         "opened s None",
         "started 0 under parent-1",

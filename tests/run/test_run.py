@@ -1,4 +1,4 @@
-"""One run as a whole: numbers that repeat, records that are right, failures that say why."""
+"""A whole run: reproducible results, complete records, and failures with their reason."""
 
 import json
 
@@ -17,7 +17,7 @@ def history(folder) -> list[dict[str, float]]:
     return [{k: v for k, v in epoch.items() if k not in timed} for epoch in epochs]
 
 
-@pytest.mark.parametrize("overrides", [(), ("model=alexnet", "model.hidden=[32]", "optimizer=sgd")])
+@pytest.mark.parametrize("overrides", [(), ("model=alexnet", "model.width=0.2", "optimizer=sgd")])
 def test_the_same_command_gives_the_same_numbers(ran, tmp_path, overrides) -> None:
     values = [ran(*QUICK, *overrides, folder=folder) for folder in ("one", "two")]
     assert values[0] == values[1]
@@ -30,7 +30,7 @@ def test_another_seed_gives_other_numbers(ran, tmp_path) -> None:
     assert history(tmp_path / "one") != history(tmp_path / "two")
 
 
-def test_the_value_returned_is_the_best_of_the_monitored_metric(ran, tmp_path) -> None:
+def test_a_run_returns_the_best_value_of_the_monitored_metric(ran, tmp_path) -> None:
     value = ran(*QUICK, "metric=val/loss", "optimizer.lr=0.03", "trainer.epochs=5")
     assert value == min(epoch["val/loss"] for epoch in history(tmp_path / "run"))
 
@@ -42,7 +42,7 @@ def test_the_default_run_learns_the_digits(ran, tmp_path, caplog) -> None:
     assert float(accuracy.split()[-1]) >= 0.97
 
 
-def test_a_loss_that_is_not_finite_ends_the_run_with_the_reason(ran) -> None:
+def test_a_loss_that_is_not_finite_raises_with_a_remedy(ran) -> None:
     with pytest.raises(
         TrainingError, match=r"The training loss became .*(nan|inf).* smaller optimizer.lr"
     ):
@@ -54,13 +54,13 @@ def test_early_stopping_ends_the_run(ran, tmp_path) -> None:
     assert len(history(tmp_path / "run")) < 9
 
 
-def test_the_artifacts_lie_in_the_runs_folder(ran, tmp_path) -> None:
+def test_the_artifacts_are_in_the_runs_folder(ran, tmp_path) -> None:
     ran(*QUICK, "figures=true")
-    found = {
+    files = {
         str(p.relative_to(tmp_path / "run")) for p in (tmp_path / "run").rglob("*.*") if p.is_file()
     }
     figures = ("learning_curves", "confusion_matrix", "training_batch", "worst_mistakes")
-    assert found == {
+    assert files == {
         "checkpoints/best.pt",
         "checkpoints/last.pt",
         "config.yaml",
@@ -70,7 +70,7 @@ def test_the_artifacts_lie_in_the_runs_folder(ran, tmp_path) -> None:
     }
 
 
-def test_every_epoch_is_one_write_and_the_outcome_follows(ran, told) -> None:
+def test_every_epoch_is_one_write_followed_by_the_final_metrics(ran, told) -> None:
     ran(*QUICK)
     epoch = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr"}
     outcome = {"best/val_accuracy", "test/loss", "test/accuracy"}
@@ -81,7 +81,7 @@ def test_every_epoch_is_one_write_and_the_outcome_follows(ran, told) -> None:
     assert told[-1] == ("finish", "FINISHED", "")
 
 
-def test_params_name_options_and_values(ran, told) -> None:
+def test_params_have_options_and_values(ran, told) -> None:
     ran(*QUICK, "optimizer=sgd", "model.kernel_size=3")
     info = told[0][1]
     expected = {
@@ -97,14 +97,14 @@ def test_params_name_options_and_values(ran, told) -> None:
     assert json.loads(info.dataset.profile)["sizes"]["test"] > 0
 
 
-def test_a_failed_run_is_recorded_as_failed_with_its_reason(ran, told) -> None:
+def test_a_failed_run_is_tracked_as_failed_with_its_reason(ran, told) -> None:
     with pytest.raises(TrainingError):
         ran("optimizer=sgd", "optimizer.lr=1e30")
     assert told[-1][:2] == ("finish", "FAILED")
     assert "loss became" in told[-1][2]
 
 
-def test_nothing_is_recorded_of_a_run_that_cannot_begin(ran, told) -> None:
+def test_a_run_with_an_invalid_config_is_not_tracked(ran, told) -> None:
     with pytest.raises(ConfigError):
         ran("optimizer.lr=-1")
     assert told == []
@@ -118,7 +118,9 @@ def points(folder) -> dict[str, list[tuple[int, float]]]:
 
 
 @pytest.mark.parametrize("folder", ["first", "second"])
-def test_a_resumed_run_shows_in_tensorboard_what_a_whole_one_does(ran, tmp_path, folder) -> None:
+def test_a_resumed_run_has_the_tensorboard_scalars_of_an_uninterrupted_one(
+    ran, tmp_path, folder
+) -> None:
     watched = (*QUICK, "tracking=tensorboard", "tracking.watch.layers=[]")
     ran(*watched, "trainer.epochs=3", folder="whole")
     ran(*watched, folder="first")

@@ -1,4 +1,4 @@
-"""Feature maps as the activation found and left them."""
+"""Feature maps before and after the activation."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ IMAGES = torch.linspace(-2, 2, 2 * 1 * 4 * 4).reshape(2, 1, 4, 4)
 
 
 def conv() -> nn.Conv2d:
-    """Return a convolution that doubles its image, and one that negates it."""
+    """Return a convolution with two outputs: the doubled image, and the negated one."""
     layer = nn.Conv2d(1, 2, 1, bias=False)
     nn.init.constant_(layer.weight[0], 2.0)
     nn.init.constant_(layer.weight[1], -1.0)
@@ -37,7 +37,7 @@ def test_the_maps_before_and_after_the_activation(activation) -> None:
     assert maps.activation
 
 
-def test_an_activation_is_seen_behind_normalisation() -> None:
+def test_an_activation_after_a_norm_is_found() -> None:
     norm = nn.BatchNorm2d(2)
     norm.running_mean.fill_(1.0)
     maps = feature_maps(nn.Sequential(conv(), norm, nn.ReLU(inplace=True)), IMAGES, ["0"])["0"]
@@ -46,7 +46,7 @@ def test_an_activation_is_seen_behind_normalisation() -> None:
 
 
 class Functional(nn.Module):
-    """Calls its activations as functions."""
+    """A network that calls its activations as functions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,21 +56,21 @@ class Functional(nn.Module):
         return self.two(F.relu(self.one(images)).tanh())
 
 
-def test_an_activation_that_is_no_module_is_seen() -> None:
+def test_an_activation_called_as_a_function_is_found() -> None:
     maps = feature_maps(Functional(), IMAGES, ["one", "two"])
     assert maps["one"].activation == "relu"
     assert torch.equal(maps["one"].after, DOUBLED.clamp(min=0))
     assert maps["two"].after is None
 
 
-def test_an_activation_of_another_shape_is_another_layers() -> None:
+def test_an_activation_of_another_shape_does_not_belong_to_the_layer() -> None:
     model = nn.Sequential(conv(), nn.MaxPool2d(2), nn.ReLU())
     maps = feature_maps(model, IMAGES, ["0"])["0"]
     assert torch.equal(maps.before, DOUBLED)
     assert maps.after is None
 
 
-def test_an_activation_behind_another_layer_is_not_the_first_ones() -> None:
+def test_an_activation_belongs_to_the_last_layer_before_it() -> None:
     model = nn.Sequential(conv(), nn.Conv2d(2, 2, 1), nn.ReLU())
     maps = feature_maps(model, IMAGES, ["0", "1"])
     assert torch.equal(maps["0"].before, DOUBLED)
@@ -81,7 +81,7 @@ def test_an_activation_behind_another_layer_is_not_the_first_ones() -> None:
 
 
 @pytest.mark.parametrize("name", ["layer2.0.conv2", "layer2.0.downsample.0"])
-def test_an_activation_of_a_residual_sum_is_of_neither_branch(name) -> None:
+def test_an_activation_of_a_residual_sum_belongs_to_neither_branch(name) -> None:
     model = resnet18().eval()
     outputs: list[Tensor] = []
     layer = model.get_submodule(name)
@@ -96,7 +96,7 @@ def test_an_activation_of_a_residual_sum_is_of_neither_branch(name) -> None:
 
 
 class LastChannels(nn.Module):
-    """A layer as ConvNeXt has them, between a convolution and another."""
+    """A block with channels last, as in ConvNeXt, between two convolutions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class LastChannels(nn.Module):
         return self.two(torch.permute(maps, [0, 3, 1, 2]))
 
 
-def test_outputs_whose_channels_come_last_are_no_maps() -> None:
+def test_outputs_with_channels_last_are_left_out() -> None:
     model = LastChannels()
     names = [name for name, _ in model.named_children()]
     maps = feature_maps(model, IMAGES, names)
@@ -118,7 +118,7 @@ def test_outputs_whose_channels_come_last_are_no_maps() -> None:
     assert maps["one"].after is None
 
 
-def test_an_activation_within_a_block_is_not_the_blocks() -> None:
+def test_an_activation_inside_a_block_does_not_belong_to_the_block() -> None:
     model = nn.Sequential(nn.Sequential(conv(), nn.ReLU(), nn.MaxPool2d(2)))
     maps = feature_maps(model, IMAGES, ["0"])["0"]
     assert maps.before.shape == (2, 2, 2, 2)
@@ -132,14 +132,14 @@ def test_an_activation_can_be_watched_itself() -> None:
     assert torch.equal(maps.after, DOUBLED.clamp(min=0))
 
 
-def test_of_a_layer_that_is_called_twice_the_first_call_is_shown() -> None:
+def test_the_first_call_of_a_layer_counts() -> None:
     layer = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.constant_(layer.weight, 2.0)
     maps = feature_maps(nn.Sequential(layer, nn.ReLU(), layer), IMAGES, ["0"])["0"]
     assert torch.equal(maps.before, 2 * IMAGES)
 
 
-def test_looking_leaves_no_hook_behind() -> None:
+def test_all_hooks_are_removed() -> None:
     model = nn.Sequential(conv(), nn.ReLU())
     feature_maps(model, IMAGES, ["0"])
     assert not model[0]._forward_hooks

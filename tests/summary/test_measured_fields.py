@@ -1,8 +1,8 @@
-"""Receptive fields worked out, against those measured on random networks.
+"""Computed receptive fields, compared with those measured on random networks.
 
-All weights are positive and the image is black but for one bright row, so that an output lights
-up exactly if it depends on that row. Gradients would tell the same, but not through a max
-pooling, which passes them to a single pixel of its window.
+All weights are positive, and the image is zero except for one row of ones. An output is therefore
+positive exactly if it depends on that row. Gradients would not do, because a max pooling passes
+them to a single pixel of its window.
 """
 
 import torch
@@ -25,8 +25,8 @@ KERNELS = st.tuples(NUMBERS, NUMBERS)
 @st.composite
 def convolutions(draw: st.DrawFn) -> nn.Module:
     kernel, dilation, stride = draw(KERNELS), draw(PAIRS_OF_STEPS), draw(PAIRS_OF_STEPS)
-    reaches = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
-    padding = tuple(draw(st.integers(0, reach)) for reach in reaches)
+    max_paddings = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+    padding = tuple(draw(st.integers(0, padding)) for padding in max_paddings)
     return nn.Conv2d(1, 1, kernel, stride, padding, dilation)
 
 
@@ -39,15 +39,15 @@ def poolings(draw: st.DrawFn) -> nn.Module:
     return nn.MaxPool2d(kernel, stride, padding, draw(PAIRS_OF_STEPS), ceil_mode=ceil)
 
 
-OWN = st.builds(same_conv, st.just(1), st.just(1), st.integers(1, 5), STEPS)
+SAME_CONVOLUTIONS = st.builds(same_conv, st.just(1), st.just(1), st.integers(1, 5), STEPS)
 CHAINS = st.builds(
     lambda layers: nn.Sequential(*layers),
-    st.lists(convolutions() | poolings() | OWN, min_size=1, max_size=3),
+    st.lists(convolutions() | poolings() | SAME_CONVOLUTIONS, min_size=1, max_size=3),
 )
 
 
 class Padded(nn.Module):
-    """A convolution that keeps the size, padded unevenly if need be, then a stride."""
+    """A convolution with uneven padding, whose output has the size ceil(size / stride)."""
 
     def __init__(self, kernel: int, before: int, stride: int) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Padded(nn.Module):
 
 @st.composite
 def branches(draw: st.DrawFn, stride: int) -> nn.Module:
-    """One to three convolutions; with a kernel of 1 and no stride that is a shortcut."""
+    """Draw one to three convolutions; a kernel of 1 without a stride is a shortcut."""
     layers = []
     for _ in range(draw(st.integers(1, 3))):
         kernel = draw(NUMBERS)
@@ -71,7 +71,7 @@ def branches(draw: st.DrawFn, stride: int) -> nn.Module:
 
 
 class Joined(nn.Module):
-    """Branches that are added up or laid side by side."""
+    """Branches whose outputs are added or concatenated."""
 
     def __init__(self, ways: list[nn.Module], add: bool) -> None:
         super().__init__()
@@ -86,12 +86,15 @@ class Joined(nn.Module):
 def branched(draw: st.DrawFn) -> nn.Module:
     stride = draw(STEPS)
     ways = draw(st.lists(branches(stride), min_size=2, max_size=3))
-    return nn.Sequential(draw(OWN), Joined(ways, draw(st.booleans())), draw(convolutions()))
+    return nn.Sequential(
+        draw(SAME_CONVOLUTIONS), Joined(ways, draw(st.booleans())), draw(convolutions())
+    )
 
 
-def bright(model: nn.Module) -> nn.Module:
+def positive(model: nn.Module) -> nn.Module:
+    """Set all weights to 1 and all biases to 0; return the model."""
     for parameter in model.parameters():
-        nn.init.constant_(parameter, float(parameter.ndim > 1))  # no biases
+        nn.init.constant_(parameter, float(parameter.ndim > 1))
     return model
 
 
@@ -103,16 +106,17 @@ def tracked(model: nn.Module, height: int, width: int) -> Field:
     return field
 
 
-def seen_rows(model: nn.Module, height: int, width: int) -> tuple[list[list[int]], int]:
-    """The rows that two neighbours in the middle see, and the place of the upper one."""
-    one_row_each = torch.eye(height).view(height, 1, height, 1).expand(-1, -1, -1, width)
-    lit = model(one_row_each)[:, 0] > 0
-    down, across = (size // 2 for size in lit.shape[1:])
-    return [lit[:, at, across].nonzero().flatten().tolist() for at in (down, down + 1)], down
+def measured_rows(model: nn.Module, height: int, width: int) -> tuple[list[list[int]], int]:
+    """Return the rows that two outputs in the middle depend on, and the index of the first."""
+    images = torch.eye(height).view(height, 1, height, 1).expand(-1, -1, -1, width)
+    positive_outputs = model(images)[:, 0] > 0
+    row, column = (size // 2 for size in positive_outputs.shape[1:])
+    neighbours = positive_outputs[:, row, column], positive_outputs[:, row + 1, column]
+    return [rows.nonzero().flatten().tolist() for rows in neighbours], row
 
 
-class OnItsSide(nn.Module):
-    """The network with rows and columns exchanged."""
+class Transposed(nn.Module):
+    """A network with rows and columns exchanged."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -122,41 +126,41 @@ class OnItsSide(nn.Module):
         return self.model(images.transpose(2, 3)).transpose(2, 3)
 
 
-def agree(model: nn.Module) -> None:
-    field = tracked(bright(model), 64, 64)
+def assert_computed_is_measured(model: nn.Module) -> None:
+    field = tracked(positive(model), 64, 64)
     height, width = (
         3 * size + 4 * jump for size, jump in zip(field.size, field.jump, strict=True)
-    )  # far enough from the borders
-    turned = OnItsSide(model), width, height
-    for axis, network in enumerate([(model, height, width), turned]):
-        (rows, next_rows), place = seen_rows(*network)
+    )  # large enough to keep the patches away from the borders
+    transposed = Transposed(model), width, height
+    for axis, network in enumerate([(model, height, width), transposed]):
+        (rows, next_rows), index = measured_rows(*network)
         assert 0 < rows[0] <= rows[-1] < network[1] - 1
         assert rows[-1] - rows[0] + 1 == field.size[axis]
         assert next_rows[0] - rows[0] == field.jump[axis]
-        assert rows[0] == field.start[axis] + place * field.jump[axis]
+        assert rows[0] == field.start[axis] + index * field.jump[axis]
 
 
 @REPEATABLE
 @given(model=CHAINS)
-def test_a_chain_sees_what_it_is_said_to_see(model) -> None:
-    agree(model)
+def test_the_computed_field_of_a_chain_is_the_measured_one(model) -> None:
+    assert_computed_is_measured(model)
 
 
 @REPEATABLE
 @given(model=branched())
-def test_branches_see_what_they_see_together(model) -> None:
-    agree(model)
+def test_the_computed_field_of_branches_is_the_measured_one(model) -> None:
+    assert_computed_is_measured(model)
 
 
 @REPEATABLE
 @given(outputs=st.integers(5, 8), window=st.integers(1, 8), largest=st.booleans())
-def test_an_adaptive_pooling_that_comes_out_even_has_windows_side_by_side(
+def test_an_adaptive_pooling_of_a_multiple_has_windows_side_by_side(
     outputs, window, largest
 ) -> None:
     pooling = (nn.AdaptiveMaxPool2d if largest else nn.AdaptiveAvgPool2d)(outputs)
-    model, side = bright(nn.Sequential(same_conv(1, 1, 3), pooling)), outputs * window
+    model, side = positive(nn.Sequential(same_conv(1, 1, 3), pooling)), outputs * window
     field = tracked(model, side, side)
-    rows, place = seen_rows(model, side, side)
+    rows, index = measured_rows(model, side, side)
     assert (field.size, field.jump) == ((window + 2,) * 2, (window,) * 2)
-    assert [len(seen) for seen in rows] == [window + 2] * 2
-    assert rows[0][0] == field.start[0] + place * window
+    assert [len(patch) for patch in rows] == [window + 2] * 2
+    assert rows[0][0] == field.start[0] + index * window

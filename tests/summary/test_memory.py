@@ -1,4 +1,4 @@
-"""The memory of a batch in training, counted by hand in float32."""
+"""The memory of a training batch, compared with sizes counted by hand in float32."""
 
 import copy
 
@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from sweeper.summary.memory import TrainingMemory, kept_bytes, training_memory
+from sweeper.summary.memory import TrainingMemory, saved_bytes, training_memory
 from sweeper.training.recompute import recompute_activations
 
 FLOAT, INDEX = 4, 8
 IMAGES = 2 * 3 * 8 * 8 * FLOAT
-OUTPUTS = 2 * 8 * 8 * 8 * FLOAT  # of a convolution to 8 channels that keeps the size
+OUTPUTS = 2 * 8 * 8 * 8 * FLOAT  # of a convolution with 8 channels that preserves the size
 POOLED = 2 * 8 * 4 * 4
 
 
@@ -20,11 +20,11 @@ def conv(channels: int = 3) -> nn.Module:
 
 
 def blocks() -> nn.Sequential:
-    """Two blocks of a convolution and an activation that keeps its input beside its output."""
+    """Return two blocks of a convolution and an activation whose input is saved, too."""
     return nn.Sequential(*(nn.Sequential(conv(c), nn.GELU()) for c in (3, 8)))
 
 
-KEPT = {
+SAVED = {
     "images alone": ([conv()], IMAGES),
     "an activation in place": ([conv(), nn.ReLU(inplace=True), conv(8)], IMAGES + OUTPUTS),
     "an activation out of place": ([conv(), nn.GELU(), conv(8)], IMAGES + 2 * OUTPUTS),
@@ -40,20 +40,20 @@ KEPT = {
 
 
 @pytest.mark.parametrize("device", ["meta", "cpu"])
-@pytest.mark.parametrize(("layers", "expected"), KEPT.values(), ids=KEPT.keys())
-def test_what_is_kept_is_what_was_counted_by_hand(layers, expected, device) -> None:
+@pytest.mark.parametrize(("layers", "expected"), SAVED.values(), ids=SAVED.keys())
+def test_saved_bytes_are_those_counted_by_hand(layers, expected, device) -> None:
     model = copy.deepcopy(nn.Sequential(*layers)).to(device)
-    assert kept_bytes(model, torch.zeros(2, 3, 8, 8, device=device)) == expected
+    assert saved_bytes(model, torch.zeros(2, 3, 8, 8, device=device)) == expected
 
 
-def test_what_is_recomputed_is_not_kept() -> None:
+def test_recomputed_activations_are_not_saved() -> None:
     plain, recomputing = blocks(), blocks()
     assert recompute_activations(recomputing) == 2
-    assert kept_bytes(plain, torch.zeros(2, 3, 8, 8)) == IMAGES + 3 * OUTPUTS
-    assert kept_bytes(recomputing, torch.zeros(2, 3, 8, 8)) == IMAGES + OUTPUTS
+    assert saved_bytes(plain, torch.zeros(2, 3, 8, 8)) == IMAGES + 3 * OUTPUTS
+    assert saved_bytes(recomputing, torch.zeros(2, 3, 8, 8)) == IMAGES + OUTPUTS
 
 
-def test_a_frozen_layer_has_no_gradients_and_keeps_nothing() -> None:
+def test_a_frozen_layer_has_no_gradients_and_saves_nothing() -> None:
     frozen, head = conv(), nn.Linear(8 * 64, 5)
     frozen.requires_grad_(False)
     memory = training_memory(nn.Sequential(frozen, nn.Flatten(), head), torch.zeros(2, 3, 8, 8))

@@ -1,4 +1,4 @@
-"""Receptive fields, against values worked by hand."""
+"""Receptive fields, compared with values computed by hand."""
 
 from collections.abc import Callable
 
@@ -24,12 +24,12 @@ def field_of(model: nn.Module, size: int = 32) -> Field | None:
     return tracker.field(output)
 
 
-class Reader(nn.Module):
-    """A network that is one function."""
+class Function(nn.Module):
+    """A network of one function."""
 
-    def __init__(self, read: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
-        self.forward = read
+        self.forward = function
 
 
 class Branches(nn.Module):
@@ -42,7 +42,7 @@ class Branches(nn.Module):
 
 
 class Uneven(nn.Module):
-    """Two branches that keep the size, padded on different sides."""
+    """Two branches of the same output size, padded on different sides."""
 
     def forward(self, images: Tensor) -> Tensor:
         twice, once = torch.ones(1, 1, 2, 2), torch.ones(1, 1, 3, 3)
@@ -52,11 +52,11 @@ class Uneven(nn.Module):
 
 # size += (kernel - 1) * jump, then jump *= stride
 WORKED = {
-    "the course's example": (
+    "two strided convolutions": (
         nn.Sequential(nn.Conv2d(1, 1, 3, stride=2), nn.Conv2d(1, 1, 2, stride=2)),
         square(5, 4),  # 1 + 2*1 = 3, jump 2; 3 + 1*2 = 5, jump 4
     ),
-    "pooling with a stride of its own": (
+    "pooling with a stride unlike its window": (
         nn.Sequential(nn.MaxPool2d(3, stride=2), nn.AvgPool2d(2)),
         square(5, 4),
     ),
@@ -65,10 +65,10 @@ WORKED = {
     "an even kernel": (ConvNet((1, 32, 32), 2, [1], [], kernel_size=4).features, square(5, 2)),
     "dilated max pooling": (nn.MaxPool2d(2, stride=1, dilation=3), square(4, 1)),
     # windows of 5 pixels for 3: 0..1, 1..3, 3..4
-    "an adaptive pooling that does not come out even": (
+    "an adaptive pooling with windows of different size": (
         nn.Sequential(nn.AvgPool2d(6), nn.AdaptiveAvgPool2d(3)), square(18, 12)
     ),
-    # 2x2 then 2x2 looks at 0..2, 3x3 at -1..1
+    # 2x2 then 2x2 depends on 0..2, 3x3 on -1..1
     "branches that are not centred alike": (Uneven(), square(4, 1)),
     "a global pooling sees the whole image": (nn.AdaptiveAvgPool2d(1), square(32, 1)),
     "an adaptive pooling to four": (nn.AdaptiveMaxPool2d(4), square(8, 8)),
@@ -92,7 +92,7 @@ WORKED = {
 
 
 @pytest.mark.parametrize(("model", "expected"), WORKED.values(), ids=WORKED.keys())
-def test_the_field_is_the_one_worked_by_hand(model, expected) -> None:
+def test_the_field_is_the_one_computed_by_hand(model, expected) -> None:
     field = field_of(model)
     assert (field.size, field.jump) == (expected.size, expected.jump)
 
@@ -107,12 +107,12 @@ def test_the_first_patch_begins_in_the_padding(padding, start) -> None:
 @pytest.mark.parametrize(
     "model", [nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Unflatten(1, (1, 32, 32)))]
 )
-def test_a_flattened_image_has_no_field_and_gains_none(model) -> None:
+def test_a_flattened_image_has_no_field_afterwards(model) -> None:
     assert field_of(model) is None
 
 
 @pytest.mark.parametrize(
-    "read",
+    "function",
     [
         lambda images: images @ images.transpose(-1, -2),
         lambda images: F.interpolate(images, scale_factor=2.0),
@@ -122,12 +122,12 @@ def test_a_flattened_image_has_no_field_and_gains_none(model) -> None:
     ],
     ids=["attention", "enlarging", "transposed convolution", "every other pixel", "mean"],
 )
-def test_where_pixels_mix_in_other_ways_there_is_no_field(read) -> None:
-    assert field_of(Reader(read)) is None
+def test_functions_that_mix_pixels_in_other_ways_have_no_field(function) -> None:
+    assert field_of(Function(function)) is None
 
 
 @pytest.mark.parametrize(
-    "read", [lambda images: images[:, :1], lambda images: images.mean(dim=1, keepdim=True)]
+    "function", [lambda images: images[:, :1], lambda images: images.mean(dim=1, keepdim=True)]
 )
-def test_channels_may_be_picked_and_averaged(read) -> None:
-    assert field_of(Reader(read)) == Field()
+def test_selected_and_averaged_channels_keep_the_field(function) -> None:
+    assert field_of(Function(function)) == Field()

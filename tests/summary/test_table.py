@@ -1,4 +1,4 @@
-"""The layer table."""
+"""The table of layers."""
 
 import random
 
@@ -32,7 +32,7 @@ def test_every_layer_has_a_row_with_its_numbers() -> None:
     assert [row.name for row in rows[:2]] == ["image", "features.0.0"]
 
 
-def test_an_output_in_place_or_in_another_shape_takes_no_memory() -> None:
+def test_an_output_in_place_or_a_view_needs_no_memory() -> None:
     layers = nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Tanh(), nn.Dropout(), nn.Flatten()
     summary = summarise(nn.Sequential(*layers), (3, 8, 8), 1)
     image, output = 3 * 8 * 8 * 4, 4 * 6 * 6 * 4
@@ -41,7 +41,7 @@ def test_an_output_in_place_or_in_another_shape_takes_no_memory() -> None:
     assert [row.parameter_bytes for row in summary.rows] == [0, 4 * (4 * 27 + 4), 0, 0, 0, 0]
 
 
-def test_resnet50_comes_to_the_published_totals() -> None:
+def test_resnet50_has_the_published_totals() -> None:
     with torch.device("meta"):
         model = ResNet((3, 224, 224), 1000, [3, 4, 6, 3], [64, 128, 256, 512])
     summary = summarise(model, (3, 224, 224), 1)
@@ -62,7 +62,7 @@ def test_a_layer_called_twice_counts_its_parameters_once() -> None:
     assert summary.multiply_adds == 2 * 9 * 16
 
 
-def test_the_model_and_the_random_numbers_stay_as_they_are() -> None:
+def test_the_model_and_the_random_number_generators_keep_their_state() -> None:
     model = ConvNet((1, 8, 8), 10, [4], [8], batch_norm=True, dropout=0.5).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     states = torch.get_rng_state(), random.getstate()
@@ -75,7 +75,7 @@ def test_the_model_and_the_random_numbers_stay_as_they_are() -> None:
 
 
 class Noisy(nn.Module):
-    """A forward that draws, and that depends on a value, which a meta tensor does not have."""
+    """A network that draws random numbers, and reads a value, which meta tensors do not have."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,7 +94,7 @@ def test_a_forward_that_needs_values_runs_on_the_cpu_instead() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_a_shape_that_does_not_fit_is_still_an_error() -> None:
+def test_an_image_of_the_wrong_shape_raises_torchs_error() -> None:
     with pytest.raises(RuntimeError, match="channels"):
         summarise(nn.Conv2d(3, 2, 3), (1, 8, 8), 1)
 
@@ -109,11 +109,11 @@ def test_the_table_is_aligned_plain_text_with_totals() -> None:
     total = lines.index("") - 1
     assert lines[total].split() == ["total", "51,902", "406,800", "207,608", "35,176"]
     assert len({line.rfind(" ") for line in lines[3 : total - 1]}) == 1
-    assert lines[total + 2].startswith("training on 64 images at a time holds ")
+    assert lines[total + 2].startswith("training with batches of 64 images needs ")
     assert "  202.7 KiB parameters + 202.7 KiB gradients + " in lines[total + 3]
 
 
-def test_the_table_says_how_many_parameters_are_trained_when_some_are_not() -> None:
+def test_the_table_has_the_trainable_parameters_if_some_are_frozen() -> None:
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
     assert "trainable" not in summarise(model, (1, 1, 2), 4).table()
     model[0].requires_grad_(False)

@@ -1,4 +1,4 @@
-"""A small application's config, composed as Hydra does for a multirun."""
+"""Fixtures: the config of a small application, composed for a multirun, and its study."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -39,9 +39,9 @@ def loader() -> Iterator[ConfigLoader]:
 def master(loader: ConfigLoader) -> Iterator[DictConfig]:
     config = loader.load_configuration("config", [], RunMode.MULTIRUN)
     config.hydra.job.name = "app"
-    before = HydraConfig.instance().cfg
+    previous = HydraConfig.instance().cfg
     yield config
-    HydraConfig.instance().cfg = before
+    HydraConfig.instance().cfg = previous
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def storage() -> BaseStorage:
 
 
 @pytest.fixture
-def ledger(storage: BaseStorage, tmp_path: Path) -> Callable[..., Ledger]:
+def make_ledger(storage: BaseStorage, tmp_path: Path) -> Callable[..., Ledger]:
     optuna.create_study(study_name="s", storage=storage)
 
     def make(n_trials: int | None = 2, grid: Sequence[Any] = (), **keys: Any) -> Ledger:

@@ -8,7 +8,7 @@ from sweeper.sweep.compose import Composer
 from sweeper.sweep.space import parse_space
 
 
-def as_hydra_does(loader, master, lines):
+def composed_by_hydra(loader, master, lines):
     config = loader.load_sweep_config(master, lines)
     config.hydra.job.id, config.hydra.job.num = "7", 7
     config.hydra.sweep.dir = "/study"
@@ -30,16 +30,18 @@ def test_a_composed_trial_equals_hydras_own(loader, master, fixed, params) -> No
     composer = Composer(loader, master, parse_space(fixed, loader))
     composer.compose({k: params[k] for k in params}, 0, Path("/study"))
     config = composer.compose(params, 7, Path("/study"))
-    assert OmegaConf.to_container(config) == as_hydra_does(loader, master, composer.lines(params))
+    assert OmegaConf.to_container(config) == composed_by_hydra(
+        loader, master, composer.overrides(params)
+    )
 
 
-def test_trials_do_not_see_each_others_values(loader, master) -> None:
+def test_values_of_one_trial_do_not_appear_in_the_next(loader, master) -> None:
     composer = Composer(loader, master, parse_space([], loader))
     composer.compose({"x": 5}, 0, Path())
     assert composer.compose({"steps": 2}, 1, Path()).x == 1.0
 
 
-def test_an_unknown_key_is_hydras_own_error(loader, master) -> None:
+def test_an_unknown_key_raises_hydras_own_error(loader, master) -> None:
     composer = Composer(loader, master, parse_space([], loader))
     with pytest.raises(HydraException, match="Could not override 'nothing'"):
         composer.compose({"nothing": 5}, 0, Path())

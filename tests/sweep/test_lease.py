@@ -8,8 +8,8 @@ import pytest
 from sweeper.sweep.lease import LEASE_KEY, Lease, Renewer, process_start
 
 
-def test_a_lease_survives_its_record() -> None:
-    lease = Lease.take(60, deaths=1, cuts=2)
+def test_a_lease_is_read_back_from_its_record() -> None:
+    lease = Lease.new(60, deaths=1, cuts=2)
     assert Lease.read({LEASE_KEY: lease.record()}) == lease
     assert Lease.read({}) is None
 
@@ -25,12 +25,14 @@ def test_a_lease_survives_its_record() -> None:
         ({"expires": 0.0, "host": "elsewhere"}, True),
     ],
 )
-def test_a_lease_lapses_by_time_or_with_its_process_on_this_host(changes, lapsed) -> None:
-    lease = Lease.take(60)
+def test_a_lease_lapses_when_it_expires_or_its_process_on_this_host_is_dead(
+    changes, lapsed
+) -> None:
+    lease = Lease.new(60)
     assert replace(lease, **changes).lapsed(lease.expires - 30) is lapsed
 
 
-def test_a_process_that_ended_but_was_not_awaited_counts_as_dead() -> None:
+def test_a_zombie_process_counts_as_dead() -> None:
     child = subprocess.Popen(["true"])
     os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
     assert process_start(child.pid) is None

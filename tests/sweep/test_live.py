@@ -10,27 +10,27 @@ def names(live, **params):
     return {p.name for p in live.parameters(params).values()}
 
 
-def test_without_auto_only_what_is_named_is_swept(live) -> None:
+def test_without_auto_only_the_overrides_are_swept(live) -> None:
     assert names(live("shape=sphere,plane"), shape="plane") == {"shape"}
 
 
-def test_only_the_chosen_options_block_is_live(live) -> None:
+def test_only_the_chosen_options_search_block_is_live(live) -> None:
     space = live("shape=sphere,plane", auto=True)
     assert names(space, shape="sphere") == {"shape", "shape.radius", "shape.size@sphere"}
     assert names(space, shape="plane") == {"shape", "shape.tilt", "shape.size@plane"}
 
 
-def test_a_fixed_options_block_is_live_under_plain_names(live) -> None:
+def test_a_fixed_options_search_block_is_live_under_its_keys(live) -> None:
     assert names(live("shape=plane")) == {"shape.tilt", "shape.size"}
 
 
 @pytest.mark.parametrize("line", ["shape.tilt=0.1", "shape.tilt=interval(0,9)"])
-def test_what_the_user_names_replaces_the_blocks(live, line) -> None:
+def test_an_override_replaces_the_search_blocks_sweep(live, line) -> None:
     parameters = live("shape=plane", line, auto=True).parameters({})
     assert "shape.tilt" not in parameters or parameters["shape.tilt"].distribution.high == 9
 
 
-def test_stored_parameters_are_found_again_under_their_keys(live) -> None:
+def test_stored_values_are_returned_by_their_keys(live) -> None:
     space = live("shape=sphere,plane", auto=True)
     stored = {"shape": "plane", "shape.tilt": 0.5, "shape.size@plane": 3}
     keys = {"shape": "plane", "shape.tilt": 0.5, "shape.size": 3}
@@ -39,12 +39,12 @@ def test_stored_parameters_are_found_again_under_their_keys(live) -> None:
 
 def test_the_description_has_every_options_parameters(live) -> None:
     space = live("shape=sphere,plane", auto=True).describe()
-    own = {"shape.radius", "shape.tilt", "shape.size@sphere", "shape.size@plane"}
-    assert set(space) == {"shape", *own}
+    blocks = {"shape.radius", "shape.tilt", "shape.size@sphere", "shape.size@plane"}
+    assert set(space) == {"shape", *blocks}
 
 
 @pytest.mark.parametrize("lines", [["shape=sphere,cube"], ["y=1,2"], ["shape.radius=1", "y=1,2"]])
-def test_what_does_not_compose_is_found_beforehand(live, lines) -> None:
+def test_an_override_that_does_not_compose_is_refused(live, lines) -> None:
     with pytest.raises(ConfigError, match=r"cube|'y'"):
         check_options(live(*lines))
 
@@ -54,7 +54,7 @@ def test_a_key_of_one_option_does_not_compose_with_the_others(live) -> None:
         check_options(live("shape=sphere,plane", "shape.tilt=1,2"))
 
 
-def test_what_the_application_refuses_is_listed_with_its_point(live) -> None:
+def test_a_config_that_verify_refuses_is_listed_with_its_point(live) -> None:
     def refuse(config):
         if config.shape.get("tilt"):
             raise ShapeError("nothing is left of the image")
@@ -69,23 +69,23 @@ def ask(storage, seed=0):
     return study, study.ask()
 
 
-def test_named_keys_come_first_then_the_chosen_options(live, storage) -> None:
+def test_overrides_are_suggested_first_then_the_chosen_options_block(live, storage) -> None:
     space = live("shape=sphere,plane", "x=interval(0,5)", auto=True)
     _, trial = ask(storage)
     params = suggest(trial, space)
-    own = {"sphere": ["shape.radius", "shape.size"], "plane": ["shape.tilt", "shape.size"]}
-    assert list(params) == ["shape", "x", *own[params["shape"]]]
+    blocks = {"sphere": ["shape.radius", "shape.size"], "plane": ["shape.tilt", "shape.size"]}
+    assert list(params) == ["shape", "x", *blocks[params["shape"]]]
 
 
-def test_a_trial_that_was_cut_short_keeps_its_parameters(live, storage) -> None:
+def test_a_retried_trial_keeps_its_parameters(live, storage) -> None:
     space = live("x=interval(0,5)", "steps=range(1,9)")
     study, trial = ask(storage)
     trial.suggest_float("x", 0, 5)
-    again = optuna.Trial(study, trial._trial_id)
-    assert suggest(again, space)["x"] == study.trials[0].params["x"]
+    retry = optuna.Trial(study, trial._trial_id)
+    assert suggest(retry, space)["x"] == study.trials[0].params["x"]
 
 
-def test_a_preset_value_is_not_sampled(live, storage) -> None:
+def test_an_enqueued_value_is_not_sampled(live, storage) -> None:
     study, _ = ask(storage)
     study.enqueue_trial({"x": 2.0})
     params = suggest(study.ask(), live("x=interval(0,5)", "steps=range(1,9)"))

@@ -19,15 +19,17 @@ SPACE = {"model.width": optuna.distributions.IntDistribution(1, 9)}
 def study(tmp_path):
     storage = optuna.storages.InMemoryStorage()
     study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
-    for width, notes in ((1, {}), (2, {}), (2, {DUPLICATE_KEY: 1})):
+    for width, user_attrs in ((1, {}), (2, {}), (2, {DUPLICATE_KEY: 1})):
         params = {"model.width": width}
-        done = create_trial(params=params, distributions=SPACE, value=width / 10, user_attrs=notes)
-        study.add_trial(done)
+        trial = create_trial(
+            params=params, distributions=SPACE, value=width / 10, user_attrs=user_attrs
+        )
+        study.add_trial(trial)
     study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={FAILURE_KEY: "it broke"}))
     return StudyInfo("s", tmp_path / "s", ("maximize",), {}, {"data": "digits"}, 4, storage)
 
 
-def test_the_parent_says_what_came_of_every_trial(study, tmp_path) -> None:
+def test_the_parent_run_records_counts_the_best_trial_and_every_end(study, tmp_path) -> None:
     from mlflow import MlflowClient
 
     observer = MLflowStudy(metric="val/accuracy", folder=tmp_path)
@@ -39,7 +41,7 @@ def test_the_parent_says_what_came_of_every_trial(study, tmp_path) -> None:
     assert run.data.metrics["best/val_accuracy"] == 0.2
     assert run.data.metrics["trials/complete"] == 3
     assert run.data.tags["best/model.width"] == "2"
-    assert run.info.status == "KILLED"  # one of four trials is still to be done
+    assert run.info.status == "KILLED"  # only three of four trials are done
     children = client.search_runs(
         [run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{parent}'"
     )

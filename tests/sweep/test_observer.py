@@ -6,25 +6,25 @@ from sweeper.sweep.observer import Observers, StudyInfo
 INFO = StudyInfo("s", Path(), ("minimize",), {}, {}, 3, None, parent_id="before")
 
 
-class Names:
-    def __init__(self, answer):
-        self.answer = answer
+class Returns:
+    def __init__(self, parent_id):
+        self.parent_id = parent_id
 
     def study_opened(self, study):
-        return self.answer
+        return self.parent_id
 
 
-class Breaks:
+class Raises:
     def study_opened(self, study):
         raise RuntimeError("server away")
 
 
-def test_the_first_id_that_an_observer_gives_is_the_parents() -> None:
-    assert Observers((Names(None), Names("a"), Names("b"))).study_opened(INFO) == "a"
+def test_the_first_id_that_an_observer_returns_is_the_parent_id() -> None:
+    assert Observers((Returns(None), Returns("a"), Returns("b"))).study_opened(INFO) == "a"
     assert Observers(()).study_opened(INFO) == "before"
 
 
-def test_a_broken_observer_stops_nobody(caplog) -> None:
+def test_an_exception_in_an_observer_is_logged(caplog) -> None:
     with caplog.at_level(logging.ERROR):
-        assert Observers((Breaks(), Names("a"))).study_opened(INFO) == "a"
-    assert "Observer Breaks failed" in caplog.text
+        assert Observers((Raises(), Returns("a"))).study_opened(INFO) == "a"
+    assert "Observer Raises failed" in caplog.text

@@ -5,7 +5,7 @@ from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.points import default_point, enqueue, holds, named_point
+from sweeper.sweep.points import contains, default_point, enqueue, user_point
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,10 @@ from sweeper.sweep.points import default_point, enqueue, holds, named_point
         (Float(0, 1), "null", False),
     ],
 )
-def test_a_distribution_holds_what_it_could_give(distribution, value, expected) -> None:
-    assert holds(distribution, value) is expected
+def test_a_distribution_contains_the_values_that_it_can_produce(
+    distribution, value, expected
+) -> None:
+    assert contains(distribution, value) is expected
 
 
 @pytest.mark.parametrize(
@@ -36,31 +38,31 @@ def test_a_distribution_holds_what_it_could_give(distribution, value, expected) 
         (["shape=plane,sphere"], {"shape": "sphere"}),
     ],
 )
-def test_the_default_point_has_what_the_space_has_of_the_default_config(live, lines, point) -> None:
+def test_the_default_point_has_the_default_values_within_the_space(live, lines, point) -> None:
     assert default_point(live(*lines)) == point
 
 
-def test_the_default_point_has_the_default_options_own_space(live) -> None:
+def test_the_default_point_includes_the_default_options_search_block(live) -> None:
     point = default_point(live("shape=plane,sphere", auto=True))
     assert point == {"shape": "sphere", "shape.radius": 1, "shape.size@sphere": 1}
 
 
 @pytest.mark.parametrize(
-    ("point", "says"),
+    ("point", "message"),
     [
-        ({"y": 1}, "names y, which is not searched"),
-        ({"x": 9}, "x=9, which lies outside"),
-        ({"shape": "plane", "shape.radius": 1}, "shape.radius, which is not searched"),
+        ({"y": 1}, "y is not searched"),
+        ({"x": 9}, "x=9 lies outside"),
+        ({"shape": "plane", "shape.radius": 1}, "shape.radius is not searched"),
     ],
 )
-def test_a_point_outside_the_space_is_refused(live, point, says) -> None:
-    with pytest.raises(ConfigError, match=says):
-        named_point(live("x=interval(0,5)", "shape=plane,sphere", auto=True), point)
+def test_a_point_outside_the_space_is_refused(live, point, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        user_point(live("x=interval(0,5)", "shape=plane,sphere", auto=True), point)
 
 
 def test_a_point_is_enqueued_once(live, storage) -> None:
     study = optuna.create_study(storage=storage)
-    point = named_point(live("shape=plane,sphere", auto=True), {"shape": "plane", "shape.size": 4})
+    point = user_point(live("shape=plane,sphere", auto=True), {"shape": "plane", "shape.size": 4})
     assert point == {"shape": "plane", "shape.size@plane": 4}
     for _ in range(2):
         enqueue(study, [{}, point])

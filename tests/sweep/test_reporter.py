@@ -16,17 +16,17 @@ class AlwaysPrune(optuna.pruners.BasePruner):
 
 
 @pytest.fixture
-def reporter(ledger, storage):
+def reporter(make_ledger, storage):
     def make(pruner=None, deadline=None, lost=False, interrupted=False):
-        book = ledger()
-        claim = book.claim()
+        ledger = make_ledger()
+        claim = ledger.claim()
         study = optuna.load_study(study_name="s", storage=storage, pruner=pruner)
         trial = optuna.Trial(study, claim.trial_id)
         interrupt = Interrupt()
         interrupt.requested = interrupted
         info = TrialInfo("s", claim.number, 0, Path(), {})
-        watch = SimpleNamespace(lost=lost)
-        return StudyReporter(info, trial, claim, book, watch, interrupt, deadline, {"size": 9})
+        renewer = SimpleNamespace(lost=lost)
+        return StudyReporter(info, trial, claim, ledger, renewer, interrupt, deadline, {"size": 9})
 
     return make
 
@@ -41,20 +41,20 @@ def reporter(ledger, storage):
         ({"lost": True, "interrupted": True}, "lost"),
     ],
 )
-def test_a_task_is_told_why_to_stop(reporter, keys, reason) -> None:
+def test_a_task_gets_the_reason_to_stop(reporter, keys, reason) -> None:
     with current.reported_by(reporter(**keys)):
         current.report(1.0, step=0)
         assert current.should_stop() is (reason is not None)
         assert current.stop_reason() == reason
 
 
-def test_values_and_notes_are_on_the_record_unless_the_trial_was_lost(reporter, storage) -> None:
+def test_values_and_notes_are_stored_unless_the_trial_was_lost(reporter, storage) -> None:
     for lost in (False, True):
         with current.reported_by(reporter(lost=lost)):
             current.report(0.5, step=3)
             current.note("size", 7)
-    kept, lost = storage.get_all_trials(0)
-    assert (kept.intermediate_values, kept.user_attrs) == ({3: 0.5}, {"size": 7})
+    owned, lost = storage.get_all_trials(0)
+    assert (owned.intermediate_values, owned.user_attrs) == ({3: 0.5}, {"size": 7})
     assert (lost.intermediate_values, lost.user_attrs) == ({}, {})
 
 
@@ -71,7 +71,9 @@ def test_outside_a_study_everything_is_a_no_op() -> None:
 
 
 @pytest.mark.parametrize(("size", "reason"), [(9, None), (12, "infeasible")])
-def test_a_noted_value_above_its_bound_is_infeasible(reporter, storage, size, reason) -> None:
+def test_a_noted_value_above_its_bound_makes_the_trial_infeasible(
+    reporter, storage, size, reason
+) -> None:
     with current.reported_by(reporter()):
         current.note("size", size)
         assert current.should_stop() is (reason is not None)

@@ -8,8 +8,8 @@ from sweeper.sweep.spec import SamplerRecipe, StudySpec
 
 
 @pytest.fixture
-def finished(live, tmp_path):
-    """A study of x with these values, and the folders that its trials left."""
+def make_results(live, tmp_path):
+    """Return a function that makes a study with these values and its trials' folders."""
 
     def make(*values, directions=("minimize",)):
         space = live("x=interval(0,9)", "steps=2")
@@ -36,42 +36,48 @@ def finished(live, tmp_path):
     return make
 
 
-def test_the_results_file_is_the_official_sweepers(finished, tmp_path) -> None:
-    finished([3.0], [1.0], [2.0]).write()
+def test_the_results_file_has_the_official_sweepers_format(make_results, tmp_path) -> None:
+    make_results([3.0], [1.0], [2.0]).write()
     written = OmegaConf.load(tmp_path / "optimization_results.yaml")
     assert written == {"name": "optuna", "best_params": {"x": 1.0}, "best_value": 1.0}
 
 
-def test_the_winners_files_replace_the_last_winners(finished, tmp_path) -> None:
+def test_the_best_folder_is_replaced_as_a_whole(make_results, tmp_path) -> None:
     (tmp_path / "best").mkdir()
     (tmp_path / "best" / "old").touch()
-    finished([3.0], [1.0]).write()
+    make_results([3.0], [1.0]).write()
     assert (tmp_path / "best" / "config.yaml").read_text() == "x: 1"
     assert not (tmp_path / "best" / "old").exists()
 
 
-def test_the_copied_config_leaves_the_trials_own_files_as_they_are(finished, tmp_path) -> None:
-    results = finished([1.0])
+def test_the_config_in_the_best_folder_leaves_the_trials_files_unchanged(
+    make_results, tmp_path
+) -> None:
+    results = make_results([1.0])
     (tmp_path / "0" / "config.yaml").write_text("written by the task")
     results.write()
     assert (tmp_path / "best" / "config.yaml").read_text() == "x: 0"
     assert (tmp_path / "0" / "config.yaml").read_text() == "written by the task"
 
 
-def test_several_objectives_have_a_front(finished, tmp_path) -> None:
-    results = finished([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], directions=("minimize", "minimize"))
+def test_several_objectives_have_a_pareto_front(make_results, tmp_path) -> None:
+    results = make_results([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], directions=("minimize", "minimize"))
     assert [s["values"] for s in results.summary()["solutions"]] == [[1.0, 2.0], [2.0, 1.0]]
 
 
-def test_a_study_without_a_complete_trial_has_no_best(finished, tmp_path, capsys) -> None:
-    results = finished()
+def test_a_study_without_a_complete_trial_has_no_best_folder(
+    make_results, tmp_path, capsys
+) -> None:
+    results = make_results()
     results.write()
     results.show(interrupted=True)
     assert not (tmp_path / "best").exists()
     assert "0 of 5 trials done" in capsys.readouterr().out
 
 
-def test_the_last_lines_say_how_to_train_the_winner_again(finished, capsys) -> None:
-    finished([3.0], [1.0]).show(interrupted=False)
+def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
+    make_results, capsys
+) -> None:
+    make_results([3.0], [1.0]).show(interrupted=False)
     assert "Best: 1 in trial 1" in (out := capsys.readouterr().out)
     assert out.splitlines()[-1].endswith(" x=1.0 steps=2")

@@ -32,27 +32,27 @@ def test_a_sweep_is_read_as_a_distribution(line, distribution) -> None:
 
 
 @pytest.mark.parametrize("line", ["k=1,2", "k=[1,2],[3]", "k='a b','c,d'", "k=a\\,b,c", "k=null,x"])
-def test_a_choice_becomes_an_override_that_reads_as_itself(line) -> None:
+def test_a_choice_written_as_an_override_is_read_as_the_same_value(line) -> None:
     values = parse_space([line]).parameters["k"].values
-    again = [parse_space([override_line("k", v)]) for v in values]
-    assert not any(space.parameters for space in again)
-    assert len({space.fixed["k"] for space in again}) == 2
+    spaces = [parse_space([override_line("k", v)]) for v in values]
+    assert not any(space.parameters for space in spaces)
+    assert len({space.fixed["k"] for space in spaces}) == 2
 
 
 @pytest.mark.parametrize("line", ["+k=1,2", "++k=1,2", "k@pkg=1,2", "+a/b@c=x,y"])
-def test_prefix_and_package_stay_with_the_key(line) -> None:
+def test_prefix_and_package_are_part_of_the_key(line) -> None:
     assert list(parse_space([line]).parameters) == [line.partition("=")[0]]
 
 
 @pytest.mark.parametrize("line", ["k=1", "+k=1", "~k", "~k=1", "k=[1,2]", "k='1,2'"])
-def test_what_sweeps_nothing_is_kept_as_it_was_typed(line) -> None:
+def test_an_override_with_a_single_value_is_kept_as_typed(line) -> None:
     space = parse_space([line])
     assert list(space.fixed.values()) == [line]
     assert not space.parameters
 
 
 @pytest.mark.parametrize(("lines", "swept"), [(["k=1,2", "k=3"], False), (["k=3", "k=1,2"], True)])
-def test_a_later_override_of_a_key_wins(lines, swept) -> None:
+def test_the_last_override_of_a_key_counts(lines, swept) -> None:
     assert bool(parse_space(lines).parameters) is swept
 
 
@@ -65,16 +65,16 @@ def test_a_shuffle_is_the_same_in_every_process(line) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ("k=interval(2,1)", "low <= high"),
         ("k=tag(log,interval(0,1))", "start above 0"),
-        ("k=range(2,2)", "empty"),
-        ("k=1,1", "twice"),
+        ("k=range(2,2)", "has no values"),
+        ("k=1,1", "has a value twice"),
     ],
 )
-def test_a_sweep_that_cannot_be_sampled_is_refused(line, says) -> None:
-    with pytest.raises(ConfigError, match=says):
+def test_a_sweep_that_cannot_be_sampled_is_refused(line, message) -> None:
+    with pytest.raises(ConfigError, match=message):
         parse_space([line])
 
 
@@ -82,7 +82,5 @@ def test_a_sweep_that_cannot_be_sampled_is_refused(line, says) -> None:
     ("lines", "auto", "expected"),
     [([], None, True), (["k=1"], None, True), (["k=1,2"], None, False), (["k=1,2"], True, True)],
 )
-def test_options_own_spaces_count_if_asked_for_or_nothing_else_is_swept(
-    lines, auto, expected
-) -> None:
+def test_search_blocks_are_used_on_request_or_if_nothing_is_swept(lines, auto, expected) -> None:
     assert parse_space(lines, auto=auto).auto is expected

@@ -9,16 +9,16 @@ import pytest
 from sweeper.sweep.storage import KernelLock, file_lock, open_storage
 
 
-@pytest.mark.parametrize("torn", [b'{"op_code": 5, "tri', b"x" * 9000])
-def test_a_record_that_a_killed_process_wrote_half_is_cut_off(tmp_path, torn) -> None:
+@pytest.mark.parametrize("partial", [b'{"op_code": 5, "tri', b"x" * 9000])
+def test_a_half_written_record_of_a_killed_process_is_removed(tmp_path, partial) -> None:
     optuna.create_study(study_name="s", storage=open_storage(None, tmp_path))
     journal = tmp_path / "journal.log"
-    whole = journal.read_bytes()
-    journal.write_bytes(whole + torn)
+    complete = journal.read_bytes()
+    journal.write_bytes(complete + partial)
     study = optuna.load_study(study_name="s", storage=open_storage(None, tmp_path))
     study.ask()
     assert len(optuna.load_study(study_name="s", storage=open_storage(None, tmp_path)).trials) == 1
-    assert journal.read_bytes().startswith(whole + b'{"op_code":4')
+    assert journal.read_bytes().startswith(complete + b'{"op_code":4')
 
 
 def hold(path, pipe):
@@ -28,13 +28,13 @@ def hold(path, pipe):
     signal.pause()
 
 
-def test_a_killed_process_gives_its_lock_back_at_once(tmp_path) -> None:
-    ours, theirs = multiprocessing.Pipe()
+def test_the_lock_of_a_killed_process_is_released_at_once(tmp_path) -> None:
+    receiver, sender = multiprocessing.Pipe()
     holder = multiprocessing.get_context("spawn").Process(
-        target=hold, args=(tmp_path / "journal.log", theirs)
+        target=hold, args=(tmp_path / "journal.log", sender)
     )
     holder.start()
-    assert ours.recv() == "held"
+    assert receiver.recv() == "held"
     os.kill(holder.pid, signal.SIGKILL)
     holder.join()
     lock = KernelLock(tmp_path / "journal.log")
@@ -49,8 +49,8 @@ def test_a_file_lock_is_exclusive(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/o.db", "{}/other.log"])
-def test_a_storage_can_be_named(tmp_path, url) -> None:
+def test_a_storage_can_be_a_url_or_a_path(tmp_path, url) -> None:
     storage = open_storage(url.format(tmp_path), tmp_path / "unused")
     optuna.create_study(study_name="s", storage=storage)
-    again = open_storage(url.format(tmp_path), tmp_path / "unused")
-    assert [s.study_name for s in again.get_all_studies()] == ["s"]
+    reopened = open_storage(url.format(tmp_path), tmp_path / "unused")
+    assert [s.study_name for s in reopened.get_all_studies()] == ["s"]

@@ -2,17 +2,17 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.study import Search, create_study, set_aside
+from sweeper.sweep.study import StudyIdentity, create_study, set_aside
 
-SEARCH = Search({"x": "Float(0, 1)"}, ("minimize",), ("steps=2",), {"data": "digits"})
+IDENTITY = StudyIdentity({"x": "Float(0, 1)"}, ("minimize",), ("steps=2",), {"data": "digits"})
 
 
 def changed(**keys):
-    return Search(**{**vars(SEARCH), **keys})
+    return StudyIdentity(**{**vars(IDENTITY), **keys})
 
 
 @pytest.mark.parametrize(
-    ("other", "shown"),
+    ("other", "message"),
     [
         (changed(space={"x": "Float(0, 2)"}), r"space x: Float\(0, 1\) -> Float\(0, 2\)"),
         (changed(space={}), r"space x: .* -> none"),
@@ -21,25 +21,25 @@ def changed(**keys):
         (changed(options={"data": "mnist"}), "option data: digits -> mnist"),
     ],
 )
-def test_another_search_under_the_same_name_is_refused(storage, other, shown) -> None:
-    create_study("s", storage, SEARCH)
-    create_study("s", storage, SEARCH)
-    with pytest.raises(ConfigError, match=shown) as error:
+def test_other_settings_under_the_same_name_are_refused(storage, other, message) -> None:
+    create_study("s", storage, IDENTITY)
+    create_study("s", storage, IDENTITY)
+    with pytest.raises(ConfigError, match=message) as error:
         create_study("s", storage, other)
     assert "hydra.sweeper.study_name=NAME" in str(error.value)
     assert "hydra.sweeper.study=fresh" in str(error.value)
-    assert other.short_hash() != SEARCH.short_hash()
+    assert other.short_hash() != IDENTITY.short_hash()
 
 
-def test_a_study_made_by_others_is_taken_over_if_its_direction_fits(storage) -> None:
+def test_a_study_of_another_program_is_used_if_its_direction_fits(storage) -> None:
     optuna.create_study(study_name="s", storage=storage)
-    create_study("s", storage, SEARCH)
+    create_study("s", storage, IDENTITY)
     with pytest.raises(ConfigError):
         create_study("s", storage, changed(space={}))
 
 
-def test_a_study_set_aside_is_kept_under_a_dated_name(storage, tmp_path) -> None:
-    create_study("s", storage, SEARCH)
+def test_a_study_set_aside_gets_the_time_as_part_of_its_name(storage, tmp_path) -> None:
+    create_study("s", storage, IDENTITY)
     (tmp_path / "s").mkdir()
     set_aside("s", storage, tmp_path / "s")
     create_study("s", storage, changed(space={}))

@@ -4,7 +4,7 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.study_settings import read_settings, seconds
+from sweeper.sweep.study_settings import parse_seconds, read_settings
 
 KEYS = {
     "sampler": functools.partial(optuna.samplers.TPESampler, seed=None),
@@ -36,35 +36,35 @@ KEYS = {
     [("90s", 90), ("10min", 600), ("2h", 7200), ("1.5h", 5400), (30, 30), (None, None)],
 )
 def test_a_duration_is_read_in_its_unit(text, expected) -> None:
-    assert seconds(text) == expected
+    assert parse_seconds(text) == expected
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "says"),
+    ("key", "value", "message"),
     [
         ("direction", "up", "one of minimize, maximize"),
         ("study", "new", "one of resume, fresh"),
         ("n_trials", 0, "at least 1"),
         ("timeout", "soon", "90s, 10min or 2h"),
         ("n_jobs", 0, "auto or a number"),
-        ("max_failure_rate", 2, "within 0 and 1"),
-        ("enqueue", [1], "must list points"),
-        ("sampler", "tpe", "no Optuna sampler"),
-        ("sampler", functools.partial(optuna.samplers.TPESampler, lr=1), "cannot be made.*'lr'"),
-        ("pruner", "median", "no Optuna pruner"),
+        ("max_failure_rate", 2, "between 0 and 1"),
+        ("enqueue", [1], "must be a list of points"),
+        ("sampler", "tpe", "must be an Optuna sampler"),
+        ("sampler", functools.partial(optuna.samplers.TPESampler, lr=1), "cannot be created.*'lr'"),
+        ("pruner", "median", "must be an Optuna pruner"),
     ],
 )
-def test_a_wrong_setting_is_refused_by_its_name(key, value, says) -> None:
-    with pytest.raises(ConfigError, match=f"hydra.sweeper.{key}.*{says}"):
+def test_an_invalid_setting_is_refused_with_its_key(key, value, message) -> None:
+    with pytest.raises(ConfigError, match=f"hydra.sweeper.{key}.*{message}"):
         read_settings({**KEYS, key: value})
 
 
 @pytest.mark.parametrize(
-    ("given", "directions"),
+    ("direction", "directions"),
     [("maximize", ("maximize",)), (["minimize", "maximize"], ("minimize", "maximize"))],
 )
-def test_directions_are_one_or_several(given, directions) -> None:
-    assert read_settings({**KEYS, "direction": given}).directions == directions
+def test_directions_are_one_or_several(direction, directions) -> None:
+    assert read_settings({**KEYS, "direction": direction}).directions == directions
 
 
 def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch) -> None:

@@ -6,7 +6,7 @@ from sweeper.sweep.verdict import judge_error, judge_return
 
 
 @pytest.mark.parametrize(
-    ("value", "n", "stop", "state", "values"),
+    ("value", "n_objectives", "stop_reason", "state", "values"),
     [
         (1, 1, None, TrialState.COMPLETE, (1.0,)),
         ("0.5", 1, None, TrialState.COMPLETE, (0.5,)),
@@ -23,10 +23,10 @@ from sweeper.sweep.verdict import judge_error, judge_return
         (1, 1, "lost", None, ()),
     ],
 )
-def test_a_task_is_judged_by_its_value_unless_it_was_told_to_stop(
-    value, n, stop, state, values
+def test_the_verdict_follows_the_value_unless_the_task_was_asked_to_stop(
+    value, n_objectives, stop_reason, state, values
 ) -> None:
-    verdict = judge_return(value, n, stop)
+    verdict = judge_return(value, n_objectives, stop_reason)
     assert (verdict.state, verdict.values) == (state, values)
 
 
@@ -38,6 +38,6 @@ def test_a_task_is_judged_by_its_value_unless_it_was_told_to_stop(
         (optuna.TrialPruned(), TrialState.PRUNED, "pruned"),
     ],
 )
-def test_a_raised_error_is_the_reason(error, state, reason) -> None:
+def test_the_verdict_on_an_error_has_its_text_as_reason(error, state, reason) -> None:
     verdict = judge_error(error)
     assert (verdict.state, verdict.reason) == (state, reason)

@@ -11,7 +11,7 @@ from sweeper.tracking.store import RefusedError
 
 
 class FakeStore:
-    """Takes what it is given, after `failures` connection errors; refuses metrics named `bad`."""
+    """A store that fails `failures` times, then records its calls; it refuses metrics `bad`."""
 
     def __init__(self, failures: int = 0) -> None:
         self.failures = failures
@@ -44,7 +44,7 @@ class FakeStore:
     def _fail(self) -> None:
         if self.failures:
             self.failures -= 1
-            raise ConnectionError("nobody there")
+            raise ConnectionError("connection refused")
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def delivery(outbox: Outbox, store: FakeStore) -> Delivery:
     return Delivery(outbox, store.connect)  # type: ignore[arg-type]
 
 
-def test_metrics_that_wait_together_travel_together(outbox: Outbox) -> None:
+def test_pending_metrics_are_sent_in_one_batch(outbox: Outbox) -> None:
     store = FakeStore()
     metrics(outbox, 0, 1, 2)
     outbox.append("tags", {"tags": {"a": "b"}})
@@ -76,7 +76,7 @@ def test_metrics_that_wait_together_travel_together(outbox: Outbox) -> None:
     assert store.seen == ["start", [0, 1, 2], {"a": "b"}, [3]]
 
 
-def test_what_was_delivered_is_not_sent_again(outbox: Outbox) -> None:
+def test_delivered_records_are_not_sent_again(outbox: Outbox) -> None:
     store = FakeStore()
     metrics(outbox, 0)
     delivery(outbox, store).attempt()
@@ -85,19 +85,19 @@ def test_what_was_delivered_is_not_sent_again(outbox: Outbox) -> None:
     assert store.seen == ["start", [0], [1]]
 
 
-def test_records_wait_while_the_server_is_away(outbox: Outbox) -> None:
+def test_records_stay_pending_while_the_server_is_unreachable(outbox: Outbox) -> None:
     store = FakeStore(failures=2)
     metrics(outbox, 0)
     sending = delivery(outbox, store)
     assert not sending.attempt()
-    assert sending.failure == "nobody there"
+    assert sending.failure == "connection refused"
     assert not sending.attempt()
     assert sending.attempt()
     assert sending.failure is None
     assert store.seen == ["start", [0]]
 
 
-def test_a_refused_record_is_named_and_does_not_hold_up_the_rest(
+def test_a_refused_record_is_logged_and_skipped(
     outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FakeStore()
@@ -109,34 +109,38 @@ def test_a_refused_record_is_named_and_does_not_hold_up_the_rest(
     assert "refused a record of metrics: a bad name" in caplog.text
 
 
-@pytest.mark.parametrize(("failures", "left"), [(0, False), (1, True)], ids=["there", "away"])
-def test_closing_removes_what_arrived_and_leaves_what_did_not(
-    outbox: Outbox, failures: int, left: bool
+@pytest.mark.parametrize(
+    ("failures", "exists"), [(0, False), (1, True)], ids=["delivered", "unreachable"]
+)
+def test_closing_removes_only_a_delivered_outbox(
+    outbox: Outbox, failures: int, exists: bool
 ) -> None:
     end(outbox)
     closing = threading.Event()
     closing.set()
     deliver_until_closed(delivery(outbox, FakeStore(failures)), closing)
-    assert outbox.folder.exists() == left
+    assert outbox.folder.exists() == exists
 
 
-def test_a_killed_owners_records_are_delivered_with_an_end(outbox: Outbox, tmp_path: Path) -> None:
+def test_the_records_of_a_killed_owner_are_delivered_as_a_killed_run(
+    outbox: Outbox, tmp_path: Path
+) -> None:
     path = tmp_path / "best.pt"
     path.write_text("weights")
-    outbox.append("artifact", {"path": outbox.keep(path), "folder": "checkpoints"})
+    outbox.append("artifact", {"path": outbox.keep_file(path), "folder": "checkpoints"})
     path.unlink()
     outbox.release()
-    taken = Outbox.take_over(outbox.folder)
-    assert taken is not None
+    reopened = Outbox.take_over(outbox.folder)
+    assert reopened is not None
     store = FakeStore()
-    assert delivery(taken, store).attempt()
+    assert delivery(reopened, store).attempt()
     assert store.seen == ["start", ("weights", "checkpoints"), "KILLED"]
 
 
-def test_a_run_that_goes_on_elsewhere_is_not_ended(outbox: Outbox) -> None:
+def test_a_run_that_another_outbox_continues_is_not_ended(outbox: Outbox) -> None:
     store = FakeStore()
     end(outbox)
     Outbox.create(outbox.folder.parent).append("start", {"run_id": "run"})
     assert delivery(outbox, store).attempt()
     assert store.seen == ["start"]
-    assert outbox.delivered.finished
+    assert outbox.progress.finished

@@ -18,7 +18,7 @@ from sweeper.errors import ConfigError
 from sweeper.tracking.deliver import deliver
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker
-from sweeper.tracking.outbox import Delivered, Outbox
+from sweeper.tracking.outbox import Outbox, Progress
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker
 
 INFO = RunInfo(
@@ -50,7 +50,7 @@ def test_trackers_are_trackers(tracker: Tracker) -> None:
     assert tracker.run_id is None
 
 
-def test_a_run_arrives_whole(database: str, tmp_path: Path) -> None:
+def test_all_records_of_a_run_are_delivered(database: str, tmp_path: Path) -> None:
     run_id = record(MLflowTracker(database, folder=tmp_path))
     run = client(database).get_run(run_id)
     assert run.info.status == "FINISHED"
@@ -66,7 +66,9 @@ def test_a_run_arrives_whole(database: str, tmp_path: Path) -> None:
     assert not (tmp_path / "outbox").exists()
 
 
-def test_an_artifact_arrives_as_it_was_when_it_was_logged(database: str, tmp_path: Path) -> None:
+def test_an_artifact_has_the_content_that_it_had_when_it_was_logged(
+    database: str, tmp_path: Path
+) -> None:
     path = tmp_path / "best.pt"
     path.write_text("weights")
     tracker = MLflowTracker(database, folder=tmp_path)
@@ -79,7 +81,7 @@ def test_an_artifact_arrives_as_it_was_when_it_was_logged(database: str, tmp_pat
     assert Path(fetched).read_text() == "weights"
 
 
-def test_histograms_arrive_as_one_sheet_the_latest(database: str, tmp_path: Path) -> None:
+def test_the_latest_histograms_replace_the_earlier_ones(database: str, tmp_path: Path) -> None:
     tracker = MLflowTracker(database, folder=tmp_path)
     tracker.start(INFO)
     for epoch in (1, 2):
@@ -121,7 +123,7 @@ def test_a_run_is_continued_under_its_id(database: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", ["params", "run_id"])
-def test_a_run_that_cannot_be_continued_is_named_by_the_new_one(
+def test_a_new_run_has_a_tag_for_the_run_that_it_could_not_continue(
     database: str, tmp_path: Path, change: str
 ) -> None:
     first = record(MLflowTracker(database, folder=tmp_path)) if change == "params" else "0" * 32
@@ -142,7 +144,7 @@ def test_a_replayed_outbox_makes_no_second_run_and_no_second_point(
     outbox.append("start", {"uri": database, "experiment": "replay", **body})
     outbox.append("metrics", {"metrics": {"loss": 1.0, "odd": math.nan}, "step": 0})
     assert Delivery(outbox).attempt()
-    outbox.delivered = Delivered()
+    outbox.progress = Progress()
     assert Delivery(outbox).attempt()
     mlflow = client(database)
     experiment = mlflow.get_experiment_by_name("replay")
@@ -152,7 +154,7 @@ def test_a_replayed_outbox_makes_no_second_run_and_no_second_point(
         assert len(mlflow.get_metric_history(runs[0].info.run_id, name)) == 1
 
 
-def test_the_next_run_delivers_what_a_killed_one_left(database: str, tmp_path: Path) -> None:
+def test_the_next_run_delivers_the_records_of_a_killed_run(database: str, tmp_path: Path) -> None:
     script = f"""
 import os
 from pathlib import Path
@@ -178,12 +180,12 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         MLflowTracker("http://localhost:1", folder=tmp_path).start(INFO)
 
 
-def test_nothing_is_recorded_after_the_end(database: str, tmp_path: Path) -> None:
+def test_nothing_is_recorded_after_finish(database: str, tmp_path: Path) -> None:
     tracker = MLflowTracker(database, folder=tmp_path)
     record(tracker)
     tracker.finish("FAILED")
     assert client(database).get_run(tracker.run_id).info.status == "FINISHED"
-    with pytest.raises(RuntimeError, match="between start"):
+    with pytest.raises(RuntimeError, match="only between start"):
         tracker.log_metrics({"loss": 1.0}, 0)
 
 
@@ -194,8 +196,8 @@ def port() -> int:
         return int(unused.getsockname()[1])
 
 
-def away(port: int, folder: Path) -> MLflowTracker:
-    """Record a run whose server is not there."""
+def run_without_server(port: int, folder: Path) -> MLflowTracker:
+    """Record a run while no server listens on the port."""
     tracker = MLflowTracker(f"http://127.0.0.1:{port}", folder=folder)
     tracker.start(INFO)
     tracker.log_metrics({"loss": 1.0}, 0)
@@ -210,7 +212,7 @@ def test_a_run_without_its_server_ends_with_one_warning(
     port: int, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        tracker = away(port, tmp_path)
+        tracker = run_without_server(port, tmp_path)
     (warning,) = caplog.messages
     assert str(tmp_path / "outbox") in warning
     assert "\n" not in warning
@@ -263,10 +265,10 @@ def wait_for(url: str, seconds: float = 90) -> None:
 
 
 @pytest.mark.slow
-def test_what_waited_is_delivered_once_the_server_is_back(
+def test_pending_records_are_delivered_once_the_server_is_up(
     port: int, tmp_path: Path, serve: Callable[[int], None]
 ) -> None:
-    away(port, tmp_path)
+    run_without_server(port, tmp_path)
     assert deliver(tmp_path) == 1
     serve(port)
     assert deliver(tmp_path) == 0

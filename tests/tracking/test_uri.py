@@ -40,7 +40,7 @@ def test_a_uri_that_mlflow_takes_is_made_absolute(
     ],
 )
 def test_a_uri_that_mlflow_cannot_use_is_refused(tmp_path: Path, uri: str) -> None:
-    with pytest.raises(ConfigError, match=f"tracking.uri={uri}: .* give http://HOST:PORT"):
+    with pytest.raises(ConfigError, match=f"tracking.uri={uri}: .* type http://HOST:PORT"):
         resolve_uri(uri, tmp_path)
 
 

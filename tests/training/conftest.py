@@ -1,4 +1,4 @@
-"""Comparing what training leaves."""
+"""A fixture that compares the content of two checkpoints."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import torch
 
 @pytest.fixture
 def same() -> Callable[[object, object], None]:
-    """Return a function that asserts that two checkpoints hold the same values, times aside."""
+    """Return a function that asserts that two checkpoints are equal except for times and ids."""
     return assert_same
 
 

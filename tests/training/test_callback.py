@@ -1,4 +1,4 @@
-"""Callbacks of one's own: what they may do, and what is said of those that cannot work."""
+"""The user's own callbacks: how they end a run, and the errors of invalid ones."""
 
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 
 from sweeper.errors import ConfigError, TrainingError
 
-OWN = """
+SOURCE = """
 from sweeper.training.callback import Callback
 
 
@@ -24,8 +24,8 @@ def nothing() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _own(tmp_path, monkeypatch) -> None:
-    (tmp_path / "own_callbacks.py").write_text(OWN)
+def _own_callbacks(tmp_path, monkeypatch) -> None:
+    (tmp_path / "own_callbacks.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "own_callbacks", raising=False)
 
@@ -47,16 +47,16 @@ def _own(tmp_path, monkeypatch) -> None:
             ["+callbacks.mine={_target_: own_callbacks.Quitter, accuracy: abc}"],
             r"^callbacks\.mine\.accuracy=abc: expected",
         ),
-        (["+callbacks.mine._target_=torch.nn.ReLU"], r"ReLU is no subclass of .*Callback"),
-        (["+callbacks.mine._target_=own_callbacks.nothing"], r"gives a NoneType, which is no"),
+        (["+callbacks.mine._target_=torch.nn.ReLU"], r"ReLU is not a subclass of .*Callback"),
+        (["+callbacks.mine._target_=own_callbacks.nothing"], r"returns a NoneType, which is not a"),
     ],
 )
-def test_a_callback_that_cannot_work_is_one_clear_line(built, overrides, message, refuses) -> None:
+def test_an_invalid_callback_is_refused_in_one_line(built, overrides, message, refuses) -> None:
     with refuses(ConfigError, message):
         built(*overrides)
 
 
-def test_a_run_that_is_stopped_before_its_first_epoch_says_so(ran, told) -> None:
+def test_a_run_that_is_stopped_before_its_first_epoch_fails_with_the_reason(ran, told) -> None:
     mine = "+callbacks.mine={_target_: own_callbacks.Quitter, accuracy: 1}"
     with pytest.raises(TrainingError, match=r"^the run ended before its first epoch: no use$"):
         ran(mine)
@@ -64,7 +64,7 @@ def test_a_run_that_is_stopped_before_its_first_epoch_says_so(ran, told) -> None
     assert start.params["callbacks.mine.accuracy"] == "1"
 
 
-def test_a_failed_run_does_not_record_the_network_of_another(ran, told) -> None:
+def test_a_failed_run_does_not_track_the_checkpoint_of_another(ran, told) -> None:
     ran("trainer.epochs=1", "trainer.train_limit=100")
     first = [record for record in told if record[:1] == ("artifact",)]
     assert ("artifact", "best.pt", "checkpoints") in first

@@ -1,4 +1,4 @@
-"""Resuming equals never having stopped, and what cannot be resumed is refused."""
+"""Checkpoints: a resumed run equals an uninterrupted one, and other checkpoints are refused."""
 
 import pytest
 import torch
@@ -26,7 +26,7 @@ SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8
     ids=["plain", "dropout", "muon-average-accumulation", "plateau", "augmentation", "ctc"],
 )
 def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, same, overrides) -> None:
-    small = [o for o in SMALL if not any("model=" in given for given in overrides)]
+    small = [o for o in SMALL if not any("model=" in override for override in overrides)]
     everything = (*small, *SMALL[:2], *overrides)
     ran(*everything, "trainer.epochs=4", folder="whole")
     ran(*everything, "trainer.epochs=2", folder="half")
@@ -48,7 +48,7 @@ def test_a_resumed_run_equals_the_uninterrupted_one(ran, tmp_path, same, overrid
     ],
     ids=["multiclass", "multilabel", "sequence"],
 )
-def test_a_run_interrupted_inside_an_epoch_goes_on_at_the_next_batch(
+def test_a_run_interrupted_inside_an_epoch_resumes_at_the_next_batch(
     ran, tmp_path, monkeypatch, same, shapes, extra
 ) -> None:
     overrides = (
@@ -85,7 +85,7 @@ def interrupt_in_the_second_epoch(callback: SaveCheckpoints, state: RunState) ->
         ({"weights": 1}, "not a checkpoint of sweeper"),
     ],
 )
-def test_what_is_no_checkpoint_is_refused(tmp_path, content, message) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_refused(tmp_path, content, message) -> None:
     path = tmp_path / "some.pt"
     if isinstance(content, bytes):
         path.write_bytes(content)
@@ -104,13 +104,15 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ("model.kernel_size=3", r"another model: features.* \(4, 1, 5, 5\) there"),
+        ("model.kernel_size=3", r"another model: features.* \(4, 1, 5, 5\) in the checkpoint"),
         ("model=mlp", "another model"),
         ("optimizer=sgd", "another optimizer"),
         ("optimizer=muon", "another optimizer"),
     ],
 )
-def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, message) -> None:
+def test_a_checkpoint_of_another_model_or_optimizer_is_refused(
+    ran, tmp_path, changed, message
+) -> None:
     small = [*SMALL, "trainer.epochs=1"]
     ran(*small, folder="first")
     if changed.startswith("model="):
@@ -122,17 +124,17 @@ def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, m
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (["seed=1"], "seed is 0 there and 1 here"),
+        (["seed=1"], "seed is 0 in the checkpoint and 1 in this run"),
         (["data.val_fraction=0.2"], "images of each split is"),
         (["data.batch_size=32"], "batches an epoch is"),
-        (["metric=val/loss"], "metric is val/accuracy there and val/loss here"),
-        (["loss=mse"], r"loss is CrossEntropyLoss\(.*\) there and MSELoss\(.*\) here"),
-        (["loss.label_smoothing=0.1"], r"label_smoothing=0\.0.* there and .*label_smoothing=0\.1"),
-        (["loss.weight=[2,1,1,1,1,1,1,1,1,1]"], r"there and .*weight=\[2\.0, 1\.0"),
+        (["metric=val/loss"], "metric is val/accuracy in the checkpoint and val/loss in this run"),
+        (["loss=mse"], r"loss is CrossEntropyLoss\(.*\) in the checkpoint and MSELoss\(.*\) in"),
+        (["loss.label_smoothing=0.1"], r"label_smoothing=0\.0.* and .*label_smoothing=0\.1"),
+        (["loss.weight=[2,1,1,1,1,1,1,1,1,1]"], r"in the checkpoint and .*weight=\[2\.0, 1\.0"),
         (["scheduler=cosine", "trainer.epochs=3"], "horizon of the schedule is"),
     ],
 )
-def test_what_would_mix_two_experiments_is_refused(ran, tmp_path, changed, message) -> None:
+def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, message) -> None:
     first = [*SMALL[1:], "trainer.epochs=2", *(o for o in changed if o.startswith("scheduler"))]
     ran(*first, folder="first")
     with pytest.raises(CheckpointError, match=message):
@@ -149,7 +151,7 @@ def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path, same) -> None:
     same(more, whole)
 
 
-def test_the_best_network_must_lie_beside_the_last(ran, tmp_path) -> None:
+def test_a_run_cannot_resume_without_its_best_checkpoint(ran, tmp_path) -> None:
     overrides = [*SMALL, "optimizer.lr=0.5", "optimizer=sgd", "trainer.epochs=4"]
     ran(*overrides, folder="first")
     folder = tmp_path / "first/checkpoints"

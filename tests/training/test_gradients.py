@@ -8,7 +8,7 @@ from sweeper.training.state import RunState
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_gradients_are_free_of_the_scale_of_half_precision(fused) -> None:
+def test_gradients_are_divided_by_the_scale_of_half_precision(fused) -> None:
     model = nn.Linear(2, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0, fused=fused)
     scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)

@@ -1,4 +1,4 @@
-"""Muon where it belongs, AdamW elsewhere."""
+"""Muon for matrices and AdamW for all other parameters."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def test_a_schedule_reaches_both_learning_rates_also_after_a_checkpoint() -> Non
     assert [group["lr"] for group in optimizer.param_groups] == [0.01, 0.0005]
 
 
-def test_a_restored_optimizer_goes_on_as_if_nothing_had_happened() -> None:
+def test_a_restored_optimizer_equals_the_uninterrupted_one() -> None:
     whole, split = network(), network()
     step(whole, MuonWithAdamW(whole.parameters()), times=4)
     first = MuonWithAdamW(split.parameters())
@@ -67,12 +67,12 @@ def test_each_group_keeps_its_rate_and_the_matrices_come_first() -> None:
     scale_rates(optimizer)
     optimizer.load_state_dict(optimizer.state_dict())
     # The two matrices; the filters and biases of the first layer; the biases of the last layers.
-    found = [(group["lr"], len(group["params"])) for group in optimizer.param_groups]
-    assert found == [(pytest.approx(0.002), 2), (0.001, 2), (pytest.approx(0.0001), 2)]
+    rates = [(group["lr"], len(group["params"])) for group in optimizer.param_groups]
+    assert rates == [(pytest.approx(0.002), 2), (0.001, 2), (pytest.approx(0.0001), 2)]
 
 
 @pytest.mark.parametrize("layer", [nn.Linear(2, 2, bias=False), nn.Conv2d(1, 1, 1)])
-def test_a_network_of_one_kind_of_parameter_trains(layer: nn.Module) -> None:
+def test_a_network_with_only_matrices_or_none_trains(layer: nn.Module) -> None:
     optimizer = MuonWithAdamW(layer.parameters())
     before = layer.weight.clone()
     layer.weight.square().sum().backward()

@@ -1,4 +1,4 @@
-"""Weights out of files: a run's checkpoints, bare state dicts, and what is neither."""
+"""Weights from files: checkpoints, state dicts, and files that are neither."""
 
 import pytest
 import torch
@@ -15,18 +15,19 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
-def test_a_run_gives_its_weights_and_an_averaging_one_the_average(ran, tmp_path) -> None:
+def test_a_checkpoint_gives_the_averaged_weights_if_there_are_any(ran, tmp_path) -> None:
     for folder, more in (("plain", []), ("average", ["trainer.ema_decay=0.9"])):
         ran(*SMALL, *more, folder=folder)
         path = tmp_path / folder / "checkpoints/best.pt"
         content = torch.load(path, weights_only=True)
         average = content["updates"]["ema"]
-        kept = {n: average[f"module.{n}"] for n in content["model"]} if more else content["model"]
-        assert same(read_weights(str(path)), kept)
-        assert not more or not same(kept, content["model"])
+        trained = content["model"]
+        expected = {n: average[f"module.{n}"] for n in trained} if more else trained
+        assert same(read_weights(str(path)), expected)
+        assert not more or not same(expected, trained)
 
 
-def test_a_run_starts_from_the_file_whatever_filled_the_weights_before(built, tmp_path) -> None:
+def test_weights_from_a_file_replace_those_of_any_init(built, tmp_path) -> None:
     model = built("seed=1").model
     torch.save(model.state_dict(), tmp_path / "a.pt")
     for init in ("default", "constant"):
@@ -34,7 +35,7 @@ def test_a_run_starts_from_the_file_whatever_filled_the_weights_before(built, tm
         assert same(started.state_dict(), model.state_dict())
 
 
-def test_the_path_starts_where_the_command_did(ran, built, tmp_path) -> None:
+def test_a_relative_path_refers_to_the_start_folder(ran, built, tmp_path) -> None:
     torch.save(built(*SMALL, "seed=1").model.state_dict(), tmp_path / "a.pt")
     assert ran(*SMALL, "init.weights=a.pt") != ran(*SMALL, folder="fresh")
 
@@ -64,9 +65,9 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path, content) -> None:
         path.write_bytes(content)
     else:
         torch.save(content, path)
-    with pytest.raises(ConfigError, match=r"holds no weights, or is damaged; type a run's") as it:
+    with pytest.raises(ConfigError, match=r"holds no weights, or is damaged; type a run's") as info:
         read_weights(str(path))
-    assert "\n" not in str(it.value)
+    assert "\n" not in str(info.value)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_a_damaged_checkpoint_is_refused_before_the_data_is_read(built, tmp_path
         built(f"init.weights={tmp_path}/a.pt", "data=image_folder", "data.root=nowhere")
 
 
-def test_a_resumed_run_needs_the_file_no_more(ran, tmp_path, built) -> None:
+def test_a_resumed_run_does_not_need_the_file(ran, tmp_path, built) -> None:
     weights = tmp_path / "a.pt"
     torch.save(built(*SMALL, "seed=1").model.state_dict(), weights)
     ran(*SMALL, "init.weights=a.pt", folder="first")
@@ -113,7 +114,7 @@ def test_a_resumed_run_needs_the_file_no_more(ran, tmp_path, built) -> None:
     ("changed", "message"),
     [("model=mlp", "has no weights that fit"), ("init.weights=b.pt", "cannot be read")],
 )
-def test_a_study_is_told_before_its_first_trial(
+def test_verify_refuses_weights_that_cannot_be_used(
     composed, built, tmp_path, monkeypatch, changed, message
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""What is shown while a run trains."""
+"""The progress bar: how often it computes the measures that it shows."""
 
 import io
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from sweeper.training.state import RunState
 
 
 class Clock:
-    """Time that passes only when told."""
+    """A clock that advances only when `now` is set."""
 
     now = 100.0
 
@@ -20,23 +20,21 @@ class Clock:
 
 
 class SlowMeter:
-    """A meter that takes a while to look at."""
+    """A meter that takes some seconds to compute its measures."""
 
     count = 0
 
     def __init__(self, clock: Clock, seconds: float) -> None:
-        self.clock, self.seconds, self.looks = clock, seconds, 0
+        self.clock, self.seconds, self.calls = clock, seconds, 0
 
     def compute(self) -> dict[str, float]:
         self.clock.now += self.seconds
-        self.looks += 1
+        self.calls += 1
         return {"loss": 0.5}
 
 
-@pytest.mark.parametrize(("seconds", "looks"), [(0.0, 240), (1.0, 3)])
-def test_looking_at_slow_measures_takes_a_twentieth_of_the_time(
-    monkeypatch, seconds, looks
-) -> None:
+@pytest.mark.parametrize(("seconds", "calls"), [(0.0, 240), (1.0, 3)])
+def test_computing_slow_measures_takes_a_twentieth_of_the_time(monkeypatch, seconds, calls) -> None:
     clock = Clock()
     monkeypatch.setattr(progress, "time", SimpleNamespace(monotonic=clock))
     meter = SlowMeter(clock, seconds)
@@ -46,4 +44,4 @@ def test_looking_at_slow_measures_takes_a_twentieth_of_the_time(
     while clock.now < 160:
         display.on_batch_end(state)
         clock.now += 0.125
-    assert meter.looks == looks
+    assert meter.calls == calls

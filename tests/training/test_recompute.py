@@ -1,4 +1,4 @@
-"""Activation checkpointing changes memory, not numbers."""
+"""Activation checkpointing: the results equal those of plain training."""
 
 import pytest
 import torch
@@ -23,5 +23,5 @@ def test_training_gives_the_same_numbers(built, model) -> None:
         torch.testing.assert_close(results[1][name], plain, rtol=0, atol=0, msg=name)
 
 
-def test_a_plain_layer_is_no_block() -> None:
+def test_a_layer_without_children_is_not_a_block() -> None:
     assert recompute_activations(torch.nn.Sequential(torch.nn.Linear(1, 1))) == 0

@@ -1,4 +1,4 @@
-"""Schedules against values worked by hand, and every option over whole runs."""
+"""Schedules against values computed by hand, and options with the horizon of a run."""
 
 import pytest
 import torch
@@ -9,12 +9,13 @@ from sweeper.training import schedules
 
 
 def rates(scheduler: torch.optim.lr_scheduler.LRScheduler, steps: int) -> list[float]:
-    seen = []
+    """Return the learning rate of each of the next steps."""
+    values = []
     for _ in range(steps):
-        seen.append(scheduler.get_last_lr()[0])
+        values.append(scheduler.get_last_lr()[0])
         scheduler.optimizer.step()
         scheduler.step()
-    return seen
+    return values
 
 
 @pytest.fixture
@@ -62,7 +63,7 @@ def test_horizons_come_from_epochs_and_batches(built, option, first, last) -> No
     assert updates.lr == pytest.approx(last, abs=1e-6)
 
 
-def test_a_plateau_is_seen_in_the_metric_and_its_direction(built) -> None:
+def test_plateau_follows_the_metric_and_its_direction(built) -> None:
     overrides = ("scheduler=plateau", "scheduler.patience=1", "metric=val/loss")
     schedule = built(*overrides).updates.schedule
     assert schedule.scheduler.mode == "min"

@@ -1,4 +1,4 @@
-"""Stopping criteria against tables worked by hand from Prechelt (1998), section 2."""
+"""Stopping criteria against tables computed by hand from Prechelt (1998), section 2."""
 
 import pytest
 
@@ -65,7 +65,7 @@ def test_gl_stops_above_alpha(losses: list[float], alpha: float, stops: bool) ->
         ([1.0, 0.9, 0.8, 0.7], [1.0, 0.5, 0.5, 0.5], 3.0, False),
     ],
 )
-def test_pq_stops_where_little_progress_costs_much(
+def test_pq_stops_when_generalisation_loss_exceeds_progress(
     val: list[float], train: list[float], alpha: float, stops: bool
 ) -> None:
     assert bool(stopping.pq(curves(val, train), alpha, strip=2)) is stops
@@ -102,14 +102,14 @@ def test_up_counts_successive_rises_between_strip_ends(
 def test_patience_waits_for_an_improvement(
     values: list[float], direction: str, min_delta: float, stops: bool
 ) -> None:
-    seen = Curves(values, values, values, direction)
-    assert bool(stopping.patience(seen, patience=2, min_delta=min_delta)) is stops
+    curves = Curves(values, values, values, direction)
+    assert bool(stopping.patience(curves, patience=2, min_delta=min_delta)) is stops
 
 
-def test_a_criterion_ends_the_run_with_its_reason() -> None:
+def test_a_stopping_rule_ends_the_run_with_its_reason() -> None:
     state = RunState(epochs=9, steps_per_epoch=1, metric="val/loss", direction="minimize")
     state.record({"train/loss": 1.0, "val/loss": 1.0})
-    callback = StopEarly(lambda seen: f"last is {seen.monitored[-1]}")
+    callback = StopEarly(lambda curves: f"last is {curves.monitored[-1]}")
     callback.on_epoch_end(state)
     assert state.over
     assert state.stop_reason == "last is 1.0"

@@ -1,4 +1,4 @@
-"""Accumulation, clipping and averaging against plain arithmetic."""
+"""Accumulation, clipping and averaging against values computed by hand."""
 
 import pytest
 import torch
@@ -77,5 +77,5 @@ def test_moments_of_other_parameters_are_refused(names) -> None:
         for order in (["weight", "bias"], names)
     )
     saved.after_batch(model.weight.sum() + model.bias.sum(), 1, 1)
-    with pytest.raises(ValueError, match="groups of parameters are others"):
+    with pytest.raises(ValueError, match="parameter groups differ"):
         here.load_state_dict(saved.state_dict())

@@ -1,4 +1,4 @@
-"""Looking into a network while it trains: what is shown, how often, and that nothing changes."""
+"""Watching a network in training: what is drawn, how often, and that the results do not change."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -48,13 +48,13 @@ def numbers(folder: Path) -> list[object]:
         ("tracking=none", "trainer.activation_checkpointing=true", "data.resident=false"),
     ],
 )
-def test_watching_changes_no_number(ran, tmp_path, overrides) -> None:
+def test_watching_does_not_change_the_results(ran, tmp_path, overrides) -> None:
     ran(*QUICK, *overrides[1:], folder="unwatched")
     ran(*QUICK, *overrides, *WATCHED, folder="watched")
     assert numbers(tmp_path / "watched") == numbers(tmp_path / "unwatched")
 
 
-def test_what_a_network_draws_in_evaluation_is_drawn_as_if_unwatched(
+def test_random_draws_in_evaluation_are_the_same_without_watching(
     ran, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(nn.Dropout, "forward", lambda layer, x: functional.dropout(x, 0.3, True))
@@ -65,14 +65,14 @@ def test_what_a_network_draws_in_evaluation_is_drawn_as_if_unwatched(
     assert numbers(tmp_path / "watched") == numbers(tmp_path / "unwatched")
 
 
-def test_everything_that_is_asked_for_reaches_the_tracker(ran, told, tmp_path) -> None:
+def test_everything_that_is_watched_reaches_the_tracker(ran, told, tmp_path) -> None:
     ran(*QUICK, *WATCHED, "trainer.epochs=1")
     pictures = [entry[1:] for entry in told if entry[0] == "artifact" and "watch" in entry[2]]
     layers = [(f"features.{i}.0.png", "watch/layers") for i in range(2)]
     assert pictures == [("inputs.png", "watch"), *layers]
-    shown = [(entry[1], list(entry[2])) for entry in told if entry[0] == "histograms"]
+    histograms = [(entry[1], list(entry[2])) for entry in told if entry[0] == "histograms"]
     layers = ["features.0.0", "features.1.0", "classifier.1"]
-    assert shown == [("weights", layers), ("gradients", layers)]
+    assert histograms == [("weights", layers), ("gradients", layers)]
     assert ("graph", (1, 1, 8, 8)) in told
     for name, folder in pictures:
         assert (tmp_path / "run" / folder / name).is_file()
@@ -80,7 +80,7 @@ def test_everything_that_is_asked_for_reaches_the_tracker(ran, told, tmp_path) -
         assert picture.width > 400
 
 
-def test_nothing_is_shown_unless_it_is_asked_for(ran, told, tmp_path) -> None:
+def test_nothing_is_watched_by_default(ran, told, tmp_path) -> None:
     ran(*QUICK)
     assert not [entry for entry in told if entry[0] in ("graph", "histograms")]
     assert not (tmp_path / "run/watch").exists()
@@ -94,25 +94,23 @@ def epochs_shown(told) -> list[int]:
     ("epochs", "every", "shown"),
     [(3, "auto", [1, 2, 3]), (5, 2, [2, 4, 5]), (11, "auto", [2, 4, 6, 8, 10, 11])],
 )
-def test_a_run_is_looked_into_every_so_often_and_at_its_end(
-    ran, told, epochs, every, shown
-) -> None:
+def test_a_run_is_drawn_at_the_interval_and_at_its_end(ran, told, epochs, every, shown) -> None:
     small = ("trainer.train_limit=20", "trainer.val_limit=10", f"trainer.epochs={epochs}")
     watch = ("tracking.watch.histograms=true", f"tracking.watch.every={every}")
     ran("model.channels=[2]", *small, *watch)
     assert epochs_shown(told) == shown
 
 
-def test_layers_that_have_no_maps_are_named_once(ran, monkeypatch, caplog) -> None:
+def test_layers_without_maps_are_warned_of_once(ran, monkeypatch, caplog) -> None:
     monkeypatch.setattr("sweeper.training.watch.feature_maps", lambda *_: {})
     ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.every=1")
-    said = [record.message for record in caplog.records if "watch" in record.message]
-    assert len(said) == 1
-    assert said[0].endswith("(N, K): features.0.0, features.1.0")
+    messages = [record.message for record in caplog.records if "watch" in record.message]
+    assert len(messages) == 1
+    assert messages[0].endswith("(N, K): features.0.0, features.1.0")
 
 
 class Study:
-    """A study that prunes its trial after an epoch."""
+    """A reporter whose study prunes the trial after the epoch `last`."""
 
     def __init__(self, folder: Path, last: int) -> None:
         self.info = TrialInfo("study", 0, 0, folder, {})
@@ -131,7 +129,7 @@ class Study:
 
 
 @pytest.mark.parametrize("last", [2, 9])
-def test_a_trial_is_looked_into_once_where_it_ends(ran, told, tmp_path, last) -> None:
+def test_a_trial_is_drawn_once_at_its_end(ran, told, tmp_path, last) -> None:
     with trial.reported_by(Study(tmp_path / "run", last)):
         ran(*QUICK, "trainer.epochs=4", "tracking.watch.histograms=true")
     assert epochs_shown(told) == [min(last, 4)]
@@ -144,13 +142,13 @@ def test_gradients_are_those_of_the_epochs_last_step(built, tmp_path) -> None:
     experiment = built(*QUICK, *sgd, *whole, "trainer.clip_norm=0.1")
     experiment = replace(experiment, watch=WatchSettings(histograms=True))
     weight = experiment.model.get_parameter("features.0.0.weight")
-    seen: list[torch.Tensor] = []
-    experiment.updates.optimizer.register_step_pre_hook(lambda *_: seen.append(weight.clone()))
+    before: list[torch.Tensor] = []
+    experiment.updates.optimizer.register_step_pre_hook(lambda *_: before.append(weight.clone()))
     watch = Watch(experiment, tmp_path)
     fit(experiment, RunState(1, 4, "val/accuracy", "maximize"), [watch])
-    moved = (seen[-1] - weight).detach().numpy() / 0.5
-    np.testing.assert_allclose(watch._gradients.values["features.0.0"], moved, atol=1e-6)
-    assert len(seen) == 2
+    gradient = (before[-1] - weight).detach().numpy() / 0.5
+    np.testing.assert_allclose(watch._gradients.values["features.0.0"], gradient, atol=1e-6)
+    assert len(before) == 2
 
 
 AUTO = {
@@ -161,7 +159,7 @@ AUTO = {
 
 
 @pytest.mark.parametrize(("model", "names"), AUTO.items())
-def test_auto_is_the_first_convolutions_some_between_and_the_last(built, model, names) -> None:
+def test_auto_selects_the_first_some_middle_and_the_last_convolutions(built, model, names) -> None:
     small = ["model.width=0.1"] if model == "vgg16" else []
     watch = built(f"model={model}", *small, "tracking.watch.layers=auto").watch
     assert watch.layers == names
@@ -188,7 +186,7 @@ def test_layers_are_named_as_in_the_summary(built, wanted, names) -> None:
         ("imagse=3", r"tracking\.watch has no key imagse; did you mean images"),
     ],
 )
-def test_what_cannot_be_watched_is_refused_before_anything_is_recorded(
+def test_an_invalid_watch_setting_is_refused_before_the_run_is_tracked(
     ran, told, override, message
 ) -> None:
     with pytest.raises(ConfigError, match=message):
@@ -197,14 +195,14 @@ def test_what_cannot_be_watched_is_refused_before_anything_is_recorded(
 
 
 @pytest.mark.parametrize("value", ["null", "foo"])
-def test_what_to_watch_is_a_group_of_keys(composed, value) -> None:
+def test_a_watch_node_that_is_no_mapping_is_refused(composed, value) -> None:
     config = composed(f"tracking.watch={value}")
     with pytest.raises(ConfigError, match=r"tracking\.watch=.*group of keys; type tracking"):
         Options(config.cfg, config.choices)
 
 
-def test_an_epoch_is_drawn_before_it_is_recorded(ran, told) -> None:
-    """Between its record and its checkpoint no time is to pass."""
+def test_an_epoch_is_drawn_before_it_is_tracked(ran, told) -> None:
+    """Drawing is slow, so it must not come between tracking an epoch and saving its checkpoint."""
     ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.histograms=true")
     epoch = [*["artifact"] * 2, *["histograms"] * 2, "metrics"]
     first = told.index(next(entry for entry in told if entry[2:] == ("watch/layers",)))
@@ -212,7 +210,7 @@ def test_an_epoch_is_drawn_before_it_is_recorded(ran, told) -> None:
     assert kinds[:10] == epoch * 2
 
 
-def test_the_end_of_a_run_that_was_killed_before_it_was_drawn_is_drawn(ran, told, tmp_path) -> None:
+def test_a_resumed_run_draws_the_last_epoch_of_a_killed_one(ran, told, tmp_path) -> None:
     end = ("trainer.epochs=3", "tracking.watch.every=2", "tracking.watch.histograms=true")
     ran(*QUICK, *end, folder="killed")
     told.clear()

@@ -1,4 +1,4 @@
-"""The smallest task that a study can improve: a bowl or a slope, without torch."""
+"""A small task to minimize: a sphere or a plane, without torch."""
 
 import time
 

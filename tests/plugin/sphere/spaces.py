@@ -1,9 +1,9 @@
-"""A space in code, as `hydra.sweeper.custom_search_space` takes it."""
+"""A search space in code, for `hydra.sweeper.custom_search_space`."""
 
 import optuna
 from omegaconf import DictConfig
 
 
 def more(config: DictConfig, trial: optuna.Trial) -> None:
-    """Search how many steps a run has."""
+    """Suggest the number of steps."""
     trial.suggest_int("steps", 1, config.steps + 2)

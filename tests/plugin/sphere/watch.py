@@ -1,4 +1,4 @@
-"""An observer that writes down what it is told."""
+"""An observer that writes its calls to a file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from sweeper.trial import TrialInfo
 
 @dataclass
 class Diary:
-    """Appends a line an event to `path`."""
+    """Observer that appends a line to the file `path` at each call."""
 
     path: str
 

@@ -1,1 +1,9 @@
-"""Hydra plugins `hydra/sweeper=sweeper` and `hydra/launcher=local`: thin shims, light to import."""
+"""Hydra plugins `hydra/sweeper=sweeper` and `hydra/launcher=local`.
+
+    config     every setting of the two, with its meaning; the samplers and pruners
+    sweeper    calls `sweeper.sweep.run_study`
+    launcher   calls `sweeper.launch.local`
+
+Every start of any Hydra application imports these modules, so they import their rooms only when
+they are used.
+"""

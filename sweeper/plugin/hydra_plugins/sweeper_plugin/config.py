@@ -1,6 +1,7 @@
-"""What `hydra/sweeper=sweeper` and `hydra/launcher=local` can be told, and their options.
+"""The options of `hydra/sweeper=sweeper` and `hydra/launcher=local`, with their default values.
 
-Keys that the official Optuna plugin has keep its meaning, save that `n_trials` is a study's total.
+Keys that the official Optuna sweeper also has mean the same here, with one exception: `n_trials`
+is the total of the study, not of one command.
 """
 
 from dataclasses import dataclass, field
@@ -13,88 +14,101 @@ PROVIDER = "sweeper_plugin"
 
 @dataclass
 class StudySweeperConf:
-    """A study: its space, budget, sampler, pruner and storage."""
+    """Settings of a study: search space, budget, sampler, pruner and storage."""
 
     _target_: str = "hydra_plugins.sweeper_plugin.sweeper.StudySweeper"
-    # Plain lists and mappings: OmegaConf would make configs of observers that are dataclasses.
+    # Plain lists and mappings: OmegaConf would turn observers that are dataclasses into configs.
     _convert_: str = "all"
     defaults: list[Any] = field(
         default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "median"}]
     )
 
-    # How to propose and when to give up: groups hydra/sweeper/sampler and hydra/sweeper/pruner.
+    # The sampler proposes parameters, the pruner stops weak trials. Choose them with
+    # hydra/sweeper/sampler=NAME and hydra/sweeper/pruner=NAME.
     sampler: Any = None
     pruner: Any = None
 
-    # `minimize` or `maximize`, or a list of them where the task returns several values.
+    # `minimize` or `maximize`; a list of them if the task returns several values.
     direction: Any = "minimize"
 
-    # A database URL, a path ending in .log, or null: journal.log in the study's folder.
+    # A database URL, or the path of a journal file that ends in .log. Null: journal.log in the
+    # study's folder.
     storage: Any = None
 
-    # Null names the study after the application and its search, so the same command resumes it.
+    # Name of the study. Null: derived from the application's name, the search space and the fixed
+    # options, so that the same command resumes the same study.
     study_name: str | None = None
 
-    # `resume` an existing study of this name, or set it aside and start a `fresh` one.
+    # `resume`: continue an existing study with this name. `fresh`: rename it and start a new one.
     study: str = "resume"
 
-    # The study's total of complete and pruned trials. Null: every point where all of the space is
-    # finite, else as many as `timeout` allows, else 20.
+    # Number of complete and pruned trials at which the study ends. Null: every point of a finite
+    # space; otherwise as many trials as `timeout` allows; without a `timeout`, 20.
     n_trials: int | None = None
 
-    # Wall-clock limit of this command, such as 90s, 10min or 2h.
+    # Time limit of this command, such as 90s, 10min or 2h. Running trials are put back into the
+    # study when it is reached. Null: no limit.
     timeout: str | None = None
 
-    # Workers: a number, or `auto` for one a GPU, else what cores and memory bear.
+    # Number of workers. `auto`: one per GPU; without GPUs, one per core as far as memory allows.
     n_jobs: Any = "auto"
 
-    # The share of n_trials that may fail under one command before the study is stopped.
+    # Largest fraction of n_trials that may fail under one command. Beyond it the study stops.
     max_failure_rate: float = 0.5
 
-    # How often a trial whose worker died is taken up again.
+    # How many times a trial is run again after its worker died. Then it fails.
     max_retries: int = 3
 
-    # How long a worker on another host may be silent before its trial is taken over.
+    # Seconds without a sign of life from a worker on another host, after which another worker
+    # takes over its trial.
     lease_seconds: float = 60.0
 
-    # The space: keys and sweeps in Hydra's grammar; the command line adds to it and overrides it.
+    # Search space: a mapping of config keys to sweeps in Hydra's grammar, such as
+    # {optimizer.lr: "interval(0.001, 0.1)"}. Overrides on the command line take precedence.
     params: dict[str, str] | None = None
 
-    # Search what the chosen options' own `search` blocks say. Null: if nothing else is swept.
+    # True: also search the `search` blocks of the chosen options. False: ignore them. Null: search
+    # them only if neither `params` nor the command line sweeps anything.
     auto: bool | None = None
 
-    # A function (config, optuna trial) that may suggest more.
+    # Import path of a function (config, optuna trial) that suggests further parameters.
     custom_search_space: str | None = None
 
-    # Make the first trial the default config itself, so that no study ends below it.
+    # Run the default config as the first trial, so that the best trial is never worse than it.
     warm_start: bool = True
 
-    # Points to try next, each a mapping of keys to values; other keys are sampled.
+    # Points to try before others: a list of mappings of config keys to values. Keys that a point
+    # does not have are sampled.
     enqueue: list[Any] = field(default_factory=list)
 
-    # Upper bounds of values that the task records with `trial.note`, for the sampler to respect.
+    # Upper bounds for values that the task records with `trial.note`: a mapping of their keys to
+    # numbers. A trial above a bound is stopped, and the sampler avoids such trials.
     constraints: Any = None
 
-    # Compose every option that the space can choose, with the extremes of its space, before the
-    # first trial, and call `verify`, a function (config), on each; a SweeperError of its is shown.
+    # Before the first trial, compose a config for every option and for the ends of every
+    # parameter's range, and stop if one cannot be composed.
     check: bool = True
+
+    # Import path of a function (config) that `check` calls with each of these configs. It raises
+    # a SweeperError for a config that cannot work.
     verify: str | None = None
 
-    # Followers of the study, each a `_target_`; see sweeper.sweep.observer.
+    # Objects that are called when the study and its trials start and end, each a `_target_`. Their
+    # methods are those of sweeper.sweep.observer.Observer.
     observers: list[Any] = field(default_factory=list)
 
 
 @dataclass
 class LocalLauncherConf:
-    """Processes on this machine."""
+    """Settings of the launcher that runs jobs in processes on this machine."""
 
     _target_: str = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
 
-    # Processes for a sweeper that launches jobs; ours says itself how many workers it wants.
+    # Number of processes, or `auto`; see hydra.sweeper.n_jobs, which counts instead in a study.
     n_jobs: Any = "auto"
 
 
-# An application's own seed, where its config has one, makes its studies repeatable.
+# Samplers use the application's own `seed`, if its config has one, so that studies can be repeated.
 SEED = "${oc.select:seed,null}"
 
 SAMPLERS: dict[str, dict[str, Any]] = {
@@ -118,7 +132,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "_target_": "optuna.samplers.QMCSampler",
         "qmc_type": "sobol",
         "scramble": True,
-        # Workers must draw from one sequence, so this seed is not left open.
+        # All workers draw from one sequence, so they need the same seed.
         "seed": 0,
         "warn_asynchronous_seeding": False,
         "warn_independent_sampling": False,
@@ -151,7 +165,8 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "crossover_prob": 0.9,
         "swapping_prob": 0.5,
     },
-    # Every point once, in order; the study does it itself, which is exact among many workers.
+    # The study itself gives each trial its point, in order, so that all workers together run each
+    # point once.
     "grid": {"_target_": "sweeper.sweep.grid.GridSampler"},
     "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": SEED},
 }
@@ -209,7 +224,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
 
 
 def register() -> None:
-    """Make the plugin's options known to every Hydra application."""
+    """Register the plugin's options in Hydra's config store."""
     store = ConfigStore.instance().store
     store(group="hydra/sweeper", name="sweeper", node=StudySweeperConf, provider=PROVIDER)
     store(group="hydra/launcher", name="local", node=LocalLauncherConf, provider=PROVIDER)

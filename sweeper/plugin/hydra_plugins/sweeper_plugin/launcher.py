@@ -1,4 +1,4 @@
-"""`hydra/launcher=local`, as Hydra finds it; every start of any application imports this file."""
+"""The plugin `hydra/launcher=local`; every start of any Hydra application imports this file."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,20 +10,21 @@ from omegaconf import DictConfig
 
 
 class LocalLauncher(Launcher):
-    """Runs jobs, or a study's workers, in processes of this machine."""
+    """Launcher that runs jobs, or the workers of a study, in processes on this machine."""
 
     def __init__(self, n_jobs: int | str = "auto") -> None:
         self._n_jobs = n_jobs
-        self._setup: dict[str, Any] = {}
+        self._setup_arguments: dict[str, Any] = {}
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self._setup = {"context": hydra_context, "task": task_function, "config": config}
+        self._setup_arguments = {"context": hydra_context, "task": task_function, "config": config}
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         from sweeper.launch.local import LocalPool
 
-        return LocalPool(**self._setup, n_jobs=self._n_jobs).run(job_overrides, initial_job_idx)
+        pool = LocalPool(**self._setup_arguments, n_jobs=self._n_jobs)
+        return pool.run(job_overrides, initial_job_idx)

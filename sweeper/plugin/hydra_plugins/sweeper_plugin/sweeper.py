@@ -1,4 +1,4 @@
-"""`hydra/sweeper=sweeper`, as Hydra finds it; every start of any application imports this file."""
+"""The plugin `hydra/sweeper=sweeper`; every start of any Hydra application imports this file."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from sweeper.errors import SweeperError
 
 
 class StudySweeper(Sweeper):
-    """Turns a multirun into a study that workers pull trials from."""
+    """Sweeper that runs a multirun as an Optuna study."""
 
     def __init__(self, **settings: Any) -> None:
         self._settings = settings
@@ -30,5 +30,5 @@ class StudySweeper(Sweeper):
         try:
             return run_study(self._settings, self._task, self.hydra_context, self.config, arguments)
         except SweeperError as error:
-            # Hydra shows this kind as its message alone, without a traceback.
+            # Hydra prints only the message of this exception, without a traceback.
             raise CompactHydraException(str(error)) from error

@@ -1,0 +1,12 @@
+"""The step from config to objects. No other room instantiates what a config names.
+
+    recipe            a checked config: `build` an experiment, `verify` it, or build its network
+      options           the chosen options of all groups; adds the arguments that the run provides
+        option            one option: a target, with arguments checked against its signature
+        loss_option       the option of the group `loss`: torch's criterion and its adapter
+        updates_option    the options of the groups `optimizer` and `scheduler`
+        callback_option   the user's own callbacks
+
+`sweeper.run` calls `build` for a run and `Recipe` for a checkpoint, a study calls `verify` before
+its first trial, and `sweeper.inspect` calls `network`.
+"""
