@@ -14,6 +14,7 @@ from hydra.utils import get_original_cwd
 from sweeper.cli.messages import WANTS_TRACEBACK, run_command
 from sweeper.configs import CONFIGS
 from sweeper.errors import SweeperError
+from sweeper.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -48,7 +49,7 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
         if isinstance(error, KeyboardInterrupt) or hydra_reports:
             raise
         # Hydra would print another line before the error of a single run.
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(printable(f"{error}\n", newlines=True))
         sys.exit(1)
 
 

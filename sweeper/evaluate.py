@@ -36,7 +36,7 @@ from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.pictures import mistake_figures, result_figures, save_figures
 from sweeper.run.restore import Restored, restore, trusted_packages
-from sweeper.text import aligned
+from sweeper.text import aligned, printable
 from sweeper.training.scoring import Batches, Predictions, predictions_of
 
 MAX_PRINTED_CLASSES = 20
@@ -115,16 +115,16 @@ def as_tables(results: dict[str, Any], name: str, out: Path) -> str:
     rows = [(key.replace("_", " "), f"{value:.4f}") for key, value in metrics.items()]
     rows[0] = (f"{name} images", f"{results['images']:,}")
     tables = [aligned(rows)]
+    labels = [printable(label) for label in results.get("classes", ())]
     if "classes" in results:
         head = ("class", "precision", "recall", "images")
         scores = [
             (label, f"{score['precision']:.4f}", f"{score['recall']:.4f}", f"{score['images']:,}")
-            for label, score in results["classes"].items()
+            for label, score in zip(labels, results["classes"].values(), strict=True)
         ]
         tables.append(aligned([head], scores))
     matrix = results.get("confusion", [])
     if 0 < len(matrix) <= MAX_PRINTED_CLASSES:
-        labels = list(results["classes"])
         counts = [(label, *map(str, row)) for label, row in zip(labels, matrix, strict=True)]
         tables.append(aligned([("true, in rows", *labels)], counts))
     return "\n".join([*tables, f"figures and metrics.json: {out}"])

@@ -13,7 +13,10 @@ MEASURES: Mapping[LabelType, tuple[str, ...]] = {
     "multilabel": ("mean_average_precision", "f1"),
     "sequence": ("sequence_accuracy", "character_error_rate"),
 }
-"""The measures of each type of labels besides the loss. The first is the default metric."""
+"""The measures of each type of labels besides the loss. The first is the default metric.
+
+`direction_of` says which of them are better when higher; any other is minimised.
+"""
 
 SPLITS = ("train", "val")
 

@@ -28,6 +28,7 @@ from sweeper.data.image_files import FileImages, image_paths, pillow_mode
 from sweeper.data.inverse import to_pil
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.restore import Restored, restore, trusted_packages
+from sweeper.text import printable
 
 MAX_PICTURES = 64
 """The largest number of images in the grid; more would be too small to see."""
@@ -51,9 +52,10 @@ def predict(argv: Sequence[str]) -> None:
         document = [{"image": str(path), **prediction} for path, prediction in by_path]
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
     else:
-        width = max(len(str(path)) for path in paths)
-        for path, prediction in by_path:
-            sys.stdout.write(f"{path!s:<{width}}  {as_text(prediction)}\n")
+        names = [printable(str(path)) for path in paths]
+        width = max(map(len, names))
+        for name, (_, prediction) in zip(names, by_path, strict=True):
+            sys.stdout.write(f"{name:<{width}}  {printable(as_text(prediction))}\n")
     grid = arguments.values.get("grid", "predictions.png")
     if grid != "null":
         _draw(Path(grid), files, [as_text(prediction, "\n") for prediction in predictions])

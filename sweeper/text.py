@@ -16,6 +16,17 @@ def shortened(text: str, length: int, ellipsis: str = "...") -> str:
     return text if len(text) <= length else text[: length - len(ellipsis)] + ellipsis
 
 
+def printable(text: str, newlines: bool = False) -> str:
+    """Return a text with its control characters escaped, so that no terminal acts on them.
+
+    Names of files and classes may come from anyone. `newlines` keeps line breaks and tabs.
+    """
+    return "".join(
+        c if c.isprintable() or (newlines and c in "\n\t") else c.encode("unicode_escape").decode()
+        for c in text
+    )
+
+
 def near_names(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     """Return up to three known names that are similar to `name`, the most similar first.
 

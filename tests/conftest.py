@@ -1,4 +1,4 @@
-"""What every test may ask for; nothing here touches the home folder or a network."""
+"""Fixtures for all tests. None of them uses the home folder or a network."""
 
 import copy
 import os
@@ -47,10 +47,10 @@ class Composed:
 
 
 class Compositions:
-    """Configs by their overrides, each choice of options composed once.
+    """Composes configs, and calls Hydra once for each choice of options.
 
-    Hydra takes a fifth of a second to read and merge the YAML files. Overrides of plain values
-    change nothing of that, so they are written into a copy.
+    Hydra takes a fifth of a second to read and merge the YAML files. Overrides of plain values do
+    not change which files are read, so they are written into a copy.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Compositions:
         self._bases: dict[tuple[str, ...], DictConfig] = {}
 
     def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """Return the config, with its `hydra` node, that Hydra composes of these overrides."""
+        """Return the config, with its `hydra` node, that Hydra composes from these overrides."""
         structural = tuple(text for text in overrides if self._is_structural(text))
         plain = [text for text in overrides if text not in structural]
         if structural not in self._bases:
@@ -82,7 +82,7 @@ class Compositions:
 
 @pytest.fixture(scope="session")
 def composed() -> Callable[..., Composed]:
-    """Return a function that composes overrides as the command line does, untracked."""
+    """Return a function that composes the config of overrides, with tracking and figures off."""
 
     from sweeper.build.recipe import named_choices
 
@@ -144,38 +144,38 @@ def refuses() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[Sweep
 
 
 class Recorder:
-    """A tracker that keeps what it is told."""
+    """A tracker that keeps every call in a list."""
 
     uri = run_id = None
-    told: list[tuple[object, ...]] = []  # noqa: RUF012
+    tracked: list[tuple[object, ...]] = []  # noqa: RUF012
 
     def start(self, info) -> None:
-        self.told.append(("start", info))
+        self.tracked.append(("start", info))
 
     def log_metrics(self, metrics, step) -> None:
-        self.told.append(("metrics", dict(metrics), step))
+        self.tracked.append(("metrics", dict(metrics), step))
 
     def log_artifact(self, path, folder="", step=None) -> None:
-        self.told.append(("artifact", path.name, folder))
+        self.tracked.append(("artifact", path.name, folder))
 
     def log_histograms(self, name, values, step) -> None:
-        self.told.append(("histograms", name, dict(values), step))
+        self.tracked.append(("histograms", name, dict(values), step))
 
     def log_graph(self, model, images) -> None:
-        self.told.append(("graph", tuple(images.shape)))
+        self.tracked.append(("graph", tuple(images.shape)))
 
     def set_tags(self, tags) -> None:
-        self.told.append(("tags", tags))
+        self.tracked.append(("tags", tags))
 
     def finish(self, status, reason="") -> None:
-        self.told.append(("finish", status, reason))
+        self.tracked.append(("finish", status, reason))
 
 
 @pytest.fixture
-def told(monkeypatch):
+def tracked(monkeypatch):
     """Record what a run tells its tracker."""
     records: list[tuple[object, ...]] = []
-    monkeypatch.setattr(Recorder, "told", records)
+    monkeypatch.setattr(Recorder, "tracked", records)
     monkeypatch.setattr("sweeper.tracking.tracker.NullTracker", Recorder)
     return records
 

@@ -61,7 +61,7 @@ def test_help_lists_groups_options_and_examples(tmp_path) -> None:
         (["resume=nothing.pt"], "No checkpoint at nothing.pt"),
         (["init.weights=nothing.pt"], "init.weights=nothing.pt cannot be read"),
         (["trainer.freeze=[featurs]"], "did you mean features"),
-        (["loss=ctc"], "data=digits has one class an image: type loss=cross_entropy"),
+        (["loss=ctc"], "data=digits has one class per image: type loss=cross_entropy"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
         (["--config-dir", "nowhere"], "nowhere' not found"),
     ],

@@ -1,4 +1,4 @@
-"""The step from config to objects. No other room instantiates what a config names.
+"""The step from config to objects. No other folder of `sweeper` instantiates what a config names.
 
     recipe            a checked config: `build` an experiment, `verify` it, or build its network
       options           the chosen options of all groups; adds the arguments that the run provides

@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.build.option import Option
+from sweeper.build.option import Option, Trust, trust_all
 from sweeper.errors import ConfigError
 from sweeper.training.callback import Callback
 
 
-def callback_option(name: str, node: Any) -> Option:
+def callback_option(name: str, node: Any, trust: Trust = trust_all) -> Option:
     """Return the option for the node `callbacks.<name>`, with all its arguments checked.
 
     Raises:
@@ -20,7 +20,7 @@ def callback_option(name: str, node: Any) -> Option:
             f"callbacks.{name}={node}: a callback is a class under a name of your choice; "
             "type +callbacks.mine._target_=my_package.MyCallback"
         )
-    option = Option.of_node(f"callbacks.{name}", str(node.get("_target_")), node)
+    option = Option.of_node(f"callbacks.{name}", str(node.get("_target_")), node, trust=trust)
     if inspect.isclass(option.target) and not issubclass(option.target, Callback):
         raise ConfigError(f"{option} is not a subclass of sweeper.training.callback.Callback")
     try:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweeper.build.option import Option, pop_keys
+from sweeper.build.option import Option, Trust, pop_keys, trust_all
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
@@ -18,9 +18,9 @@ from sweeper.schema import LOSS_RANGES, checked
 from sweeper.text import in_one_line
 
 LABELS: dict[LabelType, str] = {
-    "multiclass": "one class an image",
-    "multilabel": "a set of classes an image",
-    "sequence": "a string of classes an image",
+    "multiclass": "one class per image",
+    "multilabel": "a set of classes per image",
+    "sequence": "a string of classes per image",
 }
 FITTING_LOSSES: dict[LabelType, str] = {
     "multiclass": "cross_entropy",
@@ -54,13 +54,14 @@ class LossOption:
         ConfigError: `adapter` names no adapter, or an argument suits neither criterion nor adapter.
     """
 
-    def __init__(self, name: str, node: dict[str, Any]) -> None:
+    def __init__(self, name: str, node: dict[str, Any], trust: Trust = trust_all) -> None:
         self._keys = pop_keys("loss", LossKeys, node)
+        trust(self._keys.adapter)
         self._adapter_class = _adapter_class(self._keys.adapter)
         adapter_keys = inspect.signature(self._adapter_class).parameters.keys() & node.keys()
         arguments = {key: node.pop(key) for key in adapter_keys}
         self._adapter_arguments = checked("loss", self._adapter_class, arguments)
-        self._criterion_option = Option.of_node("loss", name, node, LOSS_RANGES)
+        self._criterion_option = Option.of_node("loss", name, node, LOSS_RANGES, trust)
 
     @property
     def name(self) -> str:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
@@ -50,6 +50,14 @@ def pop_keys(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
     return keys(**checked(group, keys, {name: node.pop(name) for name in names}))
 
 
+Trust = Callable[[str], None]
+"""Raises an error for a target that may not be called."""
+
+
+def trust_all(target: str) -> None:
+    """Trust every target: those of a config that the user wrote."""
+
+
 class Option:
     """A target with its arguments from the config, checked against the target's signature.
 
@@ -80,17 +88,19 @@ class Option:
         name: str,
         node: Mapping[str, Any],
         ranges: Mapping[str, Any] | None = None,
+        trust: Trust = trust_all,
     ) -> "Option":
         """Return the option for a config node with a `_target_` and arguments.
 
         Raises:
-            ConfigError: the target is not found, or an argument does not suit its signature.
+            ConfigError: the target is not found or not trusted, or an argument does not suit its
+                signature.
         """
         if not node.get("_target_"):
             raise ConfigError(
                 f"{group}={name} has no _target_; set it to the class or function to call"
             )
-        partial = instantiated(group, name, {**node, "_partial_": True})
+        partial = instantiated(group, name, {**node, "_partial_": True}, trust)
         return cls(group, name, partial.func, partial.keywords, ranges)
 
     def __call__(self, **run_arguments: Any) -> Any:
@@ -121,26 +131,47 @@ class Option:
 
 
 def option_or_none(
-    group: str, name: str, node: Mapping[str, Any], ranges: Mapping[str, Any] | None = None
+    group: str,
+    name: str,
+    node: Mapping[str, Any],
+    ranges: Mapping[str, Any] | None = None,
+    trust: Trust = trust_all,
 ) -> Option | None:
     """Return the option for a config node, or None for a node without target: `scheduler=none`.
 
     Raises:
         ConfigError: the target is not found, or an argument does not suit its signature.
     """
-    return None if node.get("_target_") is None else Option.of_node(group, name, node, ranges)
+    if node.get("_target_") is None:
+        return None
+    return Option.of_node(group, name, node, ranges, trust)
 
 
-def instantiated(group: str, name: str, node: dict[str, Any]) -> Any:
+def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = trust_all) -> Any:
     """Call every `_target_` in the node; return the node with the results in their places.
 
-    Nothing else in sweeper calls Hydra's `instantiate`.
+    Nothing else in sweeper calls Hydra's `instantiate`, and nothing reaches it without `trust`.
 
     Raises:
-        ConfigError: a target is not found, or fails with its arguments.
+        ConfigError: a target is not found or not trusted, or fails with its arguments.
     """
+    for target in targets(node):
+        trust(target)
     try:
         return instantiate(node, _convert_="all")
     except InstantiationException as error:
         reason = in_one_line(error.__cause__ or error)
         raise ConfigError(f"{group}={name}: {reason}") from error
+
+
+def targets(node: Any) -> Iterator[str]:
+    """Yield the path of every class or function that a plain node calls, at any depth."""
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            if key == "_target_" and value is not None:
+                yield str(value)
+            else:
+                yield from targets(value)
+    elif isinstance(node, list | tuple):
+        for value in node:
+            yield from targets(value)

@@ -15,7 +15,15 @@ from torch import nn
 
 from sweeper.build.callback_option import build_callback, callback_option
 from sweeper.build.loss_option import LossOption, OutputShape
-from sweeper.build.option import Option, instantiated, option_or_none, plain_node, pop_keys
+from sweeper.build.option import (
+    Option,
+    Trust,
+    instantiated,
+    option_or_none,
+    plain_node,
+    pop_keys,
+    trust_all,
+)
 from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.describe import Description, describe
 from sweeper.data.image_data import ImageData
@@ -68,39 +76,47 @@ class Options:
     """The chosen options of all groups, checked but not yet built.
 
     A `resumed` run takes its weights from a checkpoint, so the file of `init.weights` is not read.
+    `trust` raises an error for a target that this config may not call.
 
     Raises:
         ConfigError: an option, key or value cannot work.
     """
 
-    def __init__(self, cfg: DictConfig, choices: Mapping[str, str], resumed: bool = False) -> None:
+    def __init__(
+        self,
+        cfg: DictConfig,
+        choices: Mapping[str, str],
+        resumed: bool = False,
+        trust: Trust = trust_all,
+    ) -> None:
         model, data, loss, scheduler = (
             plain_node(cfg, group) for group in ("model", "data", "loss", "scheduler")
         )
         self._min_image_size = pop_keys("model", ModelKeys, model).min_image_size
-        self._model = Option.of_node("model", choices["model"], model)
+        self._model = Option.of_node("model", choices["model"], model, trust=trust)
         init = plain_node(cfg, "init")
         path = pop_keys("init", InitKeys, init).weights
         self._weights = None if path is None or resumed else (read_weights(path), path)
-        self._init = option_or_none("init", choices["init"], init)
+        self._init = option_or_none("init", choices["init"], init, trust=trust)
 
         pop_keys("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
-        self._source = Option.of_node("data", choices["data"], data)
-        self._prepare = Option(
-            "data", choices["data"], prepare, instantiated("data", choices["data"], pipeline)
+        self._source = Option.of_node("data", choices["data"], data, trust=trust)
+        arguments = instantiated("data", choices["data"], pipeline, trust)
+        self._prepare = Option("data", choices["data"], prepare, arguments)
+
+        self._loss = LossOption(choices["loss"], loss, trust)
+
+        self.updates = UpdatesOption(choices, plain_node(cfg, "optimizer"), scheduler, trust)
+        self.stopping = option_or_none(
+            "stopping", choices["stopping"], plain_node(cfg, "stopping"), trust=trust
         )
-
-        self._loss = LossOption(choices["loss"], loss)
-
-        self.updates = UpdatesOption(choices, plain_node(cfg, "optimizer"), scheduler)
-        self.stopping = option_or_none("stopping", choices["stopping"], plain_node(cfg, "stopping"))
         tracking = plain_node(cfg, "tracking")
         tracking.pop("study_observers", None)  # for the parent run of a study
         self._watch = _watch_settings(tracking.pop("watch", {}))
-        self._tracking = Option.of_node("tracking", choices["tracking"], tracking)
+        self._tracking = Option.of_node("tracking", choices["tracking"], tracking, trust=trust)
         self._callbacks = [
-            callback_option(*named) for named in plain_node(cfg, "callbacks").items()
+            callback_option(*named, trust) for named in plain_node(cfg, "callbacks").items()
         ]
 
     def data(

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
 from sweeper.build.loss_option import OutputShape
-from sweeper.build.option import plain_node
+from sweeper.build.option import Trust, plain_node, trust_all
 from sweeper.build.options import Options
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
@@ -45,8 +45,10 @@ class Recipe:
     resumed_from: Path | None
 
     @staticmethod
-    def of(cfg: DictConfig, choices: Mapping[str, str]) -> "Recipe":
+    def of(cfg: DictConfig, choices: Mapping[str, str], trust: Trust = trust_all) -> "Recipe":
         """Check a config without its `hydra` node; `choices` has the option of each group.
+
+        `trust` raises an error for a target that this config may not call.
 
         Raises:
             ConfigError: a group, option, key or value cannot work.
@@ -55,7 +57,7 @@ class Recipe:
         settings = RunSettings(**checked("config", RunSettings, root))
         trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain_node(cfg, "trainer")))
         resumed_from = checkpoint_to_resume(settings.resume)
-        options = Options(cfg, choices, resumed=resumed_from is not None)
+        options = Options(cfg, choices, resumed_from is not None, trust)
         return Recipe(settings, trainer, options, resumed_from)
 
     @cached_property

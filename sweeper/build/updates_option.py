@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from sweeper.build.option import Option, option_or_none, pop_keys
+from sweeper.build.option import Option, Trust, option_or_none, pop_keys, trust_all
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.schedules import require_no_minimum_rate, require_same_ratios
@@ -36,14 +36,18 @@ class UpdatesOption:
     """
 
     def __init__(
-        self, choices: Mapping[str, str], optimizer: dict[str, Any], scheduler: dict[str, Any]
+        self,
+        choices: Mapping[str, str],
+        optimizer: dict[str, Any],
+        scheduler: dict[str, Any],
+        trust: Trust = trust_all,
     ) -> None:
         self._optimizer = Option.of_node(
-            "optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES
+            "optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES, trust
         )
         self._scheduler_keys = pop_keys("scheduler", SchedulerKeys, scheduler)
         name = choices["scheduler"]
-        self._scheduler = option_or_none("scheduler", name, scheduler, SCHEDULER_RANGES)
+        self._scheduler = option_or_none("scheduler", name, scheduler, SCHEDULER_RANGES, trust)
 
     def build(
         self,

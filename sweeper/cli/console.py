@@ -3,6 +3,8 @@
 import logging
 import sys
 
+from sweeper.text import printable
+
 
 class ConsoleHandler(logging.Handler):
     """A handler that looks up `sys.stdout` and `sys.stderr` for each record.
@@ -15,7 +17,7 @@ class ConsoleHandler(logging.Handler):
         """Write one record."""
         try:
             stream = sys.stderr if record.levelno >= logging.WARNING else sys.stdout
-            stream.write(self.format(record) + "\n")
+            stream.write(printable(self.format(record), newlines=True) + "\n")
             stream.flush()
         except Exception:
             self.handleError(record)

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.errors import SweeperError
-from sweeper.text import did_you_mean, in_one_line
+from sweeper.text import did_you_mean, in_one_line, printable
 
 WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
 
@@ -25,7 +25,7 @@ def run_command(command: Callable[[], object]) -> None:
         message = None if WANTS_TRACEBACK else user_message(error)
         if message is None:
             raise
-        sys.stderr.write(message + "\n")
+        sys.stderr.write(printable(message, newlines=True) + "\n")
         sys.exit(1)
 
 

@@ -51,7 +51,7 @@ class ImageData:
 
     @property
     def has_test(self) -> bool:
-        """Whether the data set has a test split."""
+        """True if the data set has a test split."""
         return "test" in self.subsets
 
     @property

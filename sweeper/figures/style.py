@@ -1,7 +1,7 @@
 """The empty canvas of all figures, and titles that fit.
 
 Figures are created without pyplot: there is no global state, no display is needed, and any thread
-may draw. matplotlib takes half a second to import, so import the modules of this room inside the
+may draw. matplotlib takes half a second to import, so import the modules of this folder inside the
 functions that draw.
 """
 
@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from sweeper.text import shortened
+from sweeper.text import printable, shortened
 
 matplotlib.rcParams["text.parse_math"] = False  # a class may be called cost$, an image a_$x$.png
 
@@ -25,5 +25,5 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def short(text: str, length: int = TITLE_LENGTH) -> str:
-    """Return a title or a class name, cut to `length` characters."""
-    return shortened(text, length, "…")
+    """Return a title or a class name without control characters, cut to `length` characters."""
+    return shortened(printable(text), length, "…")

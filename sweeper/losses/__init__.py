@@ -1,6 +1,6 @@
 """Adapters, which connect torch's loss functions with a network's outputs and its labels.
 
-    adapter        `Adapter`, the base class: its methods are all that the other rooms call
+    adapter        `Adapter`, the base class: its methods are all that the other folders call
       class_index  the target is a class index, as in cross entropy
       indicator    the target is a one-hot or multi-hot vector, as in binary cross entropy
         threshold  the threshold above which `ClassList` predicts a class

@@ -10,6 +10,6 @@
     init         initial weights for a whole network from a function of `torch.nn.init`
     weights      weights of a checkpoint, copied into a network whose head or input may differ
 
-A model option (`conf/model/`) names one of the first five. The room `build` calls it with the
+A model option (`conf/model/`) names one of the first five. `sweeper.build` calls it with the
 `input_shape` and `num_classes` of the data, and then `init` and `weights`.
 """

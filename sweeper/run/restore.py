@@ -14,7 +14,7 @@ from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
 from sweeper.errors import CheckpointError, ConfigError, DataError
-from sweeper.run.trust import require_resolved, require_trusted
+from sweeper.run.trust import TRAINING_NODES, parsed_config, parsed_profile, trust_of
 from sweeper.text import did_you_mean, in_one_line
 from sweeper.training.checkpoint import (
     eval_weights,
@@ -23,17 +23,6 @@ from sweeper.training.checkpoint import (
     read_checkpoint,
 )
 from sweeper.training.scoring import Classifier
-
-TRAINING_NODES: dict[str, Any] = {
-    "optimizer": {"_target_": "torch.optim.SGD"},
-    "scheduler": {"_target_": None},
-    "init": {"_target_": None},
-    "stopping": {"_target_": None},
-    "tracking": {"_target_": "sweeper.tracking.tracker.NullTracker"},
-    "callbacks": {},
-    "resume": None,
-}
-"""The nodes of a config that only training uses, with values that build nothing."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +77,11 @@ def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = 
 def _restored(
     content: Mapping[str, Any], path: Path, overrides: Sequence[str], trusted: Sequence[str]
 ) -> Restored:
-    profile = Profile(**content["data"])
+    profile = parsed_profile(content["data"], path)
     cfg = _config(content["config"], overrides, path)
-    require_trusted(cfg, trusted, path)
     # The network needs the mean and deviation that it was trained with, whatever the data is now.
     cfg.data.mean, cfg.data.std = list(profile.mean), list(profile.std)
-    recipe = Recipe.of(cfg, named_choices(cfg, {}))
+    recipe = Recipe.of(cfg, named_choices(cfg, {}), trust_of(path, trusted))
     recipe.autocast()  # raises for a device or precision that this machine does not support
     model, adapter = recipe.model_and_adapter(profile)
     load_adapter(adapter, content["criterion"], path)
@@ -114,14 +102,10 @@ def trusted_packages(arguments: Arguments) -> list[str]:
     return [name for name in arguments.values.get("trust", "").split(",") if name]
 
 
-def _config(text: str, overrides: Sequence[str], path: Path) -> DictConfig:
+def _config(text: object, overrides: Sequence[str], path: Path) -> DictConfig:
     """Return the config of a checkpoint, without nodes for training and settings of a machine."""
-    require_resolved(text, path)
-    try:
-        cfg = OmegaConf.create(text)
-    except Exception as error:  # the YAML parser's errors have many types
-        raise CheckpointError(f"{path} has no config of a run") from error
-    if not isinstance(cfg, DictConfig) or not {"data", "model", "trainer"} <= cfg.keys():
+    cfg = parsed_config(text, path)
+    if not {"data", "model", "trainer"} <= cfg.keys():
         raise CheckpointError(f"{path} has no config of a run")
     for key, value in TRAINING_NODES.items():
         cfg[key] = value

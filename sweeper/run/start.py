@@ -12,6 +12,7 @@ from sweeper.build.recipe import build
 from sweeper.run import record
 from sweeper.run.invocation import Invocation
 from sweeper.run.run import Run
+from sweeper.run.trust import parsed_config
 from sweeper.summary.table import summarise
 from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint import CheckpointStore
@@ -64,15 +65,19 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
         return None
     content = store.resume(experiment.resumed_from, experiment, state)
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
-    same_config = _without_resume(content["config"]) == _without_resume(store.config)
+    saved_config = parsed_config(content["config"], experiment.resumed_from)
+    same_config = _comparable(saved_config) == _comparable(parsed_config(store.config, store.last))
     same_server = content["run"]["uri"] == experiment.tracker.uri
     run_id: str | None = content["run"]["id"]
     return run_id if same_config and same_server else None
 
 
-def _without_resume(config: str) -> dict[str, Any]:
-    content: dict[str, Any] = OmegaConf.to_container(OmegaConf.create(config))  # type: ignore[assignment]
-    return {key: value for key, value in content.items() if key != "resume"}
+def _comparable(config: DictConfig) -> dict[str, Any]:
+    """Return the config without what may differ between a run and the one that resumes it."""
+    content: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+    content.pop("resume", None)
+    (content.get("tracking") or {}).pop("study_observers", None)  # they record the study
+    return content
 
 
 def _run_info(

@@ -17,6 +17,7 @@ from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import count_by_state
+from sweeper.text import printable
 
 REFRESH_SECONDS = 0.5
 
@@ -74,7 +75,7 @@ class Board:
             if t.state.is_finished() and t.number not in self._printed:
                 self._printed.add(t.number)
                 self._n_done += t.state != TrialState.FAIL
-                self._console.print(self.line(t))
+                self._console.print(printable(self.line(t)))
 
     def line(self, trial: FrozenTrial) -> str:
         """Return a finished trial as a line."""

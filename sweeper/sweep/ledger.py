@@ -158,8 +158,11 @@ class Ledger:
         return started is None or now > started.timestamp() + self._budget.lease_seconds
 
     def _fail_after_deaths(self, trial: FrozenTrial, lease: Lease | None, deaths: int) -> None:
-        last = f", the last one process {lease.pid} on {lease.host.split('/')[0]}" if lease else ""
-        reason = f"its worker died {deaths} times{last}"
+        last = (
+            f"; the last one was process {lease.pid} on {lease.host.split('/')[0]}" if lease else ""
+        )
+        times = "once" if deaths == 1 else f"{deaths} times"
+        reason = f"its worker died {times}{last}"
         self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
         self._study.tell(trial.number, state=TrialState.FAIL)
 

@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 
 from sweeper.cli.overrides import command_line
-from sweeper.files import link_or_copy
+from sweeper.files import link_or_copy, write_text
 from sweeper.sweep.budget import FAILURE_KEY, failures
 from sweeper.sweep.live import LiveSpace
 from sweeper.sweep.spec import StudySpec
@@ -51,7 +51,8 @@ class Results:
         """Write the results file and, for a single objective, the folder of the best trial."""
         if not self.best:
             return
-        OmegaConf.save(OmegaConf.create(self.summary()), self.spec.folder / RESULTS_FILE)
+        text = OmegaConf.to_yaml(OmegaConf.create(self.summary()))
+        write_text(self.spec.folder / RESULTS_FILE, text)
         if self.n_objectives == 1:
             self._link_best_folder(self.best[0])
 

@@ -163,7 +163,9 @@ class Session:
         elif verdict.state == TrialState.FAIL:
             log.warning("Trial %d failed: %s", claim.number, verdict.reason)
             info.folder.mkdir(parents=True, exist_ok=True)
-            (info.folder / FAILURE_FILE).write_text(f"{verdict.reason}\n\n{verdict.details}")
+            (info.folder / FAILURE_FILE).write_text(
+                f"{verdict.reason}\n\n{verdict.details}", encoding="utf-8"
+            )
         state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(info, outcome)

@@ -147,7 +147,7 @@ class Outbox:
         write_text(self.folder / "delivered.json", json.dumps(asdict(self.progress)))
 
     def is_continued_elsewhere(self) -> bool:
-        """Return whether another outbox resumes this run or is a later attempt at its trial."""
+        """Return whether another outbox resumes this run or is another attempt at its trial."""
         start = self.start_record()
         trial = _trial(start.body) if start else None
         others = set(self.folder.parent.glob("*/records.jsonl")) - {self.folder / "records.jsonl"}

@@ -180,9 +180,9 @@ class MLflowStore:
             if error.error_code not in _REFUSALS:
                 raise
             return None
-        # A subset is enough: the first owner may have ended while it delivered the parameters.
         if not run or run.info.lifecycle_stage != "active":
             return None
+        # A subset is enough: the first owner may have ended while it delivered the parameters.
         if not run.data.params.items() <= params.items():
             return None
         self.client.update_run(run.info.run_id, status="RUNNING")

@@ -1,6 +1,5 @@
 """Checkpoints: files of state dicts, written atomically and read without executing pickled code."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +35,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError(
-            f"No checkpoint at {path}: type the path of a run's checkpoints/last.pt"
+            f"No checkpoint at {path}: type the path of a run's checkpoints/best.pt or last.pt"
         )
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -70,7 +69,7 @@ def checkpoint_to_resume(resume: str | None) -> Path | None:
     info = trial.info()
     if info is None or info.resume_folder is None:
         return None
-    last = info.resume_folder / "checkpoints/last.pt"
+    last = info.resume_folder / "checkpoints/best.pt or last.pt"
     return last if last.is_file() else None
 
 
@@ -235,8 +234,7 @@ class CheckpointStore:
         source = best_checkpoint(resumed_from, state)
         self.folder.mkdir(parents=True, exist_ok=True)
         if source.resolve() != self.best.resolve():
-            with replacing(self.best) as partial:
-                shutil.copyfile(source, partial)
+            link_or_copy(source.resolve(), self.best)
 
     def load_best(self, experiment: Experiment) -> None:
         """Load `best.pt`: the trained network, the averaged one if there is one, and the loss."""

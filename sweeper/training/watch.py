@@ -35,7 +35,7 @@ NO_MAPS = (
 )
 
 DRAWINGS_PER_RUN = 10
-"""How often a run is drawn with `tracking.watch.every=auto`; TensorBoard shows ten pictures."""
+"""The number of drawings of a run with `tracking.watch.every=auto`; TensorBoard shows ten."""
 
 
 class Watch(Callback):

@@ -43,7 +43,7 @@ def hints_of(target: Any) -> dict[str, Any]:
 
 
 def build(arguments: dict[str, Any], shape: tuple[int, int, int]) -> nn.Module:
-    """What build does: validate by the annotations, enlarge the image, call the target."""
+    """Build a network as a run does: check the annotations, enlarge the image, call the target."""
     arguments = dict(arguments)
     reads = arguments["_target_"].endswith("CRNN")
     target = get_object(arguments.pop("_target_"))

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: what they need of the machine, a browser, and a study."""
+"""Fixtures of the end-to-end tests: programs of this machine, a browser, and a study."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What a user sees of a study in MLflow: a real study, the real server, a real browser."""
+"""The pages of a study in MLflow: a real study, the real server, a real browser."""
 
 import os
 import re

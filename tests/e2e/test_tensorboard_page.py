@@ -1,4 +1,4 @@
-"""What a user sees of a study in TensorBoard: a real study, the real server, a real browser."""
+"""The pages of a study in TensorBoard: a real study, the real server, a real browser."""
 
 import json
 import os

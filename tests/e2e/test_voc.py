@@ -41,5 +41,5 @@ def test_a_study_seeks_the_best_mean_average_precision(tmp_path, shapes) -> None
 def test_a_loss_that_does_not_fit_is_one_line(tmp_path, shapes) -> None:
     done = sweeper(tmp_path, f"data.root={shapes}")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "loss=cross_entropy learns from one class an image" in done.stderr
+    assert "loss=cross_entropy learns from one class per image" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

@@ -19,7 +19,7 @@ def voc(shapes) -> tuple[str, ...]:
 
 
 def chance(shapes) -> float:
-    """What ranking the validation images at random comes to: the share that has a class."""
+    """Return the mean average precision of a random ranking: the share of images with a class."""
     labels = Voc(str(shapes), 2012, False, False, 0.1).splits(32)["val"].load().labels
     return float(labels.mean())
 

@@ -1,4 +1,4 @@
-"""What the README shows works as it is printed."""
+"""Commands and code of the README, run as they are printed."""
 
 import re
 import shlex

@@ -48,11 +48,11 @@ def test_every_epoch_is_reported(ran, tmp_path) -> None:
     assert reporter.reports == [1, 2, 3]
 
 
-def test_a_pruned_trial_ends_after_its_epoch_and_is_marked(ran, told, tmp_path) -> None:
+def test_a_pruned_trial_ends_after_its_epoch_and_is_marked(ran, tracked, tmp_path) -> None:
     with trial.reported_by(Reporter(tmp_path / "run", stops={2: "pruned"})):
         ran(*QUICK, "trainer.epochs=9")
     assert epochs(tmp_path / "run") == 2
-    assert told[-2:] == [("tags", {"sweeper.state": "pruned"}), ("finish", "KILLED", "pruned")]
+    assert tracked[-2:] == [("tags", {"sweeper.state": "pruned"}), ("finish", "KILLED", "pruned")]
 
 
 def test_a_bound_that_the_network_breaks_is_found_before_training(ran, tmp_path) -> None:
@@ -87,10 +87,10 @@ def test_a_later_attempt_needs_the_weights_it_started_from_no_more(ran, tmp_path
     assert epochs(tmp_path / "run") == 2
 
 
-def test_a_trials_run_is_tied_to_its_study(ran, told, tmp_path) -> None:
+def test_a_trials_run_is_tied_to_its_study(ran, tracked, tmp_path) -> None:
     with trial.reported_by(Reporter(tmp_path / "run")):
         ran(*QUICK, "trainer.epochs=1")
-    info = told[0][1]
+    info = tracked[0][1]
     tied = {"mlflow.parentRunId": "parent", "sweeper.study": "study", "sweeper.trial": "7"}
     assert tied.items() <= info.tags.items()
     assert info.name == "trial 7"

@@ -1,4 +1,4 @@
-"""What is installed from the built wheel works without the checkout."""
+"""The package as installed from the built wheel, without the checkout."""
 
 import subprocess
 import sys

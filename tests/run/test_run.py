@@ -70,20 +70,20 @@ def test_the_artifacts_are_in_the_runs_folder(ran, tmp_path) -> None:
     }
 
 
-def test_every_epoch_is_one_write_followed_by_the_final_metrics(ran, told) -> None:
+def test_every_epoch_is_one_write_followed_by_the_final_metrics(ran, tracked) -> None:
     ran(*QUICK)
     epoch = {"train/loss", "train/accuracy", "val/loss", "val/accuracy", "lr"}
     outcome = {"best/val_accuracy", "test/loss", "test/accuracy"}
     outcome |= {"n_parameters", "multiply_adds"}
-    writes = [(set(entry[1]), entry[2]) for entry in told if entry[0] == "metrics"]
+    writes = [(set(entry[1]), entry[2]) for entry in tracked if entry[0] == "metrics"]
     timed = epoch | {"epoch_seconds", "images_per_second", "best/val_accuracy"}
     assert writes == [(timed, 1), (timed, 2), (outcome, 2)]
-    assert told[-1] == ("finish", "FINISHED", "")
+    assert tracked[-1] == ("finish", "FINISHED", "")
 
 
-def test_params_have_options_and_values(ran, told) -> None:
+def test_params_have_options_and_values(ran, tracked) -> None:
     ran(*QUICK, "optimizer=sgd", "model.kernel_size=3")
-    info = told[0][1]
+    info = tracked[0][1]
     expected = {
         "model": "cnn",
         "optimizer": "sgd",
@@ -97,17 +97,17 @@ def test_params_have_options_and_values(ran, told) -> None:
     assert json.loads(info.dataset.profile)["sizes"]["test"] > 0
 
 
-def test_a_failed_run_is_tracked_as_failed_with_its_reason(ran, told) -> None:
+def test_a_failed_run_is_tracked_as_failed_with_its_reason(ran, tracked) -> None:
     with pytest.raises(TrainingError):
         ran("optimizer=sgd", "optimizer.lr=1e30")
-    assert told[-1][:2] == ("finish", "FAILED")
-    assert "loss became" in told[-1][2]
+    assert tracked[-1][:2] == ("finish", "FAILED")
+    assert "loss became" in tracked[-1][2]
 
 
-def test_a_run_with_an_invalid_config_is_not_tracked(ran, told) -> None:
+def test_a_run_with_an_invalid_config_is_not_tracked(ran, tracked) -> None:
     with pytest.raises(ConfigError):
         ran("optimizer.lr=-1")
-    assert told == []
+    assert tracked == []
 
 
 def points(folder) -> dict[str, list[tuple[int, float]]]:

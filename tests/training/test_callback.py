@@ -56,19 +56,19 @@ def test_an_invalid_callback_is_refused_in_one_line(built, overrides, message, r
         built(*overrides)
 
 
-def test_a_run_that_is_stopped_before_its_first_epoch_fails_with_the_reason(ran, told) -> None:
+def test_a_run_that_is_stopped_before_its_first_epoch_fails_with_the_reason(ran, tracked) -> None:
     mine = "+callbacks.mine={_target_: own_callbacks.Quitter, accuracy: 1}"
     with pytest.raises(TrainingError, match=r"^the run ended before its first epoch: no use$"):
         ran(mine)
-    start = next(record[1] for record in told if record[0] == "start")
+    start = next(record[1] for record in tracked if record[0] == "start")
     assert start.params["callbacks.mine.accuracy"] == "1"
 
 
-def test_a_failed_run_does_not_track_the_checkpoint_of_another(ran, told) -> None:
+def test_a_failed_run_does_not_track_the_checkpoint_of_another(ran, tracked) -> None:
     ran("trainer.epochs=1", "trainer.train_limit=100")
-    first = [record for record in told if record[:1] == ("artifact",)]
+    first = [record for record in tracked if record[:1] == ("artifact",)]
     assert ("artifact", "best.pt", "checkpoints") in first
-    told.clear()
+    tracked.clear()
     with pytest.raises(TrainingError, match="became"):
         ran("optimizer=sgd", "optimizer.lr=1e30")
-    assert ("artifact", "best.pt", "checkpoints") not in told
+    assert ("artifact", "best.pt", "checkpoints") not in tracked

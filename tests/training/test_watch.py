@@ -65,40 +65,40 @@ def test_random_draws_in_evaluation_are_the_same_without_watching(
     assert numbers(tmp_path / "watched") == numbers(tmp_path / "unwatched")
 
 
-def test_everything_that_is_watched_reaches_the_tracker(ran, told, tmp_path) -> None:
+def test_everything_that_is_watched_reaches_the_tracker(ran, tracked, tmp_path) -> None:
     ran(*QUICK, *WATCHED, "trainer.epochs=1")
-    pictures = [entry[1:] for entry in told if entry[0] == "artifact" and "watch" in entry[2]]
+    pictures = [entry[1:] for entry in tracked if entry[0] == "artifact" and "watch" in entry[2]]
     layers = [(f"features.{i}.0.png", "watch/layers") for i in range(2)]
     assert pictures == [("inputs.png", "watch"), *layers]
-    histograms = [(entry[1], list(entry[2])) for entry in told if entry[0] == "histograms"]
+    histograms = [(entry[1], list(entry[2])) for entry in tracked if entry[0] == "histograms"]
     layers = ["features.0.0", "features.1.0", "classifier.1"]
     assert histograms == [("weights", layers), ("gradients", layers)]
-    assert ("graph", (1, 1, 8, 8)) in told
+    assert ("graph", (1, 1, 8, 8)) in tracked
     for name, folder in pictures:
         assert (tmp_path / "run" / folder / name).is_file()
     with Image.open(tmp_path / "run/watch/layers/features.0.0.png") as picture:
         assert picture.width > 400
 
 
-def test_nothing_is_watched_by_default(ran, told, tmp_path) -> None:
+def test_nothing_is_watched_by_default(ran, tracked, tmp_path) -> None:
     ran(*QUICK)
-    assert not [entry for entry in told if entry[0] in ("graph", "histograms")]
+    assert not [entry for entry in tracked if entry[0] in ("graph", "histograms")]
     assert not (tmp_path / "run/watch").exists()
 
 
-def epochs_shown(told) -> list[int]:
-    return [entry[3] for entry in told if entry[0] == "histograms" and entry[1] == "weights"]
+def epochs_shown(tracked) -> list[int]:
+    return [entry[3] for entry in tracked if entry[0] == "histograms" and entry[1] == "weights"]
 
 
 @pytest.mark.parametrize(
     ("epochs", "every", "shown"),
     [(3, "auto", [1, 2, 3]), (5, 2, [2, 4, 5]), (11, "auto", [2, 4, 6, 8, 10, 11])],
 )
-def test_a_run_is_drawn_at_the_interval_and_at_its_end(ran, told, epochs, every, shown) -> None:
+def test_a_run_is_drawn_at_the_interval_and_at_its_end(ran, tracked, epochs, every, shown) -> None:
     small = ("trainer.train_limit=20", "trainer.val_limit=10", f"trainer.epochs={epochs}")
     watch = ("tracking.watch.histograms=true", f"tracking.watch.every={every}")
     ran("model.channels=[2]", *small, *watch)
-    assert epochs_shown(told) == shown
+    assert epochs_shown(tracked) == shown
 
 
 def test_layers_without_maps_are_warned_of_once(ran, monkeypatch, caplog) -> None:
@@ -129,10 +129,10 @@ class Study:
 
 
 @pytest.mark.parametrize("last", [2, 9])
-def test_a_trial_is_drawn_once_at_its_end(ran, told, tmp_path, last) -> None:
+def test_a_trial_is_drawn_once_at_its_end(ran, tracked, tmp_path, last) -> None:
     with trial.reported_by(Study(tmp_path / "run", last)):
         ran(*QUICK, "trainer.epochs=4", "tracking.watch.histograms=true")
-    assert epochs_shown(told) == [min(last, 4)]
+    assert epochs_shown(tracked) == [min(last, 4)]
 
 
 def test_gradients_are_those_of_the_epochs_last_step(built, tmp_path) -> None:
@@ -187,11 +187,11 @@ def test_layers_are_named_as_in_the_summary(built, wanted, names) -> None:
     ],
 )
 def test_an_invalid_watch_setting_is_refused_before_the_run_is_tracked(
-    ran, told, override, message
+    ran, tracked, override, message
 ) -> None:
     with pytest.raises(ConfigError, match=message):
         ran(f"+tracking.watch.{override}" if "imagse" in override else f"tracking.watch.{override}")
-    assert told == []
+    assert tracked == []
 
 
 @pytest.mark.parametrize("value", ["null", "foo"])
@@ -201,19 +201,19 @@ def test_a_watch_node_that_is_no_mapping_is_refused(composed, value) -> None:
         Options(config.cfg, config.choices)
 
 
-def test_an_epoch_is_drawn_before_it_is_tracked(ran, told) -> None:
+def test_an_epoch_is_drawn_before_it_is_tracked(ran, tracked) -> None:
     """Drawing is slow, so it must not come between tracking an epoch and saving its checkpoint."""
     ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.histograms=true")
     epoch = [*["artifact"] * 2, *["histograms"] * 2, "metrics"]
-    first = told.index(next(entry for entry in told if entry[2:] == ("watch/layers",)))
-    kinds = [entry[0] for entry in told[first:] if entry[0] in epoch]
+    first = tracked.index(next(entry for entry in tracked if entry[2:] == ("watch/layers",)))
+    kinds = [entry[0] for entry in tracked[first:] if entry[0] in epoch]
     assert kinds[:10] == epoch * 2
 
 
-def test_a_resumed_run_draws_the_last_epoch_of_a_killed_one(ran, told, tmp_path) -> None:
+def test_a_resumed_run_draws_the_last_epoch_of_a_killed_one(ran, tracked, tmp_path) -> None:
     end = ("trainer.epochs=3", "tracking.watch.every=2", "tracking.watch.histograms=true")
     ran(*QUICK, *end, folder="killed")
-    told.clear()
+    tracked.clear()
     ran(*QUICK, *end, f"resume={tmp_path / 'killed/checkpoints/last.pt'}")
-    assert epochs_shown(told) == [3]
-    assert not [entry for entry in told if entry[:2] == ("histograms", "gradients")]
+    assert epochs_shown(tracked) == [3]
+    assert not [entry for entry in tracked if entry[:2] == ("histograms", "gradients")]

@@ -4,6 +4,6 @@
     sweeper    calls `sweeper.sweep.run_study`
     launcher   calls `sweeper.launch.local`
 
-Every start of any Hydra application imports these modules, so they import their rooms only when
-they are used.
+Every start of any Hydra application imports these modules, so they import the other folders only
+when they are used.
 """
