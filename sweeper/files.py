@@ -15,6 +15,7 @@ def replacing(path: Path) -> Iterator[Path]:
     unchanged.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.unlink(missing_ok=True)  # a killed process of the same number may have left a link
     try:
         yield partial
         partial.replace(path)

@@ -36,3 +36,12 @@ def test_a_link_or_copy_replaces_the_target_and_not_the_source(
         assert target.read_text() == path.name
     assert first.read_text() == "first"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second", "target"]
+
+
+def test_a_link_that_a_killed_process_left_is_not_written_into(tmp_path) -> None:
+    old, new, target = (tmp_path / name for name in ("old", "new", "target"))
+    old.write_text("old")
+    new.write_text("new")
+    os.link(old, tmp_path / f".target.{os.getpid()}")
+    link_or_copy(new, target)
+    assert (old.read_text(), target.read_text()) == ("old", "new")

@@ -97,18 +97,17 @@ class Recipe:
         with device:
             return self.options.model(adapter, input_shape)
 
-    def model_and_adapter(
-        self, profile: Profile, device: torch.device = CPU
-    ) -> tuple[nn.Module, Adapter]:
-        """Build the network on a device, and the adapter; check that both fit the data.
+    def trainable_network(
+        self, adapter: Adapter, profile: Profile, device: torch.device = CPU
+    ) -> nn.Module:
+        """Build the network on a device, and check that it can be trained on the data.
 
         Raises:
             ConfigError: network, loss and data do not fit each other.
         """
-        adapter = self.options.adapter(profile)
         model, outputs = self.network(adapter, profile.input_shape, device)
         self.options.require_computable_loss(adapter, outputs, profile)
-        return model, adapter
+        return model
 
     def to_device(self, model: nn.Module) -> nn.Module:
         """Move the network to the device of the run, in the trainer's memory format."""
@@ -140,9 +139,9 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     autocast_context = recipe.autocast()
     _configure_torch(trainer)
     data = recipe.data()
-    seed_everything(recipe.settings.seed)
-    model, adapter = recipe.model_and_adapter(data.profile)
-    model = recipe.to_device(model)
+    adapter = options.adapter(data.profile)
+    seed_everything(recipe.settings.seed)  # nothing but the network draws before the training
+    model = recipe.to_device(recipe.trainable_network(adapter, data.profile))
     if trainer.activation_checkpointing:
         _checkpoint_activations(model)
     if trainer.compile:
@@ -182,7 +181,7 @@ def verify(cfg: DictConfig) -> None:
     options.tracker(Path.cwd())
     data = recipe.data(CPU)
     meta = torch.device("meta")
-    model, _ = recipe.model_and_adapter(data.profile, meta)
+    model = recipe.trainable_network(options.adapter(data.profile), data.profile, meta)
     with meta:
         freeze(model, trainer.freeze)
         options.watch(model)

@@ -16,7 +16,7 @@ CONFIG_OPTIONS = ("--config-name", "--config-path", "--config-dir", "-cn", "-cp"
 def quoted(value: Path | str) -> str:
     """Return a path or a text as a value in Hydra's override grammar, quoted if necessary."""
     text = str(value)
-    if re.fullmatch(r"[\w/.:+\-]+", text):
+    if re.fullmatch(r"[\w/.:+\-]+", text, re.ASCII):
         return text
     # Inside quotes Hydra reads backslashes literally, except those directly before a quote.
     escaped = re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + m[2].replace("'", "\\'"), text)

@@ -83,7 +83,8 @@ def _restored(
     cfg.data.mean, cfg.data.std = list(profile.mean), list(profile.std)
     recipe = Recipe.of(cfg, named_choices(cfg, {}), trust_of(path, trusted))
     recipe.autocast()  # raises for a device or precision that this machine does not support
-    model, adapter = recipe.model_and_adapter(profile)
+    adapter = recipe.options.adapter(profile)
+    model, _ = recipe.network(adapter, profile.input_shape)
     load_adapter(adapter, content["criterion"], path)
     load_weights(model, eval_weights(content), path)
     return Restored(

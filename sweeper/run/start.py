@@ -65,8 +65,8 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
         return None
     content = store.resume(experiment.resumed_from, experiment, state)
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
-    saved_config = parsed_config(content["config"], experiment.resumed_from)
-    same_config = _comparable(saved_config) == _comparable(parsed_config(store.config, store.last))
+    config = parsed_config(content["config"], experiment.resumed_from)
+    same_config = _comparable(config) == _comparable(parsed_config(store.config, store.last))
     same_server = content["run"]["uri"] == experiment.tracker.uri
     run_id: str | None = content["run"]["id"]
     return run_id if same_config and same_server else None

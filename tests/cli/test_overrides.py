@@ -8,7 +8,17 @@ from sweeper.cli.overrides import command_line, override_line, quoted
 
 
 @pytest.mark.parametrize(
-    "text", ["plain/path-1.pt", "with space", "it's", "back\\slash", "both\\'", "end\\", "a,b=c"]
+    "text",
+    [
+        "plain/path-1.pt",
+        "with space",
+        "käse/日本",
+        "it's",
+        "back\\slash",
+        "both\\'",
+        "end\\",
+        "a,b=c",
+    ],
 )
 def test_hydra_reads_a_quoted_text_back(text) -> None:
     (override,) = OverridesParser.create().parse_overrides([f"key={quoted(text)}"])

@@ -73,6 +73,14 @@ def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
     assert {name: round(found[name], 4) for name in ("loss", "accuracy")} == printed
 
 
+def test_a_batch_may_be_smaller_than_training_needs(checkpoint, capsys) -> None:
+    path = checkpoint("loss=triplet_margin")
+    for size in ("64", "1"):
+        evaluate([f"checkpoint={path}", "--json", f"data.batch_size={size}"])
+    first, second = capsys.readouterr().out.split("\n}\n")[:2]
+    assert json.loads(first + "}")["accuracy"] == json.loads(second + "}")["accuracy"]
+
+
 def test_an_evaluation_is_told_class_by_class(checkpoint, capsys, tmp_path) -> None:
     evaluate([f"checkpoint={checkpoint()}"])
     text = capsys.readouterr().out

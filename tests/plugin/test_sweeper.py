@@ -3,6 +3,7 @@
 import os
 import signal
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -272,6 +273,13 @@ def test_observers_follow_the_study_from_its_workers(app) -> None:
         "opened s parent-1",
         "closed under parent-1",
     ]
+
+
+def test_a_study_may_lie_in_a_folder_of_any_name(app, tmp_path) -> None:
+    elsewhere = replace(app, cwd=tmp_path / "käse, it's 日本")
+    elsewhere.cwd.mkdir()
+    elsewhere.run("x=1,2")
+    assert elsewhere.states() == ["COMPLETE", "COMPLETE"]
 
 
 def test_two_commands_at_once_share_one_budget(app) -> None:
