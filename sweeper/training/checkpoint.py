@@ -69,7 +69,7 @@ def checkpoint_to_resume(resume: str | None) -> Path | None:
     info = trial.info()
     if info is None or info.resume_folder is None:
         return None
-    last = info.resume_folder / "checkpoints/best.pt or last.pt"
+    last = info.resume_folder / "checkpoints/last.pt"
     return last if last.is_file() else None
 
 
