@@ -102,12 +102,7 @@ def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
     assert any("] trial" in line for line in process.stdout)
 
 
-def test_four_workers_end_with_exactly_the_budget(study: Study) -> None:
-    study.run()
-    study.assert_exact()
-
-
-def test_a_killed_worker_costs_no_trial_and_the_same_command_adds_none(study: Study) -> None:
+def test_four_workers_one_of_them_killed_end_with_exactly_the_budget(study: Study) -> None:
     process = study.start()
     wait_for_a_trial(process)
     os.kill(workers(process.pid)[0], signal.SIGKILL)
