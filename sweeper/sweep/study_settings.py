@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from pathlib import PurePath
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -14,6 +15,7 @@ from sweeper.errors import ConfigError
 from sweeper.sweep.grid import GridSampler
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.spec import SamplerRecipe
+from sweeper.text import printable
 
 SECONDS_PER_UNIT = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 20
@@ -68,7 +70,7 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         sampler=_sampler(keys["sampler"]),
         pruner=_pruner(keys["pruner"]),
         storage=keys["storage"],
-        study_name=keys["study_name"],
+        study_name=_study_name(keys["study_name"]),
         fresh=_one_of("study", keys["study"], ("resume", "fresh")) == "fresh",
         n_trials=_positive("n_trials", keys["n_trials"]),
         timeout_seconds=parse_seconds(keys["timeout"]),
@@ -148,6 +150,19 @@ def _one_of(key: str, value: Any, names: Sequence[str]) -> str:
     if value not in names:
         raise ConfigError(f"hydra.sweeper.{key}={value}: must be one of {', '.join(names)}")
     return str(value)
+
+
+def _study_name(value: str | None) -> str | None:
+    """Return the name if the folder of that name lies in `multirun/`."""
+    if value is None:
+        return None
+    path = PurePath(value)
+    if not path.parts or path.is_absolute() or ".." in path.parts or not value.isprintable():
+        raise ConfigError(
+            f"hydra.sweeper.study_name={printable(value)}: must be the name of a folder, such as "
+            "my_study; hydra.sweep.dir=PATH puts a study elsewhere"
+        )
+    return value
 
 
 def _positive(key: str, value: int | None) -> int | None:

@@ -44,6 +44,10 @@ def test_a_duration_is_read_in_its_unit(text, expected) -> None:
     [
         ("direction", "up", "one of minimize, maximize"),
         ("study", "new", "one of resume, fresh"),
+        *(
+            ("study_name", name, "must be the name of a folder")
+            for name in ("", ".", "..", "../x", "a/../../x", "/tmp/x", "a\nb", "a\x1b[2J")
+        ),
         ("n_trials", 0, "at least 1"),
         ("timeout", "soon", "90s, 10min or 2h"),
         ("n_jobs", 0, "auto or a number"),
@@ -84,3 +88,10 @@ def test_a_seeded_study_gives_each_trial_its_own_seed() -> None:
 
     assert draw(0) == draw(0)
     assert draw(0) != draw(1)
+
+
+@pytest.mark.parametrize(
+    "name", [None, "s", "rates-2026.11", "käse", "with space", "...", "group/s"]
+)
+def test_any_name_of_a_folder_is_one_of_a_study(name) -> None:
+    assert read_settings({**KEYS, "study_name": name}).study_name == name
