@@ -21,7 +21,7 @@ VAL_FRACTION = 0.1
 """The share of the source's training images that is only used in validation strings."""
 
 SOURCE_SPLITS = {"train": "train", "val": "train", "test": "test"}
-"""The source's split whose images are used, for each split of strings."""
+"""The split of the source that the digits come from, for each split of strings."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class StringLayout:
 class DigitStrings:
     """Images as wide as the longest string, each with one string at a random position.
 
-    No image of the source is used in two splits. The source provides `val` itself because
-    validation strings that were held out of `train` would share digits with it. The strings
-    depend on the arguments alone, not on the seed of the run.
+    No image of the source is used in two splits. This data set has a `val` split of its own,
+    because strings held out of `train` would share digit images with the rest. The strings depend
+    on the arguments alone, not on the seed of the run.
 
     Raises:
         ConfigError: `min_length` is more than `max_length`.
@@ -79,13 +79,12 @@ class DigitStrings:
     def splits(self, image_size: int | None) -> dict[str, Split]:
         """Return `train`, `val` and `test`, as high as the source's images.
 
-        Their `load` raises ConfigError for an overlap of more than half a digit.
-
         Raises:
             DataError: the source's files are missing and cannot be downloaded.
+            ConfigError: from the `load` of a split, for an overlap of more than half a digit.
         """
         source = self._source.splits(None)
-        # `train` and `val` are made of the same split, which is decoded only once.
+        # `train` and `val` come from the same split of the source, which is decoded only once.
         load_source = {name: cache(split.load) for name, split in source.items()}
         return {
             name: Split(
@@ -136,8 +135,8 @@ def make_strings(
     """Return `count` random strings: images (count, C, H, L * W) and labels (count, L).
 
     images: (n, C, H, W) uint8 digits on black; labels: (n,) int64 classes; L: `max_length`. The
-    length of a string, its digits, their overlaps and its position are random. The first strings
-    do not depend on `count`.
+    length of a string, its digits, their overlaps and its position are random. A larger `count`
+    only appends strings.
     """
     max_length, width = layout.max_length, images.shape[-1]
     numbers = random_uint64(count * (2 + 2 * max_length), *entropy).reshape(count, -1)
@@ -158,7 +157,7 @@ def make_strings(
 def _integers_below(limit: int | Indices, numbers: NDArray[np.uint64]) -> Indices:
     """Return integers from 0 to `limit` - 1, of the shape of the random numbers.
 
-    The remainder of a random number of 64 bits is uniform for all practical purposes.
+    The remainder of a 64-bit random number is close enough to uniform.
     """
     return (numbers % np.asarray(limit).astype(np.uint64)).astype(np.int64)
 
@@ -166,12 +165,12 @@ def _integers_below(limit: int | Indices, numbers: NDArray[np.uint64]) -> Indice
 def _draw(
     images: NDArray[np.uint8], digits: Indices, left_edges: Indices, present: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:
-    """Draw the digits that are present at their left edges; the brighter pixel wins an overlap.
+    """Draw the digits that are present; where two of them overlap, the brighter pixel is kept.
 
     images: (n, C, H, W); digits, left_edges, present: (count, L); returns (count, C, H, L * W).
     """
     _, channels, height, width = images.shape
-    # Columns come first, because a digit is written by its columns.
+    # (n, W, C, H), so that one index array selects the columns that a digit covers.
     columns = images.transpose(0, 3, 1, 2)
     strings = np.zeros((len(digits), digits.shape[1] * width, channels, height), dtype=np.uint8)
     for position in range(digits.shape[1]):

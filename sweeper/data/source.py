@@ -50,8 +50,8 @@ class Split:
     """A split that has not been read yet.
 
     `fingerprint` changes whenever the result of `load` would change. A split of image files can
-    also be streamed: `stream` checks the headers of the files and leaves the images in them, and
-    `nbytes` is the size of the decoded images.
+    also be streamed: `stream` reads only the headers of the files, and its result decodes images on
+    access. `nbytes` is the size of all decoded images.
     """
 
     fingerprint: str
@@ -63,7 +63,8 @@ class Split:
 class Source(Protocol):
     """A data set with a name and the splits `train`, `val` (optional) and `test` (optional).
 
-    If its images do not have exactly one class each, the source has an attribute `label_type`.
+    A source whose images have several classes, or a string, has an attribute `label_type`. A source
+    may also have a method `describe`; see `sweeper.data.describe`.
     """
 
     name: str

@@ -24,9 +24,10 @@ def mined_triplets(points: Tensor, labels: Tensor) -> Triplets:
 
     points: (N, D) float; labels: (N,) int64. The positive is the next image of the anchor's
     class, which is a random one in a shuffled batch. The negative is the nearest image of another
-    class that is farther from the anchor than the positive. If there is none, it is the farthest
-    one: the hardest negatives make an embedding collapse (Schroff et al., "FaceNet", 2015,
-    section 3.2). An image without a positive or a negative in the batch is no anchor.
+    class that is farther from the anchor than the positive. If there is none, the negative
+    is the farthest image of another class, because the nearest ones can make an embedding collapse
+    (Schroff et al., "FaceNet", 2015, section 3.2). An image without a positive or a negative in the
+    batch is no anchor.
     """
     distances = torch.cdist(points.detach(), points.detach())
     same_class = labels[:, None] == labels
@@ -152,7 +153,7 @@ class Triplet(Embedding):
 
 
 class Ranking(Embedding):
-    """The adapter of the margin ranking loss: the negative ranks farther than the positive."""
+    """The adapter of the margin ranking loss: the negative must be farther than the positive."""
 
     def triplet_loss(self, anchors: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
         negative_distance = functional.pairwise_distance(anchors, negatives)

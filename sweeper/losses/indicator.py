@@ -1,7 +1,7 @@
-"""Adapters of losses whose target is an indicator vector: one for a class of the image, else zero.
+"""Adapters of losses whose target is an indicator vector: 1 for the classes of the image, else 0.
 
 The vector is one-hot for an image with one class and multi-hot for an image with several. Losses
-that judge each output by itself accept both.
+that treat each class separately accept both.
 """
 
 from collections.abc import Iterable
@@ -35,8 +35,8 @@ class OneHot(Indicator):
 class Probabilities(Indicator):
     """The adapter of losses that compare the softmax of the outputs with the one-hot vector.
 
-    Without the softmax, an absolute error is smallest at the median of the target, which is zero
-    for every class that less than half of the images have.
+    Without the softmax, an absolute error is smallest at the median target, and that is 0 for every
+    class that fewer than half of the images have.
     """
 
     def activated(self, outputs: Tensor) -> Tensor:
@@ -108,8 +108,8 @@ class Signs(Logits):
 class ClassList(Logits):
     """The adapter of the multi-label margin, whose target lists the classes, padded with -1.
 
-    The loss depends only on differences between the outputs of an image. It defines neither the
-    mean of these outputs nor the score above which a class is present. The score of a class is
+    The loss depends only on differences between the outputs of an image. It determines
+    neither their mean nor the output above which a class is present. The score of a class is
     therefore its output minus the mean output of the image, and a class is predicted if its
     score is above one threshold, learned from the training images.
     """

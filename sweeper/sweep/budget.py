@@ -18,8 +18,8 @@ class Budget:
         n_trials: Number of complete and pruned trials at which the study ends; None for no limit.
         exhaustive: True for a grid. `n_trials` is then the number of its points. A point whose
             trial failed is run again only by a later command.
-        deadline: Time at which this command must end, in seconds since the epoch.
-        started_at: Time at which this command started, in seconds since the epoch.
+        deadline: Time at which this command must end, in seconds since 1970.
+        started_at: Time at which this command started, in seconds since 1970.
         max_failures: Number of trials that may fail under this command.
         max_retries: Number of times that a trial is run again after its worker died.
         lease_seconds: Time after which a lease that was not renewed lapses.
@@ -36,7 +36,7 @@ class Budget:
     def counts(self, trial: FrozenTrial) -> bool:
         """Return whether a trial counts towards `n_trials`.
 
-        Failed trials do not count, except in a grid those that failed under this command.
+        Failed trials do not count. In a grid, those that failed under this command do.
         """
         if trial.state != TrialState.FAIL:
             return True
@@ -52,7 +52,7 @@ class Budget:
         return limit is not None and len(failures(trials, self.started_at)) > limit
 
     def is_spent(self, trials: Sequence[FrozenTrial], now: float) -> bool:
-        """Return whether no trial may be started any more, neither a new nor an interrupted one."""
+        """Return whether no further trial may be started, new or interrupted."""
         if self.deadline is not None and now >= self.deadline:
             return True
         if self.too_many_failed(trials):
@@ -60,7 +60,7 @@ class Budget:
         return self.n_trials is not None and self.n_finished(trials) >= self.n_trials
 
     def next_index(self, trials: Sequence[FrozenTrial]) -> int | None:
-        """Return the index of the next new trial within the budget, or None if it is used up.
+        """Return the index of the next new trial, or None if all trials of the budget exist.
 
         In a grid, the index is that of the first point that has no trial.
         """

@@ -42,7 +42,10 @@ class Claim:
 
 
 class Ledger:
-    """The claims on the trials of one study; `grid` lists the points of an exhaustive one."""
+    """The claims on the trials of one study.
+
+    `grid` lists its points if the study runs every point of a grid.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class Ledger:
     def claim(self) -> Claim | None:
         """Claim an abandoned trial, a waiting one or a new one; return None if there is none."""
         while True:
-            # A worker that does not share the folder may end a trial after we have read its state.
+            # A worker that does not share the folder may end a trial after its state was read.
             with file_lock(self._lock), suppress(UpdateFinishedTrialError):
                 trials = self._trials()
                 if self._budget.is_spent(trials, time.time()):
@@ -208,7 +211,7 @@ class Ledger:
         template = create_trial(state=TrialState.RUNNING, system_attrs=system_attrs)
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
         trial = self._storage.get_trial(trial_id)
-        # Two workers that share no folder may both create the last trial; the lower number stays.
+        # Two workers that share no folder may both create the last trial; only one of them is run.
         if self._budget.admits(trial, self._trials()):
             return Claim(trial_id, trial.number, lease)
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)

@@ -1,7 +1,7 @@
 """The parameters of a trial, which depend on the options that the trial has chosen.
 
-An option's config may have a `search` block, which maps its keys to sweeps. The parameters of the
-block belong to those trials only that chose the option.
+An option's config may have a `search` block, which maps keys of the option to sweeps. Only trials
+that chose the option have these parameters.
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ from sweeper.sweep.compose import Composer
 from sweeper.sweep.space import Parameter, Space, Value, parse_space, storable
 
 SEARCH_BLOCK = "search"
-MAX_PROBES = 100  # Values checked of one parameter: a range may list thousands.
+MAX_PROBES = 100  # Inner values of one parameter that are checked; a range may list thousands.
 Params = dict[str, Value]
 
 
@@ -75,7 +75,7 @@ class LiveSpace:
             params |= new
 
     def option_choices(self) -> Iterator[Params]:
-        """Yield choices of options for the swept groups, until each option has appeared once."""
+        """Yield choices of one option for each swept group; together they have every option."""
         firsts = {p.key: p.ends[0] for p in self.group_parameters}
         yield firsts
         for group in self.group_parameters:
@@ -91,7 +91,8 @@ class LiveSpace:
     def probes(self, options: Params) -> Iterator[Params]:
         """Yield points with these options that together contain the values of every parameter.
 
-        Of an interval these are the ends; of a long list, both ends and the first `MAX_PROBES`.
+        For an interval, only its ends are used. For a list, its ends and up to `MAX_PROBES` values
+        between them are used.
         """
         first = self.extreme_point(options, last=False)
         yield first

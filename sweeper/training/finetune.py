@@ -28,7 +28,7 @@ def freeze(model: nn.Module, patterns: Collection[str]) -> None:
     """
     names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
     for pattern in patterns:
-        if not frozen_norms(model, [pattern]):  # such a layer may have no parameters to match
+        if not frozen_norms(model, [pattern]):  # a normalisation layer may have no parameters
             require_match(f"trainer.freeze=[{pattern}]", pattern, names)
     for parameter in frozen_parameters(model, patterns):
         parameter.requires_grad_(False)
@@ -69,7 +69,7 @@ def _tensor_names(norm: nn.Module) -> list[str]:
 def parameter_groups(
     model: nn.Module, lr_scale: Mapping[str, float], with_frozen: bool
 ) -> list[dict[str, Any]]:
-    """Return an optimizer's parameter groups, each with its factor as `lr_scale`.
+    """Return an optimizer's parameter groups, each with its factor under `lr_scale`.
 
     Parameters that match no pattern of `lr_scale` come first, with a factor of 1. The groups of
     the patterns follow, in the order of the patterns. The first pattern that matches any name of a
@@ -77,7 +77,7 @@ def parameter_groups(
     `with_frozen`.
 
     Raises:
-        ConfigError: a pattern matches no parameter, or earlier patterns match all that it matches.
+        ConfigError: a pattern matches no parameter, or only those that earlier patterns match.
     """
     groups: dict[tuple[str | None, bool], list[nn.Parameter]] = {
         (pattern, frozen): [] for pattern in (None, *lr_scale) for frozen in (False, True)
@@ -118,15 +118,18 @@ def scale_rates(optimizer: Optimizer) -> list[float]:
 def warn_of_unused_unfreeze_at(trainer: TrainerSettings) -> None:
     """Log a warning if `trainer.unfreeze_at` has no effect.
 
-    It is no error, since a study may search `trainer.freeze` or `trainer.epochs`.
+    This is no error, because a study may search `trainer.freeze` or `trainer.epochs`.
     """
     if trainer.unfreeze_at is None:
         return
     if not trainer.freeze:
         log.warning("trainer.unfreeze_at=%d: trainer.freeze names no part", trainer.unfreeze_at)
     elif trainer.unfreeze_at > trainer.epochs:
-        epochs = (trainer.unfreeze_at, trainer.epochs)
-        log.warning("trainer.unfreeze_at=%d is never reached: trainer.epochs=%d", *epochs)
+        log.warning(
+            "trainer.unfreeze_at=%d is never reached: trainer.epochs=%d",
+            trainer.unfreeze_at,
+            trainer.epochs,
+        )
 
 
 class KeepFrozen(Callback):
