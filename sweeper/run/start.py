@@ -5,7 +5,7 @@ import logging
 import time
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper import trial
 from sweeper.build.recipe import build
@@ -65,14 +65,14 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
         return None
     content = store.resume(experiment.resumed_from, experiment, state)
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
-    config = parsed_config(content["config"], experiment.resumed_from)
-    same_config = _comparable(config) == _comparable(parsed_config(store.config, store.last))
+    saved_config = parsed_config(content["config"], experiment.resumed_from)
+    same_config = _comparable(saved_config) == _comparable(OmegaConf.create(store.config))
     same_server = content["run"]["uri"] == experiment.tracker.uri
     run_id: str | None = content["run"]["id"]
     return run_id if same_config and same_server else None
 
 
-def _comparable(config: DictConfig) -> dict[str, Any]:
+def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     """Return the config without what may differ between a run and the one that resumes it."""
     content: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
     content.pop("resume", None)
