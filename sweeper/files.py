@@ -1,10 +1,17 @@
-"""Files that are replaced in one step, and hard links in place of copies."""
+"""Files that are replaced in one step, hard links in place of copies, and checksums."""
 
 import os
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from sweeper.text import in_one_line
+
+CHUNK_BYTES = 1 << 20
+"""Bytes that are read at a time."""
 
 
 @contextmanager
@@ -40,3 +47,28 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
             os.link(source, partial)
         except OSError:  # `target` is on another file system, or hard links are not supported
             shutil.copy2(source, partial)
+
+
+def crc32_of(file: BinaryIO, nbytes: int, start: int = 0) -> int:
+    """Return the CRC-32 of the next `nbytes` bytes of a file; `start` is that of bytes before them.
+
+    The file is read, not mapped: a disk that fails to read is then an error and not a signal that
+    ends the process.
+
+    Raises:
+        OSError: the file cannot be read.
+        EOFError: the file is shorter.
+    """
+    crc, buffer = start, memoryview(bytearray(min(nbytes, CHUNK_BYTES)))
+    while nbytes:
+        count = file.readinto(buffer[: min(nbytes, CHUNK_BYTES)])  # type: ignore[attr-defined]
+        if not count:
+            raise EOFError(f"{nbytes} bytes are missing")
+        crc = zlib.crc32(buffer[:count], crc)
+        nbytes -= count
+    return crc
+
+
+def reason_of(error: OSError) -> str:
+    """Return why a file could not be read or written, such as "No space left on device"."""
+    return error.strerror or in_one_line(error)

@@ -25,19 +25,30 @@ SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 def image_paths(folder: Path) -> list[Path]:
     """Return the image files below a folder, sorted, without hidden files and folders.
 
+    Links to files are followed, because a data set may consist of links to the images of a larger
+    one. Links to folders below `folder` are not: they may lead around in a circle.
+
     Raises:
-        DataError: there is no image file.
+        DataError: there is no image file, or a link leads to a file that does not exist.
     """
     paths = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES
-        and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and _is_file(path)
     )
     if not paths:
         raise DataError(f"{folder} contains no image; add some, or remove the folder")
     return paths
+
+
+def _is_file(path: Path) -> bool:
+    if path.is_file():
+        return True
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link to a file that does not exist; remove the link")
+    return False
 
 
 def pillow_mode(channels: int) -> str:

@@ -31,8 +31,16 @@ class Placement:
     channels_last: bool
 
     def open_all(self, name: str, splits: Mapping[str, Split]) -> dict[str, OpenSplit]:
-        """Open each split: from the cache, or streamed if its image files would not fit."""
-        return {key: self._open(f"{name}-{key}", split) for key, split in splits.items()}
+        """Open each split: from the cache, or streamed if its image files would not fit.
+
+        After a split that cannot be cached, such as on a full disk, no other is written either: a
+        user is told once.
+        """
+        opened: dict[str, OpenSplit] = {}
+        for key, split in splits.items():
+            writes = all(each.cache_folder is not None for each in opened.values())
+            opened[key] = self._open(f"{name}-{key}", split, writes)
+        return opened
 
     def feed(self, split: OpenSplit) -> Feed:
         """Return the feed that brings batches of the split to the device."""
@@ -41,10 +49,10 @@ class Placement:
             return Resident(images, split.labels, self.device, self.channels_last)
         return Streaming(images, split.labels, self.device, self.channels_last, self.num_workers)
 
-    def _open(self, name: str, split: Split) -> OpenSplit:
+    def _open(self, name: str, split: Split, writes: bool) -> OpenSplit:
         if split.stream is not None and not self._fits(split.nbytes):
             return open_streamed(name, split, split.stream, self.cache_dir)
-        return open_cached(name, split, self.cache_dir)
+        return open_cached(name, split, self.cache_dir, writes)
 
     def _fits(self, nbytes: int) -> bool:
         return nbytes <= self.limit_gib * GIB if self.resident == "auto" else bool(self.resident)

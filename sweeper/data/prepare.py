@@ -14,7 +14,7 @@ from sweeper.data.normalise import Normalise, statistics_for
 from sweeper.data.pipeline import Pipeline, decoded_size, input_steps
 from sweeper.data.placement import Placement
 from sweeper.data.profile import Profile
-from sweeper.data.source import Source, class_counts, label_type_of
+from sweeper.data.source import Source, class_counts, label_type_of, require_labels
 from sweeper.data.split import subset_indices
 from sweeper.data.statistics import Statistics
 from sweeper.errors import ConfigError
@@ -60,6 +60,10 @@ def prepare(
     splits = placement.open_all(source.name, source.splits(size))
     label_type = label_type_of(source)
     labels = {name: split.labels for name, split in splits.items()}
+    for name, split in splits.items():
+        where = f" (cached in {split.cache_folder})" if split.cache_folder else ""
+        shown = f"data={source.name}: {name}{where}"
+        require_labels(shown, split.labels, label_type, len(splits["train"].classes))
     indices, statistics_indices = subset_indices(labels, val_fraction, seed, train_limit, val_limit)
 
     train = splits["train"]

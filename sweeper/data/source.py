@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, DataError
 from sweeper.objectives import LabelType
 
 Indices = NDArray[np.int64]
@@ -93,6 +93,35 @@ def label_type_of(source: Source) -> LabelType:
     """Return the `label_type` of the source, `multiclass` by default."""
     label_type: LabelType = getattr(source, "label_type", "multiclass")
     return label_type
+
+
+def require_labels(name: str, labels: Indices, label_type: LabelType, num_classes: int) -> None:
+    """Check the shape and the range of the labels of a split; `name` is what an error calls it.
+
+    Raises:
+        DataError: a label is no class; training would end in an error of torch, or learn nonsense.
+    """
+    lowest, highest = {
+        "multiclass": (0, num_classes - 1),
+        "multilabel": (0, 1),
+        "sequence": (-1, num_classes - 1),
+    }[label_type]
+    fits = {
+        "multiclass": labels.ndim == 1,
+        "multilabel": labels.ndim == 2 and labels.shape[1] == num_classes,
+        "sequence": labels.ndim == 2,
+    }[label_type]
+    if not fits:
+        raise DataError(
+            f"{name} has labels of shape {labels.shape}, which {num_classes} classes of "
+            f"label_type={label_type} cannot have"
+        )
+    outside = labels[(labels < lowest) | (labels > highest)]
+    if outside.size:
+        raise DataError(
+            f"{name} has the label {outside[0]}: expected {lowest} to {highest}, because there are "
+            f"{num_classes} classes"
+        )
 
 
 def class_counts(labels: Indices, label_type: LabelType, num_classes: int) -> Indices:

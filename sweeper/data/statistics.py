@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 
 from sweeper.data.cache import OpenSplit
 from sweeper.data.source import Indices
-from sweeper.files import write_text
+from sweeper.files import reason_of, write_text
+from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +63,10 @@ def training_statistics(split: OpenSplit, indices: Indices) -> Statistics:
     statistics = measure(chunks_of(split, indices))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps({"mean": statistics.mean, "std": statistics.std}))
+        content = {"mean": statistics.mean, "std": statistics.std}
+        write_text(path, json.dumps(content | {"crc32": _checksum(statistics)}))
     except OSError as error:
-        log.warning("the statistics are not cached: %s", error)
+        log.warning("the statistics are not cached in %s: %s", path.parent, reason_of(error))
     return statistics
 
 
@@ -74,11 +77,20 @@ def chunks_of(split: OpenSplit, indices: Indices) -> Iterable[NDArray[np.uint8]]
 
 
 def _read(path: Path) -> Statistics | None:
+    """Return the statistics in the file; log why they are measured, and return None, otherwise."""
     try:
-        content = json.loads(path.read_text())
-        return Statistics(tuple(content["mean"]), tuple(content["std"]))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        statistics = Statistics(tuple(content["mean"]), tuple(content["std"]))
+        is_older = content.keys() == {"mean", "std"}  # written before there were checksums
+        if is_older or content["crc32"] == _checksum(statistics):
+            return statistics
+        raise ValueError("its checksum differs")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        log.warning("%s is damaged and will be rebuilt: %s", path, error)
+    except Exception as error:  # the content may be anything
+        log.warning("%s is damaged and will be rebuilt: %s", path, in_one_line(error))
         return None
+
+
+def _checksum(statistics: Statistics) -> int:
+    return zlib.crc32(json.dumps([statistics.mean, statistics.std]).encode())

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 OUTPUT_FILE = "stdout.log"
@@ -29,7 +29,8 @@ def output_to(folder: Path) -> Iterator[None]:
 
 
 def _redirect(stdout: int, stderr: int) -> None:
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # the file of the redirection may be on a full disk
+            stream.flush()
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)

@@ -28,9 +28,12 @@ def results_table(
     return "\n" + "\n".join(f"{name:<{width}}{value}" for name, value in rows)
 
 
-def interrupted_line(state: RunState, resume_command: str) -> str:
-    """Return the line that an interrupted run prints, with the command that resumes it."""
-    if not state.epoch and not state.batch:
+def interrupted_line(state: RunState, resume_command: str, saved: bool) -> str:
+    """Return the line that an interrupted run prints, with the command that resumes it.
+
+    `saved` is false if no checkpoint could be written.
+    """
+    if not saved or (not state.epoch and not state.batch):
         return "interrupted before anything was saved"
     return f"interrupted after epoch {state.epoch}; to resume:\n  {resume_command}"
 

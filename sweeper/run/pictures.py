@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PIL.Image import Image
 
 from sweeper.data.profile import Profile
+from sweeper.files import replacing
 from sweeper.metrics.class_sets import average_precision
 from sweeper.objectives import MEASURES
 from sweeper.training.experiment import Experiment
@@ -107,5 +108,6 @@ def save_figures(figures: Mapping[str, "Figure"], folder: Path) -> list[Path]:
     """Write each figure into the folder as a PNG file; return the paths of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
-        figure.savefig(folder / f"{name}.png", dpi=120)
+        with replacing(folder / f"{name}.png") as partial:
+            figure.savefig(partial, format="png", dpi=120)
     return [folder / f"{name}.png" for name in figures]

@@ -7,23 +7,48 @@ of a study.
 """
 
 import importlib.util
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from sweeper.errors import ConfigError
+from sweeper.files import reason_of
 from sweeper.tracking.tracker import RunInfo, Status
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+log = logging.getLogger(__name__)
+
 FOLDER = "tensorboard"
 DOCUMENTS = {".txt", ".yaml"}  # artifacts that are recorded as text
 BINS = 64
+
+
+P = ParamSpec("P")
+
+
+def _spares_the_run(
+    write: "Callable[Concatenate[TensorBoardTracker, P], None]",
+) -> "Callable[Concatenate[TensorBoardTracker, P], None]":
+    """Return a method that logs one line, and no more, when the disk is full."""
+
+    @wraps(write)
+    def spared(self: "TensorBoardTracker", /, *args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            write(self, *args, **kwargs)
+        except OSError as error:
+            if not self._failed:
+                log.warning("tracking: records for TensorBoard are lost (%s)", reason_of(error))
+            self._failed = True
+
+    return spared
 
 
 class TensorBoardTracker:
@@ -43,6 +68,7 @@ class TensorBoardTracker:
                 "uv: python -m uv run --extra tensorboard python -m sweeper ..."
             )
         self._step = 0
+        self._failed = False
         self._written: set[tuple[str, int]] = set()
 
     def start(self, info: RunInfo) -> None:
@@ -65,6 +91,7 @@ class TensorBoardTracker:
         for path in old_files:
             path.unlink()
 
+    @_spares_the_run
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record the metrics of one step; a second value of a name at a step is ignored."""
         new = {name: value for name, value in metrics.items() if self._register(name, step)}
@@ -73,6 +100,7 @@ class TensorBoardTracker:
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
+    @_spares_the_run
     def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
         """Record a PNG file as an image and a document as text; ignore other files."""
         step = self._step if step is None else step
@@ -86,6 +114,7 @@ class TensorBoardTracker:
             self._writer.add_text(tag, "\n".join(f"    {line}" for line in lines))
         self._writer.flush()
 
+    @_spares_the_run
     def log_histograms(
         self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
     ) -> None:
@@ -96,17 +125,20 @@ class TensorBoardTracker:
                 self._writer.add_histogram(f"{name}/{layer}", finite, step, bins=BINS)
         self._writer.flush()
 
+    @_spares_the_run
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Record the graph of operations if the network can be traced."""
         from sweeper.tracking.events import write_graph
 
         write_graph(self._writer, model, images)
 
+    @_spares_the_run
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Record tags as text."""
         for name, value in tags.items():
             self._writer.add_text(f"tags/{name}", value)
 
+    @_spares_the_run
     def finish(self, status: Status, reason: str = "") -> None:
         """Record the status and the reason as text, and close the event file."""
         self._writer.add_text("status", f"{status}: {reason}" if reason else status)

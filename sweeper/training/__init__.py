@@ -6,7 +6,7 @@
       updates       from the loss of a batch to new weights: gradient, optimizer, schedule, average
       scoring       metrics and predictions of a network on a split
     callback        the base class of callbacks, with the hooks that the loop calls
-      checkpoint    writes and reads checkpoints
+      checkpoint    writes and reads checkpoints; `checkpoint_file` compares their checksums
       report        reports to the study of a trial
       stopping      early stopping
       progress      log lines and the progress bar

@@ -1,30 +1,35 @@
 """Checkpoints: files of state dicts, written atomically and read without executing pickled code."""
 
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from sweeper import trial
 from sweeper.errors import CheckpointError
-from sweeper.files import link_or_copy, replacing
+from sweeper.files import link_or_copy, reason_of, replacing
 from sweeper.losses import Adapter
 from sweeper.training.callback import Callback
+from sweeper.training.checkpoint_file import (
+    checkpoint_bytes,
+    load_checked,
+    read_checked,
+    write_checkpoint,
+)
 from sweeper.training.experiment import Experiment
 from sweeper.training.seeding import rng_state, set_rng_state
 from sweeper.training.state import RunState
 
+log = logging.getLogger(__name__)
+
 FORMAT = 3
 """The version of a checkpoint's layout."""
 
-
-def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint atomically: `path` holds the old content or all of the new content."""
-    with replacing(path) as partial:
-        torch.save(dict(content), partial)
+UNWRITTEN = "%s cannot be written (%s); the run goes on and tries again after the next epoch"
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -38,7 +43,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"No checkpoint at {path}: type the path of a run's checkpoints/best.pt or last.pt"
         )
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_checked(path)
     except Exception as error:  # torch.load lets errors of many types through
         raise CheckpointError(f"{path} cannot be read as a checkpoint: it is damaged") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
@@ -62,15 +67,42 @@ def eval_weights(content: Mapping[str, Any]) -> dict[str, Any]:
 def checkpoint_to_resume(resume: str | None) -> Path | None:
     """Return the path of the checkpoint to resume from, or None for a run that starts anew.
 
-    Without a path in `resume`, a retried trial resumes from the checkpoint of its earlier attempt.
+    Without a path in `resume`, a retried trial resumes from a checkpoint of its earlier attempt:
+    from `last.pt`, or from `best.pt` if `last.pt` is damaged. If both are, the trial starts anew,
+    because it would otherwise fail at every attempt.
     """
     if resume is not None:
         return Path(resume)
     info = trial.info()
     if info is None or info.resume_folder is None:
         return None
-    last = info.resume_folder / "checkpoints/last.pt"
-    return last if last.is_file() else None
+    problems: list[str] = []
+    for name in ("last.pt", "best.pt"):
+        path = info.resume_folder / "checkpoints" / name
+        problem = _problem_of(path) if path.is_file() else f"{path} is missing"
+        if problem is None:
+            if problems:
+                log.warning("%s; the trial goes on from %s, an older state", problems[0], name)
+            return path
+        problems += [problem] if path.is_file() else []
+    if problems:
+        log.warning("%s; the trial starts again from its first epoch", problems[0])
+    return None
+
+
+def _problem_of(path: Path) -> str | None:
+    """Return why no run can resume from the checkpoint at `path`, or None if one can."""
+    try:
+        content = read_checkpoint(path)
+        wanted = content["identity"]
+        state = RunState(0, 0, wanted["metric"], wanted["direction"])
+        state.load_state_dict(content["state"])
+        best_checkpoint(path, state)
+    except CheckpointError as error:
+        return str(error)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return f"{path} is damaged"
+    return None
 
 
 def load_weights(model: nn.Module, weights: Mapping[str, Any], path: Path) -> None:
@@ -151,27 +183,70 @@ def require_identity(current: Mapping[str, Any], saved: Mapping[str, Any], path:
             )
 
 
-def best_checkpoint(last: Path, state: RunState) -> Path:
+def best_checkpoint(last: Path, state: RunState) -> Path | None:
     """Return the path of the best checkpoint of the run that wrote `last`.
 
+    None is returned before the end of the first epoch.
+
     Raises:
-        CheckpointError: `best.pt` is not in the folder of `last`, and `last` is not the best.
+        CheckpointError: `last` is not the best, and `best.pt` in its folder is missing, damaged or
+            of another epoch.
     """
-    best = last.parent / "best.pt"
-    if best.is_file():
-        return best
+    if state.best_epoch is None:
+        return None
     if state.improved and state.batch == 0:
-        return last
-    raise CheckpointError(f"{best} is missing: put the run's best.pt beside {last.name}")
+        return last  # a run that was killed just now may have left the best.pt of an older epoch
+    best = last.parent / "best.pt"
+    if not best.is_file():
+        raise CheckpointError(f"{best} is missing: put the run's best.pt beside {last.name}")
+    require_best(read_checkpoint(best), best, state)
+    return best
 
 
-@dataclass(frozen=True)
+def _require_parts(content: Mapping[str, Any], path: Path) -> None:
+    """Check that a checkpoint has what a run resumes from.
+
+    Raises:
+        CheckpointError: a part is missing, or its kind is wrong.
+    """
+    parts = ("identity", "state", "model", "criterion", "updates", "rng", "run")
+    for name in parts:
+        if not isinstance(content.get(name), Mapping):
+            raise CheckpointError(f"{path} is damaged: it has no {name}")
+    if not isinstance(content["state"].get("history"), list):
+        raise CheckpointError(f"{path} is damaged: it has no history")
+
+
+def require_best(content: Mapping[str, Any], path: Path, state: RunState) -> None:
+    """Check that the checkpoint at `path` is that of the best epoch of the run.
+
+    Raises:
+        CheckpointError: it is of another epoch or of another run.
+    """
+    _require_parts(content, path)
+    history = content["state"]["history"]
+    saved = history[-1].get(state.metric) if history else None
+    best = state.best_value
+    same_value = saved == best or (saved != saved and best != best)  # both may be nan
+    if (len(history), content["state"]["batch"]) != (state.best_epoch, 0) or not same_value:
+        raise CheckpointError(
+            f"{path} is of epoch {len(history)}, and the run's best epoch is {state.best_epoch}: "
+            "put the run's own best.pt there"
+        )
+
+
+@dataclass
 class CheckpointStore:
-    """The checkpoints of a run: `last.pt`, and `best.pt` of the best epoch."""
+    """The checkpoints of a run: `last.pt`, and `best.pt` of the best epoch.
+
+    A best checkpoint that cannot be written, such as on a full disk, is kept in memory, so that the
+    run never evaluates an older one in its place.
+    """
 
     folder: Path
     config: str
     """The resolved config as YAML; every checkpoint holds it."""
+    _unwritten_best: bytes | None = field(default=None, init=False, repr=False)
 
     @property
     def last(self) -> Path:
@@ -182,8 +257,11 @@ class CheckpointStore:
         return self.folder / "best.pt"
 
     def save(self, experiment: Experiment, state: RunState) -> None:
-        """Write `last.pt`, and `best.pt` if the last finished epoch is the best so far."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write `last.pt`, and `best.pt` if the last finished epoch is the best so far.
+
+        Raises:
+            OSError: a file cannot be written; it is as it was before.
+        """
         content = {
             "format": FORMAT,
             "config": self.config,
@@ -196,9 +274,37 @@ class CheckpointStore:
             "updates": experiment.updates.state_dict(),
             "rng": rng_state(),
         }
-        write_checkpoint(self.last, content)
-        if state.improved and state.batch == 0:
-            link_or_copy(self.last, self.best)
+        is_best = state.improved and state.batch == 0
+        try:
+            if not is_best:
+                self.write_best()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_checkpoint(self.last, content)
+            if is_best:
+                link_or_copy(self.last, self.best)
+                self._unwritten_best = None
+        except OSError:
+            if is_best:
+                self._unwritten_best = checkpoint_bytes(content)
+            raise
+
+    def write_best(self) -> None:
+        """Write `best.pt` if it could not be written before.
+
+        Raises:
+            OSError: it still cannot be written.
+        """
+        if self._unwritten_best is None:
+            return
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with replacing(self.best) as partial:
+            partial.write_bytes(self._unwritten_best)
+        self._unwritten_best = None
+
+    @property
+    def has_best(self) -> bool:
+        """True if `best.pt` is that of the best epoch, and not of an older one."""
+        return self._unwritten_best is None and self.best.is_file()
 
     def resume(self, path: Path, experiment: Experiment, state: RunState) -> dict[str, Any]:
         """Load the checkpoint at `path` into the experiment and the state; return its content.
@@ -208,6 +314,7 @@ class CheckpointStore:
                 `best.pt` is missing.
         """
         content = read_checkpoint(path)
+        _require_parts(content, path)
         require_identity(identity(experiment, state), content["identity"], path)
         load_weights(experiment.model, content["model"], path)
         load_adapter(experiment.adapter, content["criterion"], path)
@@ -219,8 +326,7 @@ class CheckpointStore:
                 f"{path} is of another optimizer or scheduler ({error}): "
                 "type the overrides of the checkpoint's run"
             ) from error
-        if state.best_epoch is not None:
-            best_checkpoint(path, state)
+        best_checkpoint(path, state)
         if content["state"]["meter"] is not None:
             state.meter = experiment.adapter.meter(experiment.device)
             state.meter.load_state_dict(content["state"]["meter"])
@@ -229,31 +335,61 @@ class CheckpointStore:
 
     def copy_best_from(self, resumed_from: Path, state: RunState) -> None:
         """Copy `best.pt` from the folder of the checkpoint that the run was resumed from."""
-        if state.best_epoch is None:
-            return
         source = best_checkpoint(resumed_from, state)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if source.resolve() != self.best.resolve():
+        if source is None or source.resolve() == self.best.resolve():
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             link_or_copy(source.resolve(), self.best)
+        except OSError as error:
+            log.warning(UNWRITTEN, self.folder, reason_of(error))
+            self._unwritten_best = source.read_bytes()
 
-    def load_best(self, experiment: Experiment) -> None:
-        """Load `best.pt`: the trained network, the averaged one if there is one, and the loss."""
-        content = read_checkpoint(self.best)
+    def load_best(self, experiment: Experiment, state: RunState) -> None:
+        """Load the best network: the trained one, the averaged one if there is one, and the loss.
+
+        Raises:
+            CheckpointError: `best.pt` is missing, damaged, or not that of the best epoch.
+        """
+        if self._unwritten_best is not None:
+            content = load_checked(BytesIO(self._unwritten_best))
+        else:
+            content = read_checkpoint(self.best)
+        require_best(content, self.best, state)
         load_weights(experiment.model, content["model"], self.best)
         load_adapter(experiment.adapter, content["criterion"], self.best)
         experiment.updates.load_state_dict(content["updates"])
 
 
 class SaveCheckpoints(Callback):
-    """Callback that saves a checkpoint after every epoch and when the run is interrupted."""
+    """Callback that saves a checkpoint after every epoch and when the run is interrupted.
+
+    If it cannot be written, such as on a full disk, the run goes on and tries again after the next
+    epoch.
+    """
 
     def __init__(self, store: CheckpointStore, experiment: Experiment) -> None:
         self._store = store
         self._experiment = experiment
+        self._failed = False
 
     def on_epoch_end(self, state: RunState) -> None:
-        self._store.save(self._experiment, state)
+        self._save(state)
 
     def on_fit_end(self, state: RunState) -> None:
         if state.interrupted:
+            self._save(state)
+
+    def _save(self, state: RunState) -> None:
+        if trial.stop_reason() == "lost":
+            return  # the files belong to the worker that has taken the trial over
+        try:
             self._store.save(self._experiment, state)
+        except OSError as error:
+            if not self._failed:
+                log.warning(UNWRITTEN, self._store.folder, reason_of(error))
+            self._failed = True
+            return
+        if self._failed:
+            log.info("%s is written again, after epoch %d", self._store.folder, state.epoch)
+        self._failed = False

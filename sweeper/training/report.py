@@ -11,6 +11,10 @@ class ReportToTrial(Callback):
     Outside a study it does nothing.
     """
 
+    def on_batch_end(self, state: RunState) -> None:
+        if trial.must_stop_now():
+            state.interrupt()
+
     def on_epoch_end(self, state: RunState) -> None:
         trial.report(state.value, state.epoch)
         if trial.should_stop():

@@ -121,6 +121,6 @@ class TrainerSettings:
     lr_scale: Annotated[dict[str, Factor], BeforeValidator(with_dotted_keys)]
     activation_checkpointing: bool
     deterministic: bool
-    threads: PositiveInt | None
+    threads: Annotated[int, Field(ge=1, le=1024)] | None
     train_limit: PositiveInt | None
     val_limit: PositiveInt | None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from PIL.Image import Image
 
 from sweeper import trial
-from sweeper.files import replacing
+from sweeper.files import reason_of, replacing
 from sweeper.summary.feature_maps import FeatureMaps, feature_maps
 from sweeper.summary.table import copy_to_device
 from sweeper.training.callback import Callback
@@ -48,6 +48,7 @@ class Watch(Callback):
         self._experiment = experiment
         self._settings = experiment.watch
         self._layers = list(experiment.watch.layers)
+        self._failed = False
         self._folder = folder
 
     def on_fit_start(self, state: RunState) -> None:
@@ -116,10 +117,18 @@ class Watch(Callback):
         self._log(self._folder / "layers" / f"{name}.png", sheet, "watch/layers", epoch)
 
     def _log(self, path: Path, picture: "Figure | Image", folder: str, step: int) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write a picture and track it; on a full disk the run goes on without it."""
         save = picture.save if isinstance(picture, Image) else picture.savefig
-        with replacing(path) as partial:  # a tracker may still hold a link to the earlier picture
-            save(partial, format="png")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as partial:  # a tracker may still hold a link to the earlier one
+                save(partial, format="png")
+        except OSError as error:
+            if not self._failed:
+                log.warning("%s cannot be written (%s)", path, reason_of(error))
+            self._failed = True
+            return
+        self._failed = False
         self._experiment.tracker.log_artifact(path, folder, step)
 
 

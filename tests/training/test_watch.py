@@ -122,6 +122,9 @@ class Study:
     def should_stop(self) -> bool:
         return self.stop_reason() is not None
 
+    def must_stop_now(self) -> bool:
+        return False
+
     def stop_reason(self) -> str | None:
         return "pruned" if self._epoch >= self._last else None
 
