@@ -2,27 +2,26 @@
 
 import json
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.secrets import concealed
 from sweeper.sweep.budget import FAILURE_KEY, failures
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.study import count_by_state
 from sweeper.sweep.verdict import DUPLICATE_KEY
 from sweeper.tracking import tags
-from sweeper.tracking.outbox import Record
-from sweeper.tracking.store import MLflowStore
-from sweeper.tracking.study_page import StudyPage
-from sweeper.tracking.uri import resolve_uri
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
 from sweeper.trial import TrialInfo
 
-STATUS = {
+STATUS: Mapping[TrialState, Status] = {
     TrialState.COMPLETE: "FINISHED",
     TrialState.PRUNED: "KILLED",
     TrialState.FAIL: "FAILED",
@@ -34,7 +33,8 @@ STATUS = {
 class MLflowStudy:
     """Observer that records a study as an MLflow run: space, counts, best trial and figures.
 
-    The run is identified by the study's folder, so a resumed study continues the same run.
+    The study never waits for the server: the records go through an outbox, like those of a run.
+    The study's storage keeps the id or key of the run, so a resumed study continues the same run.
 
     Args:
         metric: Name of the objective, or a list of names.
@@ -47,16 +47,29 @@ class MLflowStudy:
     uri: str | None = None
     experiment: str | None = None
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
+    _trackers: list[MLflowTracker] = field(
+        default_factory=list, init=False, repr=False, compare=False
+    )
+    """The tracker of the parent run between the two calls of the study."""
+
+    def __post_init__(self) -> None:
+        if self.uri is not None:  # workers receive this object, and launchers may write it to disk
+            object.__setattr__(self, "uri", concealed(self.uri, "tracking.uri", read=str))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the tracker, which only the parent process needs."""
+        return self.__dict__ | {"_trackers": []}
 
     def study_opened(self, study: StudyInfo) -> str | None:
-        """Start the parent run, or mark it as running again; return its id."""
-        params = {f"space/{key}": _to_text(values) for key, values in study.space.items()}
-        params |= {group: str(option) for group, option in study.options.items()}
-        run_tags = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
-        store = self._store()
-        run_id = self._start_run(store, study, study.name, str(study.folder), params, run_tags)
-        StudyPage(store).reopen(run_id)
-        return run_id
+        """Start the parent run, or continue it; return its id, or its key if the server is away.
+
+        Raises:
+            ConfigError: MLflow cannot use the URI, or the records cannot be written.
+        """
+        tracker = self._tracker(study)
+        # The workers then find a database that exists, and a parent run.
+        tracker.wait_until_attempted()
+        return tracker.run_id
 
     def trial_started(self, trial: TrialInfo) -> None:
         """Do nothing: a trial that runs records itself."""
@@ -66,41 +79,56 @@ class MLflowStudy:
 
     def study_finished(self, study: StudyInfo) -> None:
         """Record counts, the best trial, results and figures, and end the parent run."""
-        if study.parent_id is None:
-            return
+        if not self._trackers and study.parent_id is None:
+            return  # the observer failed when the study was opened
+        tracker = self._tracker(study)
         loaded = optuna.load_study(study_name=study.name, storage=study.storage)
-        store = self._store()
         try:
-            self._reconcile(store, study, loaded.get_trials(deepcopy=False))
-            metrics = _record("metrics", metrics=self._metrics(loaded), step=0)
-            store.log_metrics(study.parent_id, [metrics])
-            store.set_tags(study.parent_id, _best_tags(loaded))
+            tracker.deliver_others()  # the trials' own records come before the study's view of them
+            ends = list(self._ends(loaded.get_trials(deepcopy=False)))
+            tracker.reconcile(study.name, study.parent_id, ends)
+            tracker.log_metrics(self._metrics(loaded), step=0)
+            tracker.set_tags(_best_tags(loaded), prefix=tags.BEST_PREFIX)
             results = study.folder / "optimization_results.yaml"
             if results.is_file():
-                store.log_artifact(study.parent_id, results, "")
+                tracker.log_artifact(results)
             with tempfile.TemporaryDirectory() as folder:
                 for path in _save_figures(loaded, self._metric_names(), Path(folder)):
-                    store.log_artifact(study.parent_id, path, "figures")
+                    tracker.log_artifact(path, "figures")
         finally:
-            store.finish(study.parent_id, _status(study, loaded), "", _now_ms())
+            self._trackers.clear()
+            tracker.finish(_status(study, loaded))
 
-    def _reconcile(self, store: MLflowStore, study: StudyInfo, trials: list[FrozenTrial]) -> None:
-        """Make the runs of the trials agree with the study.
+    def _tracker(self, study: StudyInfo) -> MLflowTracker:
+        """Return the tracker of the parent run, which it starts or continues if need be."""
+        if not self._trackers:
+            params = {f"space/{key}": _to_text(values) for key, values in study.space.items()}
+            params |= {group: str(option) for group, option in study.options.items()}
+            run_tags = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+            experiment = self.experiment or study.options.get("data") or study.name
+            info = RunInfo(experiment, study.name, params, run_tags, run_id=study.parent_id)
+            tracker = MLflowTracker(self.uri, folder=self.folder)
+            tracker.start(info)
+            self._trackers.append(tracker)
+        return self._trackers[0]
 
-        Some trials have no run: duplicates, and those whose config could not be composed. The run
-        of a trial whose worker died has no end.
-        """
-        page = StudyPage(store)
-        runs = page.runs_of_trials(str(study.parent_id))
+    def _ends(self, trials: Sequence[FrozenTrial]) -> Iterator[TrialEnd]:
+        """Yield how each trial ended that has ended."""
         for trial in trials:
             status = STATUS.get(trial.state)
             if status is None:
                 continue
-            if trial.number not in runs:
-                self._record_trial_without_run(store, study, trial, status)
-            elif runs[trial.number].info.status != status:
-                reason = str(trial.user_attrs.get(FAILURE_KEY, ""))
-                page.set_status(runs[trial.number].info.run_id, status, reason)
+            original = trial.user_attrs.get(DUPLICATE_KEY)
+            yield TrialEnd(
+                trial.number,
+                status,
+                str(trial.user_attrs.get(FAILURE_KEY, "")),
+                {_config_key(name): str(value) for name, value in trial.params.items()},
+                {tags.DUPLICATE: str(original)} if original is not None else {},
+                self._best_metrics(trial.values) if trial.values else {},
+                _milliseconds(trial.datetime_start),
+                _milliseconds(trial.datetime_complete),
+            )
 
     def _metrics(self, study: optuna.Study) -> dict[str, float]:
         trials = study.get_trials(deepcopy=False)
@@ -117,61 +145,23 @@ class MLflowStudy:
         named = zip(self._metric_names(), values, strict=True)
         return {f"best/{_metric_key(name)}": value for name, value in named}
 
-    def _record_trial_without_run(
-        self, store: MLflowStore, study: StudyInfo, trial: FrozenTrial, status: str
-    ) -> None:
-        """Record a duplicate, or a trial whose config could not be composed."""
-        original = trial.user_attrs.get(DUPLICATE_KEY)
-        reason = trial.user_attrs.get(FAILURE_KEY, "")
-        run_tags = tags.of_trial(study.name, trial.number, study.parent_id)
-        run_tags |= {tags.DUPLICATE: str(original)} if original is not None else {}
-        params = {_config_key(name): str(value) for name, value in trial.params.items()}
-        key = f"{study.folder}/{trial.number}"
-        run_id = self._start_run(store, study, f"trial {trial.number}", key, params, run_tags)
-        if trial.values:
-            metrics = self._best_metrics(trial.values)
-            store.log_metrics(run_id, [_record("metrics", metrics=metrics, step=0)])
-        store.finish(run_id, status, str(reason), _now_ms())
-
-    def _start_run(
-        self,
-        store: MLflowStore,
-        study: StudyInfo,
-        name: str,
-        key: str,
-        params: Mapping[str, str],
-        run_tags: Mapping[str, str],
-    ) -> str:
-        """Return the id of the run that `key` identifies; start it if there is none."""
-        experiment = self.experiment or study.options.get("data") or study.name
-        body: dict[str, Any] = {"experiment": experiment, "name": name, "params": dict(params)}
-        body |= {"tags": dict(run_tags), "dataset": None, "run_id": None}
-        return store.start(_record("start", **body), key)
-
-    def _store(self) -> MLflowStore:
-        return MLflowStore(resolve_uri(self.uri, self.folder), self.folder)
-
     def _metric_names(self) -> list[str]:
         return [self.metric] if isinstance(self.metric, str) else list(self.metric)
-
-
-def _record(op: Any, **body: Any) -> Record:
-    return Record(op, _now_ms(), body)
 
 
 def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+def _milliseconds(time: datetime | None) -> int | None:
+    return None if time is None else int(time.timestamp() * 1000)
 
 
 def _metric_key(metric: str) -> str:
     return metric.replace("/", "_")
 
 
-def _status(study: StudyInfo, loaded: optuna.Study) -> str:
+def _status(study: StudyInfo, loaded: optuna.Study) -> Status:
     """Return FINISHED if the budget is spent, and KILLED if the study stopped before that."""
     counts = count_by_state(loaded.get_trials(deepcopy=False))
     n_done = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]

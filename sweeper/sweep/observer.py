@@ -1,6 +1,6 @@
 """The interface of those who follow a study, such as a tracker.
 
-An exception in an observer is logged and does not stop the study.
+An exception in an observer is logged in one line and does not stop the study.
 """
 
 import logging
@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from sweeper.cli.messages import WANTS_TRACEBACK
+from sweeper.secrets import without_password
+from sweeper.text import in_one_line, shortened
 from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)
@@ -101,6 +104,12 @@ class Observers:
         for observer in self.members:
             try:
                 returned.append(method(observer))
-            except Exception:
-                log.exception("Observer %s failed", type(observer).__name__)
+            except Exception as error:  # a follower must not stop the study
+                reason = without_password(in_one_line(error) or type(error).__name__)
+                log.error(
+                    "Observer %s failed: %s",
+                    type(observer).__name__,
+                    shortened(reason, 300),
+                    exc_info=WANTS_TRACEBACK,
+                )
         return returned

@@ -5,7 +5,7 @@ mlflow             `MLflowTracker`: writes records to an outbox; its thread deli
     outbox         the records of one run on disk, and the files that belong to them
     delivery       sends the records of an outbox to MLflow; `deliver` is the command for it
     store          each kind of record as calls of MLflow's client
-    uri            the tracking URI: default value, check, and text without the password
+    uri            the tracking URI: default value, check, and the password that records lack
 tensorboard        `TensorBoardTracker`: writes event files into the run's folder
     events         reading and writing event files; the only importer of TensorBoard's reader
 several            several trackers as one; `tracking=all` is MLflow and TensorBoard

@@ -1,19 +1,30 @@
-"""`python -m sweeper.tracking.deliver [FOLDER]`: deliver the records in FOLDER/outbox."""
+"""`python -m sweeper.tracking.deliver [FOLDER] [--uri URI]`: deliver the records in FOLDER/outbox.
+
+Records do not hold the password of their tracking URI. It is taken from `MLFLOW_TRACKING_URI`, or
+from URI, which must be the same URI otherwise. Others on this machine can see a command line for a
+moment, so the variable is the better place.
+"""
 
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
+from sweeper.secrets import hide_arguments, passwords_of, remember, without_password
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.outbox import abandoned_outboxes
 
 log = logging.getLogger("sweeper.tracking.deliver")
 
 
-def deliver(folder: Path) -> int:
-    """Try to deliver each abandoned outbox once; return the number of failures."""
-    deliveries = [Delivery(outbox) for outbox in abandoned_outboxes(folder / "outbox")]
+def deliver(folder: Path, uris: Sequence[str] = ()) -> int:
+    """Try to deliver each abandoned outbox once; return the number of failures.
+
+    `uris` are tracking URIs with their passwords.
+    """
+    deliveries = [Delivery(outbox, uris=uris) for outbox in abandoned_outboxes(folder / "outbox")]
     for delivery in deliveries:
         delivery.attempt()
         delivery.close()
@@ -24,12 +35,22 @@ def deliver(folder: Path) -> int:
     return len(failures)
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(without_password(message))
+
+
 def main() -> None:
     """Deliver all abandoned outboxes; exit with status 1 if one could not be delivered."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = _Parser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=Path.cwd())
+    parser.add_argument("--uri", action="append", default=[])
+    arguments = parser.parse_args()
+    hide_arguments(argument for argument in sys.argv[1:] if passwords_of(argument))
+    for uri in arguments.uri:
+        remember(uri)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    sys.exit(bool(deliver(parser.parse_args().folder.absolute())))
+    sys.exit(bool(deliver(arguments.folder.absolute(), arguments.uri)))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from sweeper.secrets import without_password
 from sweeper.text import shortened
-from sweeper.tracking.outbox import Outbox, Record
+from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.records import Record
 from sweeper.tracking.store import MLflowStore, RefusedError
-from sweeper.tracking.uri import without_password
+from sweeper.tracking.study_page import StudyPage
+from sweeper.tracking.uri import with_password
 
 log = logging.getLogger(__name__)
 
@@ -20,12 +23,18 @@ _PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; metrics logged within one pause s
 class Delivery:
     """Delivery of one outbox, in as many attempts as it takes.
 
-    `failure` is the reason why the last attempt failed, or None.
+    `failure` is the reason why the last attempt failed, or None. `attempted` is set after the first
+    attempt. `uris` are tracking URIs with
+    their passwords, which the records do not hold.
     """
 
-    def __init__(self, outbox: Outbox, connect: Connect = MLflowStore) -> None:
+    def __init__(
+        self, outbox: Outbox, connect: Connect = MLflowStore, uris: Sequence[str] = ()
+    ) -> None:
         self.outbox = outbox
+        self._uris = uris
         self.failure: str | None = None
+        self.attempted = threading.Event()
         self._connect = connect
         self._store: MLflowStore | None = None
 
@@ -37,29 +46,34 @@ class Delivery:
             self.failure = _first_line(error)
             log.debug("tracking: delivery failed: %s", self.failure)
             return False
+        finally:
+            self.attempted.set()
         self.failure = None
         return True
 
     def close(self) -> None:
         """Remove the outbox if it is delivered or empty, else release it to the next owner."""
-        if self.outbox.progress.finished or self.outbox.start_record() is None:
-            self.outbox.remove()
-        else:
-            self.outbox.release()
+        try:
+            if self.outbox.is_done():
+                self.outbox.remove()
+        except OSError as error:  # the next owner removes it
+            log.warning("tracking: cannot remove %s: %s", self.outbox.folder, error)
+        self.outbox.release()
 
     def _deliver_pending(self) -> None:
         start, records = self.outbox.start_record(), self.outbox.pending()
         if start is None or not records:
             return
         if self._store is None:
-            self._store = self._connect(start.body["uri"], self.outbox.folder.parent.parent)
+            uri = with_password(start.body["uri"], self._uris)
+            self._store = self._connect(uri, self.outbox.folder.parent.parent)
         for op, group in groupby(records, key=lambda record: record.op):
             same_op = list(group)
             for batch in [same_op] if op == "metrics" else [[record] for record in same_op]:
                 self._send_and_mark(self._store, batch)
 
     def _send_and_mark(self, store: MLflowStore, batch: Sequence[Record]) -> None:
-        """Send a batch and mark it as delivered; skip the records that the server refuses."""
+        """Send a batch and mark it as delivered; keep aside the records that the server refuses."""
         try:
             run_id = self._send(store, batch)
         except RefusedError as error:
@@ -69,7 +83,11 @@ class Delivery:
                 return
             if batch[0].op == "start":  # all other records need the run
                 raise
-            log.warning("MLflow refused a record of %s: %s", batch[0].op, _first_line(error))
+            place = self.outbox.keep_refused(batch[0])
+            reason = _first_line(error)
+            log.warning(
+                "MLflow refused a record of %s: %s; it is kept in %s", batch[0].op, reason, place
+            )
             run_id = self.outbox.progress.run_id or ""
         self.outbox.mark_delivered(batch[-1], run_id)
 
@@ -77,17 +95,23 @@ class Delivery:
         """Send records of one operation; return the run id."""
         record, body = batch[0], batch[0].body
         if record.op == "start":
-            return store.start(record, self.outbox.folder.name)
-        run_id = self.outbox.progress.run_id or ""
+            with self.outbox.turn():
+                return store.start(record, self.outbox.folder.name)
+        start = self.outbox.start_record()
+        started, run_id = start.time if start else 0, self.outbox.progress.run_id or ""
         match record.op:
             case "metrics":
                 store.log_metrics(run_id, batch)
             case "tags":
-                store.set_tags(run_id, body["tags"])
+                store.set_tags(run_id, body["tags"], body["prefix"], started)
             case "artifact":
-                store.log_artifact(run_id, self.outbox.folder / body["path"], body["folder"])
-            case "finish" if not self.outbox.is_continued_elsewhere():
-                store.finish(run_id, body["status"], body["reason"], record.time)
+                path = self.outbox.folder / body["path"]
+                store.log_artifact(run_id, path, body["folder"], started)
+            case "reconcile":
+                StudyPage(store).reconcile(run_id, record)
+            case "finish":
+                with self.outbox.turn():
+                    store.finish(run_id, body["status"], body["reason"], record.time, started)
         return run_id
 
 
@@ -108,9 +132,9 @@ def deliver_until_closed(delivery: Delivery, closing: threading.Event) -> None:
     delivery.close()
 
 
-def deliver_abandoned(outboxes: Iterable[Outbox], closing: threading.Event) -> None:
+def deliver_abandoned(deliveries: Iterable[Delivery], closing: threading.Event) -> None:
     """Deliver abandoned outboxes, each at least once; retry failures until `closing` is set."""
-    unfinished = [Delivery(outbox) for outbox in outboxes]
+    unfinished = list(deliveries)
     pause = _PAUSE
     while unfinished := [delivery for delivery in unfinished if not _attempt_and_close(delivery)]:
         if closing.wait(pause):

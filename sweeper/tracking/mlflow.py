@@ -11,7 +11,7 @@ import math
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
 
 from sweeper.errors import ConfigError
+from sweeper.secrets import masked_uri
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
-from sweeper.tracking.outbox import Operation, Outbox, abandoned_outboxes
-from sweeper.tracking.tracker import RunInfo, Status
-from sweeper.tracking.uri import resolve_uri, without_password
+from sweeper.tracking.outbox import Outbox, abandoned_outboxes
+from sweeper.tracking.records import Operation
+from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
+from sweeper.tracking.uri import resolve_uri
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,6 +36,8 @@ log = logging.getLogger(__name__)
 
 class MLflowTracker:
     """A tracker for one run at a time, on an MLflow server or in a database.
+
+    The attribute `uri` and the records on disk hold the tracking URI without its password.
 
     uri: the tracking URI. None means the environment variable `MLFLOW_TRACKING_URI`, or
         `mlflow.db` in `folder` if that is not set. `mlflow ui`, started in `folder`, finds this
@@ -53,16 +57,20 @@ class MLflowTracker:
         flush_seconds: NonNegativeFloat = 30.0,
         folder: Path = Path(),
     ) -> None:
-        self.uri = resolve_uri(uri, folder.absolute())
+        self._uri = resolve_uri(uri, folder.absolute())
+        self.uri = masked_uri(self._uri)
         self._experiment = experiment
         self._flush_seconds = flush_seconds
         self._outboxes = folder.absolute() / "outbox"
         self._outbox: Outbox | None = None
+        self._continued: str | None = None
 
     @property
     def run_id(self) -> str | None:
-        """MLflow's id of the run, or None until the run is delivered."""
-        return self._outbox.progress.run_id if self._outbox else None
+        """MLflow's id of the run, or its key until the run is delivered; None before `start`."""
+        if self._outbox is None:
+            return None
+        return self._outbox.progress.run_id or self._continued or self._outbox.folder.name
 
     def start(self, info: RunInfo) -> None:
         """Begin a run, and start to deliver it and the abandoned outboxes in the background.
@@ -71,6 +79,7 @@ class MLflowTracker:
             ConfigError: the outbox cannot be written.
         """
         info = replace(info, experiment=self._experiment or info.experiment)
+        self._continued = info.run_id
         abandoned = abandoned_outboxes(self._outboxes)
         try:
             self._outbox = Outbox.create(self._outboxes)
@@ -78,11 +87,23 @@ class MLflowTracker:
         except OSError as error:
             message = f"tracking: cannot write records to {self._outboxes} ({error.strerror}); "
             raise ConfigError(message + "start in a folder you may write to.") from error
-        self._delivery = Delivery(self._outbox)
-        self._closing = threading.Event()
-        self._threads = [self._start_thread(deliver_until_closed, self._delivery)]
-        if abandoned:
-            self._threads.append(self._start_thread(deliver_abandoned, abandoned))
+        self._delivery = Delivery(self._outbox, uris=[self._uri])
+        self._closing, self._closing_others = threading.Event(), threading.Event()
+        self._threads = [
+            self._start_thread(deliver_until_closed, self._delivery, self._closing),
+            *self._start_delivery_of(abandoned),
+        ]
+
+    def wait_until_attempted(self) -> None:
+        """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
+        self._delivery.attempted.wait(self._flush_seconds)
+
+    def deliver_others(self) -> None:
+        """Try to deliver the abandoned outboxes, and wait for that as long as `finish` may."""
+        self._closing_others.set()
+        self._join(self._threads[1:])
+        self._threads[1:] = self._start_delivery_of(abandoned_outboxes(self._outboxes))
+        self._join(self._threads[1:])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record the metrics of one step, NaN and infinity included."""
@@ -107,9 +128,17 @@ class MLflowTracker:
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing: MLflow does not show graphs."""
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags; they replace tags of the same name."""
-        self._append("tags", {"tags": dict(tags)})
+    def set_tags(self, tags: Mapping[str, str], prefix: str | None = None) -> None:
+        """Set tags; they replace tags of the same name, and all that begin with `prefix`."""
+        self._append("tags", {"tags": _texts(tags), "prefix": prefix})
+
+    def reconcile(self, study: str, study_key: str | None, trials: Sequence[TrialEnd]) -> None:
+        """Make the runs of a study's trials, which are below this run, agree with the study.
+
+        study_key: the id or key by which the trials refer to this run, or None for its own.
+        """
+        ends = [asdict(trial) for trial in trials]
+        self._append("reconcile", {"study": study, "study_key": study_key, "trials": ends})
 
     def finish(self, status: Status, reason: str = "") -> None:
         """End the run, and wait up to `flush_seconds` for the delivery of its records."""
@@ -117,13 +146,17 @@ class MLflowTracker:
             return
         self._append("finish", {"status": status, "reason": reason})
         self._closing.set()
+        self._closing_others.set()
+        self._join(self._threads)
+        if not self._outbox.progress.finished:
+            self._warn_of_undelivered_records()
+
+    def _join(self, threads: Sequence[threading.Thread]) -> None:
         # A server that failed at the last attempt is given two seconds, not the whole wait.
         wait_seconds = min(self._flush_seconds, 2.0 if self._delivery.failure else math.inf)
         deadline = time.monotonic() + wait_seconds
-        for thread in self._threads:
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        if not self._outbox.progress.finished:
-            self._warn_of_undelivered_records()
 
     def _append(self, op: Operation, body: dict[str, Any], artifact: Path | None = None) -> None:
         """Append a record to the outbox.
@@ -140,11 +173,20 @@ class MLflowTracker:
         except OSError as error:  # training continues on a full disk; the record is lost
             log.error("tracking: a record of %s is lost: %s", op, error)
 
-    def _start_thread(self, deliver: Callable[..., None], outboxes: object) -> threading.Thread:
+    def _start_delivery_of(self, abandoned: Sequence[Outbox]) -> list[threading.Thread]:
+        """Start to deliver outboxes until `_closing_others` is set; return the thread, if any."""
+        deliveries = [Delivery(outbox, uris=[self._uri]) for outbox in abandoned]
+        if not deliveries:
+            return []
+        return [self._start_thread(deliver_abandoned, deliveries, self._closing_others)]
+
+    def _start_thread(
+        self, deliver: Callable[..., None], deliveries: object, closing: threading.Event
+    ) -> threading.Thread:
         # A daemon thread: a server that hangs must not keep the process alive. The records that
         # it has not delivered are on disk.
         thread = threading.Thread(
-            target=deliver, args=(outboxes, self._closing), name=deliver.__name__, daemon=True
+            target=deliver, args=(deliveries, closing), name=deliver.__name__, daemon=True
         )
         thread.start()
         return thread
@@ -154,7 +196,7 @@ class MLflowTracker:
             "tracking: not all records reached %s in time (%s); the others stay in %s. The next "
             "run in this folder delivers them; to deliver them now, type python -m "
             "sweeper.tracking.deliver",
-            without_password(self.uri),
+            self.uri,
             self._delivery.failure or f"{self._flush_seconds:g} seconds were not enough",
             self._outboxes,
         )
@@ -164,4 +206,10 @@ def _start_body(info: RunInfo) -> dict[str, Any]:
     """Return the body of a start record as JSON values."""
     dataset = asdict(info.dataset) if info.dataset else None
     identity = {"name": info.name, "experiment": info.experiment, "run_id": info.run_id}
-    return {**identity, "params": dict(info.params), "tags": dict(info.tags), "dataset": dataset}
+    params, tags = _texts(info.params), _texts(info.tags)
+    return {**identity, "params": params, "tags": tags, "dataset": dataset}
+
+
+def _texts(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the values as texts; a value of another type would make a record unusable."""
+    return {name: str(value) for name, value in values.items()}

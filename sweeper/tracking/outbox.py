@@ -3,9 +3,11 @@
     outbox/<time>-<random>/records.jsonl     one record a line; its owner holds a lock on it
                            delivered.json    how much of it is delivered, and the run id
                            files/            the artifacts as they were when they were logged
+           damaged/                          what cannot be delivered, see `damaged.py`
 
 The owner of an outbox is the process that records or delivers the run. An outbox is abandoned
-when its owner has ended and left undelivered records.
+when its owner has ended and left undelivered records. Its name is a key of the run: until the
+server has given the run an id, a checkpoint or a trial refers to the run by it.
 
 `append` hands a record to the operating system before it returns, so the record survives the end
 of the process. It does not call fsync, which takes as long as an epoch of a small network; a
@@ -18,33 +20,25 @@ import json
 import logging
 import os
 import shutil
+import stat
 import time
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from sweeper.files import link_or_copy, write_text
-from sweeper.tracking import tags
+from sweeper.tracking import damaged, tags
+from sweeper.tracking.records import FILES, DamagedRecordError, Operation, Record
+from sweeper.tracking.scan import Damage, scan
 
 log = logging.getLogger(__name__)
 
-Operation = Literal["start", "metrics", "tags", "artifact", "finish"]
-
-
-@dataclass(frozen=True)
-class Record:
-    """One operation on a run.
-
-    time: milliseconds since 1970.
-    end: the offset in the file, in bytes, at which the record ends.
-    """
-
-    op: Operation
-    time: int
-    body: Mapping[str, Any]
-    end: int = 0
+_RECORDS, _DELIVERED = "records.jsonl", "delivered.json"
 
 
 @dataclass(frozen=True)
@@ -56,9 +50,12 @@ class Progress:
     finished: true when the end of the run is delivered.
     """
 
-    position: int = 0
+    position: Annotated[int, Field(ge=0)] = 0
     run_id: str | None = None
     finished: bool = False
+
+
+_PROGRESS = TypeAdapter(Progress)
 
 
 class Outbox:
@@ -69,7 +66,8 @@ class Outbox:
         self._file = file
         self._size = os.fstat(file.fileno()).st_size
         self._n_files = 0
-        self.progress = _read_progress(folder)
+        self._start: Record | None = None
+        self.progress = self._read_progress()
 
     @classmethod
     def create(cls, parent: Path) -> "Outbox":
@@ -81,18 +79,25 @@ class Outbox:
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
         # Locked before it has its final name, so that no process finds it without an owner.
         staged = _make_folder(parent / f"{name}.new")
-        file = _open(staged / "records.jsonl", os.O_CREAT)
+        file = _open(staged / _RECORDS, os.O_CREAT)
         fcntl.flock(file, fcntl.LOCK_EX)
         return cls(staged.rename(parent / name), file)
 
     @classmethod
     def take_over(cls, folder: Path) -> "Outbox | None":
-        """Become the owner of an abandoned outbox.
+        """Become the owner of an abandoned outbox, and set aside what is damaged in it.
 
-        Return None if the outbox has a live owner, belongs to another user or does not exist.
+        Return None if the outbox has a live owner, belongs to another user or does not exist, and
+        if it was set aside as a whole, because no run can start from it.
+
+        Raises:
+            OSError: the outbox cannot be read or written.
         """
         try:
-            file = _open(folder / "records.jsonl")
+            if folder.is_symlink() or not stat.S_ISREG((folder / _RECORDS).lstat().st_mode):
+                _set_whole_aside(folder, f"{_RECORDS} is not a file")
+                return None
+            file = _open(folder / _RECORDS)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         try:
@@ -100,11 +105,19 @@ class Outbox:
         except BlockingIOError:
             file.close()
             return None
-        if not (folder / "records.jsonl").exists():  # removed between the open and the lock
+        if not (folder / _RECORDS).exists():  # removed between the open and the lock
             file.close()
             return None
-        outbox = cls(folder, file)
-        outbox._finish_killed_run()
+        try:
+            outbox = cls(folder, file)
+            outbox._repair()
+        except DamagedRecordError as error:
+            _set_whole_aside(folder, str(error))
+            file.close()
+            return None
+        except OSError:
+            file.close()
+            raise
         return outbox
 
     def append(self, op: Operation, body: Mapping[str, Any], time_ms: int | None = None) -> None:
@@ -126,7 +139,7 @@ class Outbox:
         The file is linked rather than copied. A link keeps its content when the original is
         replaced, as checkpoints are. Do not log a file that is later written in place.
         """
-        relative = Path("files", str(self._n_files), path.name)
+        relative = Path(FILES, str(self._n_files), path.name)
         self._n_files += 1
         (self.folder / relative).parent.mkdir(parents=True)
         link_or_copy(path.resolve(), self.folder / relative)
@@ -134,35 +147,70 @@ class Outbox:
 
     def start_record(self) -> Record | None:
         """Return the start record, delivered or not, or None if it is not written yet."""
-        return next(self._read(0), None)
+        if self._start is None:
+            records, _ = self._scan(0)
+            self._start = records[0] if records and records[0].op == "start" else None
+        return self._start
 
     def pending(self) -> list[Record]:
-        """Return the undelivered records, without a last line that is not complete."""
-        return list(self._read(self.progress.position))
+        """Return the undelivered records, without a last line that is not complete.
+
+        What is damaged among them is set aside.
+
+        Raises:
+            OSError: the outbox cannot be read, or what is damaged cannot be set aside.
+        """
+        records, damages = self._scan(self.progress.position)
+        self._set_aside(damages)
+        return records
 
     def mark_delivered(self, record: Record, run_id: str) -> None:
         """Save that all records up to and including `record` are delivered."""
         finished = self.progress.finished or record.op == "finish"
         self.progress = Progress(record.end, run_id, finished)
-        write_text(self.folder / "delivered.json", json.dumps(asdict(self.progress)))
+        write_text(self.folder / _DELIVERED, json.dumps(asdict(self.progress)))
 
-    def is_continued_elsewhere(self) -> bool:
-        """Return whether another outbox resumes this run or is another attempt at its trial."""
+    def keep_refused(self, record: Record) -> Path:
+        """Store a copy of a record that will never be delivered; return the folder of the copy."""
+        damaged.set_line_aside(self.folder, self._bytes(record.begin, record.end))
+        return damaged.place_of(self.folder)
+
+    def is_done(self) -> bool:
+        """Return whether nothing is left to deliver: all is delivered, or nothing was recorded."""
+        if self.progress.finished:
+            return not self.pending()
+        return os.fstat(self._file.fileno()).st_size == 0
+
+    def is_of_study(self) -> bool:
+        """Return whether the run is that of a study."""
         start = self.start_record()
-        trial = _trial(start.body) if start else None
-        others = set(self.folder.parent.glob("*/records.jsonl")) - {self.folder / "records.jsonl"}
-        bodies = [body for path in others if (body := _read_start_body(path)) is not None]
-        return any(
-            body["run_id"] == self.progress.run_id or (trial and _trial(body) == trial)
-            for body in bodies
-        )
+        return start is not None and tags.is_study(start.body["tags"])
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold a lock that all outboxes of this folder share.
+
+        Two attempts at one run would each create it, if both looked for it at the same time.
+        """
+        descriptor = os.open(self.folder.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def release(self) -> None:
         """Give up the lock, so that another process can deliver the rest."""
         self._file.close()
 
     def remove(self) -> None:
-        """Delete the outbox, and its parent folder if that is empty."""
+        """Delete the outbox, and its parent folder if that is empty.
+
+        If records of it were set aside, its artifacts are too, for they may belong to these.
+        """
+        place = damaged.place_of(self.folder)
+        if place.is_dir() and (self.folder / FILES).is_dir():
+            damaged.move_aside(self.folder / FILES, place / FILES)
         shutil.rmtree(self.folder)
         self._file.close()
         try:
@@ -170,73 +218,121 @@ class Outbox:
         except OSError:  # it holds other outboxes
             return
 
-    def _finish_killed_run(self) -> None:
-        """Append a finish record if the former owner did not write one.
+    def _repair(self) -> None:
+        """Set aside what is damaged, and end the run if the former owner did not.
 
         The status is KILLED. A run that fails records FAILED itself; without any finish record
         the process was ended from outside: by a signal, the memory limit or a power cut.
+
+        Raises:
+            DamagedRecordError: there is no start record that can be used.
         """
-        records = list(self._read(0))
-        self._size = records[-1].end if records else 0
-        self._file.truncate(self._size)
-        if records and records[-1].op != "finish":
+        records, damages = self._scan(0, with_last_line=True)
+        if self._size and (not records or records[0].op != "start"):
+            reason = damages[0].reason if damages else "it is missing"
+            raise DamagedRecordError(f"its start record is damaged: {reason}")
+        self._set_aside(damages)
+        ends = {0, *(record.end for record in records)}
+        if {self.progress.position, self.progress.position - 1}.isdisjoint(ends):
+            self.progress = self._without_progress()
+        if self._size and self._bytes(self._size - 1, self._size) != b"\n":
+            self._file.write(b"\n")
+            self._size += 1
+        if records and all(record.op != "finish" for record in records):
             body = {"status": "KILLED", "reason": "the process was killed"}
             self.append("finish", body, records[-1].time)
 
-    def _read(self, position: int) -> Iterator[Record]:
-        """Yield the complete records from a byte position on."""
-        size = os.fstat(self._file.fileno()).st_size
-        content = os.pread(self._file.fileno(), size - position, position)
-        for line in content.splitlines(keepends=True):
-            position += len(line)
-            if line.endswith(b"\n"):
-                yield replace(Record(**json.loads(line)), end=position)
+    def _scan(
+        self, position: int, with_last_line: bool = False
+    ) -> tuple[list[Record], list[Damage]]:
+        content = self._bytes(position, os.fstat(self._file.fileno()).st_size)
+        return scan(content, position, self.folder, with_last_line)
+
+    def _bytes(self, begin: int, end: int) -> bytes:
+        return os.pread(self._file.fileno(), end - begin, begin)
+
+    def _set_aside(self, damages: Sequence[Damage]) -> None:
+        """Store copies of damaged bytes, and write blanks over them.
+
+        Nothing else in the file moves, so that the position in `delivered.json` stays true.
+        """
+        if not damages:
+            return
+        # The records are open for appending, and Linux appends even what `pwrite` writes there.
+        descriptor = os.open(self.folder / _RECORDS, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            for damage in damages:
+                damaged.set_line_aside(self.folder, self._bytes(damage.begin, damage.end))
+                os.pwrite(descriptor, b" " * (damage.end - damage.begin), damage.begin)
+        finally:
+            os.close(descriptor)
+        log.warning(
+            "tracking: %d damaged record(s) of %s are set aside in %s, the first one because: %s",
+            len(damages),
+            self.folder,
+            damaged.place_of(self.folder),
+            damages[0].reason,
+        )
+
+    def _read_progress(self) -> Progress:
+        """Return the progress of earlier deliveries."""
+        try:
+            content = (self.folder / _DELIVERED).read_bytes()
+            if not content.strip():  # emptied by a power cut
+                return Progress()
+            progress = _PROGRESS.validate_json(content, strict=True)
+            # All records but the start need the run's id.
+            is_usable = bool(progress.run_id) or progress.position == 0
+            return progress if is_usable else self._without_progress()
+        except FileNotFoundError:  # not written yet
+            return Progress()
+        except (IsADirectoryError, ValidationError):
+            return self._without_progress()
+
+    def _without_progress(self) -> Progress:
+        """Set `delivered.json` aside. All records are then delivered again, which does no harm."""
+        path = self.folder / _DELIVERED
+        place = damaged.move_aside(path, damaged.place_of(self.folder) / _DELIVERED)
+        log.warning("tracking: %s is damaged; it is set aside as %s", path, place)
+        return Progress()
 
 
 def abandoned_outboxes(parent: Path) -> list[Outbox]:
-    """Take over all abandoned outboxes below `parent`; return them, oldest first."""
+    """Take over all abandoned outboxes below `parent`.
+
+    Return them, oldest first; those of studies come last, after the trials that they count.
+    """
     outboxes = []
-    for folder in sorted(path for path in parent.glob("*") if path.suffix != ".new"):
+    for folder in sorted(path for path in parent.glob("*") if _may_be_outbox(path)):
         try:
             outbox = Outbox.take_over(folder)
-        except (ValueError, TypeError) as error:  # a damaged outbox must not stop the next run
+        except OSError as error:  # one outbox must not stop the others, nor the next run
             log.warning("tracking: skipping %s, which cannot be read: %s", folder, error)
             continue
         if outbox:
             outboxes.append(outbox)
-    return outboxes
+    return sorted(outboxes, key=Outbox.is_of_study)
 
 
 def _open(path: Path, flags: int = 0) -> io.FileIO:
     """Open a file for appending, unbuffered.
 
-    Only its user may read it, because a record may hold a URI with a password.
+    Only its user may read it, because records of older versions hold a URI with its password.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | flags, mode=0o600)
+    flags |= os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, mode=0o600)
     return io.FileIO(descriptor, "a+")
 
 
-def _read_progress(folder: Path) -> Progress:
-    try:
-        return Progress(**json.loads((folder / "delivered.json").read_text()))
-    except (FileNotFoundError, ValueError):  # not written yet, or emptied by a power cut
-        return Progress()
+def _may_be_outbox(path: Path) -> bool:
+    return path.suffix != ".new" and path.name != damaged.FOLDER
 
 
-def _read_start_body(records: Path) -> dict[str, Any] | None:
-    """Return the body of the start record in a file, or None if there is no start record."""
-    try:
-        with records.open() as file:
-            line = file.readline()
-    except FileNotFoundError:  # another process has delivered and removed it
-        return None
-    body: dict[str, Any] | None = json.loads(line)["body"] if line.endswith("\n") else None
-    return body
-
-
-def _trial(body: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Return the parent run and the trial number of a start record, or None outside a study."""
-    return tags.parent_and_trial(body.get("tags", {}))
+def _set_whole_aside(folder: Path, reason: str) -> None:
+    place = damaged.move_aside(folder, damaged.place_of(folder))
+    log.warning(
+        "tracking: %s cannot be delivered (%s); it is set aside in %s", folder, reason, place
+    )
 
 
 def _make_folder(path: Path, attempts: int = 10) -> Path:

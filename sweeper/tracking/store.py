@@ -3,6 +3,10 @@
 MLflow stores a metric once per (name, step, time, value) and a parameter once per name. A tag or
 an artifact replaces the last one of its name. Only the creation of a run is not repeatable. Each
 run therefore has the name of its outbox as a tag, and `start` looks for it before it creates one.
+
+Several attempts at a run, such as those before and after an interruption, have an outbox each. They
+may be delivered in any order: the run has a tag with the start of its last attempt, and an attempt
+that started earlier neither ends the run nor replaces a tag or an artifact.
 """
 
 import fcntl
@@ -12,24 +16,28 @@ import os
 import re
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
 
+from sweeper.secrets import passwords_of
 from sweeper.text import shortened
 from sweeper.tracking import tags
-from sweeper.tracking.outbox import Record
+from sweeper.tracking.records import Record
 from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
+    from mlflow.store.entities import PagedList
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 8000  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST = 1000, 100
+_SEARCHABLE = re.compile(r"[\w.-]+")
 # Defaults; variables that the user has set win. MLflow itself does not retry: `Delivery` does.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -80,16 +88,18 @@ class MLflowStore:
                 allowed_name(name): shortened(value, _PARAM_LENGTH)
                 for name, value in body["params"].items()
             }
-            run = (
-                self._find(experiment_id, key)
-                or self._continue(
-                    body["run_id"] or self._earlier_attempt(experiment_id, body["tags"]), params
-                )
-                or self._create(experiment_id, record, key)
-            )
+            run = self._known_run(record, key, params)
+            if run is None:
+                run = self._create(experiment_id, record, key)
+            else:
+                self._take_up(run, record, key)
             run_id: str = run.info.run_id
-            self._log_params(run_id, params)
+            self.log_params(run_id, _new_params(run, params))
             self._log_dataset(run_id, body["dataset"])
+            if tags.is_study(body["tags"]):
+                self.adopt(run, {key, body["run_id"]})
+            else:
+                self._join_study(run_id, body["tags"])
         return run_id
 
     def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
@@ -106,14 +116,30 @@ class MLflowStore:
                 chunk = metrics[first : first + _METRICS_A_REQUEST]
                 self.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
-    def set_tags(self, run_id: str, values: Mapping[str, str]) -> None:
-        """Write tags; they replace tags of the same name."""
-        with translating_refusals():
-            for name, value in values.items():
-                self.client.set_tag(run_id, allowed_name(name), shortened(value, _TAG_LENGTH))
+    def set_tags(
+        self, run_id: str, values: Mapping[str, str], prefix: str | None, started: int
+    ) -> None:
+        """Write tags; they replace tags of the same name, and all that begin with `prefix`.
 
-    def log_artifact(self, run_id: str, path: Path, folder: str) -> None:
-        """Upload a file.
+        started: when the attempt that sets them started (milliseconds since 1970). The tags of an
+            earlier attempt than the run's last one replace none.
+        """
+        with translating_refusals():
+            run = self.client.get_run(run_id)
+            values = {allowed_name(name): value for name, value in values.items()}
+            present = set(run.data.tags)
+            old = {name for name in present if prefix and name.startswith(prefix)}
+            if is_superseded(run, started):
+                of_last_attempt = {tags.STATE, *(values if old else ())}
+                values = {n: v for n, v in values.items() if n not in present | of_last_attempt}
+                old = set()
+            for name, value in values.items():
+                self.client.set_tag(run_id, name, shortened(value, _TAG_LENGTH))
+            for name in old - values.keys():
+                self.client.delete_tag(run_id, name)
+
+    def log_artifact(self, run_id: str, path: Path, folder: str, started: int) -> None:
+        """Upload a file, unless a later attempt than that of `started` has uploaded its own.
 
         Raises:
             RefusedError: the file does not exist any more.
@@ -121,18 +147,78 @@ class MLflowStore:
         if not path.exists():
             raise RefusedError(f"{path} was deleted before it was delivered")
         with translating_refusals():
+            if is_superseded(self.client.get_run(run_id), started):
+                present = self.client.list_artifacts(run_id, folder or None)
+                if str(PurePosixPath(folder, path.name)) in {file.path for file in present}:
+                    return
             self.client.log_artifact(run_id, str(path), folder or None)
 
-    def finish(self, run_id: str, status: str, reason: str, time: int) -> None:
-        """End the run at `time` (milliseconds since 1970), unless it has ended already.
+    def finish(self, run_id: str, status: str, reason: str, time: int, started: int) -> None:
+        """End the run at `time` (milliseconds since 1970), unless a later attempt has started.
 
-        A run that was continued and has ended again keeps its later end.
+        started: when the attempt that ends started (milliseconds since 1970).
         """
         with translating_refusals():
-            if self.client.get_run(run_id).info.status != "RUNNING":
-                return
-            set_end_reason(self.client, run_id, reason)
-            self.client.set_terminated(run_id, status, end_time=time)
+            run = self.client.get_run(run_id)
+            if not is_superseded(run, started):
+                set_end_reason(self.client, run_id, reason)
+                self.client.set_terminated(run_id, status, end_time=time)
+            elif tags.ENDED_BY_STUDY in run.data.tags and tags.END_REASON not in run.data.tags:
+                set_end_reason(self.client, run_id, reason)
+
+    def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
+        """Write parameters; a parameter that the run has already must keep its value."""
+        from mlflow.entities import Param
+
+        entities = [
+            Param(allowed_name(name), shortened(value, _PARAM_LENGTH))
+            for name, value in params.items()
+        ]
+        for first in range(0, len(entities), _PARAMS_A_REQUEST):
+            chunk = entities[first : first + _PARAMS_A_REQUEST]
+            self.client.log_batch(run_id, params=chunk, synchronous=True)
+
+    def find(self, reference: str) -> "Run | None":
+        """Return the run with this id or key, or None if there is none or it is deleted."""
+        from mlflow.exceptions import MlflowException
+
+        if "-" in reference:  # a key; ids have none
+            return next(self.search({tags.OUTBOX: reference}), None)
+        try:
+            run = self.client.get_run(reference)
+        except MlflowException as error:
+            if error.error_code not in _REFUSALS:
+                raise
+            return None
+        return run if run.info.lifecycle_stage == "active" else None
+
+    def find_study(self, reference: str) -> "Run | None":
+        """Return the parent run with this id or key, or the one that was started in its place."""
+        successors = self.search({tags.RESUMED_FROM: reference})
+        return self.find(reference) or next(
+            (run for run in successors if tags.is_study(run.data.tags)), None
+        )
+
+    def search(self, values: Mapping[str, str]) -> "Iterator[Run]":
+        """Yield the runs of all experiments that have these tags, the newest first."""
+        # Another observer may have given the study an id that cannot be part of a query.
+        if all(_SEARCHABLE.fullmatch(value) for value in values.values()):
+            query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in values.items())
+            experiments = _pages(lambda token: self.client.search_experiments(page_token=token))
+            ids = [experiment.experiment_id for experiment in experiments]
+            yield from _pages(lambda token: self.client.search_runs(ids, query, page_token=token))
+
+    def adopt(self, study: "Run", references: Iterable[str | None]) -> None:
+        """Make a study's run the parent of its trials' runs, which may be older than itself.
+
+        references: ids and keys, beside those on record, by which the trials may refer to it.
+        """
+        run_id, known = study.info.run_id, study.data.tags
+        names = {run_id, known.get(tags.OUTBOX), known.get(tags.RESUMED_FROM), *references}
+        for name in filter(None, names):
+            for run in list(self.search({tags.STUDY_KEY: name})):
+                if run.data.tags.get(tags.PARENT) != run_id:
+                    self.client.set_tag(run.info.run_id, tags.PARENT, run_id)
 
     def _experiment_id(self, name: str) -> str:
         """Return the id of an experiment; create or restore the experiment if need be."""
@@ -156,55 +242,74 @@ class MLflowStore:
             raise
         return self.client.get_experiment(experiment_id)
 
-    def _find(self, experiment_id: str, key: str) -> "Run | None":
-        """Return the run that was created for an outbox, or None."""
-        runs = self.client.search_runs([experiment_id], f"tags.`{tags.OUTBOX}` = '{key}'")
-        return runs[0] if runs else None
-
-    def _earlier_attempt(self, experiment_id: str, run_tags: Mapping[str, str]) -> str | None:
-        """Return the id of the run of an earlier attempt at the same trial, or None."""
-        trial = tags.parent_and_trial(run_tags)
-        if trial is None:
-            return None
-        query = f"tags.`{tags.PARENT}` = '{trial[0]}' AND tags.`{tags.TRIAL}` = '{trial[1]}'"
-        runs = self.client.search_runs([experiment_id], query)
-        return str(runs[0].info.run_id) if runs else None
-
-    def _continue(self, run_id: str | None, params: Mapping[str, str]) -> "Run | None":
-        """Reopen a run and return it, or None if it is deleted or has other parameters."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            run = self.client.get_run(run_id) if run_id else None
-        except MlflowException as error:
-            if error.error_code not in _REFUSALS:
-                raise
-            return None
-        if not run or run.info.lifecycle_stage != "active":
-            return None
+    def _known_run(self, record: Record, key: str, params: Mapping[str, str]) -> "Run | None":
+        """Return the run that an outbox started or continues, or None if there is none."""
+        body = record.body
+        if own := next(self.search({tags.OUTBOX: key}), None):
+            return own
+        is_study = tags.is_study(body["tags"])
+        find = self.find_study if is_study else self.find
+        run = find(body["run_id"]) if body["run_id"] else None
+        run = run or self._earlier_attempt(body["tags"])
+        if run is None or is_study or tags.OUTBOX not in run.data.tags:
+            return run
         # A subset is enough: the first owner may have ended while it delivered the parameters.
-        if not run.data.params.items() <= params.items():
+        return run if run.data.params.items() <= params.items() else None
+
+    def _earlier_attempt(self, run_tags: Mapping[str, str]) -> "Run | None":
+        """Return the run of another attempt at the same trial, or None."""
+        link = tags.parent_and_trial(run_tags)
+        if link is None:
             return None
-        self.client.update_run(run.info.run_id, status="RUNNING")
-        for tag in {tags.END_REASON, tags.STATE} & run.data.tags.keys():
-            self.client.delete_tag(run.info.run_id, tag)
-        return run
+        reference, number = link
+        parent = self.find_study(reference)
+        same = [{tags.STUDY_KEY: reference}]
+        same += [{tags.PARENT: parent.info.run_id}] if parent else []
+        found = (next(self.search(tag | {tags.TRIAL: number}), None) for tag in same)
+        return next(filter(None, found), None)
+
+    def _take_up(self, run: "Run", record: Record, key: str) -> None:
+        """Mark a known run as running, unless a later attempt at it has started."""
+        run_id, known = run.info.run_id, run.data.tags
+        if tags.OUTBOX not in known:
+            for name, value in self._first_tags(record, key).items():
+                self.client.set_tag(run_id, name, value)
+        if is_superseded(run, record.time) or known.get(tags.LAST_START) == str(record.time):
+            return
+        self.client.update_run(run_id, status="RUNNING")
+        self.client.set_tag(run_id, tags.LAST_START, str(record.time))
+        for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
+            self.client.delete_tag(run_id, tag)
 
     def _create(self, experiment_id: str, record: Record, key: str) -> "Run":
+        values = self._first_tags(record, key) | {tags.LAST_START: str(record.time)}
+        return self.client.create_run(experiment_id, record.time, values, record.body["name"])
+
+    def _first_tags(self, record: Record, key: str) -> dict[str, str]:
+        """Return the tags of a run that has no records yet."""
         body = record.body
         values = {name: shortened(value, _TAG_LENGTH) for name, value in body["tags"].items()}
-        values[tags.OUTBOX] = key
-        if body["run_id"]:
-            values[tags.RESUMED_FROM] = body["run_id"]
-        return self.client.create_run(experiment_id, record.time, values, body["name"])
+        if tags.TRIAL in values and tags.PARENT in values:
+            values[tags.STUDY_KEY] = values.pop(tags.PARENT)
+        continued = body["run_id"]
+        if continued is None:
+            return values | {tags.OUTBOX: key}
+        old = self.find(continued)
+        if old is None and "-" in continued:
+            # The first attempt is not delivered yet. It finds this run by its own key.
+            return values | {tags.OUTBOX: continued}
+        return values | {tags.OUTBOX: key, tags.RESUMED_FROM: old.info.run_id if old else continued}
 
-    def _log_params(self, run_id: str, params: Mapping[str, str]) -> None:
-        from mlflow.entities import Param
+    def _join_study(self, run_id: str, run_tags: Mapping[str, str]) -> None:
+        """Make a trial's run a child of the study's run, if that exists already.
 
-        entities = [Param(name, value) for name, value in params.items()]
-        for first in range(0, len(entities), _PARAMS_A_REQUEST):
-            chunk = entities[first : first + _PARAMS_A_REQUEST]
-            self.client.log_batch(run_id, params=chunk, synchronous=True)
+        If not, the study's run adopts this one when it starts. One of them always sees the other,
+        since each looks for the other after it was created.
+        """
+        link = tags.parent_and_trial(run_tags)
+        parent = self.find_study(link[0]) if link else None
+        if parent:
+            self.client.set_tag(run_id, tags.PARENT, parent.info.run_id)
 
     def _log_dataset(self, run_id: str, dataset: Mapping[str, str] | None) -> None:
         if dataset is None:
@@ -219,6 +324,25 @@ class MLflowStore:
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
 
 
+def _pages(get: "Callable[[str | None], PagedList[T]]") -> Iterator[T]:
+    """Yield the items of all pages; `get` returns the page of a token."""
+    page = get(None)
+    yield from page
+    while page.token:
+        page = get(page.token)
+        yield from page
+
+
+def is_superseded(run: "Run", started: int) -> bool:
+    """Return whether an attempt at the run started after `started`."""
+    last_start = run.data.tags.get(tags.LAST_START, "")
+    return last_start.isdecimal() and int(last_start) > started
+
+
+def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in params.items() if name not in run.data.params}
+
+
 def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
     """Record why a run ended, unless `reason` is empty."""
     if reason:
@@ -231,7 +355,9 @@ def allowed_name(name: str) -> str:
 
 
 def _connect(uri: str) -> "MlflowClient":
-    for name, value in _ENVIRONMENT.items():
+    # MLflow would print the address of a run with the password in it.
+    hidden = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"} if passwords_of(uri) else {}
+    for name, value in (_ENVIRONMENT | hidden).items():
         os.environ.setdefault(name, value)
     # Deprecation warnings inside MLflow must not end a run that treats warnings as errors.
     warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)\b")

@@ -1,9 +1,17 @@
 """The runs of a study in MLflow: a parent run, and a child run for each trial."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from sweeper.text import shortened
 from sweeper.tracking import tags
-from sweeper.tracking.store import MLflowStore, set_end_reason, translating_refusals
+from sweeper.tracking.records import Record
+from sweeper.tracking.store import (
+    MLflowStore,
+    is_superseded,
+    set_end_reason,
+    translating_refusals,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -13,29 +21,60 @@ class StudyPage:
     """The operations on the runs of a study that a single run does not need."""
 
     def __init__(self, store: MLflowStore) -> None:
+        self._store = store
         self._client = store.client
 
-    def reopen(self, run_id: str) -> None:
-        """Mark a run as running again."""
-        with translating_refusals():
-            self._client.update_run(run_id, status="RUNNING")
+    def reconcile(self, parent_id: str, record: Record) -> None:
+        """Make the runs of the trials agree with the study.
 
-    def runs_of_trials(self, parent_id: str) -> "dict[int, Run]":
-        """Return the child runs of a parent run; the keys are trial numbers."""
-        experiment_id = self._client.get_run(parent_id).info.experiment_id
-        runs: dict[int, Run] = {}
-        token: str | None = None
-        while True:
-            page = self._client.search_runs(
-                [experiment_id], f"tags.`{tags.PARENT}` = '{parent_id}'", page_token=token
-            )
-            runs |= {int(run.data.tags[tags.TRIAL]): run for run in page}
-            token = page.token
-            if not token:
-                return runs
-
-    def set_status(self, run_id: str, status: str, reason: str) -> None:
-        """End a run with the status of its trial, even if it has ended with another status."""
+        Some trials have no run: duplicates, those whose config could not be composed, and those
+        whose records wait on another machine. The run of a trial whose worker died has no end, or
+        an end that says less than the study knows.
+        """
         with translating_refusals():
-            set_end_reason(self._client, run_id, reason)
-            self._client.set_terminated(run_id, status)
+            parent = self._client.get_run(parent_id)
+            self._store.adopt(parent, {record.body["study_key"]})
+            runs = self._runs_of_trials(parent_id)
+            for trial in record.body["trials"]:
+                run = runs.get(str(trial["number"]))
+                if run is None:
+                    run = self._create(parent, record, trial)
+                if tags.OUTBOX not in run.data.tags:
+                    self._fill(run, record, trial)
+                differs = run.info.status != trial["status"]
+                if differs and not is_superseded(run, record.time):
+                    self._end(run.info.run_id, record, trial)
+
+    def _runs_of_trials(self, parent_id: str) -> "dict[str, Run]":
+        """Return the newest child run of each trial; the keys are trial numbers."""
+        runs: dict[str, Run] = {}
+        for run in self._store.search({tags.PARENT: parent_id}):
+            runs.setdefault(run.data.tags.get(tags.TRIAL, ""), run)
+        return runs
+
+    def _create(self, parent: "Run", record: Record, trial: Mapping[str, Any]) -> "Run":
+        """Create the run of a trial that has delivered no records."""
+        number, study = trial["number"], record.body["study"]
+        values = trial["tags"] | tags.of_trial(study, number, parent.info.run_id)
+        values[tags.STUDY_KEY] = record.body["study_key"] or parent.info.run_id
+        return self._client.create_run(
+            parent.info.experiment_id,
+            trial["began"] or record.time,
+            {name: shortened(value, 8000) for name, value in values.items()},
+            f"trial {number}",
+        )
+
+    def _fill(self, run: "Run", record: Record, trial: Mapping[str, Any]) -> None:
+        """Write what the study knows of a trial that has delivered no records."""
+        self._store.log_params(run.info.run_id, trial["params"])
+        if trial["metrics"]:
+            time = trial["ended"] or record.time
+            metrics = Record("metrics", time, {"metrics": trial["metrics"], "step": 0})
+            self._store.log_metrics(run.info.run_id, [metrics])
+
+    def _end(self, run_id: str, record: Record, trial: Mapping[str, Any]) -> None:
+        """End a run with the status of its trial, which no attempt so far can change."""
+        set_end_reason(self._client, run_id, trial["reason"])
+        self._client.set_tag(run_id, tags.ENDED_BY_STUDY, "true")
+        self._client.set_tag(run_id, tags.LAST_START, str(record.time))
+        self._client.set_terminated(run_id, trial["status"], trial["ended"] or record.time)

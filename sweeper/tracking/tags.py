@@ -1,25 +1,49 @@
-"""MLflow tags that link a run to its study, its trial, its outbox and the run it continues."""
+"""MLflow tags that link a run to its study, its trial, its outbox and the run it continues.
+
+A run is referred to by MLflow's id of it or, until the server has given it one, by a key: the
+name of its first outbox. Delivery finds the run by either of them.
+"""
 
 from collections.abc import Mapping
 
 PARENT = "mlflow.parentRunId"
-"""MLflow's own tag, by which its page shows a trial's run below the parent run of the study."""
+"""MLflow's own tag, by which its page shows a trial's run below the parent run of the study.
+
+In an outbox its value may be the parent run's key instead of the id."""
 STUDY = "sweeper.study"
+STUDY_KEY = "sweeper.study_key"
+"""By what a trial's records refer to the parent run, which may be created after the trial's run."""
 TRIAL = "sweeper.trial"
 DUPLICATE = "sweeper.duplicate_of"
 OUTBOX = "sweeper.outbox"
+"""The run's key. A trial's run without it was made for a trial that has delivered no records."""
+LAST_START = "sweeper.last_start"
+"""When the last attempt at a run started, in milliseconds since 1970.
+
+An earlier attempt that is delivered later adds its records, and does not end the run."""
 RESUMED_FROM = "sweeper.resumed_from"
 END_REASON = "sweeper.end_reason"
+ENDED_BY_STUDY = "sweeper.ended_by_study"
+"""Set if the study ended the trial's run because no record of its end was delivered."""
 STATE = "sweeper.state"
+BEST_PREFIX = "best/"
 
 
 def of_trial(study: str, number: int, parent_id: str | None) -> dict[str, str]:
-    """Return the tags of a trial's run. A later attempt at the trial finds the run by them."""
+    """Return the tags of a trial's run. A later attempt at the trial finds the run by them.
+
+    parent_id: the id or the key of the parent run, or None if there is none.
+    """
     tags = {STUDY: study, TRIAL: str(number)}
     return tags | ({PARENT: parent_id} if parent_id else {})
 
 
 def parent_and_trial(tags: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the id of the parent run and the trial number, or None for a run without a study."""
+    """Return the id or key of the parent run and the trial number, or None outside a study."""
     parent, number = tags.get(PARENT), tags.get(TRIAL)
     return (parent, number) if parent and number else None
+
+
+def is_study(tags: Mapping[str, str]) -> bool:
+    """Return whether a run with these tags is the parent run of a study."""
+    return STUDY in tags and TRIAL not in tags

@@ -6,15 +6,18 @@ No call waits for a server, except `finish`, which may wait for a limited time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+# JSON and every database hold such an integer without a loss.
+Milliseconds = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class RunInfo:
 
     experiment: the name of the experiment, such as the name of the data set.
     name: the name of the run, or None for one that the tracking server makes up.
-    run_id: the tracking server's id of the run that this one continues, or None.
+    run_id: the tracker's id of the run that this one continues, or None.
     folder: the folder of the run.
     resumed: the run that this one resumes, or None.
     """
@@ -56,6 +59,24 @@ class RunInfo:
     resumed: Resumed | None = None
 
 
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial of a study ended, and what to record of it if its own run recorded nothing.
+
+    metrics: the values of the study's objectives.
+    began, ended: milliseconds since 1970, or None if they are not known.
+    """
+
+    number: int
+    status: Status
+    reason: str = ""
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    began: Milliseconds | None = None
+    ended: Milliseconds | None = None
+
+
 class Tracker(Protocol):
     """A recorder for one run at a time, from `start` to `finish`."""
 
@@ -66,7 +87,11 @@ class Tracker(Protocol):
 
     @property
     def run_id(self) -> str | None:
-        """The tracking server's id of the run, or None until the server has the run."""
+        """The tracker's id of the run, or None if there is none.
+
+        While the tracking server does not have the run, this may be a key of the tracker's own.
+        `RunInfo.run_id` takes both.
+        """
         ...
 
     def start(self, info: RunInfo) -> None:

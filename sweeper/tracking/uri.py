@@ -1,15 +1,32 @@
 """The tracking URI: the MLflow server or database in which a run is recorded."""
 
 import os
-import re
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from sweeper.errors import ConfigError
+from sweeper.secrets import (
+    MASK,
+    ODD_PASSWORD,
+    connectable,
+    is_ambiguous,
+    masked_uri,
+    remember,
+    revealed,
+)
+from sweeper.text import in_one_line
 
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = "sqlite:///"
+_DRIVER_PACKAGES = {
+    "psycopg": "'sweeper[postgres]'",
+    "psycopg2": "'sweeper[postgres]'",
+    "mysqldb": "mysqlclient",
+    "mysqlconnector": "mysql-connector-python",
+}
+"""Packages that do not have the name of the driver in SQLAlchemy."""
 
 
 def resolve_uri(uri: str | None, folder: Path) -> str:
@@ -19,14 +36,47 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
     `folder` if that is not set. `mlflow ui`, started in `folder`, finds this database.
 
     Raises:
-        ConfigError: MLflow cannot use the URI, or the folder of the database does not exist.
+        ConfigError: MLflow cannot use the URI, the folder of the database does not exist, or the
+            driver of the database is not installed.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db"
+    uri = revealed(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db")
+    uri = with_password(uri, ())  # a command that was printed has *** in place of the password
+    remember(uri)
     if uri.startswith("sqlite:"):
         return _absolute(uri, folder)
-    if not _is_usable(uri):
+    if is_ambiguous(uri):
+        raise ConfigError(f"tracking.uri={masked_uri(uri)}: {ODD_PASSWORD}")
+    if not _is_usable(connectable(uri)):
         raise _unusable(uri)
-    return uri
+    check_driver("tracking.uri", connectable(uri))
+    return connectable(uri)
+
+
+def check_driver(key: str, uri: str) -> None:
+    """Check that the Python package is installed through which SQLAlchemy opens a database.
+
+    key: the key of the config whose value is `uri`. A URI that is no database's passes.
+
+    Raises:
+        ConfigError: the package is not installed.
+    """
+    if urlsplit(uri).scheme in (*_SERVERS, "sqlite", "databricks"):
+        return
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        dialect = make_url(uri).get_dialect()
+    except (ArgumentError, ValueError):
+        return  # SQLAlchemy knows no such database; the caller's own check says more
+    try:
+        dialect.import_dbapi()
+    except ImportError as error:
+        package = _DRIVER_PACKAGES.get(dialect.driver, dialect.driver)
+        raise ConfigError(
+            f"{key}={masked_uri(uri)}: the driver {dialect.driver} cannot be imported "
+            f"({in_one_line(error)}); type pip install {package}"
+        ) from error
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -35,9 +85,23 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(unquote(path)) if uri.startswith(_SQLITE) else None
 
 
-def without_password(text: str) -> str:
-    """Return a text with "***" in place of the passwords in its URIs."""
-    return re.sub(r"(://[^:/@\s]*):[^@\s]*@", r"\1:***@", text)
+def with_password(uri: str, candidates: Iterable[str]) -> str:
+    """Return the URI that a record holds, with its password.
+
+    candidates: URIs with a password; `MLFLOW_TRACKING_URI` is one of them in any case.
+
+    Raises:
+        ConfigError: none of the candidates is this URI.
+    """
+    if MASK not in uri or masked_uri(uri) != uri:
+        return uri
+    for candidate in [*candidates, os.environ.get("MLFLOW_TRACKING_URI", "")]:
+        if masked_uri(candidate) == uri:
+            return connectable(candidate)
+    raise ConfigError(
+        f"the password of {uri} is not on record: type it in place of {MASK}, or set "
+        "MLFLOW_TRACKING_URI to the URI with its password"
+    )
 
 
 def _absolute(uri: str, folder: Path) -> str:
@@ -47,8 +111,8 @@ def _absolute(uri: str, folder: Path) -> str:
     path = folder / path
     if not path.parent.is_dir():
         raise ConfigError(
-            f"tracking.uri={uri}: the folder {path.parent} does not exist; create it, or type "
-            "tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
+            f"tracking.uri={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
+            "or type tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
         )
     return f"{_SQLITE}{quote(str(path))}"
 
@@ -69,6 +133,6 @@ def _has_host(parts: SplitResult) -> bool:
 
 def _unusable(uri: str) -> ConfigError:
     return ConfigError(
-        f"tracking.uri={without_password(uri)}: this is no server or database that MLflow can "
+        f"tracking.uri={masked_uri(uri)}: this is no server or database that MLflow can "
         "use; type http://HOST:PORT, sqlite:///FILE.db or postgresql://USER@HOST/NAME."
     )

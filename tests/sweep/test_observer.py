@@ -28,3 +28,20 @@ def test_an_exception_in_an_observer_is_logged(caplog) -> None:
     with caplog.at_level(logging.ERROR):
         assert Observers((Raises(), Returns("a"))).study_opened(INFO) == "a"
     assert "Observer Raises failed" in caplog.text
+
+
+def test_a_failure_is_one_line_with_its_reason_and_no_password(caplog) -> None:
+    class Fails:
+        def study_opened(self, study):
+            raise RuntimeError("cannot reach\nhttp://me:secret@host")
+
+    Observers((Fails(),)).study_opened(INFO)
+    (record,) = caplog.records
+    assert record.getMessage() == "Observer Fails failed: cannot reach http://me:***@host"
+    assert not record.exc_info
+
+
+def test_the_traceback_is_shown_if_asked_for(caplog, monkeypatch) -> None:
+    monkeypatch.setattr("sweeper.sweep.observer.WANTS_TRACEBACK", True)
+    Observers((Raises(),)).study_opened(INFO)
+    assert "Traceback" in caplog.text

@@ -1,3 +1,4 @@
+import json
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +7,8 @@ from typing import Any
 import pytest
 
 from sweeper.tracking.delivery import Delivery, deliver_until_closed
-from sweeper.tracking.outbox import Outbox, Record
+from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.records import Record
 from sweeper.tracking.store import RefusedError
 
 
@@ -31,13 +33,15 @@ class FakeStore:
             raise RefusedError("a bad name")
         self.seen.append([record.body["step"] for record in records])
 
-    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+    def set_tags(
+        self, run_id: str, tags: Mapping[str, str], prefix: str | None, started: int
+    ) -> None:
         self.seen.append(tags)
 
-    def log_artifact(self, run_id: str, path: Path, folder: str) -> None:
+    def log_artifact(self, run_id: str, path: Path, folder: str, started: int) -> None:
         self.seen.append((path.read_text(), folder))
 
-    def finish(self, run_id: str, status: str, reason: str, time: int) -> None:
+    def finish(self, run_id: str, status: str, reason: str, time: int, started: int) -> None:
         self._fail()
         self.seen.append(status)
 
@@ -50,7 +54,7 @@ class FakeStore:
 @pytest.fixture
 def outbox(tmp_path: Path) -> Outbox:
     outbox = Outbox.create(tmp_path / "outbox")
-    outbox.append("start", {"uri": "fake", "run_id": None})
+    outbox.append("start", {"uri": "fake", "experiment": "digits"})
     return outbox
 
 
@@ -97,7 +101,7 @@ def test_records_stay_pending_while_the_server_is_unreachable(outbox: Outbox) ->
     assert store.seen == ["start", [0]]
 
 
-def test_a_refused_record_is_logged_and_skipped(
+def test_a_refused_record_is_named_and_kept_aside(
     outbox: Outbox, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = FakeStore()
@@ -107,6 +111,8 @@ def test_a_refused_record_is_logged_and_skipped(
     assert delivery(outbox, store).attempt()
     assert store.seen == ["start", [0], [2]]
     assert "refused a record of metrics: a bad name" in caplog.text
+    kept = outbox.folder.parent / "damaged" / outbox.folder.name / "records.jsonl"
+    assert [json.loads(line)["body"]["step"] for line in kept.read_text().splitlines()] == [1]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +141,3 @@ def test_the_records_of_a_killed_owner_are_delivered_as_a_killed_run(
     store = FakeStore()
     assert delivery(reopened, store).attempt()
     assert store.seen == ["start", ("weights", "checkpoints"), "KILLED"]
-
-
-def test_a_run_that_another_outbox_continues_is_not_ended(outbox: Outbox) -> None:
-    store = FakeStore()
-    end(outbox)
-    Outbox.create(outbox.folder.parent).append("start", {"run_id": "run"})
-    assert delivery(outbox, store).attempt()
-    assert store.seen == ["start"]
-    assert outbox.progress.finished

@@ -5,7 +5,11 @@ import pytest
 
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 
-START = {"run_id": None}
+START = {"uri": "http://127.0.0.1:1", "experiment": "digits"}
+
+
+def metrics(step: int) -> dict[str, object]:
+    return {"metrics": {"loss": 1.0}, "step": step}
 
 
 class HalfWriter(io.FileIO):
@@ -26,20 +30,20 @@ def outbox(tmp_path: Path) -> Outbox:
 
 def test_records_are_read_back_in_order(outbox: Outbox) -> None:
     for step in range(3):
-        outbox.append("metrics", {"step": step})
+        outbox.append("metrics", metrics(step))
     assert steps(outbox) == [0, 1, 2]
 
 
 def test_values_that_are_not_finite_are_read_back(outbox: Outbox) -> None:
-    outbox.append("metrics", {"metrics": {"loss": float("nan"), "lr": float("inf")}})
+    outbox.append("metrics", {"metrics": {"loss": float("nan"), "lr": float("inf")}, "step": 0})
     values = outbox.pending()[0].body["metrics"]
     assert str(values) == "{'loss': nan, 'lr': inf}"
 
 
 def test_a_delivered_record_is_not_pending_for_the_next_owner(outbox: Outbox) -> None:
     outbox.append("start", START)
-    outbox.append("metrics", {"step": 0})
-    outbox.append("metrics", {"step": 1})
+    outbox.append("metrics", metrics(0))
+    outbox.append("metrics", metrics(1))
     outbox.mark_delivered(outbox.pending()[1], "run")
     outbox.release()
     reopened = Outbox.take_over(outbox.folder)
@@ -52,7 +56,7 @@ def test_an_incomplete_last_line_is_dropped_and_the_lines_before_it_are_read(
     outbox: Outbox,
 ) -> None:
     outbox.append("start", START)
-    outbox.append("metrics", {"step": 7})
+    outbox.append("metrics", metrics(7))
     outbox.release()
     with (outbox.folder / "records.jsonl").open("a") as file:
         file.write('{"op": "metrics", "time": 5, "bo')
@@ -68,7 +72,8 @@ def test_only_a_run_without_a_finish_record_is_ended_as_killed(
     outbox: Outbox, last: str, status: str
 ) -> None:
     outbox.append("start", START)
-    outbox.append("finish" if last == "finish" else "metrics", {"status": "FINISHED"}, 1234)
+    body = {"status": "FINISHED"} if last == "finish" else metrics(0)
+    outbox.append(last, body, 1234)  # type: ignore[arg-type]
     outbox.release()
     reopened = Outbox.take_over(outbox.folder)
     assert reopened is not None
@@ -102,39 +107,22 @@ def test_the_parent_folder_is_removed_with_the_last_outbox(outbox: Outbox) -> No
     assert not other.folder.parent.exists()
 
 
-def test_a_run_that_another_outbox_continues_is_recognised(outbox: Outbox) -> None:
-    outbox.append("start", START)
-    outbox.mark_delivered(outbox.pending()[0], "run")
-    assert not outbox.is_continued_elsewhere()
-    Outbox.create(outbox.folder.parent).append("start", {"run_id": "run"})
-    assert outbox.is_continued_elsewhere()
-
-
 def test_a_full_disk_leaves_no_part_of_a_record(
     outbox: Outbox,
 ) -> None:
-    outbox.append("metrics", {"step": 0})
+    outbox.append("metrics", metrics(0))
     file = outbox._file
     outbox._file = HalfWriter(outbox.folder / "records.jsonl", "a+")
     with outbox._file, pytest.raises(OSError, match="full disk"):
-        outbox.append("metrics", {"step": 1})
+        outbox.append("metrics", metrics(1))
     outbox._file = file
-    outbox.append("metrics", {"step": 2})
+    outbox.append("metrics", metrics(2))
     assert steps(outbox) == [0, 2]
-
-
-def test_a_damaged_outbox_is_skipped_and_logged(
-    outbox: Outbox, caplog: pytest.LogCaptureFixture
-) -> None:
-    outbox.release()
-    (outbox.folder / "records.jsonl").write_bytes(b"\0\0\n")
-    assert abandoned_outboxes(outbox.folder.parent) == []
-    assert outbox.folder.name in caplog.text
 
 
 def test_without_a_saved_position_all_records_are_pending(outbox: Outbox) -> None:
     outbox.append("start", START)
-    outbox.append("finish", {})
+    outbox.append("finish", {"status": "FINISHED"})
     outbox.mark_delivered(outbox.pending()[-1], "run")
     outbox.release()
     (outbox.folder / "delivered.json").write_text("")

@@ -1,0 +1,259 @@
+"""Several attempts at one run, delivered in any order to a real MLflow database."""
+
+import itertools
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sweeper.tracking import tags
+from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.outbox import Outbox, Progress, abandoned_outboxes
+from sweeper.tracking.store import MLflowStore
+
+STUDY_TAGS = {tags.STUDY: "s"}
+
+
+class Server:
+    """The runs of one experiment, and delivery to it of what was recorded while it was away."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        from mlflow import MlflowClient
+
+        self.uri, self.experiment, self.client = uri, experiment, MlflowClient(uri)
+
+    def deliver(self, outbox: Outbox, close: bool = True) -> None:
+        def connect(uri: str, folder: Path) -> MLflowStore:
+            return MLflowStore(self.uri, folder)
+
+        delivery = Delivery(outbox, connect)
+        assert delivery.attempt(), delivery.failure
+        if close:
+            delivery.close()
+
+    def runs(self) -> list[Any]:
+        experiment = self.client.get_experiment_by_name(self.experiment)
+        return list(self.client.search_runs([experiment.experiment_id]))
+
+
+@pytest.fixture
+def server(database: str) -> Server:
+    return Server(database, uuid.uuid4().hex)
+
+
+@pytest.fixture
+def attempt(tmp_path: Path, server: Server) -> Callable[..., Outbox]:
+    """Return a function that records an attempt at a run; its records are seconds apart."""
+    seconds = itertools.count(1000)
+
+    def record(
+        *records: tuple[str, dict[str, Any]],
+        status: str | None = "FINISHED",
+        reason: str = "",
+        **start: Any,
+    ) -> Outbox:
+        outbox = Outbox.create(tmp_path / "outbox")
+        body = {"uri": "http://127.0.0.1:1", "experiment": server.experiment, "params": {"lr": "1"}}
+        finish = {"status": status, "reason": reason}
+        for op, content in [
+            ("start", body | start),
+            *records,
+            *([("finish", finish)] if status else []),
+        ]:
+            outbox.append(op, content, next(seconds) * 1000)  # type: ignore[arg-type]
+        return outbox
+
+    return record
+
+
+def metric(step: int) -> tuple[str, dict[str, Any]]:
+    return "metrics", {"metrics": {"loss": 1.0 / step}, "step": step}
+
+
+def of_trial(number: int, parent: str) -> dict[str, str]:
+    return tags.of_trial("s", number, parent)
+
+
+def steps(server: Server, run_id: str) -> list[int]:
+    return [point.step for point in server.client.get_metric_history(run_id, "loss")]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("kind", ["resumed run", "trial"])
+def test_attempts_are_one_run_with_the_last_end_in_every_order_of_delivery(
+    attempt, server: Server, order: Sequence[int], kind: str
+) -> None:
+    first_tags = of_trial(3, f"20260101-{uuid.uuid4().hex}") if kind == "trial" else {}
+    first = attempt(metric(1), ("tags", {"tags": {tags.STATE: "paused"}}), status="KILLED",
+                    reason="interrupted", tags=first_tags)  # fmt: skip
+    key = first.folder.name if kind == "resumed run" else None
+    attempts = [
+        first,
+        attempt(metric(2), status="FAILED", reason="it broke", tags=first_tags, run_id=key),
+        attempt(metric(3), tags=first_tags, run_id=key),
+    ]
+    for index in order:
+        server.deliver(attempts[index])
+    (run,) = server.runs()
+    assert run.info.status == "FINISHED"
+    assert not {tags.STATE, tags.END_REASON} & run.data.tags.keys()
+    assert steps(server, run.info.run_id) == [1, 2, 3]
+    assert run.data.tags.get(tags.OUTBOX) in {outbox.folder.name for outbox in attempts}
+
+
+def test_an_attempt_that_still_runs_is_not_ended_by_an_earlier_one(attempt, server: Server) -> None:
+    first = attempt(metric(1), status="KILLED")
+    second = attempt(metric(2), status=None, run_id=first.folder.name)
+    server.deliver(second)
+    server.deliver(first)
+    (run,) = server.runs()
+    assert run.info.status == "RUNNING"
+    assert steps(server, run.info.run_id) == [1, 2]
+
+
+def test_an_earlier_attempts_artifact_does_not_replace_a_later_one(
+    attempt, server: Server, tmp_path: Path
+) -> None:
+    first = attempt(status=None)
+    second = attempt(status=None, run_id=first.folder.name)
+    for outbox, names in ((first, ["best.pt", "old.pt"]), (second, ["best.pt"])):
+        for name in names:
+            (tmp_path / name).write_text(outbox.folder.name)
+            path = outbox.keep_file(tmp_path / name)
+            (tmp_path / name).unlink()
+            outbox.append("artifact", {"path": path, "folder": "checkpoints"})
+    server.deliver(second)
+    server.deliver(first)
+    (run,) = server.runs()
+    fetched = Path(server.client.download_artifacts(run.info.run_id, "checkpoints"))
+    contents = {path.name: path.read_text() for path in fetched.iterdir()}
+    assert contents == {"best.pt": second.folder.name, "old.pt": first.folder.name}
+
+
+def test_a_run_with_other_parameters_is_another_run_and_both_end(attempt, server: Server) -> None:
+    first = attempt(metric(1), status="KILLED")
+    second = attempt(metric(2), run_id=first.folder.name, params={"lr": "2"})
+    server.deliver(first)
+    server.deliver(second)
+    new, old = sorted(server.runs(), key=lambda run: str(run.data.params["lr"]), reverse=True)
+    assert [new.info.status, old.info.status] == ["FINISHED", "KILLED"]
+    assert new.data.tags[tags.RESUMED_FROM] == old.info.run_id
+
+
+def test_an_outbox_that_lost_its_position_is_delivered_again_without_a_trace(
+    attempt, server: Server
+) -> None:
+    first = attempt(metric(1), status="KILLED", reason="interrupted")
+    second = attempt(metric(2), run_id=first.folder.name)
+    for outbox in (first, second, first):
+        outbox.progress = Progress()
+        server.deliver(outbox, close=False)
+    (run,) = server.runs()
+    assert (run.info.status, steps(server, run.info.run_id)) == ("FINISHED", [1, 2])
+
+
+@pytest.mark.parametrize("parent_first", [True, False])
+def test_trials_are_children_whichever_is_delivered_first(
+    attempt, server: Server, parent_first: bool
+) -> None:
+    parent = attempt(tags=STUDY_TAGS, name="s")
+    trials = [attempt(metric(1), tags=of_trial(n, parent.folder.name)) for n in range(2)]
+    for outbox in [parent, *trials] if parent_first else [*trials, parent]:
+        server.deliver(outbox)
+    (study,) = [run for run in server.runs() if run.info.run_name == "s"]
+    children = [run for run in server.runs() if run.data.tags.get(tags.PARENT) == study.info.run_id]
+    assert sorted(run.data.tags[tags.TRIAL] for run in children) == ["0", "1"]
+
+
+def test_trials_in_another_experiment_are_children_too(attempt, server: Server) -> None:
+    parent = attempt(tags=STUDY_TAGS, experiment=server.experiment + "-other")
+    server.deliver(attempt(tags=of_trial(0, parent.folder.name)))
+    server.deliver(parent)
+    server.deliver(attempt(tags=of_trial(1, parent.folder.name)))
+    assert len({run.data.tags[tags.PARENT] for run in server.runs()}) == 1
+
+
+def test_the_outboxes_of_studies_are_delivered_after_those_of_their_trials(
+    attempt, tmp_path: Path
+) -> None:
+    study = attempt(tags=STUDY_TAGS)
+    trial = attempt(tags=of_trial(0, study.folder.name))
+    for outbox in (study, trial):
+        outbox.release()
+    taken = [outbox.folder for outbox in abandoned_outboxes(tmp_path / "outbox")]
+    assert taken == [trial.folder, study.folder]
+
+
+def end_of_trial(number: int, status: str, **keys: Any) -> dict[str, Any]:
+    return {"number": number, "status": status, **keys}
+
+
+def reconcile(*trials: dict[str, Any], key: str | None = None) -> tuple[str, dict[str, Any]]:
+    return "reconcile", {"study": "s", "study_key": key, "trials": list(trials)}
+
+
+@pytest.mark.parametrize("study_first", [True, False])
+def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
+    attempt, server: Server, study_first: bool
+) -> None:
+    """So it is when a trial's records wait on another machine than those of its study."""
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    trial = attempt(metric(1), status="KILLED", reason="pruned", name="trial 4",
+                    tags=of_trial(4, opened.folder.name) | {"model": "mlp"})  # fmt: skip
+    end = end_of_trial(4, "KILLED", params={"lr": "one"}, metrics={"best/loss": 1.0})
+    closed = attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name)
+    for outbox in [closed, opened, trial] if study_first else [trial, opened, closed]:
+        server.deliver(outbox)
+    parent, child = sorted(server.runs(), key=lambda run: tags.TRIAL in run.data.tags)
+    assert child.data.tags[tags.PARENT] == parent.info.run_id
+    assert child.data.tags["model"] == "mlp"
+    assert child.data.tags[tags.END_REASON] == "pruned"
+    assert (child.info.status, child.data.metrics["loss"]) == ("KILLED", 1.0)
+    assert parent.info.status == "FINISHED"
+
+
+def test_a_dead_workers_records_do_not_change_the_end_that_the_study_gave_its_trial(
+    attempt, server: Server
+) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    dead = attempt(metric(1), status=None, tags=of_trial(0, opened.folder.name))
+    server.deliver(dead, close=False)
+    end = end_of_trial(0, "FAILED", reason="its worker died")
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    dead.append("finish", {"status": "KILLED", "reason": "the process was killed"})
+    server.deliver(dead)
+    (child,) = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert child.info.status == "FAILED"
+    assert child.data.tags[tags.END_REASON] == "its worker died"
+
+
+def test_best_tags_replace_those_of_another_best_trial(attempt, server: Server) -> None:
+    def best(**values: str) -> tuple[str, dict[str, Any]]:
+        named = {f"best/{name}": value for name, value in values.items()}
+        return "tags", {"tags": named, "prefix": "best/"}
+
+    first = attempt(best(model="lenet", kernel_size="3"), tags=STUDY_TAGS)
+    again = attempt(best(model="mlp"), tags=STUDY_TAGS, run_id=first.folder.name)
+    for outbox in (again, first):
+        server.deliver(outbox)
+    (run,) = server.runs()
+    assert {n: v for n, v in run.data.tags.items() if n.startswith("best/")} == {
+        "best/model": "mlp"
+    }
+    server.deliver(attempt(best(lr="1"), tags=STUDY_TAGS, run_id=first.folder.name))
+    (run,) = server.runs()
+    assert {n: v for n, v in run.data.tags.items() if n.startswith("best/")} == {"best/lr": "1"}
+
+
+def test_a_study_of_an_older_version_is_found_by_its_id(attempt, server: Server) -> None:
+    first = attempt(tags=STUDY_TAGS)
+    server.deliver(first)
+    (old,) = server.runs()
+    trial = attempt(tags=of_trial(0, old.info.run_id))
+    server.deliver(attempt(tags=STUDY_TAGS, run_id=old.info.run_id))
+    server.deliver(trial)
+    runs = server.runs()
+    assert len(runs) == 2
+    assert {run.data.tags.get(tags.PARENT) for run in runs} == {None, old.info.run_id}
