@@ -1,20 +1,22 @@
 """The command `python -m sweeper`: Hydra composes the config, and `sweeper.run` executes it."""
 
-import os
+import re
 import shutil
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import get_original_cwd
+from omegaconf import OmegaConf
 
-from sweeper.cli.messages import WANTS_TRACEBACK, run_command
+from sweeper.cli.console import MaskedOutput
+from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
+from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
-from sweeper.errors import SweeperError
-from sweeper.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,7 +33,7 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
     settings = HydraConfig.get()
     invocation = Invocation(
         choices=named_choices(cfg, settings.runtime.choices),
-        overrides=list(settings.overrides.task),
+        overrides=_typed(settings.overrides.task),
         arguments=sys.argv[1:],
         folder=Path(settings.runtime.output_dir),
         start_folder=Path(get_original_cwd()),
@@ -41,16 +43,21 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
         run = start(cfg, invocation)
         started = True
         return run.execute()
-    except (SweeperError, KeyboardInterrupt) as error:
+    except (Exception, KeyboardInterrupt) as error:
         if not started:
             written = {str(settings.output_subdir), f"{settings.job.name}.log"}
             _discard(invocation.folder, invocation.start_folder, written)
         hydra_reports = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK
-        if isinstance(error, KeyboardInterrupt) or hydra_reports:
-            raise
-        # Hydra would print another line before the error of a single run.
-        sys.stderr.write(printable(f"{error}\n", newlines=True))
-        sys.exit(1)
+        if not isinstance(error, KeyboardInterrupt) and not hydra_reports:
+            # Hydra would print another line before the error of a single run.
+            exit_with_line(error)
+        raise
+
+
+def _typed(overrides: Any) -> list[str]:
+    """Return overrides as they were typed; they may refer to keys of the run's config."""
+    lines: Any = OmegaConf.to_container(overrides, resolve=False)
+    return list(lines)
 
 
 def _discard(folder: Path, start_folder: Path, written_by_hydra: set[str]) -> None:
@@ -71,6 +78,13 @@ def _discard(folder: Path, start_folder: Path, written_by_hydra: set[str]) -> No
 
 def main() -> None:
     """Run the command line; exit with 1 after an error that the user can fix."""
-    # Hydra then raises the exception instead of printing it, and `run_command` words the message.
-    os.environ["HYDRA_FULL_ERROR"] = "1"
-    run_command(task)
+    conceal_command_line()
+    shown = redirect_stdout(MaskedOutput(sys.stdout)) if _shows_config() else nullcontext()
+    with raising_errors(), shown:
+        run_command(task)
+
+
+def _shows_config() -> bool:
+    """Return whether Hydra will print the config, which may hold passwords of a conf file."""
+    flag = r"--cfg?\b|--inf?o?\b|-c(job|hydra|all)?$|-i"
+    return any(re.match(flag, argument) for argument in sys.argv[1:])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sweeper.cli.overrides import quoted
+from sweeper.secrets import masked_uri
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ class Invocation:
     """The folder that the command was started in; relative paths in the config refer to it."""
 
     def resume_command(self, checkpoint: Path) -> str:
-        """Return the command line that resumes this run from one of its checkpoints."""
+        """Return the command line that resumes this run from one of its checkpoints.
+
+        In place of a password it has `***`.
+        """
         arguments = [each for each in self.arguments if not each.startswith("resume=")]
-        return shlex.join(["python", "-m", "sweeper", *arguments, f"resume={quoted(checkpoint)}"])
+        arguments = [masked_uri(each) for each in [*arguments, f"resume={quoted(checkpoint)}"]]
+        return shlex.join(["python", "-m", "sweeper", *arguments])

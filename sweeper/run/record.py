@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import logging
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,9 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.concealment import masked
+from sweeper.files import reason_of, write_text
+from sweeper.secrets import masked_uri
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import of_trial
 from sweeper.tracking.tracker import DatasetInfo, Tracker
@@ -16,6 +20,8 @@ from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.trial import TrialInfo
+
+log = logging.getLogger(__name__)
 
 UNRECORDED_KEYS = {"_target_", "search", "study", "resume", "figures", "tracking"}
 """The keys of a config that are not tracked, since they do not define the experiment."""
@@ -52,8 +58,11 @@ def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:
 
 
 def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
-    """Return the config's values by dotted keys, and the option of each group by the group."""
-    content = OmegaConf.to_container(cfg, resolve=True)
+    """Return the config's values by dotted keys, and the option of each group by the group.
+
+    In place of passwords the values have `***`.
+    """
+    content = masked(cfg)
     options = {group: option for group, option in choices.items() if group not in UNRECORDED_KEYS}
     return dict(_flattened(content, "")) | options
 
@@ -115,12 +124,18 @@ def trial_tags(info: TrialInfo) -> dict[str, str]:
 def write_documents(
     config: str, overrides: Sequence[str], summary: Summary, folder: Path
 ) -> list[Path]:
-    """Write config, overrides and model summary into the run's folder; return the files' paths."""
+    """Write config, overrides and model summary into the run's folder; return the files' paths.
+
+    On a full disk the run goes on without them.
+    """
     documents = {
         "config.yaml": config,
-        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(overrides))),
+        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(map(masked_uri, overrides)))),
         "model_summary.txt": summary.table(),
     }
-    for name, text in documents.items():
-        (folder / name).write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    return [folder / name for name in documents]
+    try:
+        for name, text in documents.items():
+            write_text(folder / name, text.rstrip("\n") + "\n")
+    except OSError as error:
+        log.warning("%s cannot be written (%s)", folder / name, reason_of(error))
+    return [path for path in map(folder.joinpath, documents) if path.is_file()]

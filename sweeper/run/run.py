@@ -5,13 +5,15 @@ import math
 from dataclasses import dataclass
 
 from sweeper import trial
-from sweeper.cli.interrupts import Interrupt, terminable
+from sweeper.cli.interrupts import Interrupt, Interrupted, terminable
 from sweeper.errors import TrainingError
+from sweeper.files import reason_of
 from sweeper.objectives import SIZES, headline
 from sweeper.run.closing import interrupted_line, results_table
 from sweeper.run.invocation import Invocation
 from sweeper.run.pictures import draw_figures
 from sweeper.run.record import TrackEpochs
+from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import STATE
 from sweeper.training.callback import Callback
@@ -21,7 +23,7 @@ from sweeper.training.finetune import KeepFrozen
 from sweeper.training.loop import fit
 from sweeper.training.progress import EpochLines, progress_display
 from sweeper.training.report import ReportToTrial
-from sweeper.training.scoring import predictions_of
+from sweeper.training.scoring import Predictions, predictions_of
 from sweeper.training.state import RunState
 from sweeper.training.stopping import StopEarly
 from sweeper.training.watch import Watch
@@ -63,11 +65,12 @@ class Run:
             tracker.finish("KILLED", "interrupted")
             if trial.info() is None:  # trials are resumed by the command of their study
                 command = self.invocation.resume_command(self.store.last)
-                log.warning("%s", interrupted_line(self.state, command))
+                saved = self.store.last.is_file()
+                log.warning("%s", interrupted_line(self.state, command, saved))
             raise
         except BaseException as error:
             self._track_best()
-            tracker.finish("FAILED", str(error) or type(error).__name__)
+            tracker.finish("FAILED", without_password(str(error)) or type(error).__name__)
             raise
         finally:
             display.close()
@@ -80,10 +83,10 @@ class Run:
             trial.note(name, size)
         if trial.should_stop():  # the size of the network may violate a constraint of the study
             return
-        with Interrupt(self._request_stop):
+        with Interrupt(self._request_stop) as interrupt:
             fit(self.experiment, self.state, self._callbacks(display))
         if self.state.interrupted and self.state.epoch < self.state.epochs:
-            raise KeyboardInterrupt
+            raise Interrupted(interrupt.number)
 
     def _request_stop(self) -> None:
         log.warning("interrupted: saving after this batch; interrupt again to end at once")
@@ -112,7 +115,8 @@ class Run:
         experiment, state = self.experiment, self.state
         if state.best_epoch is None:
             raise TrainingError(f"the run ended before its first epoch: {state.stop_reason}")
-        self.store.load_best(experiment)
+        self._write_best()
+        self.store.load_best(experiment, state)
         best = state.history[state.best_epoch - 1]
         monitored = {state.metric, headline(experiment.data.profile.label_type)}
         scores = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
@@ -126,10 +130,27 @@ class Run:
         figures = experiment.settings.figures
         if figures is True or (figures == "auto" and trial.info() is None):
             val = predictions_of(experiment.classifier, experiment.data.val())
-            folder = self.invocation.folder / "figures"
-            for path in draw_figures(experiment, state, val, test or val, folder):
-                experiment.tracker.log_artifact(path, "figures")
+            self._draw(val, test or val)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
+
+    def _write_best(self) -> None:
+        """Write `best.pt` if it is not written yet; the evaluation does not need the file."""
+        try:
+            self.store.write_best()
+        except OSError as error:
+            log.warning(
+                "%s cannot be written (%s): the results are right, but the network is not kept",
+                self.store.best,
+                reason_of(error),
+            )
+
+    def _draw(self, val: Predictions, final: Predictions) -> None:
+        folder = self.invocation.folder / "figures"
+        try:
+            for path in draw_figures(self.experiment, self.state, val, final, folder):
+                self.experiment.tracker.log_artifact(path, "figures")
+        except OSError as error:
+            log.warning("figures cannot be written to %s (%s)", folder, reason_of(error))
 
     def _finish(self) -> None:
         tracker, reason = self.experiment.tracker, trial.stop_reason()
@@ -140,7 +161,8 @@ class Run:
             tracker.finish("KILLED", reason)
 
     def _track_best(self) -> None:
-        if self.state.best_epoch is not None:  # otherwise the file belongs to another run
+        # Without a best epoch the file belongs to another run.
+        if self.state.best_epoch is not None and self.store.has_best:
             self.experiment.tracker.log_artifact(self.store.best, "checkpoints")
 
     def _values(self) -> tuple[float, ...]:

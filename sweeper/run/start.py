@@ -9,10 +9,12 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper import trial
 from sweeper.build.recipe import build
+from sweeper.concealment import masked, masked_values
 from sweeper.run import record
 from sweeper.run.invocation import Invocation
 from sweeper.run.run import Run
 from sweeper.run.trust import parsed_config
+from sweeper.secrets import masked_uri
 from sweeper.summary.table import summarise
 from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint import CheckpointStore
@@ -37,7 +39,7 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
             metric=experiment.settings.monitored,
             direction=experiment.settings.monitored_direction,
         )
-        config = OmegaConf.to_yaml(cfg, resolve=True)
+        config = OmegaConf.to_yaml(OmegaConf.create(masked(cfg)))
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         run_id = _resume(store, experiment, state)
         experiment.tracker.start(_run_info(cfg, invocation, experiment, state, run_id))
@@ -67,14 +69,14 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
     saved_config = parsed_config(content["config"], experiment.resumed_from)
     same_config = _comparable(saved_config) == _comparable(OmegaConf.create(store.config))
-    same_server = content["run"]["uri"] == experiment.tracker.uri
+    same_server = masked_uri(str(content["run"]["uri"])) == masked_uri(str(experiment.tracker.uri))
     run_id: str | None = content["run"]["id"]
     return run_id if same_config and same_server else None
 
 
 def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     """Return the config without what may differ between a run and the one that resumes it."""
-    content: dict[str, Any] = OmegaConf.to_container(config)  # type: ignore[assignment]
+    content: dict[str, Any] = masked_values(OmegaConf.to_container(config))
     content.pop("resume", None)
     (content.get("tracking") or {}).pop("study_observers", None)  # they record the study
     return content
@@ -101,7 +103,7 @@ def _run_info(
         name=name,
         params=params,
         tags=tags,
-        dataset=record.dataset_info(experiment, str(cfg.data.get("root", data_name))),
+        dataset=record.dataset_info(experiment, masked_uri(str(cfg.data.get("root", data_name)))),
         run_id=run_id,
         folder=invocation.folder,
         resumed=_resumed_run(experiment, state),

@@ -1,13 +1,16 @@
 """The plugin `hydra/sweeper=sweeper`; every start of any Hydra application imports this file."""
 
-from typing import Any
+from traceback import format_exception
+from typing import Any, cast
 
+from hydra.core.config_loader import ConfigLoader
 from hydra.errors import CompactHydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from sweeper.errors import SweeperError
+from sweeper.secrets import without_password
 
 
 class StudySweeper(Sweeper):
@@ -19,8 +22,19 @@ class StudySweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        self.hydra_context, self.config = hydra_context, config
-        self._task = task_function
+        from sweeper.concealment import (
+            ConcealingLoader,
+            conceal_command_line,
+            conceal_config,
+            concealed_values,
+        )
+
+        conceal_command_line()
+        conceal_config(config)
+        self._settings = concealed_values(self._settings, "hydra.sweeper")
+        loader = cast(ConfigLoader, ConcealingLoader(hydra_context.config_loader))
+        self.hydra_context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
+        self.config, self._task = config, task_function
 
     def sweep(self, arguments: list[str]) -> Any:
         from sweeper.sweep.run_study import run_study
@@ -29,6 +43,11 @@ class StudySweeper(Sweeper):
         assert self.config is not None
         try:
             return run_study(self._settings, self._task, self.hydra_context, self.config, arguments)
-        except SweeperError as error:
+        except Exception as error:
+            traceback = "".join(format_exception(error))
+            has_password = traceback != without_password(traceback)
+            if not isinstance(error, SweeperError) and not has_password:
+                raise
             # Hydra prints only the message of this exception, without a traceback.
-            raise CompactHydraException(str(error)) from error
+            message = without_password(str(error) or type(error).__name__)
+            raise CompactHydraException(message) from (None if has_password else error)

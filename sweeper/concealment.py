@@ -1,0 +1,251 @@
+"""Configs and command lines without passwords, before Hydra writes them to files.
+
+`secrets` says what takes the place of a password. These functions find the passwords: in a composed
+config, in the overrides on the command line, and in the values of `hydra.sweeper`.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode, flag_override
+
+from sweeper.secrets import (
+    INTERPOLATION,
+    MASK,
+    VARIABLE,
+    concealed,
+    hide_arguments,
+    masked_uri,
+    password_spans,
+    passwords_of,
+    store,
+)
+
+_QUOTED = r"'(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)'|\"(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)\""
+_SEGMENT = re.compile(rf"{_QUOTED}|(?:{INTERPOLATION}|\\.|[^'\",()\[\]{{}}])+")
+"""A text in a list, a mapping or a sweep of Hydra's override grammar, quoted or not."""
+_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+
+
+class ConcealPasswords(Callback):
+    """Hydra callback that takes the passwords out of a run's config before it is written.
+
+    For a multirun the plugin's sweeper does it.
+    """
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        conceal_config(config)
+
+
+class ConcealingLoader:
+    """Hydra's config loader; the configs that it composes hold no password.
+
+    A job composes its config from the files again, and a password may stand in one of them.
+    """
+
+    def __init__(self, loader: Any) -> None:
+        self._loader = loader
+
+    def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
+        return _without_passwords(self._loader.load_configuration(*args, **kwargs))
+
+    def load_sweep_config(self, *args: Any, **kwargs: Any) -> DictConfig:
+        return _without_passwords(self._loader.load_sweep_config(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_loader":  # while it is unpickled
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+
+def _without_passwords(config: DictConfig) -> DictConfig:
+    conceal_config(config)
+    return config
+
+
+def conceal_config(config: DictConfig) -> None:
+    """Replace the passwords in the URIs of a config, and in its overrides, by interpolations.
+
+    The value that a URI refers to for its password is replaced as well.
+    """
+    for key, node in list(_texts(config, "")):
+        text = node._value()
+        is_override = key.startswith("hydra.overrides.")
+        _set(node, concealed_override(text) if is_override else concealed(text, key))
+        if not is_override:
+            for start, end in password_spans(text):
+                for reference in _REFERENCE.findall(text[start:end]):
+                    _conceal_value(config, reference)
+    _keep_out_of_folder_names(config)
+
+
+def _conceal_value(config: DictConfig, key: str) -> None:
+    """Replace a value that is a password, and the overrides that set it."""
+    path, _, name = key.rpartition(".")
+    parent = OmegaConf.select(config, path) if path else config
+    node = parent._get_node(name) if isinstance(parent, DictConfig) else None
+    value = node._value() if isinstance(node, ValueNode) else None
+    if value in (None, "", "???") or "${" in str(value):
+        return
+    interpolation = store(f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}", str(value))
+    _set(node, interpolation)
+    whole_word = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
+    for override_key, line in _texts(config, ""):
+        name, equals, text = line._value().partition("=")
+        sets_it = f"{key}.".startswith(f"{name.lstrip('+~')}.")
+        if override_key.startswith("hydra.overrides.") and equals and sets_it:
+            _set(line, f"{name}={whole_word.sub(lambda _: interpolation, text)}")
+
+
+def _keep_out_of_folder_names(config: DictConfig) -> None:
+    """Leave overrides with a password out of `hydra.job.override_dirname`."""
+    if "hydra" not in config:
+        return
+    overrides: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    keys = {line: line.partition("=")[0].lstrip("+") for line in overrides}
+    secret = {key for line, key in keys.items() if VARIABLE in line}
+    if not secret:
+        return
+    rule = config.hydra.job.config.override_dirname
+    excluded = {*rule.exclude_keys, *secret}
+    shown = sorted(line for line, key in keys.items() if key not in excluded)
+    with flag_override(config.hydra, "readonly", False):
+        rule.exclude_keys = sorted(excluded)
+        config.hydra.job.override_dirname = rule.item_sep.join(shown).replace("=", rule.kv_sep)
+
+
+def masked(config: DictConfig) -> dict[str, Any]:
+    """Return the resolved config with `***` in place of its passwords."""
+    raw = OmegaConf.to_container(config, resolve=False)
+    resolved: Any = OmegaConf.to_container(config, resolve=True)
+    passwords = {value for name, value in os.environ.items() if name.startswith(VARIABLE)}
+    for text in _strings(resolved):
+        passwords |= passwords_of(text)
+    return dict(masked_values(resolved, raw, passwords))
+
+
+def masked_values(values: Any, raw: Any = None, passwords: Collection[str] = ()) -> Any:
+    """Return plain values with `***` in place of the passwords in their URIs.
+
+    `raw` holds the same values unresolved. Those that were looked up are masked if they are one of
+    the passwords; a value that stands there in plain text may just be the same word.
+    """
+    if isinstance(values, dict):
+        raws = raw if isinstance(raw, dict) else dict.fromkeys(values, raw)
+        return {k: masked_values(value, raws.get(k), passwords) for k, value in values.items()}
+    if isinstance(values, list):
+        each_raw = raw if isinstance(raw, list) else [raw] * len(values)
+        pairs = zip(values, each_raw, strict=True)
+        return [masked_values(value, its_raw, passwords) for value, its_raw in pairs]
+    if not isinstance(values, str):
+        return values
+    return MASK if values in passwords and "${" in str(raw) else masked_uri(values)
+
+
+def concealed_values(values: Any, key: str) -> Any:
+    """Return values of `hydra.sweeper`, which are resolved, with interpolations for passwords."""
+    if isinstance(values, dict):
+        return {k: concealed_values(value, f"{key}.{k}") for k, value in values.items()}
+    if isinstance(values, list):
+        return [concealed_values(value, f"{key}.{i}") for i, value in enumerate(values)]
+    if not isinstance(values, str) or "://" not in values:
+        return values
+    if key.endswith(".storage"):
+        return concealed(values, key, read=str)
+    return _concealed_value(values, key)  # a value in the grammar of overrides
+
+
+def conceal_command_line() -> None:
+    """Replace the passwords in the overrides of `sys.argv`, and hide them from process lists."""
+    typed = sys.argv[1:]
+    sys.argv[1:] = [concealed_override(argument) for argument in typed]
+    hide_arguments(t for t, now in zip(typed, sys.argv[1:], strict=True) if t != now)
+
+
+def concealed_override(line: str) -> str:
+    """Return an override with interpolations in place of the passwords in it.
+
+    A value that is one text is then quoted in one way, however it was quoted before.
+    """
+    key, equals, value = line.partition("=")
+    if not equals or "://" not in value or line.startswith("-"):
+        return line
+    return f"{key}={_concealed_value(value, key.lstrip('+~'))}"
+
+
+def _concealed_value(value: str, key: str) -> str:
+    text = _one_text(value)
+    if text is not None:
+        hidden = concealed(text, key)
+        return value if hidden == text else _quoted(hidden)
+    parts = iter(range(len(value)))
+
+    def without_password(match: re.Match[str]) -> str:
+        part = f"{key} {next(parts)}"
+        if match[0][0] not in "'\"":
+            return concealed(match[0], part, read=_unescaped)
+        text = QuotedString(_unquoted(match[0]), Quote.single).text
+        hidden = concealed(text, part)
+        return match[0] if hidden == text else _quoted(hidden)
+
+    return _SEGMENT.sub(without_password, value)
+
+
+def _one_text(value: str) -> str | None:
+    """Return the text that a value of an override is, or None for lists, mappings and sweeps."""
+    value = value.strip()
+    if re.fullmatch(_QUOTED, value, re.DOTALL) and _SEGMENT.match(value).end() == len(value):  # type: ignore[union-attr]
+        return _unquoted(value)
+    is_uri = re.match(r"[A-Za-z][\w+.\-]*://", value) and value.count("://") == 1
+    host = re.sub(INTERPOLATION, "", value.rpartition("@")[2])
+    return _unescaped(value) if is_uri and not set("'\",()[]{}") & set(host) else None
+
+
+def _unquoted(value: str) -> str:
+    """Return the text of a quoted value; backslashes before a quote are escapes."""
+    return re.sub(rf"(\\+)({value[0]}|\Z)", _halved, value[1:-1])
+
+
+def _halved(match: re.Match[str]) -> str:
+    return "\\" * (len(match[1]) // 2) + match[2]
+
+
+def _unescaped(value: str) -> str:
+    """Return the text of a value without quotes."""
+    return re.sub(r"\\([\\()\[\]{}:=, \t])", r"\1", value)
+
+
+def _quoted(text: str) -> str:
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+def _texts(node: Node, key: str) -> Iterator[tuple[str, ValueNode]]:
+    """Yield the texts of a config, unresolved, with their keys."""
+    if isinstance(node, ValueNode):
+        if isinstance(node._value(), str):
+            yield key, node
+    elif isinstance(content := getattr(node, "_content", None), dict):
+        for name, child in content.items():
+            yield from _texts(child, f"{key}.{name}" if key else str(name))
+    elif isinstance(node, ListConfig) and isinstance(content, list):
+        for i, child in enumerate(content):
+            yield from _texts(child, f"{key}.{i}")
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for child in value.values() if isinstance(value, dict) else value:
+            yield from _strings(child)
+
+
+def _set(node: Any, text: str) -> None:
+    if text != node._value():
+        with flag_override(node, "readonly", False):
+            node._set_value(text)

@@ -1,0 +1,154 @@
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.concealment import (
+    ConcealingLoader,
+    conceal_command_line,
+    conceal_config,
+    concealed_override,
+    concealed_values,
+    masked,
+)
+from sweeper.configs import CONFIGS
+from sweeper.secrets import MASK, VARIABLE
+
+SCALARS = [
+    "tracking.uri=http://me:s3cret@host:80/x",
+    "tracking.uri='http://me:s3cret@host:80/x'",
+    'tracking.uri="http://me:it\'s\\"s3cret@host"',
+    "+tracking.uri='http://me:it\\'s/@ %40s3cret@host'",
+    "tracking.uri=http://me:a\\,b\\=s3cret@host",
+    "tracking.uri=http://me:a b@s3cret/@host",
+    "tracking.uri='http://me:s3cret\\\\${x}@host'",
+    "uri='postgresql://host/x?user=me&password=s3cret'",
+]
+OTHERS = [
+    "a=[http://me:s3cret@host,'http://me:it\\'s3cret@host']",
+    "a={uri: http://me:s3cret@host, b: 2}",
+    "a=choice(http://host:80,http://me:s3cret@host)",
+    "a=http://host:80,http://me:s3cret@host",
+]
+UNTOUCHED = ["a=1", "model=mlp", "~a", "--config-dir=http://me:s3cret@host", "a=http://host:80",
+             "a=http://me:${oc.env:PASSWORD}@host"]  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+
+
+def value(line: str) -> Any:
+    override = OverridesParser.create().parse_override(line)
+    raw = list(override.sweep_iterator()) if override.is_sweep_override() else override.value()
+    if override.is_sweep_override():
+        raw = [OverridesParser.create().parse_override(f"a={each}").value() for each in raw]
+    x = {"x": "X", "value": raw}
+    return OmegaConf.to_container(OmegaConf.create(x), resolve=True)["value"]  # type: ignore[index, call-overload]
+
+
+@pytest.mark.parametrize("line", [*SCALARS, *OTHERS])
+def test_an_override_is_concealed_and_has_the_same_value(line: str) -> None:
+    hidden = concealed_override(line)
+    assert "s3cret" not in hidden
+    assert value(hidden) == value(line)
+    assert concealed_override(hidden) == hidden
+
+
+@pytest.mark.parametrize("line", UNTOUCHED)
+def test_another_argument_stays_as_it_is(line: str) -> None:
+    assert concealed_override(line) == line
+
+
+def test_two_passwords_give_the_same_override_however_they_are_quoted() -> None:
+    first = concealed_override("a=http://me:one@host")
+    assert first == concealed_override('a="http://me:it\'s the other@host"')
+
+
+def test_what_hydra_cannot_parse_is_concealed_too() -> None:
+    assert value(concealed_override("a=http://me:it's s3cret@host")) == "http://me:it's s3cret@host"
+
+
+def test_the_command_line_is_concealed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["app", "--multirun", "a=http://me:s3cret@host", "b=1"])
+    conceal_command_line()
+    assert sys.argv[:2] == ["app", "--multirun"]
+    assert "s3cret" not in str(sys.argv)
+    assert value(sys.argv[2]) == "http://me:s3cret@host"
+
+
+@pytest.fixture
+def config() -> Iterator[DictConfig]:
+    lines = ["tracking.uri=http://me:s3cret@host", "+db={password: pa55word}",
+             "+url=http://me:${db.password}@host", "optimizer.lr=0.5",
+             "hydra.sweeper.storage='postgresql://me:s3/cret@host/x'"]  # fmt: skip
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        yield compose("config", lines, return_hydra_config=True)
+
+
+def test_a_config_holds_no_password_and_resolves_to_the_same_values(config: DictConfig) -> None:
+    conceal_config(config)
+    text = OmegaConf.to_yaml(config)
+    assert not any(password in text for password in ("s3cret", "s3/cret", "pa55word"))
+    assert config.tracking.uri == "http://me:s3cret@host"
+    assert config.tracking.study_observers[0].uri == "http://me:s3cret@host"
+    assert config.hydra.sweeper.storage == "postgresql://me:s3/cret@host/x"
+    assert (config.url, config.db.password) == ("http://me:pa55word@host", "pa55word")
+    again = text
+    conceal_config(config)
+    assert OmegaConf.to_yaml(config) == again
+
+
+def test_no_folder_is_named_after_an_override_with_a_password(config: DictConfig) -> None:
+    conceal_config(config)
+    assert VARIABLE not in str(config.hydra.job.override_dirname)
+    assert "optimizer.lr=0.5" in config.hydra.job.override_dirname
+    assert "tracking.uri" in config.hydra.job.config.override_dirname.exclude_keys
+
+
+def test_the_record_of_a_config_is_masked(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PASSWORD", "fr0m-outside")
+    OmegaConf.set_struct(config, False)
+    config.experiment = {"word": "pa55word", "looked_up": "${oc.env:PASSWORD}", "home": "${seed}",
+                         "uri": "http://me:${experiment.looked_up}@host"}  # fmt: skip
+    conceal_config(config)
+    del config.hydra
+    record = masked(config)
+    assert not any(p in str(record) for p in ("s3cret", "fr0m-outside"))
+    assert record["tracking"]["uri"] == record["url"] == "http://me:***@host"
+    assert record["db"] == {"password": MASK}
+    assert record["experiment"] == {
+        "word": "pa55word", "looked_up": MASK, "home": 0, "uri": "http://me:***@host"
+    }  # fmt: skip
+
+
+def test_the_configs_that_hydra_composes_for_jobs_are_concealed() -> None:
+    class Loader:
+        sources = "the files"
+
+        def load_sweep_config(self, master: DictConfig, lines: list[str]) -> DictConfig:
+            return OmegaConf.create({"uri": "http://me:s3cret@host", "lines": lines})
+
+    loader = ConcealingLoader(Loader())
+    config = loader.load_sweep_config(OmegaConf.create(), ["a=1"])
+    assert "s3cret" not in OmegaConf.to_yaml(config)
+    assert (config.uri, config.lines, loader.sources) == ("http://me:s3cret@host", ["a=1"],
+                                                          "the files")  # fmt: skip
+
+
+def test_the_resolved_values_of_the_sweeper_are_concealed() -> None:
+    values = {"storage": "postgresql://me:it's/s3cret@host", "n_trials": 3,
+              "params": {"uri": "choice('http://me:s3cret two@a','http://me:s3cret@b')"},
+              "enqueue": [{"uri": "http://me:s3cret@b"}]}  # fmt: skip
+    hidden = concealed_values(values, "hydra.sweeper")
+    assert "s3cret" not in str(hidden)
+    assert hidden["n_trials"] == 3
+    assert value(f"a={hidden['params']['uri']}") == value(f"a={values['params']['uri']}")  # type: ignore[index, call-overload]
