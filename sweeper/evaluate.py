@@ -28,6 +28,7 @@ import torch
 from PIL.Image import Image
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
 from sweeper.data.image_files import FileImages, pillow_mode
 from sweeper.data.image_folder import Listing
@@ -69,12 +70,15 @@ def evaluate(argv: Sequence[str]) -> None:
         argument = arguments.positional[0]
         raise ConfigError(f"{argument}: no such argument; type folder=PATH for a folder of images")
     path = Path(arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt"))
+    typed_out = arguments.values.get("out")
+    if typed_out and (problem := unusable_folder(Path(typed_out))):
+        raise ConfigError(f"out={typed_out}: {problem}")
     restored = restore(path, arguments.overrides, trusted_packages(arguments))
     evaluation_set = _evaluation_set(restored, arguments)
     predictions = predictions_of(restored.classifier, evaluation_set.batches)
     results = as_document(predictions, restored.profile)
     run_folder = path.resolve().parent.parent
-    out = Path(arguments.values.get("out") or run_folder / "evaluation" / evaluation_set.name)
+    out = Path(typed_out or run_folder / "evaluation" / evaluation_set.name)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

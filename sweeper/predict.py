@@ -24,6 +24,7 @@ import torch
 from torch import Tensor
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.cli.typed import unusable_folder
 from sweeper.data.image_files import FileImages, image_paths, pillow_mode
 from sweeper.data.inverse import to_pil
 from sweeper.errors import ConfigError, DataError
@@ -43,7 +44,7 @@ def predict(argv: Sequence[str]) -> None:
     arguments = parse_arguments(argv, ("checkpoint", "top", "grid", "trust"), ("--json",))
     checkpoint = arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt")
     paths = _paths(arguments.positional)
-    top = _top(arguments)
+    top, grid = _top(arguments), _grid(arguments)
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
     files = _files(paths, restored)
     predictions = list(_predictions(restored, files, top))
@@ -56,9 +57,8 @@ def predict(argv: Sequence[str]) -> None:
         width = max(map(len, names))
         for name, (_, prediction) in zip(names, by_path, strict=True):
             sys.stdout.write(f"{name:<{width}}  {printable(as_text(prediction))}\n")
-    grid = arguments.values.get("grid", "predictions.png")
-    if grid != "null":
-        _draw(Path(grid), files, [as_text(prediction, "\n") for prediction in predictions])
+    if grid is not None:
+        _draw(grid, files, [as_text(prediction, "\n") for prediction in predictions])
 
 
 def as_text(prediction: dict[str, Any], separator: str = "  ") -> str:
@@ -88,6 +88,24 @@ def _top(arguments: Arguments) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ConfigError(f"top={text}: expected a positive number of classes; type top=3")
     return int(text)
+
+
+def _grid(arguments: Arguments) -> Path | None:
+    """Return the file of the picture, or None for no picture."""
+    text = arguments.values.get("grid", "predictions.png")
+    if text == "null":
+        return None
+    path = Path(text)
+    problem = unusable_folder(path.parent)
+    if problem is None and not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}"
+    if problem is None and (not path.suffix or path.is_dir()):
+        problem = "it is not the name of an image file"
+    if problem is not None:
+        raise ConfigError(
+            f"grid={text} cannot be written ({problem}); type grid=FILE.png, or grid=null for none"
+        )
+    return path
 
 
 def _files(paths: Sequence[Path], restored: Restored) -> FileImages:

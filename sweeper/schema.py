@@ -7,7 +7,7 @@ schema: each value is validated against the annotation of its parameter, includi
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import (
     ConfigDict,
@@ -23,7 +23,9 @@ from pydantic import (
 )
 
 from sweeper.errors import ConfigError
-from sweeper.text import did_you_mean
+from sweeper.text import did_you_mean, in_one_line
+
+Parsed = TypeVar("Parsed")
 
 ImageShape = tuple[int, int, int]
 """The shape (C, H, W) of an image: channels, height and width."""
@@ -77,7 +79,7 @@ def checked(
 ) -> dict[str, Any]:
     """Return the arguments, validated and converted to the annotations of the target.
 
-    path: the config key of the option, such as "model"; messages quote it.
+    path: the config key of the option, such as "model", or "" for the root; messages quote it.
     ranges: types that replace annotations of the target, by parameter name.
 
     Raises:
@@ -90,9 +92,28 @@ def checked(
     for name, value in arguments.items():
         if name not in parameters and not takes_any:
             known = parameters.keys() - FILLED_IN
-            raise ConfigError(f"{path} has no key {name}; {did_you_mean(name, known)}")
-        result[name] = _validated(f"{path}.{name}", hints.get(name, Any), value)
+            owner = path or "the config"
+            raise ConfigError(f"{owner} has no key {name}; {did_you_mean(name, known)}")
+        result[name] = _validated(_key(path, name), hints.get(name, Any), value)
     return result
+
+
+def parsed(path: str, kind: type[Parsed], values: Mapping[str, Any]) -> Parsed:
+    """Return the dataclass `kind` with these values; `path` is their config key, or "".
+
+    Raises:
+        ConfigError: a value is missing or unknown, or has the wrong type or range.
+    """
+    arguments = checked(path, kind, values)
+    for name, parameter in inspect.signature(kind).parameters.items():
+        if parameter.default is parameter.empty and name not in arguments:
+            key = _key(path, name)
+            raise ConfigError(f"{key} has no value: type {key}=VALUE instead of removing it")
+    return kind(**arguments)
+
+
+def _key(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
 def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
@@ -114,9 +135,10 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
         result = adapter.validate_python(value)
     except ValidationError as error:
         expected = dict.fromkeys(_expected(e["msg"]) for e in error.errors())
-        raise ConfigError(f"{key}={value}: expected {' or '.join(expected)}") from None
+        shown = "null" if value is None else in_one_line(str(value))
+        raise ConfigError(f"{key}={shown}: expected {' or '.join(expected)}") from None
     if isinstance(value, bool) and not isinstance(result, bool):
-        raise ConfigError(f"{key}={value}: expected a number")
+        raise ConfigError(f"{key}={str(value).lower()}: expected a number")
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError(f"{key}={value}: expected a finite number")
     return result

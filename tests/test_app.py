@@ -140,7 +140,7 @@ def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(tmp_path, 
         run.stdout.readline()  # the first epoch
         run.send_signal(number)
         rest = run.communicate()[1]
-    assert run.returncode == 130
+    assert run.returncode == 128 + number
     resume = rest.strip().splitlines()[-1].split()
     assert resume[:3] == ["python", "-m", "sweeper"]
     overrides = [o for o in resume[3:] if not o.startswith("trainer.epochs")]

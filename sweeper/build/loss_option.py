@@ -8,14 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweeper.build.option import Option, Trust, pop_keys, trust_all
+from sweeper.build.option import Option, Trust, pop_keys, reason_of, require_kind, trust_all
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
 from sweeper.losses.class_weights import Weight, positive_weights
 from sweeper.objectives import LabelType
 from sweeper.schema import LOSS_RANGES, checked
-from sweeper.text import in_one_line
 
 LABELS: dict[LabelType, str] = {
     "multiclass": "one class per image",
@@ -86,9 +85,9 @@ class LossOption:
 
     def build_unweighted(self, n_classes: int, label_type: LabelType) -> Adapter:
         """Build the adapter for a number of classes, with a criterion without class weights."""
-        return self._adapter_class(
-            self._criterion_option(), n_classes, label_type, **self._adapter_arguments
-        )
+        criterion: nn.Module = self._criterion_option()
+        require_kind(criterion, nn.Module, self._criterion_option)
+        return self._adapter_class(criterion, n_classes, label_type, **self._adapter_arguments)
 
     def build(self, profile: Profile) -> Adapter:
         """Build the adapter for the classes of the data, with a criterion with class weights.
@@ -108,6 +107,7 @@ class LossOption:
                     f"loss.{key}: loss={self.name} takes no class weights; type loss.{key}=null"
                 )
         criterion: nn.Module = self._criterion_option(**arguments)
+        require_kind(criterion, nn.Module, self._criterion_option)
         return self._adapter_class(
             criterion, len(profile.classes), profile.label_type, **self._adapter_arguments
         )
@@ -149,8 +149,8 @@ class LossOption:
         labels[2:] = min(1, len(profile.classes) - 1)
         try:
             adapter(outputs, labels)
-        except (RuntimeError, ValueError, TypeError) as error:
-            raise ConfigError(f"{self._criterion_option}: {in_one_line(error)}") from error
+        except Exception as error:  # the criterion may be anyone's
+            raise ConfigError(f"{self._criterion_option}: {reason_of(error)}") from error
 
 
 def _adapter_class(path: str) -> type[Adapter]:

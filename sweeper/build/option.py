@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sweeper.errors import ConfigError, SweeperError
-from sweeper.schema import checked
+from sweeper.schema import checked, parsed
 from sweeper.text import in_one_line
 
 Keys = TypeVar("Keys")
@@ -26,18 +26,36 @@ def plain_node(cfg: DictConfig, group: str) -> dict[str, Any]:
     Raises:
         ConfigError: a value is missing, an interpolation fails, or the node is no mapping.
     """
+    if group not in cfg:
+        raise ConfigError(f"{group} is missing: type {group}=NAME instead of removing it")
+    node = plain_value(cfg, group)
+    if not isinstance(node, dict):
+        shown = "null" if node is None else node
+        raise ConfigError(f"{group}={shown}: there is no such option; see --help for the groups")
+    return {str(key): value for key, value in node.items() if key != SEARCH}
+
+
+def plain_value(cfg: DictConfig, key: str) -> Any:
+    """Return the resolved value of a key in the root of a config, as plain Python values.
+
+    Raises:
+        ConfigError: a value is missing, or an interpolation fails.
+    """
     try:
-        node = OmegaConf.to_container(cfg[group], resolve=True, throw_on_missing=True)
+        value = cfg[key]
+        if not OmegaConf.is_config(value):
+            return value
+        return OmegaConf.to_container(value, resolve=True, throw_on_missing=True)
     except MissingMandatoryValue as error:
-        key = error.full_key
-        raise ConfigError(f"{key} has no value: type {key}=VALUE") from error
+        missing = error.full_key or key
+        raise ConfigError(f"{missing} has no value: type {missing}=VALUE") from error
     except OmegaConfBaseException as error:
         if isinstance(error.__cause__, SweeperError):
             raise error.__cause__ from error
-        raise ConfigError(f"{group}: {str(error).splitlines()[0]}") from error
-    if not isinstance(node, dict):
-        raise ConfigError(f"{group}={node}: there is no such option; see --help for the groups")
-    return {str(key): value for key, value in node.items() if key != SEARCH}
+        where = getattr(error, "full_key", None) or key
+        raise ConfigError(f"{where}: {in_one_line(str(error).splitlines()[0])}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{key}: a value refers to itself; type a plain value") from error
 
 
 def pop_keys(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
@@ -47,7 +65,7 @@ def pop_keys(group: str, keys: type[Keys], node: dict[str, Any]) -> Keys:
         ConfigError: a value has the wrong type or is out of range.
     """
     names = inspect.signature(keys).parameters.keys() & node.keys()
-    return keys(**checked(group, keys, {name: node.pop(name) for name in names}))
+    return parsed(group, keys, {name: node.pop(name) for name in names})
 
 
 Trust = Callable[[str], None]
@@ -101,6 +119,13 @@ class Option:
                 f"{group}={name} has no _target_; set it to the class or function to call"
             )
         partial = instantiated(group, name, {**node, "_partial_": True}, trust)
+        try:
+            inspect.signature(partial.func)
+        except (TypeError, ValueError) as error:  # of a few classes that are written in C
+            raise ConfigError(
+                f"{group}={name}: {node['_target_']} does not say which arguments it takes; "
+                "name a class or function that is written in Python"
+            ) from error
         return cls(group, name, partial.func, partial.keywords, ranges)
 
     def __call__(self, **run_arguments: Any) -> Any:
@@ -113,9 +138,8 @@ class Option:
             return self.target(**self.arguments, **run_arguments)
         except SweeperError:
             raise
-        except (TypeError, ValueError, AssertionError, ArithmeticError, RuntimeError) as error:
-            reason = in_one_line(error)
-            raise ConfigError(f"{self}: {reason}") from error
+        except Exception as error:  # a target may be any class or function
+            raise ConfigError(f"{self}: {reason_of(error)}") from error
 
     def __str__(self) -> str:
         values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
@@ -128,6 +152,30 @@ class Option:
     def accepts(self, name: str) -> bool:
         """Return whether the target has a parameter of this name."""
         return name in inspect.signature(self.target).parameters
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a target failed, in one line; some types of errors say little without their name.
+
+    >>> reason_of(KeyError("width"))
+    "KeyError: 'width'"
+    """
+    reason = in_one_line(error)
+    tells = isinstance(error, TypeError | ValueError | ArithmeticError | RuntimeError)
+    return reason if reason and tells else f"{type(error).__name__}: {reason}"
+
+
+def require_kind(value: object, kind: type, option: Option) -> None:
+    """Check that what an option's target returned is of a class.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(
+            f"{option.group}={option.name}: its _target_ returns a {type(value).__name__}, which "
+            f"is not a {kind.__module__}.{kind.__qualname__}"
+        )
 
 
 def option_or_none(
@@ -162,6 +210,8 @@ def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = tru
     except InstantiationException as error:
         reason = in_one_line(error.__cause__ or error)
         raise ConfigError(f"{group}={name}: {reason}") from error
+    except Exception as error:  # such as a key of Hydra's own, _args_, with a wrong value
+        raise ConfigError(f"{group}={name}: {reason_of(error)}") from error
 
 
 def targets(node: Any) -> Iterator[str]:

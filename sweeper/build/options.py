@@ -22,6 +22,8 @@ from sweeper.build.option import (
     option_or_none,
     plain_node,
     pop_keys,
+    reason_of,
+    require_kind,
     trust_all,
 )
 from sweeper.build.updates_option import UpdatesOption
@@ -31,13 +33,12 @@ from sweeper.data.pipeline import Pipeline
 from sweeper.data.prepare import evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, SweeperError
 from sweeper.losses import Adapter
 from sweeper.models.init import initialise
 from sweeper.models.weights import copy_matching_weights
 from sweeper.objectives import SIZES, LabelType, epoch_metrics, headline
 from sweeper.schema import ImageShape, checked
-from sweeper.text import in_one_line
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.pretrained import read_weights
@@ -108,9 +109,8 @@ class Options:
         self._loss = LossOption(choices["loss"], loss, trust)
 
         self.updates = UpdatesOption(choices, plain_node(cfg, "optimizer"), scheduler, trust)
-        self.stopping = option_or_none(
-            "stopping", choices["stopping"], plain_node(cfg, "stopping"), trust=trust
-        )
+        stopping = plain_node(cfg, "stopping")
+        self.stopping = option_or_none("stopping", choices["stopping"], stopping, trust=trust)
         tracking = plain_node(cfg, "tracking")
         tracking.pop("study_observers", None)  # for the parent run of a study
         self._watch = _watch_settings(tracking.pop("watch", {}))
@@ -206,6 +206,7 @@ class Options:
         shapes = {"input_shape": input_shape, "num_classes": adapter.n_outputs}
         arguments = {name: shape for name, shape in shapes.items() if self._model.accepts(name)}
         model: nn.Module = self._model(**arguments)
+        require_kind(model, nn.Module, self._model)
         outputs = _outputs_for_blank(model, self._model.name, input_shape, self.batch_size)
         output_shape = self._loss.checked_output_shape(adapter, outputs, self._model.name)
         if self._init is not None:
@@ -227,8 +228,10 @@ class Options:
     def _initialise(self, model: nn.Module, init: Option) -> None:
         try:
             initialise(model, init.partial())
-        except (RuntimeError, ValueError) as error:
-            raise ConfigError(f"init={init.name}: {error}") from error
+        except SweeperError:
+            raise
+        except Exception as error:  # the target may be any function
+            raise ConfigError(f"init={init.name}: {reason_of(error)}") from error
 
     def callbacks(self) -> tuple[Callback, ...]:
         """Build the user's own callbacks.
@@ -251,6 +254,10 @@ class Options:
         """Build the tracker; `folder` is where the command was started."""
         arguments = {"folder": folder} if self._tracking.accepts("folder") else {}
         tracker: Tracker = self._tracking(**arguments)
+        if not hasattr(tracker, "log_metrics"):
+            raise ConfigError(
+                f"{self._tracking}: returns no tracker; choose one with tracking=NAME"
+            )
         return tracker
 
 
@@ -282,10 +289,12 @@ def _outputs_for_blank(
             if batch_size == 1:  # batch norm over a single value fails in training mode only
                 copy.deepcopy(model).train()(image)
             return model.eval()(image)
-        except (RuntimeError, ValueError, TypeError) as error:
+        except SweeperError:
+            raise
+        except Exception as error:  # the network may be anyone's
             raise ConfigError(
                 f"model={name} cannot take {batch_size} images of shape {input_shape}: "
-                f"{in_one_line(error)}"
+                f"{reason_of(error)}"
             ) from error
 
 

@@ -2,23 +2,25 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from sweeper.build.loss_option import OutputShape
-from sweeper.build.option import Trust, plain_node, trust_all
+from sweeper.build.option import Trust, plain_node, plain_value, trust_all
 from sweeper.build.options import Options
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
-from sweeper.schema import ImageShape, checked
+from sweeper.schema import ImageShape, parsed
 from sweeper.training.checkpoint import checkpoint_to_resume
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
@@ -53,9 +55,8 @@ class Recipe:
         Raises:
             ConfigError: a group, option, key or value cannot work.
         """
-        root = {str(key): cfg[key] for key in cfg if not isinstance(cfg[key], DictConfig)}
-        settings = RunSettings(**checked("config", RunSettings, root))
-        trainer = TrainerSettings(**checked("trainer", TrainerSettings, plain_node(cfg, "trainer")))
+        settings = parsed("", RunSettings, _root_values(cfg))
+        trainer = parsed("trainer", TrainerSettings, plain_node(cfg, "trainer"))
         resumed_from = checkpoint_to_resume(settings.resume)
         options = Options(cfg, choices, resumed_from is not None, trust)
         return Recipe(settings, trainer, options, resumed_from)
@@ -220,8 +221,25 @@ def network(cfg: DictConfig) -> Network:
 
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
     """Return the option of each group, or `inline` for a group written out in the config."""
-    groups = [str(key) for key in cfg if isinstance(cfg[key], DictConfig) and key != "callbacks"]
+    groups = [str(key) for key in cfg if _is_group(cfg, str(key)) and key != "callbacks"]
     return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
+
+
+def _is_group(cfg: DictConfig, key: str) -> bool:
+    try:
+        return isinstance(cfg[key], DictConfig)
+    except OmegaConfBaseException:
+        return False  # an interpolation fails, which the check of the values reports
+
+
+def _root_values(cfg: DictConfig) -> dict[str, Any]:
+    """Return the values of the config's root that are not groups.
+
+    A setting that was given a mapping is among them, so that its type is refused.
+    """
+    settings = {field.name for field in fields(RunSettings)}
+    values = {str(key): plain_value(cfg, str(key)) for key in cfg}
+    return {k: v for k, v in values.items() if k in settings or not isinstance(v, dict)}
 
 
 def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:

@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from sweeper.build.option import Option, Trust, option_or_none, pop_keys, trust_all
+from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind, trust_all
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.schedules import require_no_minimum_rate, require_same_ratios
@@ -68,6 +68,7 @@ class UpdatesOption:
         if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
             arguments |= {} if "fused" in self._optimizer.arguments else {"fused": True}
         optimizer = self._optimizer(**arguments)
+        require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
         rates = scale_rates(optimizer)
         steps_per_epoch = -(-batches // trainer.accumulate)
         schedule = self._schedule(optimizer, steps_per_epoch, settings, trainer.epochs)
@@ -101,4 +102,6 @@ class UpdatesOption:
             arguments[horizon_key] = horizon
         if self._scheduler.target is ReduceLROnPlateau:
             arguments["mode"] = settings.monitored_direction[:3]  # "min" or "max"
-        return Schedule(self._scheduler(**arguments), interval, horizon)
+        scheduler = self._scheduler(**arguments)
+        require_kind(scheduler, LRScheduler, self._scheduler)
+        return Schedule(scheduler, interval, horizon)

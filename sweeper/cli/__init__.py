@@ -2,8 +2,10 @@
 
 arguments    parses the arguments of `evaluate` and `predict`, and runs these commands
 messages     turns an error that the user can fix into one line and exit code 1
+typed        checks the overrides that the user typed before Hydra composes them
+leftovers    removes what Hydra has written for a command that was refused
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it
-interrupts   Ctrl-C: the first one asks for an orderly end, the second one ends at once
+interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type
 
 `app`, `inspect` and `arguments` call `messages`; `run`, `sweep` and `launch` use `interrupts` and

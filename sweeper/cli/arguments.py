@@ -1,11 +1,13 @@
 """The arguments of `evaluate` and `predict`: `key=value`, overrides of the config, files, flags."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import TextIOWrapper
-from pathlib import Path
+
+from omegaconf import OmegaConf
 
 from sweeper.cli.messages import run_command
 from sweeper.errors import ConfigError
@@ -51,7 +53,7 @@ def parse_arguments(
     values, overrides, flags_set, positional = {}, [], set(), []
     for argument in argv:
         match = _KEY.fullmatch(argument)
-        if Path(argument).exists():
+        if os.path.exists(argument):  # noqa: PTH110  False for a name that no file can have
             positional.append(argument)
         elif argument.startswith("--"):
             if argument not in flags:
@@ -61,6 +63,7 @@ def parse_arguments(
         elif match is None:
             positional.append(argument)
         elif "." in match[1]:
+            _check_value(argument)
             overrides.append(argument)
         elif match[1] in keys:
             values[match[1]] = match[2]
@@ -68,6 +71,17 @@ def parse_arguments(
             hint = did_you_mean(match[1], keys)
             raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")
     return Arguments(values, overrides, frozenset(flags_set), positional)
+
+
+def _check_value(override: str) -> None:
+    """Check that the value of an override of the checkpoint's config is YAML."""
+    try:
+        OmegaConf.from_dotlist([override])
+    except Exception as error:  # YAML's errors and OmegaConf's have many types
+        raise ConfigError(
+            f"{override}: the value cannot be read as YAML; put a text with special characters in "
+            "quotes within the quotes of the shell"
+        ) from error
 
 
 def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
@@ -78,4 +92,4 @@ def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
         return
     if isinstance(sys.stdout, TextIOWrapper):  # a file name may not be valid Unicode
         sys.stdout.reconfigure(errors="backslashreplace")
-    run_command(lambda: tool(argv))
+    run_command(lambda: tool(argv), argv)

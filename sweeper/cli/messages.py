@@ -3,60 +3,223 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from sweeper.cli.interrupts import exit_code
+from sweeper.cli.leftovers import Leftovers
+from sweeper.cli.typed import check_overrides, overrides_in
 from sweeper.errors import SweeperError
-from sweeper.text import did_you_mean, in_one_line, printable
+from sweeper.secrets import without_password
+from sweeper.text import did_you_mean, in_one_line, printable, shortened
 
-WANTS_TRACEBACK = os.environ.get("HYDRA_FULL_ERROR") == "1"
+# `raising_errors` sets Hydra's variable for Hydra, and keeps what the user wants in this one, which
+# the processes of a study inherit.
+OWN_VARIABLE, HYDRAS_VARIABLE = "SWEEPER_FULL_ERROR", "HYDRA_FULL_ERROR"
+WANTS_TRACEBACK = os.environ.get(OWN_VARIABLE, os.environ.get(HYDRAS_VARIABLE)) == "1"
+"""True if the user has set `HYDRA_FULL_ERROR=1`."""
+
+WORK = (
+    "sweeper.run.run",
+    "sweeper.training.loop",
+    "sweeper.training.scoring",
+    "sweeper.sweep.worker_task",
+    "sweeper.sweep.ledger",
+    "sweeper.sweep.results",
+    "sweeper.launch.local",
+)
+"""The modules that train and evaluate. An error in them is no mistake on the command line."""
+
+LAUNCHER_EXTRAS = {
+    "joblib": "joblib",
+    **dict.fromkeys(["ray", "ray_aws"], "ray"),
+    **dict.fromkeys(["submitit_local", "submitit_slurm"], "slurm"),
+}
+"""Hydra's official launchers, and the extra of this package that installs each."""
 
 
-def run_command(command: Callable[[], object]) -> None:
-    """Run a command; print one line and exit with 1 after an error that the user can fix."""
+@contextmanager
+def raising_errors() -> Iterator[None]:
+    """Make Hydra raise errors instead of printing them, so that `run_command` words them."""
+    before = {name: os.environ.get(name) for name in (OWN_VARIABLE, HYDRAS_VARIABLE)}
+    os.environ |= {OWN_VARIABLE: str(int(WANTS_TRACEBACK)), HYDRAS_VARIABLE: "1"}
     try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def run_command(command: Callable[[], object], arguments: Sequence[str] | None = None) -> None:
+    """Run a command; print one line and exit with 1 after an error that the user can fix.
+
+    `arguments` are those of a command that has parsed its flags; None is for a command that lets
+    Hydra parse those of `sys.argv`.
+    """
+    typed = sys.argv[1:] if arguments is None else arguments
+    leftovers = Leftovers(overrides_in(typed))
+    try:
+        if arguments is None:
+            _check_flags(typed)
+        check_overrides(typed)
         command()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as interrupt:
+        sys.exit(exit_code(interrupt))
+    except SystemExit:
+        leftovers.remove()
+        raise
     except Exception as error:
-        message = None if WANTS_TRACEBACK else user_message(error)
-        if message is None:
-            raise
-        sys.stderr.write(printable(message, newlines=True) + "\n")
-        sys.exit(1)
+        message = _line_for(error, typed)
+        if message is not None:
+            leftovers.remove(error)
+        if message is None or WANTS_TRACEBACK:
+            message = "".join(traceback.format_exception(error)).rstrip()
+        _exit_with(message)
+
+
+def exit_with_line(error: Exception) -> None:
+    """Print the line for an error and exit with 1; return if the user cannot fix the error.
+
+    A task that Hydra runs calls this, since Hydra prints a line of its own before its error.
+    """
+    message = _line_for(error, sys.argv[1:])
+    if message is not None:
+        _exit_with(message)
+
+
+def _line_for(error: Exception, arguments: Sequence[str]) -> str | None:
+    overrides = overrides_in(arguments)
+    message = user_message(error)
+    if message is None:
+        return _unforeseen(error, overrides)
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    is_ours = isinstance(error, SweeperError) or isinstance(error.__cause__, SweeperError)
+    if is_ours or not keys or any(key in message for key in keys):
+        return message
+    return f"{' '.join(overrides)}: {message}"
+
+
+def _exit_with(message: str) -> NoReturn:
+    sys.stderr.write(printable(without_password(message), newlines=True) + "\n")
+    sys.exit(1)
+
+
+def usage_error(message: str) -> NoReturn:
+    """Print the mistake in the use of a command's flags in one line; exit with 2."""
+    line = printable(in_one_line(without_password(message)))
+    sys.stderr.write(f"{line}; --help shows what to type\n")
+    sys.exit(2)
+
+
+def _check_flags(arguments: Sequence[str]) -> None:
+    """Parse the arguments as Hydra does, whose own message about a wrong flag has ten lines."""
+    from hydra._internal.utils import get_args_parser
+
+    parser = get_args_parser()
+    parser.error = usage_error  # type: ignore[method-assign]
+    parser.parse_args(arguments)
 
 
 def user_message(error: Exception) -> str | None:
-    """Return the line to print for an error that the user can fix, or None for other errors."""
+    """Return the line to print for an error that the user can fix, or None for other errors.
+
+    The check of a study's search space has a line for each of its points.
+    """
     if isinstance(error, SweeperError):
         return str(error)
+    if isinstance(error, HydraException) and isinstance(error.__cause__, SweeperError):
+        return str(error.__cause__)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, option = error.missing_cfg_file.rpartition("/")
+        if group == "hydra/launcher" and option in LAUNCHER_EXTRAS:
+            package = f"sweeper[{LAUNCHER_EXTRAS[option]}]"
+            return f"{group}={option}: this launcher is not installed; type pip install '{package}'"
         return f"{group}={option}: there is no such option; {did_you_mean(option, error.options)}"
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: {in_one_line(error.message)}"
+        return _parse_message(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return in_one_line(error) + _hint(error.__cause__)
-    if isinstance(error, ValueError) and _is_raised_by_hydra(error):
-        return in_one_line(error)  # for example, a group is set to null
+        return _composition_message(error)
     if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.filename}: {error.strerror}; hydra.run.dir=PATH writes to another folder"
+        hint = "; hydra.run.dir=PATH writes to another folder" if _is_hydras(error) else ""
+        return f"{error.filename}: {error.strerror}{hint}"
     return None
+
+
+def _parse_message(error: OverrideParseException) -> str:
+    """Return a parser's message without its repetition of the override and its drawing."""
+    lines = [" ".join(line.split()) for line in str(error.message).splitlines()]
+    unwanted = ("Error parsing override", "See https:", "^", in_one_line(error.override))
+    reason = " ".join(line for line in lines if line and not line.startswith(unwanted))
+    text = f"{error.override}: {reason.rstrip(':') or 'cannot be read'}"
+    if "while evaluating" in text:  # a function of the grammar refuses its arguments
+        return text
+    return (
+        f"{text}; type KEY=VALUE, with quotes around a text that has other characters than "
+        "letters, digits and -_/.+"
+    )
+
+
+def _composition_message(error: Exception) -> str:
+    """Return the message of Hydra or OmegaConf, with the key that it names first."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    details = ("full_key:", "object_type=", "reference_type=")
+    text = " ".join(line for line in lines if line and not line.startswith(details))
+    text = in_one_line(text.partition("Config search path:")[0])
+    key = next((line.split()[-1] for line in lines if line.startswith("full_key: ")), "")
+    merged, hint = text.removeprefix("Error merging override "), _hint(error.__cause__)
+    if merged != text:
+        return f"{merged}: {hint}" if hint else merged
+    text = text if not key or key in text else f"{key}: {text}"
+    return f"{text}; {hint}" if hint else text
 
 
 def _hint(cause: BaseException | None) -> str:
     """Return the keys that are similar to an unknown one, or the error of a value."""
-    parent = getattr(cause, "parent_node", None)
-    if not isinstance(cause, OmegaConfBaseException) or not isinstance(parent, DictConfig):
+    if not isinstance(cause, OmegaConfBaseException):
         return ""
-    if cause.key in parent:
-        return f"; {str(cause).splitlines()[0]}"
-    return f"; {did_you_mean(str(cause.key), (str(key) for key in parent))}"
+    parent = getattr(cause, "parent_node", None)
+    keys = _keys(parent) if isinstance(parent, DictConfig) else []
+    if isinstance(parent, DictConfig) and str(cause.key) not in keys:
+        return did_you_mean(str(cause.key), keys) if keys else ""
+    return in_one_line(str(cause).splitlines()[0]) if str(cause) else ""
 
 
-def _is_raised_by_hydra(error: Exception) -> bool:
-    frames = list(traceback.walk_tb(error.__traceback__))
-    return bool(frames) and str(frames[-1][0].f_globals.get("__name__")).startswith("hydra.")
+def _keys(node: DictConfig) -> list[str]:
+    """Return the keys of a node, or nothing for a node that is null or an interpolation."""
+    try:
+        return [str(key) for key in node]
+    except (TypeError, OmegaConfBaseException):
+        return []
+
+
+def _unforeseen(error: Exception, overrides: Sequence[str]) -> str | None:
+    """Return the line for an error of any type that the overrides led to, before any work began."""
+    modules = {frame.f_globals.get("__name__") for frame, _ in _frames(error)}
+    if not overrides or modules.intersection(WORK):
+        return None
+    reason = shortened(in_one_line(error), 300)
+    cause = f" ({shortened(in_one_line(error.__cause__), 200)})" if error.__cause__ else ""
+    return (
+        f"{' '.join(overrides)}: cannot be used: {type(error).__name__}: {reason}{cause}; "
+        "HYDRA_FULL_ERROR=1 shows where"
+    )
+
+
+def _is_hydras(error: Exception) -> bool:
+    """Return whether Hydra called the function of Python's that raised the error."""
+    modules = [str(frame.f_globals.get("__name__")) for frame, _ in _frames(error)]
+    own = [module for module in modules if module.startswith(("hydra.", "sweeper."))]
+    return bool(own) and own[-1].startswith("hydra.")
+
+
+def _frames(error: Exception) -> list[tuple[FrameType, int]]:
+    return list(traceback.walk_tb(error.__traceback__))

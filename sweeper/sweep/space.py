@@ -22,6 +22,9 @@ from optuna.distributions import (
 
 from sweeper.errors import ConfigError
 
+MAX_VALUES = 100_000
+"""The number of values of a range. They are listed, unlike those of an interval."""
+
 Value = str | int | float | bool | None
 
 
@@ -107,6 +110,8 @@ def _parameter(key: str, override: Override) -> Parameter:
     sweep = override.value()
     if isinstance(sweep, IntervalSweep):
         return Parameter(key, _interval(key, sweep), None)
+    if isinstance(sweep, RangeSweep):
+        _check_range(key, sweep, override)
     values = tuple(storable(x) for x in _sweep_values(override))
     if not values:
         raise ConfigError(f"{key}={_sweep_text(override)}: has no values; give at least one")
@@ -115,6 +120,20 @@ def _parameter(key: str, override: Override) -> Parameter:
     if len(set(values)) < len(values):
         raise ConfigError(f"{key}={_sweep_text(override)}: has a value twice; give each value once")
     return Parameter(key, CategoricalDistribution(values), values)
+
+
+def _check_range(key: str, sweep: RangeSweep, override: Override) -> None:
+    """Check a range before its values are listed."""
+    text = f"{key}={_sweep_text(override)}"
+    bounds = (sweep.start, sweep.stop, sweep.step)
+    if not all(x is not None and math.isfinite(x) for x in bounds) or sweep.step == 0:
+        raise ConfigError(f"{text}: needs finite bounds and a step other than 0")
+    start, stop, step = (float(x) for x in bounds if x is not None)
+    if (stop - start) / step > MAX_VALUES:
+        raise ConfigError(
+            f"{text}: has more than {MAX_VALUES:,} values; type a larger step, or "
+            f"{key}=interval({sweep.start},{sweep.stop})"
+        )
 
 
 def _sweep_values(override: Override) -> list[Any]:

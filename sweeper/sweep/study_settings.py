@@ -1,5 +1,6 @@
 """The values of `hydra.sweeper`, checked and converted."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,11 +15,13 @@ from optuna.samplers import BaseSampler
 from sweeper.errors import ConfigError
 from sweeper.sweep.grid import GridSampler
 from sweeper.sweep.observer import Observers
+from sweeper.sweep.setting_rules import check_rules, refused
 from sweeper.sweep.spec import SamplerRecipe
-from sweeper.text import printable
+from sweeper.text import in_one_line
 
 SECONDS_PER_UNIT = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 20
+MAX_NAME_BYTES = 200  # A file system takes 255; the folder of a fresh study appends the time.
 # Optuna imports these packages only when a trial is sampled.
 NEEDED_PACKAGES = {"CmaEsSampler": "cmaes", "GPSampler": "torch", "QMCSampler": "scipy"}
 
@@ -36,8 +39,10 @@ class StudySettings:
     storage: Any
     study_name: str | None
     fresh: bool
+    join: bool
     n_trials: int | None
     timeout_seconds: float | None
+    trial_seconds: float | None
     n_jobs: int | str
     max_failure_rate: float
     max_retries: int
@@ -65,18 +70,21 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         ConfigError: a value is invalid.
     """
     keys = {k: _plain(v) for k, v in keys.items()}
+    check_rules(keys)
     return StudySettings(
         directions=_directions(keys["direction"]),
         sampler=_sampler(keys["sampler"]),
         pruner=_pruner(keys["pruner"]),
         storage=keys["storage"],
         study_name=_study_name(keys["study_name"]),
-        fresh=_one_of("study", keys["study"], ("resume", "fresh")) == "fresh",
-        n_trials=_positive("n_trials", keys["n_trials"]),
+        fresh=keys["study"] == "fresh" and not keys["join"],
+        join=keys["join"],
+        n_trials=keys["n_trials"],
         timeout_seconds=parse_seconds(keys["timeout"]),
-        n_jobs=_n_jobs(keys["n_jobs"]),
-        max_failure_rate=_rate(keys["max_failure_rate"]),
-        max_retries=int(keys["max_retries"]),
+        trial_seconds=parse_seconds(keys["trial_timeout"], "trial_timeout"),
+        n_jobs="auto" if keys["n_jobs"] == -1 else keys["n_jobs"],
+        max_failure_rate=float(keys["max_failure_rate"]),
+        max_retries=keys["max_retries"],
         lease_seconds=float(keys["lease_seconds"]),
         params=[f"{k}={v}" for k, v in (keys["params"] or {}).items()],
         auto=keys["auto"],
@@ -84,14 +92,16 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         warm_start=keys["warm_start"],
         check=keys["check"],
         verify=keys["verify"],
-        enqueue=_points(keys["enqueue"]),
+        enqueue=keys["enqueue"],
         constraints={k: float(v) for k, v in (keys["constraints"] or {}).items()},
         observers=Observers(tuple(keys["observers"] or ())),
     )
 
 
-def parse_seconds(text: str | float | None) -> float | None:
+def parse_seconds(text: str | float | None, key: str = "timeout") -> float | None:
     """Return the seconds in `90s`, `10min`, `2h` or a plain number; return None for None.
+
+    `key` is the key below `hydra.sweeper`, for the message.
 
     Raises:
         ConfigError: the text is not a duration.
@@ -100,9 +110,8 @@ def parse_seconds(text: str | float | None) -> float | None:
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]*)\s*", str(text))
     if match is None or (match[2] or "s") not in SECONDS_PER_UNIT:
-        raise ConfigError(
-            f"hydra.sweeper.timeout={text}: must be a duration, such as 90s, 10min or 2h"
-        )
+        must = "a duration, such as 90s, 10min or 2h, or null"
+        raise refused(key, text, must, f"type hydra.sweeper.{key}=10min")
     return float(match[1]) * SECONDS_PER_UNIT[match[2] or "s"]
 
 
@@ -112,18 +121,13 @@ def _plain(value: Any) -> Any:
 
 def _directions(value: Any) -> tuple[str, ...]:
     directions = value if isinstance(value, list) else [value]
-    names = tuple(str(getattr(d, "name", d)) for d in directions)
-    for name in names:
-        _one_of("direction", name, ("minimize", "maximize"))
-    return names
+    return tuple(str(getattr(d, "name", d)) for d in directions)
 
 
 def _sampler(make: Any) -> SamplerRecipe:
     if not isinstance(make, BaseSampler) and not callable(make):
-        raise ConfigError(
-            f"hydra.sweeper.sampler={make!r}: must be an Optuna sampler; "
-            "choose one with hydra/sweeper/sampler=NAME"
-        )
+        hint = "choose one with hydra/sweeper/sampler=NAME"
+        raise refused("sampler", make, "an Optuna sampler", hint)
     package = NEEDED_PACKAGES.get(getattr(make, "func", type(make)).__name__)
     if package is not None and find_spec(package) is None:
         raise ConfigError(
@@ -131,25 +135,21 @@ def _sampler(make: Any) -> SamplerRecipe:
         )
     recipe = SamplerRecipe(make)
     try:
-        recipe.sampler()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"hydra.sweeper.sampler: cannot be created: {error}") from error
+        sampler = recipe.sampler()
+    except Exception as error:  # samplers check their arguments with errors of several types
+        reason = in_one_line(error)
+        raise ConfigError(f"hydra.sweeper.sampler: cannot be created: {reason}") from error
+    if not isinstance(sampler, BaseSampler):
+        hint = "choose one with hydra/sweeper/sampler=NAME"
+        raise refused("sampler", sampler, "an Optuna sampler", hint)
     return recipe
 
 
 def _pruner(value: Any) -> BasePruner:
     if not isinstance(value, BasePruner):
-        raise ConfigError(
-            f"hydra.sweeper.pruner={value!r}: must be an Optuna pruner; "
-            "choose one with hydra/sweeper/pruner=NAME"
-        )
+        hint = "choose one with hydra/sweeper/pruner=NAME"
+        raise refused("pruner", value, "an Optuna pruner", hint)
     return value
-
-
-def _one_of(key: str, value: Any, names: Sequence[str]) -> str:
-    if value not in names:
-        raise ConfigError(f"hydra.sweeper.{key}={value}: must be one of {', '.join(names)}")
-    return str(value)
 
 
 def _study_name(value: str | None) -> str | None:
@@ -157,38 +157,9 @@ def _study_name(value: str | None) -> str | None:
     if value is None:
         return None
     path = PurePath(value)
-    if not path.parts or path.is_absolute() or ".." in path.parts or not value.isprintable():
-        raise ConfigError(
-            f"hydra.sweeper.study_name={printable(value)}: must be the name of a folder, such as "
-            "my_study; hydra.sweep.dir=PATH puts a study elsewhere"
-        )
+    is_long = any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in path.parts)
+    is_elsewhere = not path.parts or path.is_absolute() or ".." in path.parts
+    if is_long or is_elsewhere or not value.isprintable():
+        hint = "type one such as my_study; hydra.sweep.dir=PATH puts a study elsewhere"
+        raise refused("study_name", value, "the name of a folder", hint)
     return value
-
-
-def _positive(key: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise ConfigError(f"hydra.sweeper.{key}={value}: must be at least 1")
-    return value
-
-
-def _n_jobs(value: Any) -> int | str:
-    if value in ("auto", -1):
-        return "auto"
-    if not isinstance(value, int) or value < 1:
-        raise ConfigError(f"hydra.sweeper.n_jobs={value}: must be auto or a number of at least 1")
-    return value
-
-
-def _rate(value: float) -> float:
-    if not 0 <= value <= 1:
-        raise ConfigError(f"hydra.sweeper.max_failure_rate={value}: must be between 0 and 1")
-    return float(value)
-
-
-def _points(points: Any) -> list[dict[str, Any]]:
-    if not isinstance(points, list) or not all(isinstance(p, dict) for p in points):
-        raise ConfigError(
-            f"hydra.sweeper.enqueue={points}: must be a list of points, "
-            "such as [{optimizer.lr: 0.1}]"
-        )
-    return points

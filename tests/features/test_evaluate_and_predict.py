@@ -275,7 +275,7 @@ def test_a_folder_without_classes_and_another_size_are_one_line(checkpoint, tmp_
         evaluate([f"checkpoint={path}", "folder=empty"])
     with pytest.raises(ConfigError, match=r"images of shape \(1, 8, 8\), not \(1, 16, 16\)"):
         restore(Path(path), ["data.image_size=16"])
-    with pytest.raises(ConfigError, match=r"^out=.*run/config\.yaml: .* type out=FOLDER"):
+    with pytest.raises(ConfigError, match=r"^out=.*run/config\.yaml is a file; type the path"):
         evaluate([f"checkpoint={path}", f"out={tmp_path}/run/config.yaml"])
 
 

@@ -4,6 +4,7 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
+from sweeper.sweep.setting_rules import KEYS as CHECKED_KEYS
 from sweeper.sweep.study_settings import parse_seconds, read_settings
 
 KEYS = {
@@ -15,6 +16,8 @@ KEYS = {
     "study": "resume",
     "n_trials": None,
     "timeout": None,
+    "trial_timeout": None,
+    "join": False,
     "n_jobs": "auto",
     "max_failure_rate": 0.5,
     "max_retries": 3,
@@ -61,6 +64,60 @@ def test_a_duration_is_read_in_its_unit(text, expected) -> None:
 def test_an_invalid_setting_is_refused_with_its_key(key, value, message) -> None:
     with pytest.raises(ConfigError, match=f"hydra.sweeper.{key}.*{message}"):
         read_settings({**KEYS, key: value})
+
+
+WRONG = {
+    "storage": (1.5, "journal", [], {"a": None}, ""),
+    "n_trials": (True, 1.5, -1, "20"),
+    "n_jobs": (True, 1.5, "foo", -2, [1], None),
+    "max_failure_rate": (float("nan"), float("inf"), "0.5", True, None, -0.1),
+    "max_retries": (-1, 1.5, None, True),
+    "lease_seconds": (float("nan"), float("inf"), 0, -1.0, "60", None),
+    "params": ([], {"x": 1}, {1: "1,2"}, "x=1,2"),
+    "auto": (1, "true", []),
+    "custom_search_space": (1, "", []),
+    "verify": (1, "", []),
+    "warm_start": (None, 1, "true"),
+    "check": (None, 1, "true"),
+    "join": (None, 1, "true"),
+    "enqueue": (None, {}, [[]], [{1: 2}]),
+    "constraints": ([], {"x": "1"}, {"x": float("nan")}, {"x": None}, {1: 2}),
+    "observers": ([1], "foo", [None]),
+    "direction": (None, [], [1], {"a": 1}, True),
+    "study": (None, 1, [], {"a": 1}),
+}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [(key, value) for key, values in WRONG.items() for value in values]
+)
+def test_a_value_of_a_wrong_type_is_refused_with_an_example(key, value, refuses) -> None:
+    with refuses(
+        ConfigError, rf"^hydra\.sweeper\.{key}=.*: must be .*; type hydra\.sweeper\.{key}="
+    ):
+        read_settings({**KEYS, key: value})
+
+
+def test_a_password_in_a_refused_value_is_not_shown() -> None:
+    with pytest.raises(ConfigError) as error:
+        read_settings({**KEYS, "study": "postgresql://me:hunter2hunter@host/x"})
+    assert "hunter2" not in str(error.value)
+
+
+def test_every_key_is_checked_and_none_can_be_removed(composed) -> None:
+    keys = {key for key in composed(hydra=True).hydra.sweeper if not key.startswith("_")}
+    assert keys == set(CHECKED_KEYS) == set(KEYS)
+    for key in keys:
+        with pytest.raises(ConfigError, match=f"hydra.sweeper.{key} is missing"):
+            read_settings({k: v for k, v in KEYS.items() if k != key})
+
+
+@pytest.mark.parametrize(
+    "storage", ["/dev/null/x.log", "sqlite:////no/such/x.db", "sqlite+pysqlite:////no/such/x.db"]
+)
+def test_a_storage_in_a_folder_that_cannot_be_is_refused(storage) -> None:
+    with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.storage=.*: must be .*; type"):
+        read_settings({**KEYS, "storage": storage})
 
 
 @pytest.mark.parametrize(

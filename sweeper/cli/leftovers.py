@@ -1,0 +1,83 @@
+"""The removal of what Hydra has written for a command that was refused."""
+
+import contextlib
+import shutil
+import traceback
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+OUTPUTS = "outputs"
+"""The folder of the runs, whose empty folders may be removed."""
+
+FOLDER_KEYS = ("hydra.run.dir", "hydra.sweep.dir")
+
+
+class Leftovers:
+    """What a command may leave behind if it is refused.
+
+    Hydra creates the folder of a run, writes the config into it and opens a log there before it
+    calls the task. `overrides` may name that folder; those of its parents that do not exist yet
+    are remembered.
+    """
+
+    def __init__(self, overrides: Sequence[str]) -> None:
+        self._missing = [
+            folder
+            for override in overrides
+            for key, _, value in [override.lstrip("+").partition("=")]
+            if key in FOLDER_KEYS
+            for folder in _missing(value.strip("'\""))
+        ]
+
+    def remove(self, error: Exception | None = None) -> None:
+        """Remove Hydra's own files of a job that `error` ended, and the empty folders."""
+        job = _job_frame(error) if error is not None else None
+        if job is not None:
+            _empty_job_folder(job, self._missing)
+        for folder in self._missing:
+            with contextlib.suppress(OSError):  # it is not empty, or was not created
+                folder.rmdir()
+
+
+def _missing(text: str) -> Iterator[Path]:
+    """Yield the folders of a path that do not exist, the deepest first."""
+    path = Path(text.partition("${")[0]).absolute()
+    try:
+        yield from (folder for folder in (path, *path.parents) if not folder.exists())
+    except (OSError, ValueError):
+        return  # no folder can have this name
+
+
+def _job_frame(error: Exception) -> FrameType | None:
+    """Return the frame of Hydra's `run_job`, the only place that knows the folder of the job."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return next((frame for frame in frames if frame.f_code.co_name == "run_job"), None)
+
+
+def _empty_job_folder(job: FrameType, created: list[Path]) -> None:
+    """Remove what Hydra wrote into the folder of a job, and the folder if it is empty.
+
+    Other files in it may be the record of another run; nothing is removed then.
+    """
+    names = job.f_locals
+    if not {"output_dir", "old_cwd", "config"} <= names.keys():
+        return
+    start, hydra = Path(names["old_cwd"]), names["config"].hydra
+    folder = start / names["output_dir"]
+    subdir = Path(str(hydra.output_subdir)).parts[:1]
+    with contextlib.suppress(Exception):  # a name in the config may be what was refused
+        name = f"{hydra.job.name}.log"
+        subdir = (*subdir, name)
+    if not folder.is_dir() or {path.name for path in folder.iterdir()} - set(subdir):
+        return
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    for parent in (folder, *folder.parents):
+        removable = parent.is_relative_to(start / OUTPUTS) or parent in created
+        if not removable or any(parent.iterdir()):
+            return
+        parent.rmdir()

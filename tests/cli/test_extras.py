@@ -1,0 +1,67 @@
+"""What is not installed: the message names the extra to install."""
+
+import sys
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.errors import MissingConfigException
+
+from sweeper.cli.messages import user_message
+from sweeper.configs import CONFIGS
+from sweeper.errors import ConfigError
+from sweeper.tracking.uri import check_driver
+
+
+@pytest.mark.parametrize(
+    ("launcher", "extra"),
+    [
+        ("ray", "ray"),
+        ("ray_aws", "ray"),
+        ("submitit_slurm", "slurm"),
+        ("submitit_local", "slurm"),
+        ("joblib", "joblib"),
+    ],
+)
+def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, launcher: str, extra: str
+) -> None:
+    Plugins.instance()
+    launchers = ConfigStore.instance().repo["hydra"]["launcher"]
+    monkeypatch.delitem(launchers, f"{launcher}.yaml", raising=False)
+    with (
+        initialize_config_dir(str(CONFIGS), version_base="1.3"),
+        pytest.raises(MissingConfigException) as caught,
+    ):
+        compose("config", [f"hydra/launcher={launcher}"], return_hydra_config=True)
+    assert user_message(caught.value) == (
+        f"hydra/launcher={launcher}: this launcher is not installed; "
+        f"type pip install 'sweeper[{extra}]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "module", "package"),
+    [
+        ("postgresql+psycopg://me:hushhush1@host/x", "psycopg", "'sweeper[postgres]'"),
+        ("postgresql+psycopg2://me:hushhush1@host/x", "psycopg2", "'sweeper[postgres]'"),
+        ("mysql://me:hushhush1@host/x", "MySQLdb", "mysqlclient"),
+        ("mysql+pymysql://me:hushhush1@host/x", "pymysql", "pymysql"),
+        ("mysql+mysqlconnector://me@host/x", "mysql", "mysql-connector-python"),
+        ("mssql+pyodbc://me@host/x", "pyodbc", "pyodbc"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_named_with_its_package(
+    monkeypatch: pytest.MonkeyPatch, refuses, uri: str, module: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with refuses(ConfigError, r"storage=\w+\S*: the driver \w+ cannot be imported") as caught:
+        check_driver("hydra.sweeper.storage", uri)
+    assert str(caught.value).endswith(f"; type pip install {package}")
+    assert "hushhush1" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///x.db", "http://host:5000", "databricks", "odd://h/x"])
+def test_a_uri_without_a_driver_of_its_own_passes(uri: str) -> None:
+    check_driver("tracking.uri", uri)

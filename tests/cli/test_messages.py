@@ -1,0 +1,35 @@
+from importlib.util import find_spec
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from sweeper.cli.messages import WORK, usage_error, user_message
+
+
+@pytest.mark.parametrize("module", WORK)
+def test_the_modules_that_work_exist(module) -> None:
+    assert find_spec(module) is not None
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("a=b=c", "a=b=c: mismatched input '=' expecting <EOF>; type KEY=VALUE, with quotes"),
+        ("a=float(x)", "a=float(x): ValueError while evaluating 'float(x)': could not convert"),
+    ],
+)
+def test_a_parsers_message_is_one_line_without_its_drawing(override, line) -> None:
+    with pytest.raises(HydraException) as caught:
+        OverridesParser.create().parse_overrides([override])
+    message = user_message(caught.value)
+    assert message.startswith(line)
+    assert "\n" not in message
+    assert "https" not in message
+
+
+def test_a_wrong_flag_is_one_line_and_exit_code_2(capsys) -> None:
+    with pytest.raises(SystemExit) as end:
+        usage_error("unrecognized arguments:\n--foo")
+    assert end.value.code == 2
+    assert capsys.readouterr().err == "unrecognized arguments: --foo; --help shows what to type\n"
