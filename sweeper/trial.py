@@ -54,6 +54,8 @@ class Reporter(Protocol):
 
     def should_stop(self) -> bool: ...
 
+    def must_stop_now(self) -> bool: ...
+
     def stop_reason(self) -> str | None: ...
 
     def note(self, key: str, value: Any) -> None: ...
@@ -84,11 +86,20 @@ def should_stop() -> bool:
     return _reporter is not None and _reporter.should_stop()
 
 
+def must_stop_now() -> bool:
+    """Return whether the run should save its state and end now, in the middle of an epoch too.
+
+    This is so once a time limit has passed or the study was interrupted. The call is cheap enough
+    for every batch.
+    """
+    return _reporter is not None and _reporter.must_stop_now()
+
+
 def stop_reason() -> str | None:
-    """Return the reason why `should_stop` returned True, or None if it did not.
+    """Return the reason why `should_stop` or `must_stop_now` returned True, or None.
 
     The reason is one of `pruned`, `infeasible` (a constraint is violated), `interrupted`,
-    `timeout` and `lost` (another worker has taken over the trial).
+    `timeout`, `trial_timeout` and `lost` (another worker has taken over the trial).
     """
     return _reporter.stop_reason() if _reporter is not None else None
 

@@ -1,53 +1,89 @@
-"""Ctrl-C in two steps: the first one asks for an orderly end, the second one ends at once."""
+"""Signals that ask a command to end: the first one in good order, the second one at once.
+
+A user presses Ctrl-C (SIGINT). A system that ends a job sends SIGTERM, and a terminal that closes
+sends SIGHUP.
+"""
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 Handler = Callable[[int, FrameType | None], object]
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+# For one event, a process may get a signal from the system and another one from its parent.
+SAME_EVENT_SECONDS = 1.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """A KeyboardInterrupt that knows its signal."""
+
+    def __init__(self, number: int | None = None) -> None:
+        super().__init__()
+        self.number = int(signal.SIGINT if number is None else number)
+
+
+def exit_code(interrupt: KeyboardInterrupt) -> int:
+    """Return a shell's exit code for a command that a signal ended, such as 130 for Ctrl-C."""
+    return 128 + getattr(interrupt, "number", int(signal.SIGINT))
 
 
 class Interrupt:
     """A context manager that handles signals.
 
-    The first signal sets `requested` and calls `on_first`. The second signal calls `on_second` and
-    raises KeyboardInterrupt. Outside the main thread, to which Python does not deliver signals,
-    the context manager does nothing.
+    The first signal sets `requested` and `number`, and calls `on_first`. The second signal calls
+    `on_second` and raises Interrupted. Two different signals within `SAME_EVENT_SECONDS` count as
+    one. If this context is inside of another one, the first signal sets `requested` of both.
+    Outside the main thread, to which Python does not deliver signals, the context manager does
+    nothing.
     """
 
     def __init__(
         self,
         on_first: Callable[[], object] | None = None,
         on_second: Callable[[], object] | None = None,
-        signals: Sequence[signal.Signals] = SIGNALS,
+        signals: Sequence[int] = SIGNALS,
     ) -> None:
         self.requested = False
+        self.number: int | None = None
         self._on_first, self._on_second = on_first, on_second
-        self._pid = os.getpid()
+        self._pid, self._first_seconds = os.getpid(), 0.0
         self._handling = handling(self._handle, signals)
+        self._outer: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupt":
-        self._handling.__enter__()
+        self._outer = self._handling.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._handling.__exit__(None, None, None)
 
+    def request(self, number: int | None = None) -> None:
+        """Set `requested`, here and in the contexts around this one."""
+        self.requested, self.number = True, self.number or number
+        outer = getattr(self._outer.get(number or signal.SIGINT), "__self__", None)
+        if isinstance(outer, Interrupt):
+            outer.request(number)
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
         if os.getpid() != self._pid:
             self._handle_in_child(number)
         elif not self.requested:
-            self.requested = True
+            self._first_seconds = now
+            self.request(number)
             if self._on_first is not None:
                 self._on_first()
-        else:
+        elif number == self.number or now - self._first_seconds > SAME_EVENT_SECONDS:
             if self._on_second is not None:
                 self._on_second()
-            raise KeyboardInterrupt
+            raise Interrupted(number)
 
     @staticmethod
     def _handle_in_child(number: int) -> None:
@@ -63,22 +99,35 @@ class Interrupt:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Make SIGTERM raise KeyboardInterrupt, as SIGINT does."""
-    with handling(signal.default_int_handler):
+    """Make each of the signals raise Interrupted, as SIGINT raises KeyboardInterrupt."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    with handling(interrupt):
         yield
 
 
 @contextmanager
-def handling(handler: Handler, signals: Sequence[signal.Signals] = SIGNALS) -> Iterator[None]:
-    """Install a signal handler for the duration of the context, if this is the main thread."""
+def handling(handler: Handler, signals: Sequence[int] = SIGNALS) -> Iterator[dict[int, Any]]:
+    """Install a signal handler for the duration of the context, if this is the main thread.
+
+    Yield the former handlers. A signal that is ignored stays ignored, because `nohup` asks for
+    that; but Ctrl-C is always handled. A handler that was not installed from Python stays.
+    """
     before = {number: signal.getsignal(number) for number in signals}
+    before = {
+        number: old_handler
+        for number, old_handler in before.items()
+        if old_handler is not None and (old_handler != signal.SIG_IGN or number == signal.SIGINT)
+    }
     try:
         for number in before:
             signal.signal(number, handler)
     except ValueError:
         before = {}  # not the main thread
     try:
-        yield
+        yield before
     finally:
         for number, old_handler in before.items():
             signal.signal(number, old_handler)

@@ -30,14 +30,13 @@ def override_line(key: str, value: Any) -> str:
 
 def command_line(overrides: Sequence[str]) -> str:
     """Return the command that runs this application once with these overrides."""
-    return shlex.join([*_program(), *_config_options(sys.argv[1:]), *overrides])
+    return shlex.join(["python", *program(), *_config_options(sys.argv[1:]), *overrides])
 
 
-def _program() -> list[str]:
+def program() -> list[str]:
+    """Return the arguments of Python that run this application."""
     spec = getattr(__main__, "__spec__", None)
-    if spec is None:
-        return ["python", sys.argv[0]]
-    return ["python", "-m", spec.name.removesuffix(".__main__")]
+    return [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
 
 
 def _config_options(arguments: Sequence[str]) -> list[str]:

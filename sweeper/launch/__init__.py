@@ -10,5 +10,5 @@ and starts in each worker process
     process    imports the task once, then runs one Hydra job after another
     output     writes the output of a job to the job's folder
 
-A study launches one long job in each process: a `sweep.worker.Worker`, which runs many trials.
+A study launches one long job in each process: a `sweep.worker_task.Worker`, which runs many trials.
 """

@@ -7,8 +7,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -20,7 +21,7 @@ from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeper.cli.interrupts import Interrupt
+from sweeper.cli.interrupts import SIGNALS, Interrupt, Interrupted
 from sweeper.errors import TrainingError
 from sweeper.launch.process import READY
 from sweeper.launch.resources import n_workers, worker_environment
@@ -28,6 +29,11 @@ from sweeper.launch.resources import n_workers, worker_environment
 log = logging.getLogger(__name__)
 # A process that died before it had imported the task is likely to die again.
 MAX_EARLY_DEATHS = 3
+POLL_SECONDS = 0.5
+# `docker stop` kills after ten seconds. Jobs are saved in five, so that the command can conclude.
+ASK_AGAIN_SECONDS, KILL_SECONDS = 2.5, 4.0
+# A launcher that warns of a time limit does so two minutes before, if nobody asks for less.
+WARNED_FACTOR = 6
 
 
 @dataclass(frozen=True)
@@ -71,21 +77,27 @@ class Slot:
 class LocalPool:
     """Pool of local processes that run Hydra jobs.
 
-    `context`, `config` and `task` are the arguments of `Launcher.setup`.
+    `context`, `config` and `task` are the arguments of `Launcher.setup`. `divides_machine` gives
+    each process its share of threads and GPUs. Each of `signals` asks the jobs to stop.
     """
 
     context: HydraContext
     config: DictConfig
     task: TaskFunction
     n_jobs: int | str = "auto"
+    divides_machine: bool = True
+    signals: Sequence[int] = SIGNALS
     _slots: list[Slot] = field(default_factory=list)
     _interrupt: Interrupt = field(default_factory=Interrupt)
+    # Times, in monotonic seconds, at which the jobs are asked again and then killed.
+    _escalation: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
 
     def run(self, jobs: Sequence[Sequence[str]], first_number: int) -> list[JobReturn]:
         """Run every job and return their results in order.
 
         A process that dies is replaced. Its job is run again if the task is `restartable`, and
-        fails otherwise. The first Ctrl-C asks the jobs to stop, the second one kills them.
+        fails otherwise. The first signal asks the jobs to stop, the second one kills them. A signal
+        other than Ctrl-C comes from a system that will not wait, so the jobs get five seconds.
 
         Raises:
             TrainingError: processes die before they have imported the task.
@@ -93,7 +105,7 @@ class LocalPool:
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         queue = deque(Job(first_number + i, list(o)) for i, o in enumerate(jobs))
         self._log_jobs(queue)
-        self._interrupt = Interrupt(self._interrupt_jobs, self._kill, [signal.SIGINT])
+        self._interrupt = Interrupt(self._interrupt_jobs, self._kill, self.signals)
         with self._interrupt:
             try:
                 results = self._serve(queue)
@@ -103,7 +115,8 @@ class LocalPool:
 
     def _log_jobs(self, jobs: Sequence[Job]) -> None:
         if self._is_restartable():
-            log.info("Starting %d workers", len(jobs))
+            if self.divides_machine:
+                log.info("Starting %d workers", len(jobs))
             return
         for job in jobs:
             log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))
@@ -112,10 +125,15 @@ class LocalPool:
         results: dict[int, JobReturn] = {}
         n_results, payload = len(queue), self._payload()
         n = len(queue) if self._is_restartable() else min(len(queue), n_workers(self.n_jobs))
-        self._slots = [_start(worker_environment(i, n), payload) for i in range(n)]
+        shares = [worker_environment(i, n) if self.divides_machine else {} for i in range(n)]
+        self._slots = [_start(share, payload) for share in shares]
         while len(results) < n_results:
             slots = {s.connection: s for s in self._slots}
-            for connection in wait(list(slots)):
+            self._escalate()
+            if self._interrupt.requested:
+                results |= {job.number: _failed_job(Interrupted()) for job in queue}
+                queue.clear()
+            for connection in wait(list(slots), POLL_SECONDS):
                 slot = slots[connection]  # type: ignore[index]
                 try:
                     self._receive(slot, queue, results)
@@ -129,17 +147,19 @@ class LocalPool:
             slot.early_deaths = 0
         else:
             result = cloudpickle.loads(slot.connection.recv_bytes())
+            if slot.job is not None and self._should_repeat(result):
+                raise EOFError  # somebody asked this process alone to end
             if slot.job is not None:
                 results[slot.job.number] = result
                 slot.job = None
-        if queue and not self._interrupt.requested:
+        if queue:
             slot.job = queue.popleft()
             slot.connection.send((slot.job.overrides, slot.job.number))
-        elif queue:
-            job = queue.popleft()
-            results[job.number] = _failed_job(
-                KeyboardInterrupt("interrupted before the job started")
-            )
+
+    def _should_repeat(self, result: JobReturn) -> bool:
+        """Return whether a job ended because its process was asked to end, but not by this pool."""
+        was_asked = bool(getattr(result._return_value, "interrupted", False))
+        return was_asked and self._is_restartable() and not self._interrupt.requested
 
     def _replace(
         self, slot: Slot, queue: deque[Job], results: dict[int, JobReturn], payload: bytes
@@ -160,12 +180,31 @@ class LocalPool:
             self._slots.append(successor)
 
     def _interrupt_jobs(self) -> None:
-        log.warning(
-            "Interrupted: waiting for the running jobs to stop; press Ctrl-C again to kill them"
-        )
+        if self._interrupt.number == signal.SIGINT:
+            log.warning(
+                "Interrupted: waiting for the running jobs to stop; press Ctrl-C again to kill them"
+            )
+        else:
+            name = signal.Signals(self._interrupt.number or signal.SIGTERM).name
+            log.warning("%s: saving the running jobs", name)
+            now = time.monotonic()
+            factor = 1 if self._interrupt.number in SIGNALS else WARNED_FACTOR
+            self._escalation = [
+                (now + factor * ASK_AGAIN_SECONDS, self._ask_jobs_to_stop),
+                (now + factor * KILL_SECONDS, self._kill),
+            ]
+        self._ask_jobs_to_stop()
+
+    def _ask_jobs_to_stop(self) -> None:
         for slot in self._slots:
-            if slot.process.poll() is None:
+            if slot.job is None:
+                slot.process.kill()
+            elif slot.process.poll() is None:
                 slot.process.send_signal(signal.SIGINT)
+
+    def _escalate(self) -> None:
+        while self._escalation and time.monotonic() > self._escalation[0][0]:
+            self._escalation.pop(0)[1]()
 
     def _kill(self) -> None:
         for slot in self._slots:
@@ -210,7 +249,9 @@ def _start(environment: dict[str, str], payload: bytes) -> Slot:
 
 
 def _exit_cause(returncode: int) -> str:
-    if returncode >= 0:
+    if returncode == 0:
+        return "was asked to end"
+    if returncode > 0:
         return f"ended with exit code {returncode}"
     return f"was killed by {signal.Signals(-returncode).name}"
 

@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import signal
 import sys
 import threading
 from multiprocessing.connection import Connection
@@ -22,6 +23,9 @@ READY = "ready"
 
 def main(connection_descriptor: int, lifeline_descriptor: int) -> None:
     """Run jobs from the connection until it closes; exit at once if the parent dies."""
+    # Slurm warns every process of a job of its time limit. The parent process acts on the warning.
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
     # Flushed at every line, so that the output of a killed process is not lost.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -76,4 +80,7 @@ def _exit_with_parent(lifeline_descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    try:
+        main(*map(int, sys.argv[1:]))
+    except KeyboardInterrupt:  # before the job could handle the signal
+        sys.exit(130)

@@ -6,7 +6,8 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
 
     run_study        plans the study, opens it, launches its workers, and writes the results
       plan             reads and checks everything before the first trial
-        study_settings   the values of `hydra.sweeper`, checked
+        study_settings   the values of `hydra.sweeper`
+          setting_rules    which values each of them accepts
         space            overrides with several values as Optuna distributions
         live             the parameters of a trial, given the options that it has chosen
         compose          the config of a trial, composed by Hydra
@@ -14,17 +15,20 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
         points           the default config and the user's points, as first trials
       study            creates the Optuna study, or checks that an existing one is the same
       storage          opens a journal file or a database
+        database         few queries a trial, and patience while the server is away
+      command          records the command, so that workers can join the study from elsewhere
       board            shows the progress while the workers run
       results          the best trial as a file, a folder and a command
 
-`run_study` hands `worker.Worker` to the Hydra launcher in place of the user's task. In each worker
-process (with the basic launcher, in the parent process):
+`run_study` hands `worker_task.Worker` to the Hydra launcher in place of the user's task. In each
+worker process (with the basic launcher, in the parent process):
 
-    worker           claims trials and runs them until the budget is spent
+    worker_task      claims trials and runs them until the budget is spent
       session          runs one claimed trial: samples, composes, calls the task, ends the trial
         ledger           claims and ends trials, so that each runs in one worker only
           budget           how many trials the study may run
-          lease            a worker's claim on a running trial, renewed from a thread
+          lease            a worker's claim on a running trial, and how others judge it
+        guard            a thread that renews the lease and sees when the trial must stop
         live, compose    as above
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends

@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import count_by_state
+from sweeper.sweep.verdict import failure_text
 from sweeper.text import printable
 
 REFRESH_SECONDS = 0.5
@@ -75,16 +75,15 @@ class Board:
             if t.state.is_finished() and t.number not in self._printed:
                 self._printed.add(t.number)
                 self._n_done += t.state != TrialState.FAIL
-                self._console.print(printable(self.line(t)))
+                self._console.print(printable(self.line(t), newlines=True))
 
     def line(self, trial: FrozenTrial) -> str:
         """Return a finished trial as a line."""
         total = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
-        result = _values_text(trial) if trial.values else trial.user_attrs.get(FAILURE_KEY, "")
-        state = trial.state.name.lower()
-        return (
-            f"[{self._n_done}{total}] trial {trial.number} {state} {result}  {_params_text(trial)}"
-        )
+        head = f"[{self._n_done}{total}] trial {trial.number} {trial.state.name.lower()}"
+        if trial.state == TrialState.FAIL:
+            return f"{head} ({_params_text(trial)}): {failure_text(trial)}"
+        return f"{head} {_values_text(trial) if trial.values else ''}  {_params_text(trial)}"
 
     def table(self, trials: Sequence[FrozenTrial]) -> Table:
         """Return a table of the running trials, with the counts and the best trial as its title."""
@@ -127,7 +126,7 @@ class Board:
 
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
     lease, step = Lease.read(trial.system_attrs), trial.last_step
-    worker = f"{lease.host.partition('/')[0]} {lease.pid}" if lease else "?"
+    worker = f"{lease.host_name} {lease.pid}" if lease else "?"
     value = "" if step is None else f"{trial.intermediate_values[step]:.6g}"
     return str(trial.number), worker, "" if step is None else str(step), value, _params_text(trial)
 

@@ -21,8 +21,10 @@ class Budget:
         deadline: Time at which this command must end, in seconds since 1970.
         started_at: Time at which this command started, in seconds since 1970.
         max_failures: Number of trials that may fail under this command.
-        max_retries: Number of times that a trial is run again after its worker died.
+        max_retries: Number of times in a row that a trial is run again because its worker died
+            before the trial made progress.
         lease_seconds: Time after which a lease that was not renewed lapses.
+        trial_seconds: Time after which an attempt at a trial fails; None for no limit.
     """
 
     n_trials: int | None
@@ -32,6 +34,7 @@ class Budget:
     max_failures: int | None = None
     max_retries: int = 3
     lease_seconds: float = 60.0
+    trial_seconds: float | None = None
 
     def counts(self, trial: FrozenTrial) -> bool:
         """Return whether a trial counts towards `n_trials`.

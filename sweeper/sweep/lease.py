@@ -1,21 +1,21 @@
 """A worker's claim on a running trial.
 
-A lease lapses when its worker dies or stops renewing it.
+A lease lapses when its worker dies or stops renewing it. On one host, its process tells. The clocks
+of two hosts may disagree, so a lease of another host has no time of expiry: `LeaseJudge` measures
+by its own clock how long the lease was not renewed.
 """
 
-import logging
 import os
 import socket
-import threading
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
 LEASE_KEY = "sweeper:lease"
 RENEWALS_PER_LEASE = 3
 
@@ -29,8 +29,11 @@ class Lease:
         host: Identifier of the process table in which `pid` is valid, see `this_host`.
         pid: Process that runs the trial.
         started: Start time of that process. It distinguishes two processes with the same `pid`.
-        expires: Time at which the lease lapses unless renewed, in seconds since the epoch.
-        deaths: Number of earlier attempts at this trial that ended with their worker's death.
+        command: Identifier of the command that started the process.
+        renewals: Number of times that the lease was renewed.
+        progress: Progress of the trial when this attempt began, see `ledger.progress_of`.
+        deaths: Number of earlier attempts that ended with their worker's death, since the trial
+            last made progress.
         cuts: Number of all earlier attempts that did not finish the trial: those that ended with
             a death, and those whose worker put the trial back.
     """
@@ -39,32 +42,92 @@ class Lease:
     host: str
     pid: int
     started: str
-    expires: float
+    command: str = ""
+    renewals: int = 0
+    progress: int = 0
     deaths: int = 0
     cuts: int = 0
 
     @staticmethod
-    def new(seconds: float, deaths: int = 0, cuts: int = 0) -> "Lease":
+    def new(command: str = "", progress: int = 0, deaths: int = 0, cuts: int = 0) -> "Lease":
         """Return a new lease for this process."""
         pid = os.getpid()
-        token, expires = uuid.uuid4().hex, time.time() + seconds
-        return Lease(token, this_host(), pid, process_start(pid) or "", expires, deaths, cuts)
+        token, started = uuid.uuid4().hex, process_start(pid) or ""
+        return Lease(token, this_host(), pid, started, command, 0, progress, deaths, cuts)
 
     @staticmethod
-    def read(system_attrs: dict[str, Any]) -> "Lease | None":
+    def read(system_attrs: Mapping[str, Any]) -> "Lease | None":
         """Return the lease in a trial's system attributes, or None if there is none."""
         record = system_attrs.get(LEASE_KEY)
-        return Lease(**record) if record else None
+        if not record:
+            return None
+        known = {f.name for f in fields(Lease)}  # other versions may have further fields
+        return Lease(**{name: value for name, value in record.items() if name in known})
 
     def record(self) -> dict[str, Any]:
         """Return the lease as JSON."""
         return asdict(self)
 
-    def lapsed(self, now: float) -> bool:
-        """Return whether the lease has expired, or its process on this host is dead."""
-        if now > self.expires:
-            return True
-        return self.host == this_host() and process_start(self.pid) != self.started
+    @property
+    def host_name(self) -> str:
+        """Name of the host, for messages."""
+        return self.host.partition("/")[0]
+
+    def process_is_alive(self) -> bool | None:
+        """Return whether its process runs; None if only another host can tell."""
+        if self.host != this_host():
+            return None
+        start = process_start(self.pid)
+        # Without start times, a process with the same number may be another one.
+        return None if start == "" else start == self.started
+
+
+class Standing(Enum):
+    """What is known of a lease: its worker lives, it has lapsed, or time must tell."""
+
+    ALIVE = "alive"
+    LAPSED = "lapsed"
+    UNKNOWN = "unknown"
+
+
+class LeaseJudge:
+    """Judge of the leases of other workers, by this process's own clock.
+
+    A lease whose process cannot be looked up has lapsed once it was seen without a renewal for
+    `seconds`. The time adds up over looks that are at most `seconds` apart; after a longer gap, in
+    which the storage may have been away for its worker too, it starts again.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._seen: dict[int, _Sighting] = {}
+
+    def standing(self, trial_id: int, lease: Lease | None) -> Standing:
+        """Return the standing of the lease of a running trial; None means that it has none."""
+        alive = None if lease is None else lease.process_is_alive()
+        if alive is not None:
+            return Standing.ALIVE if alive else Standing.LAPSED
+        now, mark = time.monotonic(), (lease.token, lease.renewals) if lease else ("", 0)
+        before = self._seen.get(trial_id)
+        if before is None or before.mark != mark or now - before.last > self._seconds:
+            renewed = before is not None and before.mark[0] == mark[0] and before.mark != mark
+            self._seen[trial_id] = _Sighting(mark, now, now, renewed)
+        else:
+            before.last = now
+        sighting = self._seen[trial_id]
+        if now - sighting.first > self._seconds:
+            return Standing.LAPSED
+        return Standing.ALIVE if sighting.renewed else Standing.UNKNOWN
+
+
+@dataclass
+class _Sighting:
+    """The first and the last look at a lease since its last renewal, in monotonic seconds."""
+
+    mark: tuple[str, int]
+    first: float
+    last: float
+    renewed: bool
 
 
 @cache
@@ -99,40 +162,5 @@ def _linux_start(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The command's name may contain spaces and brackets, so fields are counted after the last one.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in "ZX" else fields[19]
-
-
-class Renewer:
-    """Context manager that renews a lease from a thread while its trial runs.
-
-    `renew` writes the lease, and returns False when the trial no longer belongs to this worker.
-    """
-
-    def __init__(self, renew: Callable[[], bool], lease_seconds: float) -> None:
-        self._renew, self._interval_seconds = renew, lease_seconds / RENEWALS_PER_LEASE
-        self._stop, self._lost = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
-
-    @property
-    def lost(self) -> bool:
-        """True once another worker has taken the trial over."""
-        return self._lost.is_set()
-
-    def __enter__(self) -> "Renewer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(self._interval_seconds):
-            try:
-                if not self._renew():
-                    self._lost.set()
-                    return
-            except Exception:
-                # The storage may be reachable again before the lease lapses.
-                log.exception("Could not renew the lease of the running trial")
+    fields_after_name = stat.rpartition(")")[2].split()
+    return None if fields_after_name[0] in "ZX" else fields_after_name[19]

@@ -6,8 +6,9 @@ the folder. Workers that share only a database rely on two facts: each of Optuna
 operations is atomic, and the token of the lease is checked before a trial is ended.
 """
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,12 +20,18 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, Budget
-from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.storage import file_lock
+from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
+from sweeper.sweep.storage import file_lock, read_trials
 
+log = logging.getLogger(__name__)
 # Optuna's own key: `suggest_*` returns these values instead of sampling.
 FIXED_PARAMS_KEY = "fixed_params"
 LOCK_FILE = ".claims.lock"
+# A trial's last step, where its reports are not kept because it has several objectives.
+STEP_KEY = "sweeper:step"
+# The commands that were asked to end, a list of their identifiers. Their workers leave.
+ENDED_COMMANDS_KEY = "sweeper:ended_commands"
+WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,22 @@ class Claim:
         return self.lease.cuts
 
 
+def progress_of(trial: FrozenTrial) -> int:
+    """Return a number that grows with each step that the trial reports for the first time."""
+    last_step = trial.system_attrs.get(STEP_KEY)
+    return len(trial.intermediate_values) if last_step is None else int(last_step) + 1
+
+
+def never() -> bool:
+    """Return False."""
+    return False
+
+
 class Ledger:
     """The claims on the trials of one study.
 
-    `grid` lists its points if the study runs every point of a grid.
+    `grid` lists its points if the study runs every point of a grid. `command` identifies the
+    command on whose behalf trials are claimed.
     """
 
     def __init__(
@@ -54,56 +73,115 @@ class Ledger:
         folder: Path,
         budget: Budget,
         grid: Sequence[Mapping[str, Any]] = (),
+        command: str = "",
     ) -> None:
-        self._study, self._storage, self._budget, self._grid = study, storage, budget, grid
+        self._study, self._storage, self._grid = study, storage, grid
+        self.budget = budget
+        self._command, self._judge = command, LeaseJudge(budget.lease_seconds)
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
 
-    def claim(self) -> Claim | None:
-        """Claim an abandoned trial, a waiting one or a new one; return None if there is none."""
-        while True:
+    def claim(self, should_leave: Callable[[], bool] = never) -> Claim | None:
+        """Claim an abandoned trial, a waiting one or a new one; return None if there is none.
+
+        Before it returns None it waits until it is known whether the workers of other hosts live.
+        """
+        has_told = False
+        while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
             with file_lock(self._lock), suppress(UpdateFinishedTrialError):
                 trials = self._trials()
-                if self._budget.is_spent(trials, time.time()):
+                if self.budget.is_spent(trials, time.time()):
                     return None
-                abandoned = self._claim_abandoned(trials)
-                return abandoned or self._claim_waiting(trials) or self._claim_new()
+                if self._fail_hopeless(trials):
+                    continue
+                claim = self._claim_abandoned(trials) or self._claim_waiting(trials)
+                claim = claim or self._claim_new(trials)
+                uncertain = self.uncertain(trials)
+                if claim is not None or not uncertain:
+                    return claim
+                if not has_told:
+                    log.info("%s", self._waiting_line(uncertain))
+                    has_told = True
+            time.sleep(WAIT_SECONDS)
+        return None
 
     def has_work(self) -> bool:
         """Return whether a worker could claim a trial now."""
         with file_lock(self._lock):
             trials, now = self._trials(), time.time()
-            if self._budget.is_spent(trials, now):
+            if self.budget.is_spent(trials, now):
                 return False
             waiting = any(t.state == TrialState.WAITING for t in trials)
-            abandoned = any(self._is_abandoned(t, now) for t in trials)
-            return waiting or abandoned or self._budget.next_index(trials) is not None
+            abandoned = any(self._is_abandoned(t) for t in trials)
+            return waiting or abandoned or self.budget.next_index(trials) is not None
+
+    def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the running trials of which it is not known yet whether their workers live."""
+        return [
+            t
+            for t in trials
+            if t.state == TrialState.RUNNING and self._standing(t) == Standing.UNKNOWN
+        ]
 
     def renew(self, claim: Claim) -> bool:
-        """Extend the lease; return False when the trial no longer belongs to this worker."""
+        """Renew the lease; return False when the trial no longer belongs to this worker."""
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
-            if not self.owns(claim):
+            trials = self._trials()
+            trial = next(t for t in trials if t._trial_id == claim.trial_id)
+            if not _is_owned(trial, claim):
                 return False
-            expires = time.time() + self._budget.lease_seconds
-            self._write_lease(claim.trial_id, replace(claim.lease, expires=expires))
+            lease = Lease.read(trial.system_attrs) or claim.lease
+            self._write_lease(claim.trial_id, replace(lease, renewals=lease.renewals + 1))
+            self.uncertain(trials)  # a look at the other leases, which tells later if they lapsed
             return True
         return False
 
     def owns(self, claim: Claim) -> bool:
         """Return whether the trial still belongs to this worker."""
-        trial = self._storage.get_trial(claim.trial_id)
-        lease = Lease.read(trial.system_attrs)
-        running = trial.state == TrialState.RUNNING
-        return running and lease is not None and lease.token == claim.lease.token
+        return _is_owned(self._storage.get_trial(claim.trial_id), claim)
+
+    def note_step(self, claim: Claim, step: int) -> None:
+        """Record that the trial made progress, where its report is not kept."""
+        self._storage.set_trial_system_attr(claim.trial_id, STEP_KEY, step)
 
     def release(self, claim: Claim) -> None:
         """Put the trial back as waiting, so that a later worker resumes it."""
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                lease = replace(claim.lease, cuts=claim.lease.cuts + 1)
-                self._write_lease(claim.trial_id, lease)
-                self._storage.set_trial_state_values(claim.trial_id, TrialState.WAITING)
+                self._put_back(claim.trial_id, claim.lease)
+
+    def release_command(self) -> None:
+        """Put back the trials that this command's processes left behind when they were ended.
+
+        No death is counted, because the command itself ended them.
+        """
+        with file_lock(self._lock):
+            for trial in self._trials():
+                lease = Lease.read(trial.system_attrs)
+                if trial.state != TrialState.RUNNING or lease is None:
+                    continue
+                if lease.command == self._command and lease.process_is_alive() is False:
+                    with suppress(UpdateFinishedTrialError):
+                        self._put_back(trial._trial_id, lease)
+
+    def runs_trials_of_command(self) -> bool:
+        """Return whether a worker of this command has a trial."""
+        running = [t for t in self._trials() if t.state == TrialState.RUNNING]
+        leases = [Lease.read(t.system_attrs) for t in running]
+        return any(lease is not None and lease.command == self._command for lease in leases)
+
+    def end_command(self) -> None:
+        """Ask all workers of this command to put back their trials and leave, on any host."""
+        with file_lock(self._lock):
+            ended = self._ended_commands()
+            self._storage.set_study_user_attr(
+                self._study_id, ENDED_COMMANDS_KEY, [*ended, self._command]
+            )
+
+    def command_has_ended(self) -> bool:
+        """Return whether `end_command` was called for the command of this worker."""
+        return self._command in self._ended_commands()
 
     def finish(
         self,
@@ -132,47 +210,60 @@ class Ledger:
         return False
 
     def _trials(self) -> list[FrozenTrial]:
-        return self._storage.get_all_trials(self._study_id, deepcopy=False)
+        return read_trials(self._storage, self._study_id)
+
+    def _ended_commands(self) -> list[str]:
+        attrs = self._storage.get_study_user_attrs(self._study_id)
+        return list(attrs.get(ENDED_COMMANDS_KEY, ()))
+
+    def _put_back(self, trial_id: int, lease: Lease) -> None:
+        self._write_lease(trial_id, replace(lease, cuts=lease.cuts + 1))
+        self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def _waiting_line(self, trials: Sequence[FrozenTrial]) -> str:
+        numbers = ", ".join(str(t.number) for t in trials)
+        return (
+            f"Waiting up to {self.budget.lease_seconds:g} s to see whether the worker of trial "
+            f"{numbers} lives; another host runs it"
+        )
 
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
     def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        now = time.time()
         for trial in trials:
-            if not self._is_abandoned(trial, now):
-                continue
-            previous = Lease.read(trial.system_attrs)
-            deaths, cuts = (previous.deaths + 1, previous.cuts + 1) if previous else (1, 1)
-            if deaths <= self._budget.max_retries:
-                return self._claim_running(trial, deaths, cuts)
-            self._fail_after_deaths(trial, previous, deaths)
+            if self._is_abandoned(trial):
+                previous = Lease.read(trial.system_attrs)
+                cuts = 1 if previous is None else previous.cuts + 1
+                return self._claim_running(trial, _deaths(trial), cuts)
         return None
 
-    def _is_abandoned(self, trial: FrozenTrial, now: float) -> bool:
-        if trial.state != TrialState.RUNNING:
-            return False
-        if self._lock.read_text() == str(trial._trial_id):
-            return True
-        lease = Lease.read(trial.system_attrs)
-        if lease is not None:
-            return lease.lapsed(now)
-        started = trial.datetime_start
-        return started is None or now > started.timestamp() + self._budget.lease_seconds
+    def _is_abandoned(self, trial: FrozenTrial) -> bool:
+        return trial.state == TrialState.RUNNING and self._standing(trial) == Standing.LAPSED
 
-    def _fail_after_deaths(self, trial: FrozenTrial, lease: Lease | None, deaths: int) -> None:
-        last = (
-            f"; the last one was process {lease.pid} on {lease.host.split('/')[0]}" if lease else ""
-        )
-        times = "once" if deaths == 1 else f"{deaths} times"
-        reason = f"its worker died {times}{last}"
-        self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
-        self._study.tell(trial.number, state=TrialState.FAIL)
+    def _standing(self, trial: FrozenTrial) -> Standing:
+        if self._lock.read_text() == str(trial._trial_id):
+            return Standing.LAPSED
+        return self._judge.standing(trial._trial_id, Lease.read(trial.system_attrs))
+
+    def _fail_hopeless(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Fail the abandoned trials whose workers died too often; return whether there are any."""
+        hopeless = [
+            t for t in trials if self._is_abandoned(t) and _deaths(t) > self.budget.max_retries
+        ]
+        for trial in hopeless:
+            lease, deaths = Lease.read(trial.system_attrs), _deaths(trial)
+            last = f"; the last one was process {lease.pid} on {lease.host_name}" if lease else ""
+            times = "once" if deaths == 1 else f"{deaths} times"
+            reason = f"its worker died {times} without progress{last}"
+            self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
+            self._study.tell(trial.number, state=TrialState.FAIL)
+        return bool(hopeless)
 
     def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         for trial in trials:
             waiting = trial.state == TrialState.WAITING
-            if waiting and self._budget.admits(trial, trials) and self._set_running(trial):
+            if waiting and self.budget.admits(trial, trials) and self._set_running(trial):
                 previous = Lease.read(trial.system_attrs)
                 deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
                 return self._claim_running(trial, deaths, cuts)
@@ -194,26 +285,41 @@ class Ledger:
 
     def _claim_running(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         """Claim a trial that is marked as running but that no worker runs."""
-        lease = Lease.new(self._budget.lease_seconds, deaths, cuts)
+        lease = Lease.new(self._command, progress_of(trial), deaths, cuts)
         self._write_lease(trial._trial_id, lease)
         self._lock.write_text("")
         return Claim(trial._trial_id, trial.number, lease)
 
-    def _claim_new(self) -> Claim | None:
+    def _claim_new(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         """Create a trial together with its lease, or return None if the budget is used up."""
-        index = self._budget.next_index(self._trials())
+        index = self.budget.next_index(trials)
         if index is None:
             return None
-        lease = Lease.new(self._budget.lease_seconds)
+        lease = Lease.new(self._command)
         system_attrs: dict[str, Any] = {LEASE_KEY: lease.record()}
-        if self._budget.exhaustive:
+        if self.budget.exhaustive:
             system_attrs |= {POINT_KEY: index, FIXED_PARAMS_KEY: self._grid[index]}
         template = create_trial(state=TrialState.RUNNING, system_attrs=system_attrs)
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
-        trial = self._storage.get_trial(trial_id)
+        after = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        number = next(t.number for t in after if t._trial_id == trial_id)
         # Two workers that share no folder may both create the last trial; only one of them is run.
-        if self._budget.admits(trial, self._trials()):
-            return Claim(trial_id, trial.number, lease)
+        if self.budget.admits(after[number], after):
+            return Claim(trial_id, number, lease)
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        return self._claim_new()  # The trial with the lower number may have failed meanwhile.
+        return self._claim_new(self._trials())  # an earlier trial may have failed meanwhile
+
+
+def _deaths(trial: FrozenTrial) -> int:
+    """Return how often an abandoned trial's worker died since the trial last made progress."""
+    previous = Lease.read(trial.system_attrs)
+    if previous is None or progress_of(trial) > previous.progress:
+        return 1
+    return previous.deaths + 1
+
+
+def _is_owned(trial: FrozenTrial, claim: Claim) -> bool:
+    lease = Lease.read(trial.system_attrs)
+    running = trial.state == TrialState.RUNNING
+    return running and lease is not None and lease.token == claim.lease.token

@@ -7,23 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.errors import HydraException
-from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
 
-from sweeper.errors import ConfigError, SweeperError
+from sweeper.cli.messages import user_message
+from sweeper.errors import ConfigError
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.compose import Composer
 from sweeper.sweep.grid import Grid, full_grid, required_grid
 from sweeper.sweep.live import LiveSpace, Params
 from sweeper.sweep.points import default_point, user_point
+from sweeper.sweep.setting_rules import check_number_of_processes, imported_function
 from sweeper.sweep.space import parse_space
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import StudyIdentity
 from sweeper.sweep.study_settings import DEFAULT_N_TRIALS, StudySettings, read_settings
+from sweeper.text import in_one_line
 
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
 # Keys, in applications that have them, that steer a study but do not change its runs.
 STEERING_KEYS = ("study", "search")
@@ -57,10 +59,16 @@ def plan_study(
         ConfigError: a setting, the space or an option in it cannot work.
     """
     settings = read_settings(keys)
+    verify = imported_function("verify", settings.verify) if settings.verify else None
+    if settings.custom_search_space:
+        imported_function("custom_search_space", settings.custom_search_space)
+    launcher = config.hydra.launcher
+    if launcher._target_ == LOCAL_LAUNCHER:
+        check_number_of_processes("hydra.launcher.n_jobs", launcher.get("n_jobs"))
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
-        check_options(live, get_method(settings.verify) if settings.verify else None)
+        check_options(live, verify)
     grid = _grid(settings, live)
     identity = _identity(settings, live, is_grid=grid is not None)
     points = [] if grid is not None else _initial_points(settings, live)
@@ -108,6 +116,7 @@ def _spec(
     config: DictConfig,
 ) -> StudySpec:
     name = settings.study_name or f"{config.hydra.job.name}-{identity.short_hash()}"
+    launcher = config.hydra.launcher._target_
     return StudySpec(
         name=name,
         folder=_folder(config, name),
@@ -119,7 +128,9 @@ def _spec(
         custom_search_space=settings.custom_search_space,
         constraints=settings.constraints,
         observers=settings.observers,
-        capture_output=config.hydra.launcher._target_ == LOCAL_LAUNCHER,
+        capture_output=launcher != BASIC_LAUNCHER,
+        own_process=launcher != BASIC_LAUNCHER,
+        foreign_launcher=launcher not in (BASIC_LAUNCHER, LOCAL_LAUNCHER),
     )
 
 
@@ -153,6 +164,7 @@ def _budget(settings: StudySettings, grid: Grid | None) -> Budget:
         max_failures=int(settings.max_failure_rate * (n_trials or DEFAULT_N_TRIALS)),
         max_retries=settings.max_retries,
         lease_seconds=settings.lease_seconds,
+        trial_seconds=settings.trial_seconds,
     )
 
 
@@ -167,19 +179,28 @@ def check_options(live: LiveSpace, verify: Verify | None = None) -> None:
     """
     points = [point for options in live.option_choices() for point in live.probes(options)]
     errors = [(point, _config_error(live, point, verify)) for point in points]
-    lines = [f"{_point_text(live, point)}: {error}" for point, error in errors if error]
+    failed = [(point, error) for point, error in errors if error is not None]
+    lines = dict.fromkeys(f"{_point_text(live, point)}: {_reason(e)}" for point, e in failed)
+    reasons = {_reason(error) for _, error in failed}
+    if len(lines) > 1 and len(failed) == len(points) and len(reasons) == 1:
+        lines = dict.fromkeys([f"{reasons.pop()} (at each point of the search space)"])
     if lines:
-        raise ConfigError("\n".join(dict.fromkeys(lines)))
+        raise ConfigError("\n".join(lines)) from failed[0][1]
 
 
-def _config_error(live: LiveSpace, point: Params, verify: Verify | None) -> str | None:
+def _config_error(live: LiveSpace, point: Params, verify: Verify | None) -> Exception | None:
     try:
         config = live.composer.compose(point, 0, Path())
         if verify is not None:
             verify(config)
-    except (HydraException, SweeperError) as error:
-        return f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+    except Exception as error:  # a value may make anything fail that is built from it
+        return error
     return None
+
+
+def _reason(error: Exception) -> str:
+    """Return the message of an error in one line."""
+    return in_one_line(user_message(error) or f"{type(error).__name__}: {error}")
 
 
 def _point_text(live: LiveSpace, point: Params) -> str:

@@ -1,14 +1,12 @@
 """The connection between a running task and its Optuna trial."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from sweeper.cli.interrupts import Interrupt
-from sweeper.sweep.lease import Renewer
+from sweeper.sweep.guard import Guard
 from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.trial import TrialInfo
 
@@ -25,14 +23,12 @@ class StudyReporter:
         trial: optuna.Trial,
         claim: Claim,
         ledger: Ledger,
-        renewer: Renewer,
-        interrupt: Interrupt,
-        deadline: float | None,
+        guard: Guard,
         constraints: Mapping[str, float],
     ) -> None:
         self.info = info
         self._trial, self._claim, self._ledger = trial, claim, ledger
-        self._renewer, self._interrupt, self._deadline = renewer, interrupt, deadline
+        self._guard = guard
         self._constraints, self._infeasible = dict(constraints), False
         self._stop_reason: str | None = None
         self._has_new_report = False
@@ -45,6 +41,8 @@ class StudyReporter:
             if len(self._trial.study.directions) == 1:
                 self._trial.report(float(value), step)
                 self._has_new_report = True
+            else:
+                self._ledger.note_step(self._claim, step)
         except UpdateFinishedTrialError:
             self._stop_reason = "lost"
 
@@ -53,6 +51,12 @@ class StudyReporter:
         if self._stop_reason is None:
             self._stop_reason = self._find_stop_reason()
         return self._stop_reason is not None
+
+    def must_stop_now(self) -> bool:
+        """Return whether the task should stop in the middle of an epoch; it reads no storage."""
+        if self._stop_reason is None:
+            self._stop_reason = self._guard.reason
+        return self._guard.reason is not None
 
     def stop_reason(self) -> str | None:
         """Return why the task should stop, or None if it should not."""
@@ -71,10 +75,8 @@ class StudyReporter:
     def _find_stop_reason(self) -> str | None:
         if self._is_lost():
             return "lost"
-        if self._interrupt.requested:
-            return "interrupted"
-        if self._deadline is not None and time.time() >= self._deadline:
-            return "timeout"
+        if self._guard.reason is not None:
+            return self._guard.reason
         if self._infeasible:
             return "infeasible"
         return "pruned" if self._should_prune() else None
@@ -88,7 +90,7 @@ class StudyReporter:
 
     def _is_lost(self) -> bool:
         if self._stop_reason != "lost" and (
-            self._renewer.lost or not self._ledger.owns(self._claim)
+            self._guard.reason == "lost" or not self._ledger.owns(self._claim)
         ):
             self._stop_reason = "lost"
         return self._stop_reason == "lost"

@@ -14,11 +14,12 @@ from rich.console import Console
 
 from sweeper.cli.overrides import command_line
 from sweeper.files import link_or_copy, write_text
-from sweeper.sweep.budget import FAILURE_KEY, failures
+from sweeper.secrets import masked_uri
+from sweeper.sweep.budget import failures
 from sweeper.sweep.live import LiveSpace
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import count_by_state
-from sweeper.sweep.verdict import DUPLICATE_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.verdict import DUPLICATE_KEY, THREADS_KEY, THREADS_VARIABLE, failure_text
 
 RESULTS_FILE = "optimization_results.yaml"
 BEST_FOLDER = "best"
@@ -75,10 +76,10 @@ class Results:
         for t in self.best:
             values = ", ".join(f"{v:.6g}" for v in t.values)
             console.print(f"Best: {values} in trial {t.number} of {self.spec.folder}")
-            console.print(f"  {shlex.join(self.overrides(t))}")
+            console.print(f"  {shlex.join(map(masked_uri, self.overrides(t)))}")
         if self.n_objectives == 1 and self.best:
             lines = [o for o in self.overrides(self.best[0]) if not o.startswith("study=")]
-            command = command_line(lines)
+            command = command_line([masked_uri(line) for line in lines])
             console.print(f"Train it again: {_threads_prefix(self.best[0])}{command}")
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
@@ -88,10 +89,9 @@ class Results:
     def failure_message(self) -> str:
         """Return the error message of a study in which too many trials failed."""
         failed = failures(self.trials, self.spec.budget.started_at)
-        reason = failed[-1].user_attrs.get(FAILURE_KEY, "no reason on record")
         return (
             f"{len(failed)} trials failed, more than hydra.sweeper.max_failure_rate allows; "
-            f"trial {failed[-1].number}: {reason}"
+            f"trial {failed[-1].number}: {failure_text(failed[-1])}"
         )
 
     def _counts_line(self, interrupted: bool) -> str:

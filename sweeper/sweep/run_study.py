@@ -1,6 +1,10 @@
 """The run of a study in the parent process: plan, open, launch the workers, write the results."""
 
 import copy
+import logging
+import os
+import signal
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,17 +13,20 @@ from typing import Any
 import optuna
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
+from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.cli.overrides import quoted
-from sweeper.errors import TrainingError
+from sweeper.errors import ConfigError, SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
 from sweeper.sweep.board import Board
-from sweeper.sweep.ledger import LOCK_FILE, Ledger
+from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.lease import Lease
+from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, Ledger, progress_of
 from sweeper.sweep.observer import StudyInfo
 from sweeper.sweep.plan import StudyPlan, plan_study
 from sweeper.sweep.points import enqueue
@@ -33,10 +40,12 @@ from sweeper.sweep.study import (
     set_aside,
     set_folder_aside,
 )
-from sweeper.sweep.worker import Worker
+from sweeper.sweep.worker_task import Worker
+from sweeper.text import in_one_line, shortened
 
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-INTERRUPTED_EXIT_CODE = 130
+log = logging.getLogger(__name__)
+LEAVE_SECONDS = 4.0
+MULTIRUN_FILE = "multirun.yaml"
 
 
 def run_study(
@@ -58,7 +67,7 @@ def run_study(
     Raises:
         ConfigError: a setting or the space cannot work. No trial has run.
         TrainingError: too many trials failed.
-        SystemExit: the user pressed Ctrl-C; exit code 130.
+        SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = plan_study(keys, context.config_loader, config, arguments)
@@ -66,20 +75,29 @@ def run_study(
     with read_write(master.hydra), open_dict(master.hydra):
         master.hydra.sweep.dir = str(plan.spec.folder)
     storage = _prepare_storage(plan)
-    OmegaConf.save(master, plan.spec.folder / "multirun.yaml")
     study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler(), plan.spec.pruner)
     info = _study_info(plan, study, storage)
+    if not plan.settings.join:
+        OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
+        StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
+        info = _opened(plan, study, info)
+    spec = replace(plan.spec, parent_id=info.parent_id)
+    workers = Workers(plan, Worker(spec, task, context, master), study, storage)
+    with Board(study, spec, in_terminal=spec.capture_output):
+        interrupt = workers.run()
+    results = Results.of(study, plan.spec, plan.live)
+    if not plan.settings.join:
+        results.write()
+        spec.observers.study_finished(info)
+    return _conclude(plan, results, interrupt)
+
+
+def _opened(plan: StudyPlan, study: PulledStudy, info: StudyInfo) -> StudyInfo:
+    """Tell the observers of the study; return its description with the id that they gave it."""
     parent_id = plan.spec.observers.study_opened(info)
     if parent_id is not None:
         study.set_user_attr(PARENT_KEY, parent_id)
-    spec = replace(plan.spec, parent_id=parent_id)
-    workers = Workers(plan, Worker(spec, task, context, master), study, storage)
-    with Board(study, spec, in_terminal=spec.capture_output):
-        interrupted = workers.run()
-    results = Results.of(study, plan.spec, plan.live)
-    results.write()
-    spec.observers.study_finished(replace(info, parent_id=parent_id))
-    return _conclude(plan, results, interrupted)
+    return replace(info, parent_id=parent_id)
 
 
 @dataclass(frozen=True)
@@ -91,35 +109,121 @@ class Workers:
     study: PulledStudy
     storage: BaseStorage
 
-    def run(self) -> bool:
-        """Run the workers, and return whether the user interrupted them.
+    def run(self) -> KeyboardInterrupt | None:
+        """Run the workers; return the interrupt if a signal ended them.
 
-        A launcher may return although a worker died and left its trial behind. The workers are
-        then launched again, as long as there is work and the last launch made progress.
+        A launcher may return, or raise, although a worker died and left its trial behind. The
+        workers are then launched again, as long as there is work and the last launch made progress.
+
+        Raises:
+            TrainingError: the launcher failed, and no trial made progress.
         """
-        spec = self.plan.spec
-        ledger = Ledger(self.study, self.storage, spec.folder, spec.budget)
-        before = self._trials()
-        if spec.budget.is_spent(before, time.time()):
-            return False
-        while True:
+        # A system that sends SIGTERM will not wait, so the launcher is then left behind.
+        hurry = threading.Timer(LEAVE_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
+        hurry.daemon = True
+
+        def end_foreign_workers() -> None:
+            if self.plan.spec.foreign_launcher:
+                self._end_foreign_workers()
+                if interrupt.number != signal.SIGINT:
+                    hurry.start()
+
+        with Interrupt(end_foreign_workers) as interrupt:
             try:
-                if _interrupted(self._launch(self._n_workers(before))):
-                    return True
-            except KeyboardInterrupt:
-                return True
+                self._launch_until_done(interrupt)
+            except KeyboardInterrupt as error:
+                interrupt.request(getattr(error, "number", None))
+            except SystemExit:  # Ray replaces the handler of SIGTERM by one that exits
+                if not self.plan.spec.foreign_launcher:
+                    raise
+                interrupt.request(signal.SIGTERM)
+                self._end_command()
+                self._wait_for_own_trials()
+            hurry.cancel()
+        if not interrupt.requested:
+            return None
+        self._ledger().release_command()
+        return Interrupted(interrupt.number)
+
+    def _launch_until_done(self, interrupt: Interrupt) -> None:
+        ledger, before = self._ledger(), self._trials()
+        if self.plan.spec.budget.is_spent(before, time.time()):
+            return
+        while not interrupt.requested:
+            failure = self._launch(self._n_workers(before), interrupt)
+            self._wait_for_others(ledger, interrupt)
+            if interrupt.requested or not ledger.has_work():
+                return
             after = self._trials()
-            if _progress(before) == _progress(after) or not ledger.has_work():
-                return False
+            if _progress(before) == _progress(after):
+                raise failure or TrainingError(
+                    "the workers ended although trials are left; the same command resumes the study"
+                )
             before = after
 
-    def _launch(self, n: int) -> Sequence[JobReturn]:
+    def _wait_for_others(self, ledger: Ledger, interrupt: Interrupt) -> None:
+        """Wait until no trial runs, also elsewhere, or until there is work for a worker.
+
+        A worker that has joined the study leaves its results to this command.
+        """
+        has_told = self.plan.settings.join
+        while not interrupt.requested and not ledger.has_work():
+            trials = self._trials()
+            running = [str(t.number) for t in trials if t.state == TrialState.RUNNING]
+            is_spent = self.plan.spec.budget.is_spent(trials, time.time())
+            leaves = self.plan.settings.join and not ledger.uncertain(trials)
+            if not running or is_spent or leaves:
+                return
+            if not has_told:
+                log.info("Waiting for trial %s, which another process runs", ", ".join(running))
+                has_told = True
+            time.sleep(WAIT_SECONDS)
+
+    def _launch(self, n: int, interrupt: Interrupt) -> SweeperError | None:
+        """Run `n` workers to their end; return an error if the launcher itself failed."""
         # No callbacks, because those of the user are meant for trials, not for workers.
         context = HydraContext(self.worker.context.config_loader, Callbacks())
+        overrides = self._worker_overrides()
+        foreign = self.plan.spec.foreign_launcher
+        task = replace(self.worker, overrides=tuple(overrides), supervises=foreign)
         launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=self.worker, config=self.worker.master
+            hydra_context=context, task_function=task, config=self.worker.master
         )
-        return launcher.launch([self._worker_overrides()] * n, initial_job_idx=0)
+        try:
+            returns = launcher.launch([overrides] * n, initial_job_idx=0)
+        except Exception as error:
+            if not foreign or WANTS_TRACEBACK:
+                raise
+            name = self.worker.master.hydra.runtime.choices["hydra/launcher"]
+            reason = f"{type(error).__name__}: {in_one_line(error)}"
+            log.warning("The launcher %s failed (%s)", name, shortened(reason, 300))
+            return TrainingError(f"hydra/launcher={name} failed: {reason}")
+        if not interrupt.requested:
+            for each in returns:
+                _ = each.return_value  # raises the error of a worker, if there is one
+        return None
+
+    def _end_foreign_workers(self) -> None:
+        """Ask the workers, through the storage, to put back their trials and leave."""
+        log.warning("Interrupted: waiting for the running trials to stop; again to end at once")
+        # Not in the signal handler, which may have interrupted the use of a lock.
+        threading.Thread(target=self._end_command, daemon=True).start()
+
+    def _end_command(self) -> None:
+        spec = self.plan.spec
+        storage = open_storage(spec.storage, spec.folder)
+        study = open_study(spec.name, storage)
+        Ledger(study, storage, spec.folder, spec.budget, command=spec.command).end_command()
+
+    def _wait_for_own_trials(self) -> None:
+        """Wait until this command's workers have put back their trials, for a limited time."""
+        deadline = time.monotonic() + LEAVE_SECONDS
+        while self._ledger().runs_trials_of_command() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+    def _ledger(self) -> Ledger:
+        spec = self.plan.spec
+        return Ledger(self.study, self.storage, spec.folder, spec.budget, command=spec.command)
 
     def _worker_overrides(self) -> list[str]:
         """Return the overrides of a worker's own job, whose folder is not that of any trial."""
@@ -133,7 +237,7 @@ class Workers:
         ]
 
     def _n_workers(self, trials: Sequence[FrozenTrial]) -> int:
-        if self.worker.master.hydra.launcher._target_ == BASIC_LAUNCHER:
+        if not self.plan.spec.own_process:
             return 1
         n, budget = n_workers(self.plan.settings.n_jobs), self.plan.spec.budget
         return n if budget.n_trials is None else min(n, budget.n_trials - budget.n_finished(trials))
@@ -149,12 +253,33 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
         set_folder_aside(folder)
     elif plan.settings.fresh:
         set_aside(spec.name, open_storage(spec.storage, folder), folder)
+    storage = open_storage(spec.storage, folder)  # first, since it may be refused
     folder.mkdir(parents=True, exist_ok=True)
-    storage = open_storage(spec.storage, folder)
     with file_lock(folder / LOCK_FILE):
+        if spec.name not in {s.study_name for s in storage.get_all_studies()}:
+            _require_new(plan)
         create_study(spec.name, storage, plan.identity)
         enqueue(open_study(spec.name, storage), plan.initial_points)
     return storage
+
+
+def _require_new(plan: StudyPlan) -> None:
+    """Check that a study that the storage does not have may be created.
+
+    Raises:
+        ConfigError: a worker cannot join it, or its folder holds another study's trials.
+    """
+    name, folder = plan.spec.name, plan.spec.folder
+    if plan.settings.join:
+        raise ConfigError(
+            f"study {name} does not exist; start it with its command before workers join it"
+        )
+    if (folder / MULTIRUN_FILE).is_file() and any(folder.glob("[0-9]*")):
+        raise ConfigError(
+            f"{folder} holds the trials of a study, but the study's storage does not know study "
+            f"{name}: it was emptied, lost or replaced; put it back, or type study=fresh "
+            "(hydra.sweeper.study=fresh), which moves the folder away and starts a new study"
+        )
 
 
 def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> StudyInfo:
@@ -170,25 +295,15 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
     )
 
 
-def _conclude(plan: StudyPlan, results: Results, interrupted: bool) -> Results:
-    results.show(interrupted)
-    if interrupted:
-        raise SystemExit(INTERRUPTED_EXIT_CODE)
+def _conclude(plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None) -> Results:
+    results.show(interrupt is not None)
+    if interrupt is not None:
+        raise SystemExit(exit_code(interrupt))
     if plan.spec.budget.too_many_failed(results.trials):
         raise TrainingError(results.failure_message())
     return results
 
 
-def _interrupted(returns: Sequence[JobReturn]) -> bool:
-    """Return whether a worker was interrupted; raise any other error of a worker."""
-    stopped = [
-        r.status == JobStatus.FAILED and isinstance(r._return_value, KeyboardInterrupt)
-        for r in returns
-    ]
-    reports = [r.return_value for r, stop in zip(returns, stopped, strict=True) if not stop]
-    return any(stopped) or any(report.interrupted for report in reports)
-
-
-def _progress(trials: Sequence[FrozenTrial]) -> list[tuple[TrialState, int]]:
-    """Return the state and the number of reports of each trial."""
-    return [(t.state, len(t.intermediate_values)) for t in trials]
+def _progress(trials: Sequence[FrozenTrial]) -> list[tuple[TrialState, int, Lease | None]]:
+    """Return what changes when a worker claims a trial, reports, or ends a trial."""
+    return [(t.state, progress_of(t), Lease.read(t.system_attrs)) for t in trials]

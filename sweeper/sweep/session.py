@@ -2,6 +2,9 @@
 
 import logging
 import os
+import sys
+import threading
+import traceback
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +18,13 @@ from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
+from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.launch.output import output_to
+from sweeper.secrets import without_password
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.compose import Composer, job_subdir
 from sweeper.sweep.grid import required_grid
-from sweeper.sweep.lease import Renewer
+from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.sweep.live import LiveSpace, Params, suggest
 from sweeper.sweep.observer import Outcome
@@ -29,6 +34,7 @@ from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
 from sweeper.sweep.verdict import (
     FAILURE_FILE,
+    FAILURE_FILE_KEY,
     THREADS_KEY,
     THREADS_VARIABLE,
     Verdict,
@@ -40,6 +46,7 @@ from sweeper.sweep.verdict import (
 from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)
+HUNG_EXIT_CODE = 124  # the one of the program `timeout`
 OUTCOME_STATES = {
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
@@ -50,7 +57,7 @@ OUTCOME_STATES = {
 class Session:
     """Runner of one worker's trials, with the worker's connection to the study.
 
-    Trials are claimed from `ledger` and passed to `run`.
+    Trials come from `claim` and are passed to `run`.
     """
 
     def __init__(
@@ -68,7 +75,13 @@ class Session:
         self._composer = Composer(context.config_loader, master, spec.space)
         self._live = LiveSpace(spec.space, self._composer)
         grid = required_grid(self._live) if spec.budget.exhaustive else ()
-        self.ledger = Ledger(self._study, self._storage, spec.folder, spec.budget, grid)
+        self.ledger = Ledger(
+            self._study, self._storage, spec.folder, spec.budget, grid, spec.command
+        )
+
+    def claim(self) -> Claim | None:
+        """Return a trial to run, or None if there is none or this worker should leave."""
+        return self.ledger.claim(self._should_leave)
 
     def run(self, claim: Claim) -> None:
         """Run a claimed trial and end it, or put it back if it was asked to stop.
@@ -76,22 +89,26 @@ class Session:
         Raises:
             KeyboardInterrupt: the task was interrupted. Its trial has been put back.
         """
-        seconds = self._spec.budget.lease_seconds
-        info = self._trial_info(claim)
-        with Renewer(lambda: self.ledger.renew(claim), seconds) as renewer:
+        info = self._info = self._trial_info(claim)
+        with self._guard(claim) as guard:
             try:
                 trial, params = self._suggest(claim)
                 duplicate = self._judge_as_duplicate(claim, trial)
                 config = self._composer.compose(params, claim.number, self._spec.folder)
                 folder = self._spec.folder / job_subdir(config)
-                info = replace(info, params=params, folder=folder)
+                info = self._info = replace(info, params=params, folder=folder)
             except Exception as error:
                 self._end_trial(claim, info, judge_error(error))
                 return
             if duplicate is not None:
                 self._end_trial(claim, info, duplicate)
                 return
-            self._run_attempt(claim, info, config, self._reporter(info, trial, claim, renewer))
+            reporter = StudyReporter(info, trial, claim, self.ledger, guard, self._spec.constraints)
+            self._run_attempt(claim, info, config, reporter)
+
+    def _should_leave(self) -> bool:
+        ended = self._spec.foreign_launcher and self.ledger.command_has_ended()
+        return ended or self._interrupt.requested
 
     def _suggest(self, claim: Claim) -> tuple[optuna.Trial, Params]:
         if self._spec.sampler.seeded:
@@ -128,8 +145,11 @@ class Session:
             try:
                 verdict = self._run_task(config, reporter)
             except KeyboardInterrupt:
-                self.ledger.release(claim)
-                raise
+                reason = reporter.stop_reason() or "interrupted"
+                self._end_trial(claim, info, judge_return(None, 1, reason))
+                if reason == "interrupted":
+                    raise
+                return
             self._end_trial(claim, info, verdict)
 
     def _output(self, folder: Path) -> AbstractContextManager[None]:
@@ -157,39 +177,49 @@ class Session:
 
         Nothing is written if another worker has taken the trial over.
         """
+        reason = verdict.reason and without_password(verdict.reason)
+        verdict = replace(verdict, reason=reason, details=without_password(verdict.details))
         ended = verdict.state is not None and self._finish(claim, verdict)
         if not ended:
             self.ledger.release(claim)
         elif verdict.state == TrialState.FAIL:
-            log.warning("Trial %d failed: %s", claim.number, verdict.reason)
-            info.folder.mkdir(parents=True, exist_ok=True)
-            (info.folder / FAILURE_FILE).write_text(
-                f"{verdict.reason}\n\n{verdict.details}", encoding="utf-8"
-            )
+            self._report_failure(claim, info.folder / FAILURE_FILE, verdict)
         state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(info, outcome)
+
+    def _report_failure(self, claim: Claim, file: Path, verdict: Verdict) -> None:
+        text = f"{verdict.reason}\n\n{verdict.details}"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:  # a full disk must not end the worker too
+            log.warning("%s cannot be written: %s", file, error.strerror)
+        if WANTS_TRACEBACK:
+            log.warning("Trial %d failed: %s", claim.number, text)
+        else:
+            log.warning("Trial %d failed: %s; see %s", claim.number, verdict.reason, file)
 
     def _finish(self, claim: Claim, verdict: Verdict) -> bool:
         assert verdict.state is not None
         user_attrs = dict(verdict.user_attrs)
         if verdict.state == TrialState.FAIL:
             user_attrs[FAILURE_KEY] = verdict.reason
+            user_attrs[FAILURE_FILE_KEY] = str(self._info.folder / FAILURE_FILE)
         return self.ledger.finish(claim, verdict.state, verdict.values or None, user_attrs)
 
-    def _reporter(
-        self, info: TrialInfo, trial: optuna.Trial, claim: Claim, renewer: Renewer
-    ) -> StudyReporter:
-        return StudyReporter(
-            info,
-            trial,
-            claim,
-            self.ledger,
-            renewer,
-            self._interrupt,
-            deadline=self._spec.budget.deadline,
-            constraints=self._spec.constraints,
-        )
+    def _guard(self, claim: Claim) -> Guard:
+        def end_process(reason: Reason) -> None:
+            """End this process, whose task hangs; its launcher starts another one."""
+            stack = "".join(traceback.format_stack(sys._current_frames()[main_thread]))
+            verdict = replace(judge_return(None, 1, reason), details=f"The task hung:\n{stack}")
+            self._end_trial(claim, self._info, verdict)
+            logging.shutdown()
+            os._exit(HUNG_EXIT_CODE)
+
+        main_thread = threading.get_ident()
+        on_hang = end_process if self._spec.own_process else None
+        return Guard(self.ledger, claim, self._interrupt, self._spec.foreign_launcher, on_hang)
 
     def _trial_info(self, claim: Claim) -> TrialInfo:
         """Return what is known of the trial before it is sampled."""

@@ -1,6 +1,7 @@
 """The description of a study that its workers receive. All of it can be pickled."""
 
 import functools
+import uuid
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,6 +67,9 @@ class StudySpec:
         observers: Followers of the study.
         parent_id: Id that an observer returned for the study.
         capture_output: True if each trial's output is written to its folder.
+        own_process: True if the trials do not run in the process of the command.
+        foreign_launcher: True if a launcher runs the workers that cannot ask them to leave.
+        command: Identifier of the command that runs the study.
     """
 
     name: str
@@ -80,3 +84,6 @@ class StudySpec:
     observers: Observers = field(default_factory=Observers)
     parent_id: str | None = None
     capture_output: bool = False
+    own_process: bool = False
+    foreign_launcher: bool = False
+    command: str = field(default_factory=lambda: uuid.uuid4().hex[:12])

@@ -6,17 +6,41 @@ Here the kernel holds the lock and releases it when the process ends, and the ne
 the lock removes an incomplete last record.
 """
 
+import copyreg
 import fcntl
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.storages.journal import (
+    JournalFileBackend,
+    JournalFileOpenLock,
+    JournalRedisBackend,
+)
+from optuna.trial import FrozenTrial
+
+from sweeper.errors import ConfigError
+from sweeper.secrets import (
+    ODD_PASSWORD,
+    connectable,
+    is_ambiguous,
+    masked_uri,
+    reduced,
+    remember,
+    revealed,
+    without_password,
+)
+from sweeper.text import in_one_line
+from sweeper.tracking.uri import check_driver
 
 SQLITE_TIMEOUT_SECONDS = 60
+# A storage that is pickled for a worker, which a launcher may write to disk, has no password in it.
+copyreg.pickle(RDBStorage, reduced)
+copyreg.pickle(JournalRedisBackend, reduced)
 
 
 @contextmanager
@@ -56,21 +80,99 @@ class KernelLock(JournalFileOpenLock):
             self._descriptor = None
 
 
+class JournalFile(JournalFileBackend):
+    """Journal that names itself if a record in it cannot be read."""
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any]]:
+        """Yield the records from a number on.
+
+        Raises:
+            ConfigError: a record is no JSON object.
+        """
+        try:
+            yield from super().read_logs(log_number_from)
+        except ValueError as error:
+            raise _damaged(Path(self._file_path), error) from error
+
+
+def _damaged(journal: Path, error: Exception) -> ConfigError:
+    """Return the error for a journal that holds something that no worker has written."""
+    place, reason = "", in_one_line(error)
+    for number, line in enumerate(journal.read_bytes().splitlines(), start=1):
+        try:
+            if not isinstance(json.loads(line), dict):
+                raise ValueError("it is no JSON object")
+        except ValueError as cause:
+            place, reason = f", line {number}", in_one_line(cause)
+            break
+    return ConfigError(
+        f"{journal}{place}: the study's journal is damaged ({reason}); restore the file, or type "
+        "study=fresh (hydra.sweeper.study=fresh), which moves the study's folder away and starts "
+        "a new study"
+    )
+
+
 def open_storage(storage: str | BaseStorage | None, folder: Path) -> BaseStorage:
-    """Open a database URL, a journal file (`*.log`), or for None the journal in `folder`."""
+    """Open a database URL, a journal file (`*.log`), or for None the journal in `folder`.
+
+    Raises:
+        ConfigError: the database cannot be opened, or its driver is not installed.
+    """
     if isinstance(storage, BaseStorage):
+        _conceal(storage)
         return get_storage(storage)
     if storage is None or storage.endswith(".log"):
         return _open_journal(folder / "journal.log" if storage is None else Path(storage))
     engine: dict[str, Any] | None = None
     if storage.startswith("sqlite"):
         engine = {"connect_args": {"timeout": SQLITE_TIMEOUT_SECONDS}}
-    return get_storage(RDBStorage(storage, engine_kwargs=engine))
+    url = connectable(revealed(storage))
+    remember(url)
+    check_driver("hydra.sweeper.storage", url)
+    try:
+        storage = get_storage(RDBStorage(url, engine_kwargs=engine))
+    except Exception as error:  # SQLAlchemy, the driver or Optuna
+        # Where the end of the password is unclear, their messages may quote a part of it.
+        reason = ODD_PASSWORD if is_ambiguous(url) else _reason(error)
+        message = f"hydra.sweeper.storage={masked_uri(url)}: cannot be opened: {reason}"
+        raise ConfigError(message) from (None if is_ambiguous(url) else error)
+    from sweeper.sweep.database import DatabaseStorage  # imports SQLAlchemy
+
+    return DatabaseStorage(storage)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a database cannot be opened, in one line."""
+    reason = in_one_line(without_password(str(error)))
+    if "Can't locate revision" in reason:
+        return "it is the database of another program, such as MLflow; a study needs one of its own"
+    return reason
+
+
+def read_trials(storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
+    """Return all trials as they are now, though the storage may keep earlier reads."""
+    refresh = getattr(storage, "refresh", None)
+    if refresh is not None:
+        refresh()
+    return storage.get_all_trials(study_id, deepcopy=False)
+
+
+def _conceal(storage: BaseStorage) -> None:
+    """Put the passwords of a storage into the environment, before workers inherit it."""
+    for each in (storage, getattr(storage, "_backend", None)):
+        if isinstance(each, RDBStorage | JournalRedisBackend):
+            reduced(each)
 
 
 def _open_journal(path: Path) -> JournalStorage:
     path.parent.mkdir(parents=True, exist_ok=True)
-    return JournalStorage(JournalFileBackend(str(path), lock_obj=KernelLock(path)))
+    try:
+        return JournalStorage(JournalFile(str(path), lock_obj=KernelLock(path)))
+    except OSError as error:
+        reason = in_one_line(error.strerror or error)
+        raise ConfigError(f"{path}: the study's journal cannot be opened: {reason}") from error
+    except Exception as error:  # Optuna lets errors of many types through
+        raise _damaged(path, error) from error
 
 
 def _remove_incomplete_record(descriptor: int) -> None:

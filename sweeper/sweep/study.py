@@ -17,6 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
+from sweeper.secrets import masked_uri
 
 IDENTITY_KEY = "sweeper:search"
 PARENT_KEY = "sweeper:parent_id"
@@ -123,6 +124,9 @@ def count_by_state(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialStat
 
 
 def _check_same(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    # A study of an earlier version may hold a password.
+    stored = {key: masked_uri(v) if isinstance(v, str) else v for key, v in stored.items()}
+    new = {key: masked_uri(v) if isinstance(v, str) else v for key, v in new.items()}
     keys = [k for k in sorted({*stored, *new}) if stored.get(k) != new.get(k)]
     if keys:
         changes = [f"{k}: {stored.get(k, 'none')} -> {new.get(k, 'none')}" for k in keys]

@@ -4,16 +4,22 @@ import math
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.cli.messages import WANTS_TRACEBACK
+from sweeper.sweep.budget import FAILURE_KEY
+from sweeper.text import in_one_line
 
 DUPLICATE_KEY = "duplicate_of"
 # Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 FAILURE_FILE = "failure.txt"
+FAILURE_FILE_KEY = "sweeper:failure_file"
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ def judge_return(value: Any, n_objectives: int, stop_reason: str | None) -> Verd
     """
     if stop_reason in ("pruned", "infeasible"):
         return Verdict(TrialState.PRUNED, reason=stop_reason)
+    if stop_reason == "trial_timeout":
+        return Verdict(TrialState.FAIL, reason="it ran longer than hydra.sweeper.trial_timeout")
     if stop_reason is not None:
         return Verdict(None, reason=stop_reason)
     try:
@@ -60,7 +68,8 @@ def judge_error(error: BaseException) -> Verdict:
     if isinstance(error, optuna.TrialPruned):
         return Verdict(TrialState.PRUNED, reason="pruned")
     details = "".join(traceback.format_exception(error))
-    return Verdict(TrialState.FAIL, reason=f"{type(error).__name__}: {error}", details=details)
+    reason = in_one_line(f"{type(error).__name__}: {error}")
+    return Verdict(TrialState.FAIL, reason=reason, details=details)
 
 
 def judge_duplicate(original: FrozenTrial) -> Verdict:
@@ -86,6 +95,20 @@ def objective_values(value: Any, n_objectives: int) -> tuple[float, ...]:
     if len(values) != n_objectives or not all(map(math.isfinite, values)):
         raise ValueError(f"the task returned {value!r}, not {expected}")
     return values
+
+
+def failure_text(trial: FrozenTrial) -> str:
+    """Return why a trial failed, with the file that has the traceback, if there is one.
+
+    With `HYDRA_FULL_ERROR=1` the content of the file is returned instead of its name.
+    """
+    reason = str(trial.user_attrs.get(FAILURE_KEY, "no reason on record"))
+    file = trial.user_attrs.get(FAILURE_FILE_KEY)
+    if file is None:
+        return reason
+    if WANTS_TRACEBACK and Path(file).is_file():
+        return Path(file).read_text(encoding="utf-8").rstrip()
+    return f"{reason}; see {file}"
 
 
 def find_original(trials: Sequence[FrozenTrial], params: dict[str, Any]) -> FrozenTrial | None:

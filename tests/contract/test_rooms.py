@@ -15,8 +15,8 @@ import sweeper
 
 PACKAGE = Path(sweeper.__file__).parent
 
-COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict"}
-GROUND = {"errors", "files", "objectives", "schema", "text", "trial"}
+COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker"}
+GROUND = {"concealment", "errors", "files", "objectives", "schema", "secrets", "text", "trial"}
 """Shared by all; one of them may import another."""
 
 ARROWS = {
@@ -24,6 +24,7 @@ ARROWS = {
     "plugin": {"sweep", "launch"},
     "sweep": {"launch", "tracking", "figures", "cli"},
     "launch": {"cli"},
+    "worker": {"sweep", "cli"},
     # work: trains
     "__main__": {"app"},
     "app": {"run", "build", "configs", "cli"},

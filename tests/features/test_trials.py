@@ -30,6 +30,9 @@ class Reporter:
     def should_stop(self) -> bool:
         return self.stop_reason() is not None
 
+    def must_stop_now(self) -> bool:
+        return False
+
     def stop_reason(self) -> str | None:
         return self._stops.get(len(self.reports))
 

@@ -289,3 +289,13 @@ def test_two_commands_at_once_share_one_budget(app) -> None:
     outputs = [process.communicate(timeout=60) for process in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
     assert app.states() == ["COMPLETE"] * 12
+
+
+def test_an_emptied_journal_is_not_taken_for_a_new_study(app) -> None:
+    command = (*SPACE, "hydra.sweeper.n_trials=2")
+    app.run(*command)
+    (app.folder / "journal.log").write_text("")
+    assert "the study's storage does not know study s" in app.run(*command, code=1)
+    app.run(*command, "hydra.sweeper.study=fresh")
+    assert app.states() == ["COMPLETE"] * 2
+    assert len(list((app.cwd / "multirun").iterdir())) == 2

@@ -47,7 +47,7 @@ def rendered(table):
 
 
 @pytest.mark.parametrize(
-    ("trial", "text"), [(COMPLETE, "complete 0.5  x=0.25"), (FAILED, "fail no memory  x=0.25")]
+    ("trial", "text"), [(COMPLETE, "complete 0.5  x=0.25"), (FAILED, "fail (x=0.25): no memory")]
 )
 def test_a_finished_trial_is_a_line(make_board, trial, text) -> None:
     board, trials = make_board(trial)

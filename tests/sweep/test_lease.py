@@ -1,35 +1,88 @@
 import os
 import subprocess
-import threading
+import time
 from dataclasses import replace
 
 import pytest
 
-from sweeper.sweep.lease import LEASE_KEY, Lease, Renewer, process_start
+from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing, process_start
+
+ALIVE, LAPSED, UNKNOWN = Standing.ALIVE, Standing.LAPSED, Standing.UNKNOWN
+NO_PROCESS = 2**22 + 1
 
 
 def test_a_lease_is_read_back_from_its_record() -> None:
-    lease = Lease.new(60, deaths=1, cuts=2)
+    lease = Lease.new("command", progress=4, deaths=1, cuts=2)
     assert Lease.read({LEASE_KEY: lease.record()}) == lease
     assert Lease.read({}) is None
 
 
+def test_a_lease_of_another_version_is_read() -> None:
+    lease = Lease.new(deaths=1)
+    assert Lease.read({LEASE_KEY: lease.record() | {"expires": 1.0}}) == lease
+
+
 @pytest.mark.parametrize(
-    ("changes", "lapsed"),
+    ("changes", "standing"),
     [
-        ({}, False),
-        ({"expires": 0.0}, True),
-        ({"started": "1"}, True),
-        ({"pid": 2**22 + 1}, True),
-        ({"pid": 2**22 + 1, "host": "elsewhere"}, False),
-        ({"expires": 0.0, "host": "elsewhere"}, True),
+        ({}, ALIVE),
+        ({"started": "1"}, LAPSED),
+        ({"pid": NO_PROCESS}, LAPSED),
+        ({"pid": NO_PROCESS, "host": "elsewhere"}, UNKNOWN),
     ],
 )
-def test_a_lease_lapses_when_it_expires_or_its_process_on_this_host_is_dead(
-    changes, lapsed
-) -> None:
-    lease = Lease.new(60)
-    assert replace(lease, **changes).lapsed(lease.expires - 30) is lapsed
+def test_on_its_own_host_a_lease_stands_and_falls_with_its_process(changes, standing) -> None:
+    assert LeaseJudge(60).standing(0, replace(Lease.new(), **changes)) is standing
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a function that sets the monotonic clock; the clock of the day is an hour off."""
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3600)
+
+    def tell(seconds):
+        monkeypatch.setattr(time, "monotonic", lambda: float(seconds))
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    ("looks", "standing"),
+    [
+        ([(0, 0)], UNKNOWN),
+        ([(0, 0), (30, 0), (59, 0)], UNKNOWN),
+        ([(0, 0), (30, 0), (61, 0)], LAPSED),
+        ([(0, 0), (30, 1)], ALIVE),
+        ([(0, 0), (30, 1), (89, 1)], ALIVE),
+        ([(0, 0), (30, 1), (60, 1), (91, 1)], LAPSED),
+        ([(0, 0), (500, 0)], UNKNOWN),  # nobody looked in between, so nothing is known
+        ([(0, 0), (500, 9)], ALIVE),
+    ],
+)
+def test_a_lease_of_another_host_lapses_when_no_renewal_is_seen(clock, looks, standing) -> None:
+    judge, lease = LeaseJudge(60), replace(Lease.new(), host="elsewhere")
+    for seconds, renewals in looks:
+        clock(seconds)
+        seen = judge.standing(0, replace(lease, renewals=renewals))
+    assert seen is standing
+
+
+def test_a_new_lease_of_the_same_trial_is_watched_anew(clock) -> None:
+    judge = LeaseJudge(60)
+    for seconds in (0, 30, 61):
+        clock(seconds)
+        judge.standing(0, replace(Lease.new(), host="elsewhere"))
+    assert judge.standing(0, replace(Lease.new(), host="elsewhere")) is UNKNOWN
+
+
+def test_a_running_trial_without_a_lease_is_watched_too(clock) -> None:
+    judge = LeaseJudge(60)
+    standings = []
+    for seconds in (0, 30, 61):
+        clock(seconds)
+        standings.append(judge.standing(0, None))
+    assert standings == [UNKNOWN, UNKNOWN, LAPSED]
 
 
 def test_a_zombie_process_counts_as_dead() -> None:
@@ -38,19 +91,3 @@ def test_a_zombie_process_counts_as_dead() -> None:
     assert process_start(child.pid) is None
     child.wait()
     assert process_start(os.getpid()) is not None
-
-
-def test_a_renewer_renews_until_the_lease_is_lost() -> None:
-    answers, lost = iter([True, OSError, False]), threading.Event()
-
-    def renew():
-        answer = next(answers)
-        if answer is False:
-            lost.set()
-        if answer is OSError:
-            raise OSError("the storage is away")
-        return answer
-
-    with Renewer(renew, lease_seconds=0.003) as renewer:
-        assert lost.wait(10)
-    assert renewer.lost

@@ -69,7 +69,7 @@ def test_a_trial_that_keeps_killing_its_worker_is_failed_with_the_reason(
     assert ledger.claim().number == 1
     first = storage.get_all_trials(0)[0]
     assert first.state == FAIL
-    assert "its worker died 2 times" in first.user_attrs[FAILURE_KEY]
+    assert "its worker died 2 times without progress" in first.user_attrs[FAILURE_KEY]
 
 
 def test_a_worker_that_lost_its_lease_can_neither_renew_it_nor_end_the_trial(
@@ -105,14 +105,81 @@ def test_enqueued_trials_are_claimed_first_and_only_within_the_budget(make_ledge
     ]
 
 
-def test_a_renewal_prolongs_the_lease(make_ledger, storage) -> None:
-    ledger = make_ledger(lease_seconds=100)
+def test_a_renewal_is_counted_for_others_to_see(make_ledger, storage) -> None:
+    ledger = make_ledger()
     claim = ledger.claim()
-    storage.set_trial_system_attr(
-        claim.trial_id, LEASE_KEY, replace(claim.lease, expires=1.0).record()
-    )
     assert ledger.renew(claim)
-    assert Lease.read(storage.get_trial(claim.trial_id).system_attrs).expires > time.time() + 50
+    assert ledger.renew(claim)
+    assert Lease.read(storage.get_trial(claim.trial_id).system_attrs).renewals == 2
+
+
+@pytest.mark.parametrize(("progresses", "failed"), [(False, 1), (True, 0)])
+def test_only_deaths_without_progress_are_counted(make_ledger, storage, progresses, failed) -> None:
+    ledger = make_ledger(n_trials=1, max_retries=1)
+    for step in range(4):
+        claim = ledger.claim()
+        if progresses:
+            storage.set_trial_intermediate_value(claim.trial_id, step, 0.5)
+        abandon(storage, claim)
+    assert states(storage).count(FAIL) == failed
+
+
+def test_a_step_counts_as_progress_where_reports_are_not_kept(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=1, max_retries=1)
+    for step in range(4):
+        claim = ledger.claim()
+        ledger.note_step(claim, step)
+        abandon(storage, claim)
+    assert states(storage) == [TrialState.RUNNING]
+
+
+def test_trials_that_a_command_left_behind_are_put_back_without_a_death(
+    make_ledger, storage, tmp_path
+) -> None:
+    ledger = make_ledger(n_trials=3)
+    others, own, _ = ledger.claim(), ledger.claim(), ledger.claim()
+    for claim, command in ((others, "other"), (own, "")):
+        lease = replace(claim.lease, pid=2**22 + 1, command=command)
+        storage.set_trial_system_attr(claim.trial_id, LEASE_KEY, lease.record())
+    ledger.release_command()
+    waiting = TrialState.WAITING
+    assert states(storage) == [TrialState.RUNNING, waiting, TrialState.RUNNING]
+    assert Lease.read(storage.get_trial(own.trial_id).system_attrs).deaths == 0
+
+
+def test_a_command_that_ended_is_known_to_its_workers(make_ledger) -> None:
+    ledger = make_ledger()
+    assert not ledger.command_has_ended()
+    ledger.end_command()
+    assert ledger.command_has_ended()
+
+
+def test_a_worker_waits_for_what_it_cannot_know_yet(make_ledger, storage, monkeypatch) -> None:
+    ledger = make_ledger(n_trials=1, lease_seconds=60)
+    lost = ledger.claim()
+    elsewhere = replace(lost.lease, host="elsewhere")
+    storage.set_trial_system_attr(lost.trial_id, LEASE_KEY, elsewhere.record())
+    clock = iter(range(0, 10_000, 20))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    assert ledger.claim().number == lost.number
+
+
+def test_a_worker_does_not_wait_for_a_trial_that_is_alive_elsewhere(
+    make_ledger, storage, monkeypatch
+) -> None:
+    ledger = make_ledger(n_trials=1, lease_seconds=60)
+    claim = ledger.claim()
+
+    def renew(_):
+        lease = Lease.read(storage.get_trial(claim.trial_id).system_attrs)
+        lease = replace(lease, host="elsewhere", renewals=lease.renewals + 1)
+        storage.set_trial_system_attr(claim.trial_id, LEASE_KEY, lease.record())
+
+    renew(None)
+    monkeypatch.setattr(time, "sleep", renew)
+    assert ledger.claim() is None
+    assert states(storage) == [TrialState.RUNNING]
 
 
 def test_a_waiting_trial_whose_worker_died_before_it_wrote_the_lease_is_claimed_at_once(
@@ -132,24 +199,13 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("age", "number"), [(5, 1), (500, 0)])
-def test_a_running_trial_without_a_lease_is_claimed_after_the_lease_time(
-    make_ledger, storage, monkeypatch, age, number
-) -> None:
-    ledger = make_ledger(lease_seconds=60)
-    storage.create_new_trial(0)
-    now = time.time()
-    monkeypatch.setattr(time, "time", lambda: now + age)
-    assert ledger.claim().number == number
-
-
 def test_a_surplus_trial_of_a_worker_in_another_folder_fails(
     make_ledger, storage, monkeypatch
 ) -> None:
     ledger = make_ledger(n_trials=1)
     before = ledger._trials()
     make_ledger(n_trials=1).claim()
-    reads = iter([before, before])
+    reads = iter([before])
     monkeypatch.setattr(ledger, "_trials", lambda: next(reads, storage.get_all_trials(0)))
     assert ledger.claim() is None
     assert states(storage) == [TrialState.RUNNING, FAIL]

@@ -5,7 +5,6 @@ import optuna
 import pytest
 
 from sweeper import trial as current
-from sweeper.cli.interrupts import Interrupt
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.trial import TrialInfo
 
@@ -17,16 +16,14 @@ class AlwaysPrune(optuna.pruners.BasePruner):
 
 @pytest.fixture
 def reporter(make_ledger, storage):
-    def make(pruner=None, deadline=None, lost=False, interrupted=False):
+    def make(pruner=None, reason=None):
         ledger = make_ledger()
         claim = ledger.claim()
         study = optuna.load_study(study_name="s", storage=storage, pruner=pruner)
         trial = optuna.Trial(study, claim.trial_id)
-        interrupt = Interrupt()
-        interrupt.requested = interrupted
         info = TrialInfo("s", claim.number, 0, Path(), {})
-        renewer = SimpleNamespace(lost=lost)
-        return StudyReporter(info, trial, claim, ledger, renewer, interrupt, deadline, {"size": 9})
+        guard = SimpleNamespace(reason=reason)
+        return StudyReporter(info, trial, claim, ledger, guard, {"size": 9})
 
     return make
 
@@ -36,21 +33,29 @@ def reporter(make_ledger, storage):
     [
         ({}, None),
         ({"pruner": AlwaysPrune()}, "pruned"),
-        ({"deadline": 1.0, "pruner": AlwaysPrune()}, "timeout"),
-        ({"interrupted": True, "deadline": 1.0}, "interrupted"),
-        ({"lost": True, "interrupted": True}, "lost"),
+        ({"reason": "timeout", "pruner": AlwaysPrune()}, "timeout"),
+        ({"reason": "trial_timeout"}, "trial_timeout"),
+        ({"reason": "interrupted"}, "interrupted"),
+        ({"reason": "lost"}, "lost"),
     ],
 )
 def test_a_task_gets_the_reason_to_stop(reporter, keys, reason) -> None:
     with current.reported_by(reporter(**keys)):
         current.report(1.0, step=0)
         assert current.should_stop() is (reason is not None)
+        assert current.must_stop_now() is (reason not in (None, "pruned"))
         assert current.stop_reason() == reason
 
 
+def test_a_task_may_ask_in_the_middle_of_an_epoch(reporter) -> None:
+    with current.reported_by(reporter(reason="timeout")):
+        assert current.must_stop_now()
+        assert current.stop_reason() == "timeout"
+
+
 def test_values_and_notes_are_stored_unless_the_trial_was_lost(reporter, storage) -> None:
-    for lost in (False, True):
-        with current.reported_by(reporter(lost=lost)):
+    for reason in (None, "lost"):
+        with current.reported_by(reporter(reason=reason)):
             current.report(0.5, step=3)
             current.note("size", 7)
     owned, lost = storage.get_all_trials(0)
@@ -67,6 +72,7 @@ def test_outside_a_study_everything_is_a_no_op() -> None:
     current.note("size", 7)
     assert current.info() is None
     assert not current.should_stop()
+    assert not current.must_stop_now()
     assert current.stop_reason() is None
 
 

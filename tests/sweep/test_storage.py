@@ -6,6 +6,7 @@ import signal
 import optuna
 import pytest
 
+from sweeper.errors import ConfigError
 from sweeper.sweep.storage import KernelLock, file_lock, open_storage
 
 
@@ -54,3 +55,16 @@ def test_a_storage_can_be_a_url_or_a_path(tmp_path, url) -> None:
     optuna.create_study(study_name="s", storage=storage)
     reopened = open_storage(url.format(tmp_path), tmp_path / "unused")
     assert [s.study_name for s in reopened.get_all_studies()] == ["s"]
+
+
+@pytest.mark.parametrize("garbage", [b"garbage\n", b"\x00\xff\n", b"7\n", b'{"op_code": 99}\n'])
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_damaged_journal_is_named_with_its_remedy(tmp_path, garbage, position) -> None:
+    journal = tmp_path / "journal.log"
+    optuna.create_study(study_name="s", storage=open_storage(None, tmp_path))
+    optuna.load_study(study_name="s", storage=open_storage(None, tmp_path)).ask()
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:position], garbage, *lines[position:]]))
+    with pytest.raises(ConfigError, match=r"journal.log.*damaged \(.*study=fresh") as refusal:
+        open_storage(None, tmp_path)
+    assert len(str(refusal.value).splitlines()) == 1

@@ -1,5 +1,7 @@
 """A small task to minimize: a sphere or a plane, without torch."""
 
+import os
+import signal
 import time
 
 import hydra
@@ -12,6 +14,10 @@ from sweeper import trial
 def main(cfg: DictConfig) -> float | None:
     if cfg.x > cfg.breaks_above:
         raise ValueError("x is too large")
+    if cfg.x > cfg.dies_above:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.x > cfg.hangs_above:
+        time.sleep(10_000)
     value = cfg.x**2 + cfg.shape.get("radius", 0) + cfg.shape.get("tilt", 0)
     info = trial.info()
     progress = info.folder / "steps.log" if info else None

@@ -42,13 +42,21 @@ class StudySweeperConf:
     # `resume`: continue an existing study with this name. `fresh`: rename it and start a new one.
     study: str = "resume"
 
+    # True: run trials of a study that another command has started, and leave its results to that
+    # command. `python -m sweeper.worker` sets it.
+    join: bool = False
+
     # Number of complete and pruned trials at which the study ends. Null: every point of a finite
     # space; otherwise as many trials as `timeout` allows; without a `timeout`, 20.
     n_trials: int | None = None
 
-    # Time limit of this command, such as 90s, 10min or 2h. Running trials are put back into the
-    # study when it is reached. Null: no limit.
+    # Time limit of this command, such as 90s, 10min or 2h. Running trials are saved and put back
+    # into the study when it is reached. Null: no limit.
     timeout: str | None = None
+
+    # Time limit of an attempt at a trial, such as 10min. A trial that takes longer fails; if it
+    # hangs, its process is ended. Null: no limit.
+    trial_timeout: str | None = None
 
     # Number of workers. `auto`: one per GPU; without GPUs, one per core as far as memory allows.
     n_jobs: Any = "auto"
@@ -56,11 +64,12 @@ class StudySweeperConf:
     # Largest fraction of n_trials that may fail under one command. Beyond it the study stops.
     max_failure_rate: float = 0.5
 
-    # How many times a trial is run again after its worker died. Then it fails.
+    # How many times in a row a trial is run again because its worker died before the trial made
+    # progress. Then it fails.
     max_retries: int = 3
 
     # Seconds without a sign of life from a worker on another host, after which another worker
-    # takes over its trial.
+    # takes over its trial. The clocks of the hosts need not agree.
     lease_seconds: float = 60.0
 
     # Search space: a mapping of config keys to sweeps in Hydra's grammar, such as

@@ -1,0 +1,92 @@
+"""A thread beside a running trial: it renews the lease, and sees when the trial must stop."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from sweeper.cli.interrupts import Interrupt
+from sweeper.sweep.lease import RENEWALS_PER_LEASE
+from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.text import in_one_line
+
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 1.0
+GRACE_SECONDS = 10.0  # for a task to save its state after it was asked to stop
+
+Reason = Literal["lost", "interrupted", "timeout", "trial_timeout"]
+
+
+class Guard:
+    """Context manager that guards a running trial from a thread.
+
+    `reason` tells why the task must stop as soon as it can, or None. A task that has not stopped
+    `GRACE_SECONDS` after a time limit hangs: `on_hang` is then called with the reason, if there is
+    such a function. `ends_with_command` is True if the command may ask its workers to leave
+    through the storage.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        claim: Claim,
+        interrupt: Interrupt,
+        ends_with_command: bool = False,
+        on_hang: Callable[[Reason], object] | None = None,
+    ) -> None:
+        self._ledger, self._claim, self._interrupt = ledger, claim, interrupt
+        self._ends_with_command, self._on_hang = ends_with_command, on_hang
+        self._started_seconds = self._renewed_seconds = time.monotonic()
+        self._reason: Reason | None = None
+        self._reason_seconds = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
+
+    @property
+    def reason(self) -> Reason | None:
+        """The reason why the task must stop in the middle of an epoch, or None."""
+        if self._reason is None and self._interrupt.requested:
+            return "interrupted"
+        return self._reason
+
+    def __enter__(self) -> "Guard":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        budget = self._ledger.budget
+        interval = budget.lease_seconds / RENEWALS_PER_LEASE
+        while not self._stop.wait(min(TICK_SECONDS, interval)):
+            now = time.monotonic()
+            try:
+                if now - self._renewed_seconds >= interval:
+                    self._renewed_seconds = now
+                    if not self._ledger.renew(self._claim):
+                        self._reason = "lost"
+                        return
+                if self._ends_with_command and self._ledger.command_has_ended():
+                    self._interrupt.request()
+            except Exception as error:
+                # The storage may be reachable again before the lease lapses.
+                log.warning("Could not renew the lease of the trial: %s", in_one_line(error))
+            self._check_time(now)
+
+    def _check_time(self, now: float) -> None:
+        if self._reason is None:
+            self._reason, self._reason_seconds = self._passed_limit(now), now
+        elif now - self._reason_seconds > GRACE_SECONDS and self._on_hang is not None:
+            self._on_hang(self._reason)
+
+    def _passed_limit(self, now: float) -> Reason | None:
+        budget = self._ledger.budget
+        if budget.trial_seconds is not None and now - self._started_seconds > budget.trial_seconds:
+            return "trial_timeout"
+        if budget.deadline is not None and time.time() >= budget.deadline:
+            return "timeout"
+        return None

@@ -1,0 +1,103 @@
+"""A worker, which claims and runs trials until the budget is spent."""
+
+import logging
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import optuna
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobStatus, configure_log, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from sweeper.cli.interrupts import SIGNALS, Interrupt
+from sweeper.launch.local import LocalPool
+from sweeper.sweep.session import Session
+from sweeper.sweep.spec import StudySpec
+from sweeper.text import in_one_line
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WorkerReport:
+    """Result of a worker, which its launcher returns to the parent process.
+
+    `interrupted` is True if this worker was asked to end, and not its command as a whole.
+    """
+
+    n_trials: int
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class Worker:
+    """Task that is given to a Hydra launcher in place of the user's `task`.
+
+    It can be pickled, so any launcher can run it. `master` is Hydra's config of the whole sweep,
+    and `overrides` are those of the worker's own job. If it `supervises`, the trials run in a
+    process of their own, which is replaced when it dies.
+    """
+
+    spec: StudySpec
+    task: TaskFunction
+    context: HydraContext
+    master: DictConfig
+    overrides: tuple[str, ...] = ()
+    supervises: bool = False
+    # A launcher may run it again after its process died: it then resumes the abandoned trial.
+    restartable = True
+
+    def __call__(self, _: DictConfig) -> WorkerReport:
+        """Run trials until the budget is spent or this worker is asked to end."""
+        setup_globals()
+        return self._supervise() if self.supervises else self._run_trials()
+
+    def _run_trials(self) -> WorkerReport:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        n_trials = 0
+        with Interrupt() as interrupt:
+            session = Session(self.spec, self.task, self.context, self.master, interrupt)
+            while (claim := session.claim()) is not None:
+                try:
+                    session.run(claim)
+                except KeyboardInterrupt:  # the task has ended, and its trial was put back
+                    interrupt.request()
+                n_trials += 1
+        # Each trial directs Python's logging to its own folder.
+        configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
+        interrupted = interrupt.requested and not session.ledger.command_has_ended()
+        return WorkerReport(n_trials, interrupted)
+
+    def _supervise(self) -> WorkerReport:
+        handlers = _handlers_of_the_launcher()
+        signals = (*SIGNALS, *handlers)
+        pool = LocalPool(
+            self.context, self.master, replace(self, supervises=False), n_jobs=1,
+            divides_machine=False, signals=signals,
+        )  # fmt: skip
+        result = None
+        with Interrupt(signals=signals) as interrupt:
+            try:
+                [result] = pool.run([self.overrides], HydraConfig.get().job.num)
+            except KeyboardInterrupt:  # a second signal
+                if interrupt.number not in handlers:
+                    raise
+        if interrupt.number in handlers:
+            # The trial is saved and put back. Now the launcher requeues this job and exits, or it
+            # refuses, and then the command launches another worker.
+            try:
+                handlers[interrupt.number](interrupt.number, None)
+            except Exception as error:
+                log.warning("%s", in_one_line(error))
+        if result is None or (interrupt.requested and result.status == JobStatus.FAILED):
+            return WorkerReport(0, interrupted=True)
+        report: WorkerReport = result.return_value
+        return report
+
+
+def _handlers_of_the_launcher() -> dict[int, Callable[[int, None], object]]:
+    """Return the handlers by which a launcher learns of a time limit, such as Slurm's."""
+    handlers = {n: signal.getsignal(n) for n in (signal.SIGUSR1, signal.SIGUSR2)}
+    return {int(n): h for n, h in handlers.items() if callable(h)}

@@ -1,0 +1,147 @@
+"""Faults that a study meets: signals to its processes, trials that kill their process or hang."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from sweeper.sweep.lease import Lease
+
+pytestmark = pytest.mark.slow
+SPACE = ("x=interval(-3,3)", "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
+         "hydra.sweeper.sampler.seed=1", "hydra.sweeper.warm_start=false")  # fmt: skip
+LAUNCHERS = ["local", "joblib", "submitit_local"]
+
+
+def lease(trial):
+    return Lease.read(trial.system_attrs)
+
+
+def running(app):
+    return [t for t in app.trials() if t.state.name == "RUNNING" and t.intermediate_values]
+
+
+def started(app) -> bool:
+    return (app.folder / "journal.log").exists() and bool(running(app))
+
+
+def put_back(app) -> bool:
+    return not any(t.state.name == "RUNNING" for t in app.trials())
+
+
+@pytest.mark.parametrize(
+    ("launcher", "number", "code"),
+    [
+        ("basic", signal.SIGTERM, 143),
+        ("local", signal.SIGTERM, 143),
+        ("local", signal.SIGHUP, 129),
+        ("joblib", signal.SIGINT, 130),
+        ("submitit_local", signal.SIGTERM, 143),
+    ],
+)
+def test_a_signal_to_the_command_puts_the_trials_back(
+    app, wait_for, launcher, number, code
+) -> None:
+    command = (*SPACE, f"hydra/launcher={launcher}", "hydra.sweeper.n_trials=3",
+               "hydra.sweeper.n_jobs=2", "steps=30", "step_seconds=0.1")  # fmt: skip
+    process = app.start(*command)
+    wait_for(lambda: started(app))
+    process.send_signal(number)
+    sent = time.monotonic()
+    wait_for(lambda: put_back(app))
+    seconds = time.monotonic() - sent
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, out + err
+    assert "Traceback" not in out + err
+    assert "the same command resumes it" in out
+    assert seconds < 5
+    assert all(lease(t).deaths == 0 for t in app.trials())
+    app.run(*command)
+    assert app.states() == ["COMPLETE"] * 3
+    assert all(len(t.intermediate_values) == 30 for t in app.trials())
+
+
+def test_a_task_that_does_not_listen_is_put_back_within_five_seconds(app, wait_for) -> None:
+    process = app.start(*SPACE, "hydra.sweeper.n_jobs=2", "hydra.sweeper.n_trials=2",
+                        "steps=2", "step_seconds=100")  # fmt: skip
+    wait_for(lambda: (app.folder / "0/.hydra").exists() and (app.folder / "1/.hydra").exists())
+    process.send_signal(signal.SIGTERM)
+    sent = time.monotonic()
+    process.communicate(timeout=60)
+    assert time.monotonic() - sent < 7
+    assert process.returncode == 143
+    assert app.states() == ["WAITING"] * 2
+    assert all(lease(t).deaths == 0 for t in app.trials())
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_worker_that_is_asked_to_end_is_replaced(app, wait_for, launcher) -> None:
+    process = app.start(*SPACE, f"hydra/launcher={launcher}", "hydra.sweeper.n_trials=6",
+                        "hydra.sweeper.n_jobs=2", "steps=6", "step_seconds=0.1")  # fmt: skip
+    wait_for(lambda: started(app))
+    os.kill(lease(running(app)[0]).pid, signal.SIGTERM)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert app.states() == ["COMPLETE"] * 6
+    assert "interrupted" not in out
+    assert all(lease(t).deaths == 0 for t in app.trials())
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_worker_that_is_killed_is_replaced(app, wait_for, launcher) -> None:
+    process = app.start(*SPACE, f"hydra/launcher={launcher}", "hydra.sweeper.n_trials=6",
+                        "hydra.sweeper.n_jobs=2", "steps=6", "step_seconds=0.1")  # fmt: skip
+    wait_for(lambda: started(app))
+    os.kill(lease(running(app)[0]).pid, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert app.states() == ["COMPLETE"] * 6
+    assert sum(lease(t).cuts for t in app.trials()) == 1
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_trial_that_kills_its_worker_fails_and_the_others_do_not(app, launcher) -> None:
+    out = app.run("x=choice(1,2,9)", "dies_above=8", f"hydra/launcher={launcher}",
+                  "hydra.sweeper.n_jobs=2", "hydra.sweeper.max_retries=1")  # fmt: skip
+    states = {t.params["x"]: t for t in app.trials()}
+    assert [states[x].state.name for x in (1, 2, 9)] == ["COMPLETE", "COMPLETE", "FAIL"]
+    assert "its worker died 2 times" in states[9].user_attrs["failure"]
+    assert "2 of 3 trials done" in out
+    assert "Traceback" not in out
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_trial_that_hangs_fails_after_its_time_limit(app, launcher) -> None:
+    out = app.run("x=choice(1,2,9)", "hangs_above=8", f"hydra/launcher={launcher}",
+                  "hydra.sweeper.n_jobs=2", "hydra.sweeper.trial_timeout=2s")  # fmt: skip
+    states = {t.params["x"]: t for t in app.trials()}
+    assert [states[x].state.name for x in (1, 2, 9)] == ["COMPLETE", "COMPLETE", "FAIL"]
+    assert "trial_timeout" in states[9].user_attrs["failure"]
+    failure = Path(states[9].user_attrs["sweeper:failure_file"])
+    assert "time.sleep(10_000)" in failure.read_text()
+    assert str(failure) in out
+
+
+def test_a_timeout_holds_in_the_middle_of_a_step(app) -> None:
+    began = time.monotonic()
+    out = app.run(*SPACE, "hydra.sweeper.timeout=15s", "hydra.sweeper.n_jobs=2", "steps=2",
+                  "step_seconds=300")  # fmt: skip
+    assert time.monotonic() - began < 60
+    assert set(app.states()) == {"WAITING"}, out
+
+
+def test_the_worker_of_another_launcher_that_is_killed_is_launched_again(app, wait_for) -> None:
+    """The process that joblib itself has started dies, with joblib's whole pool."""
+    process = app.start(*SPACE, "hydra/launcher=joblib", "hydra.sweeper.n_trials=6",
+                        "hydra.sweeper.n_jobs=2", "steps=6", "step_seconds=0.1")  # fmt: skip
+    wait_for(lambda: started(app))
+    inner = lease(running(app)[0]).pid
+    parent = int(Path(f"/proc/{inner}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(parent, signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert app.states() == ["COMPLETE"] * 6
+    assert "The launcher joblib failed (TerminatedWorkerError" in out + err
+    assert "Traceback" not in out + err

@@ -1,0 +1,74 @@
+import threading
+import time
+
+import pytest
+
+from sweeper.cli.interrupts import Interrupt
+from sweeper.sweep import guard as guard_module
+from sweeper.sweep.guard import Guard
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch) -> None:
+    monkeypatch.setattr(guard_module, "TICK_SECONDS", 0.01)
+    monkeypatch.setattr(guard_module, "GRACE_SECONDS", 0.05)
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("budget", "reason"),
+    [({"trial_seconds": 0.02}, "trial_timeout"), ({"deadline": 1.0}, "timeout")],
+)
+def test_a_task_that_does_not_stop_after_a_limit_hangs(make_ledger, budget, reason) -> None:
+    ledger = make_ledger(**{k: v for k, v in budget.items() if k != "deadline"})
+    claim = ledger.claim()
+    hung = threading.Event()
+    ledger = make_ledger(**budget)
+    with Guard(ledger, claim, Interrupt(), on_hang=lambda _: hung.set()) as guard:
+        until(lambda: guard.reason == reason)
+        assert hung.wait(30)
+
+
+def test_a_lease_is_renewed_until_it_is_lost(make_ledger, storage) -> None:
+    ledger = make_ledger(lease_seconds=0.03)
+    claim = ledger.claim()
+
+    def renewals():
+        return storage.get_trial(claim.trial_id).system_attrs["sweeper:lease"]["renewals"]
+
+    with Guard(ledger, claim, Interrupt()) as guard:
+        until(lambda: renewals() > 2)
+        assert guard.reason is None
+        ledger.release(claim)
+        until(lambda: guard.reason == "lost")
+
+
+def test_a_storage_that_is_away_does_not_end_the_renewals(make_ledger, caplog, monkeypatch) -> None:
+    ledger = make_ledger(lease_seconds=0.03)
+    claim, answers = ledger.claim(), iter([OSError("away"), True, False])
+
+    def renew(_):
+        answer = next(answers)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(ledger, "renew", renew)
+    with Guard(ledger, claim, Interrupt()) as guard:
+        until(lambda: guard.reason == "lost")
+    assert "Could not renew the lease of the trial: away" in caplog.text
+
+
+def test_a_worker_leaves_when_its_command_was_ended(make_ledger) -> None:
+    ledger, interrupt = make_ledger(), Interrupt()
+    claim = ledger.claim()
+    with Guard(ledger, claim, interrupt, ends_with_command=True) as guard:
+        ledger.end_command()
+        until(lambda: guard.reason == "interrupted")
+    assert interrupt.requested
