@@ -30,6 +30,7 @@ T = TypeVar("T")
 MAX_AGE_SECONDS = 1.0
 OUTAGE_SECONDS = 300.0
 PAUSE_SECONDS = 0.5
+QUIET_SECONDS = 2.0
 
 
 class DatabaseStorage(BaseStorage):
@@ -241,7 +242,7 @@ def patient(call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
     Raises:
         TrainingError: the server was away for `OUTAGE_SECONDS`.
     """
-    deadline = None
+    deadline, has_told = None, False
     while True:
         try:
             result = call()
@@ -249,12 +250,15 @@ def patient(call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
             cause = _reason_of_absence(error)
             if cause is None:
                 raise
-            if deadline is None:
-                deadline = time.monotonic() + OUTAGE_SECONDS
+            now = time.monotonic()
+            deadline = deadline or now + OUTAGE_SECONDS
+            # Not at once, since a transaction may fail only because of another one.
+            if not has_told and now > deadline - OUTAGE_SECONDS + QUIET_SECONDS:
+                has_told = True
                 log.warning(
                     "The study's database is away (%s); waiting up to %g s", cause, OUTAGE_SECONDS
                 )
-            if time.monotonic() > deadline:
+            if now > deadline:
                 raise TrainingError(
                     f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause}); the same "
                     "command resumes the study"
@@ -262,7 +266,7 @@ def patient(call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
             time.sleep(PAUSE_SECONDS)
             call = again or call
             continue
-        if deadline is not None:
+        if has_told:
             log.warning("The study's database is back")
         return result
 

@@ -1,5 +1,6 @@
 """The connection between a running task and its Optuna trial."""
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -39,7 +40,10 @@ class StudyReporter:
             return
         try:
             if len(self._trial.study.directions) == 1:
-                self._trial.report(float(value), step)
+                with warnings.catch_warnings():
+                    # An attempt that died may have reported this step just before.
+                    warnings.filterwarnings("ignore", message="The reported value is ignored")
+                    self._trial.report(float(value), step)
                 self._has_new_report = True
             else:
                 self._ledger.note_step(self._claim, step)

@@ -105,7 +105,7 @@ class Study:
         assert len({t.params["x"] for t in trials}) == N_TRIALS
         assert all(sorted(t.intermediate_values) == [0, 1, 2, 3] for t in trials)
         logs = [self.folder / str(t.number) / "stdout.log" for t in trials]
-        runs = [log.read_text().count("value") for log in logs]
+        runs = [sum(x.startswith("value") for x in log.read_text().splitlines()) for log in logs]
         deaths = [t.system_attrs["sweeper:lease"]["deaths"] for t in trials]
         too_often = [
             (t.number, n, dead)

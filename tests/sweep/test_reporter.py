@@ -85,3 +85,11 @@ def test_a_noted_value_above_its_bound_makes_the_trial_infeasible(
         assert current.should_stop() is (reason is not None)
         assert current.stop_reason() == reason
     assert storage.get_all_trials(0)[0].constraints == {"size": size - 9}
+
+
+def test_a_step_may_be_reported_again_by_a_later_attempt(reporter, storage, recwarn) -> None:
+    with current.reported_by(reporter()):
+        current.report(0.5, step=0)
+        current.report(0.7, step=0)
+    assert storage.get_all_trials(0)[0].intermediate_values == {0: 0.5}
+    assert not recwarn.list
