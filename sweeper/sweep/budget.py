@@ -7,6 +7,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 FAILURE_KEY = "failure"
 POINT_KEY = "sweeper:point"
+# Sums over more threads round differently, so the number of threads is needed to repeat a trial.
+THREADS_KEY = "sweeper:threads"
+THREADS_VARIABLE = "OMP_NUM_THREADS"
 SURPLUS = "surplus: the budget was already taken"
 
 

@@ -7,6 +7,7 @@ operations is atomic, and the token of the lease is checked before a trial is en
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, Budget
+from sweeper.sweep.budget import (
+    FAILURE_KEY,
+    POINT_KEY,
+    SURPLUS,
+    THREADS_KEY,
+    THREADS_VARIABLE,
+    Budget,
+)
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
 from sweeper.sweep.storage import file_lock, read_trials
 
@@ -299,7 +307,10 @@ class Ledger:
         system_attrs: dict[str, Any] = {LEASE_KEY: lease.record()}
         if self.budget.exhaustive:
             system_attrs |= {POINT_KEY: index, FIXED_PARAMS_KEY: self._grid[index]}
-        template = create_trial(state=TrialState.RUNNING, system_attrs=system_attrs)
+        user_attrs = {THREADS_KEY: os.environ.get(THREADS_VARIABLE)}
+        template = create_trial(
+            state=TrialState.RUNNING, user_attrs=user_attrs, system_attrs=system_attrs
+        )
         trial_id = self._storage.create_new_trial(self._study_id, template_trial=template)
         after = self._storage.get_all_trials(self._study_id, deepcopy=False)
         number = next(t.number for t in after if t._trial_id == trial_id)

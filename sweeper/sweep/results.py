@@ -15,11 +15,11 @@ from rich.console import Console
 from sweeper.cli.overrides import command_line
 from sweeper.files import link_or_copy, write_text
 from sweeper.secrets import masked_uri
-from sweeper.sweep.budget import failures
+from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE, failures
 from sweeper.sweep.live import LiveSpace
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.study import count_by_state
-from sweeper.sweep.verdict import DUPLICATE_KEY, THREADS_KEY, THREADS_VARIABLE, failure_text
+from sweeper.sweep.verdict import DUPLICATE_KEY, failure_text
 
 RESULTS_FILE = "optimization_results.yaml"
 BEST_FOLDER = "best"

@@ -21,7 +21,7 @@ from sweeper.cli.interrupts import Interrupt
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.launch.output import output_to
 from sweeper.secrets import without_password
-from sweeper.sweep.budget import FAILURE_KEY
+from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.compose import Composer, job_subdir
 from sweeper.sweep.grid import required_grid
 from sweeper.sweep.guard import Guard, Reason
@@ -35,8 +35,6 @@ from sweeper.sweep.study import open_study
 from sweeper.sweep.verdict import (
     FAILURE_FILE,
     FAILURE_FILE_KEY,
-    THREADS_KEY,
-    THREADS_VARIABLE,
     Verdict,
     find_original,
     judge_duplicate,
@@ -139,7 +137,8 @@ class Session:
         self, claim: Claim, info: TrialInfo, config: DictConfig, reporter: StudyReporter
     ) -> None:
         threads = os.environ.get(THREADS_VARIABLE)
-        self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
+        if self._storage.get_trial(claim.trial_id).user_attrs.get(THREADS_KEY, "") != threads:
+            self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
         with current_trial.reported_by(reporter), self._output(info.folder):
             self._spec.observers.trial_started(info)
             try:

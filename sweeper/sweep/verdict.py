@@ -15,9 +15,6 @@ from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.text import in_one_line
 
 DUPLICATE_KEY = "duplicate_of"
-# Sums over more threads round differently, so the number of threads is needed to repeat a trial.
-THREADS_KEY = "sweeper:threads"
-THREADS_VARIABLE = "OMP_NUM_THREADS"
 FAILURE_FILE = "failure.txt"
 FAILURE_FILE_KEY = "sweeper:failure_file"
 
