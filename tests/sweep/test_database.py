@@ -1,0 +1,167 @@
+import logging
+from collections import Counter
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState, create_trial
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+from sqlalchemy.exc import OperationalError
+
+from sweeper.errors import TrainingError
+from sweeper.sweep import database
+from sweeper.sweep.budget import Budget
+from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.storage import open_storage, read_trials
+from sweeper.sweep.study import open_study
+
+DISTRIBUTION = FloatDistribution(0, 1)
+AWAY = OperationalError("SELECT 1", {}, Exception("the server closed the connection"))
+
+
+@pytest.fixture
+def storages(tmp_path, monkeypatch):
+    """Two connections to a database with the study `s`, as two processes have them."""
+    monkeypatch.setattr(database, "PAUSE_SECONDS", 0.0)
+    url = f"sqlite:///{tmp_path}/s.db"
+    first, second = open_storage(url, tmp_path), open_storage(url, tmp_path)
+    optuna.create_study(study_name="s", storage=first)
+    return first, second
+
+
+def running(storage) -> int:
+    template = create_trial(state=TrialState.RUNNING, system_attrs={"token": "a"})
+    return storage.create_new_trial(1, template)
+
+
+def test_ones_own_writes_are_read_at_once(storages) -> None:
+    storage, _ = storages
+    read_trials(storage, 1)
+    trial_id = running(storage)
+    storage.set_trial_param(trial_id, "x", 0.5, DISTRIBUTION)
+    storage.set_trial_intermediate_value(trial_id, 3, 0.25)
+    storage.set_trial_user_attr(trial_id, "u", 1)
+    storage.set_trial_system_attr(trial_id, "s", 2)
+    kept = storage.get_trial(trial_id)
+    storage.refresh()
+    assert kept == read_trials(storage, 1)[0]
+    storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [7.0])
+    assert storage.get_trial(trial_id).value == 7.0
+    assert kept.state == TrialState.RUNNING  # what was handed out does not change
+
+
+def test_the_writes_of_others_are_read_after_a_refresh(storages) -> None:
+    ours, theirs = storages
+    assert read_trials(ours, 1) == []
+    trial_id = running(theirs)
+    assert ours.get_all_trials(1) == []
+    assert [t._trial_id for t in read_trials(ours, 1)] == [trial_id]
+    theirs.set_trial_state_values(trial_id, TrialState.FAIL)
+    assert [t.state for t in read_trials(ours, 1)] == [TrialState.FAIL]
+
+
+def test_a_trial_that_another_process_creates_at_the_same_time_keeps_its_number(storages) -> None:
+    ours, theirs = storages
+    read_trials(ours, 1)
+    other, own = running(theirs), running(ours)
+    numbers = {t._trial_id: t.number for t in ours.get_all_trials(1)}
+    assert numbers == {other: 0, own: 1}
+
+
+@pytest.fixture
+def statements():
+    """Count the statements that are sent to any database."""
+    counter = Counter()
+
+    def count(*_) -> None:
+        counter.update(["statement"])
+
+    event.listen(Engine, "before_cursor_execute", count)
+    yield counter
+    event.remove(Engine, "before_cursor_execute", count)
+
+
+def test_a_trial_takes_few_statements(storages, statements, tmp_path) -> None:
+    storage, _ = storages
+    study = open_study("s", storage, optuna.samplers.RandomSampler())
+    ledger = Ledger(study, storage, tmp_path, Budget(n_trials=None))
+    counts: list[int] = []
+    for _ in range(4):
+        before = statements.total()
+        claim = ledger.claim()
+        trial = optuna.Trial(study, claim.trial_id)
+        trial.suggest_float("x", 0, 1)
+        trial.report(0.5, 0)
+        ledger.finish(claim, TrialState.COMPLETE, [0.5])
+        counts.append(statements.total() - before)
+    assert max(counts[1:]) <= 30, counts  # Optuna alone needs about 100
+
+
+@pytest.fixture
+def flaky(storages, monkeypatch):
+    """Return a function that makes a method fail once, before or after it has written."""
+    storage, _ = storages
+
+    def fail(method, after):
+        inner = getattr(storage._storage, method)
+        failures = iter([AWAY])
+
+        def call(*args, **kwargs):
+            error = next(failures, None)
+            if error is not None and not after:
+                raise error
+            result = inner(*args, **kwargs)
+            if error is not None:
+                raise error
+            return result
+
+        monkeypatch.setattr(storage._storage, method, call)
+        return storage
+
+    return fail
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_write_whose_answer_was_lost_is_not_written_twice(flaky, after) -> None:
+    storage = flaky("create_new_trial", after)
+    trial_id = running(storage)
+    assert [t._trial_id for t in read_trials(storage, 1)] == [trial_id]
+    flaky("set_trial_param", after)
+    storage.set_trial_param(trial_id, "x", 0.5, DISTRIBUTION)
+    flaky("set_trial_state_values", after)
+    assert storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
+    [trial] = read_trials(storage, 1)
+    assert (trial.params, trial.value) == ({"x": 0.5}, 1.0)
+
+
+def test_a_server_that_stays_away_ends_the_command(flaky, monkeypatch) -> None:
+    monkeypatch.setattr(database, "OUTAGE_SECONDS", -1.0)
+    storage = flaky("get_study_user_attrs", after=False)
+    with pytest.raises(TrainingError, match="closed the connection.*the same command resumes"):
+        storage.get_study_user_attrs(1)
+
+
+def test_an_outage_is_told_once_and_so_is_its_end(caplog, monkeypatch) -> None:
+    monkeypatch.setattr(database, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(database, "QUIET_SECONDS", -1.0)
+    answers = iter([AWAY, AWAY, AWAY, "here"])
+
+    def call():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    with caplog.at_level(logging.WARNING):
+        assert database.patient(call) == "here"
+    assert [m.partition(" (")[0] for m in caplog.messages] == [
+        "The study's database is away",
+        "The study's database is back",
+    ]
+
+
+def test_an_error_of_another_kind_is_raised_at_once(storages) -> None:
+    storage, _ = storages
+    with pytest.raises(KeyError):
+        storage.get_study_id_from_name("none")
