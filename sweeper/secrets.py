@@ -1,8 +1,8 @@
 """Passwords in URIs: masked in what is shown, and variables of the environment in what is stored.
 
-    postgresql://me:secret@host/runs                            as the user writes it
-    postgresql://me:***@host/runs                               in messages and records
-    postgresql://me:${oc.env:SWEEPER_SECRET_1A2B3C4D}@host/runs   in configs and in pickled objects
+    postgresql://me:secret@host/runs                               as the user writes it
+    postgresql://me:***@host/runs                                  in messages and records
+    postgresql://me:${oc.env:SWEEPER_SECRET_1A2B3C4D_0}@host/runs  in configs and pickled objects
 
 OmegaConf resolves the third form to the first one. Worker processes inherit the variable, so no
 file and no command line has to hold the password.
@@ -34,7 +34,7 @@ ODD_PASSWORD = (
 )
 _OWN_VARIABLES = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "PGPASSWORD")
 _SHORTEST = 6
-"""Passwords with fewer characters, and those of letters or digits only, are masked in URIs alone:
+"""Shorter passwords, those of letters only and those of digits only are masked in URIs alone:
 elsewhere they may be ordinary words."""
 
 INTERPOLATION = r"\$\{(?:[^{}]|\$\{[^{}]*\})*\}"
@@ -198,7 +198,7 @@ def is_ambiguous(uri: str) -> bool:
 
 
 def hide_arguments(arguments: Iterable[str]) -> None:
-    """Overwrite passwords in the arguments of this process, which its forks show as well."""
+    """Overwrite the passwords in this process's arguments, which process lists show."""
     try:
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end of proc(5)

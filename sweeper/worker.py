@@ -11,6 +11,7 @@ STORAGE is the study's database URL or journal file. The worker leaves when the 
 """
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -27,7 +28,7 @@ def join(argv: Sequence[str]) -> None:
         ConfigError: there is no such study.
     """
     hide_arguments(argument for argument in argv if masked_uri(argument) != argument)
-    overrides = [argument for argument in argv if "=" in argument and "://" not in argument]
+    overrides = [argument for argument in argv if re.match(r"[+~]*[\w./@-]+=", argument)]
     places = [argument for argument in argv if argument not in overrides]
     if len(places) not in (1, 2):
         raise ConfigError(

@@ -1,6 +1,6 @@
 """The parts of a command line that several commands share.
 
-arguments    parses the arguments of `evaluate` and `predict`, and runs these commands
+arguments    parses the arguments of `evaluate` and `predict`; `run_tool` runs them and `worker`
 messages     turns an error that the user can fix into one line and exit code 1
 typed        checks the overrides that the user typed before Hydra composes them
 leftovers    removes what Hydra has written for a command that was refused
@@ -8,6 +8,6 @@ console      the logging handler that prints plain lines; conf/hydra/*_logging n
 interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type
 
-`app`, `inspect` and `arguments` call `messages`; `run`, `sweep` and `launch` use `interrupts` and
-`overrides`.
+`app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep` and `launch` use
+`interrupts`; `run`, `sweep` and `inspect` use `overrides`.
 """

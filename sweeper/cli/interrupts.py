@@ -39,7 +39,7 @@ class Interrupt:
 
     The first signal sets `requested` and `number`, and calls `on_first`. The second signal calls
     `on_second` and raises Interrupted. Two different signals within `SAME_EVENT_SECONDS` count as
-    one. If this context is inside of another one, the first signal sets `requested` of both.
+    one. If this context is inside another one, the first signal sets `requested` of both.
     Outside the main thread, to which Python does not deliver signals, the context manager does
     nothing.
     """

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 # A process that died before it had imported the task is likely to die again.
 MAX_EARLY_DEATHS = 3
 POLL_SECONDS = 0.5
-# `docker stop` kills after ten seconds. Jobs are saved in five, so that the command can conclude.
+# `docker stop` kills after ten seconds. Jobs get four of them, so that the command can conclude.
 ASK_AGAIN_SECONDS, KILL_SECONDS = 2.5, 4.0
 # A launcher that warns of a time limit does so two minutes before, if nobody asks for less.
 WARNED_FACTOR = 6
@@ -96,8 +96,9 @@ class LocalPool:
         """Run every job and return their results in order.
 
         A process that dies is replaced. Its job is run again if the task is `restartable`, and
-        fails otherwise. The first signal asks the jobs to stop, the second one kills them. A signal
-        other than Ctrl-C comes from a system that will not wait, so the jobs get five seconds.
+        fails otherwise. The first signal asks the jobs to stop, and the second one kills them.
+        After SIGTERM or SIGHUP the jobs are killed after `KILL_SECONDS`, since the system will not
+        wait. After a launcher's warning they have `WARNED_FACTOR` times as long.
 
         Raises:
             TrainingError: processes die before they have imported the task.
@@ -137,7 +138,7 @@ class LocalPool:
                 slot = slots[connection]  # type: ignore[index]
                 try:
                     self._receive(slot, queue, results)
-                except (EOFError, ConnectionResetError):
+                except (EOFError, ConnectionError):
                     self._replace(slot, queue, results, payload)
         return results
 
@@ -168,6 +169,7 @@ class LocalPool:
         cause = _exit_cause(slot.process.returncode)
         self._slots.remove(slot)
         if not slot.ready and slot.early_deaths + 1 >= MAX_EARLY_DEATHS:
+            self._ask_jobs_to_stop()
             raise TrainingError(f"worker processes {cause} before they could import the task")
         if slot.job is not None and self._is_restartable() and not self._interrupt.requested:
             log.warning("A worker process %s; starting another one", cause)

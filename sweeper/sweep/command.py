@@ -3,7 +3,6 @@
 The record lies in the study's folder and in its storage. It holds no password.
 """
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -63,7 +62,8 @@ class StudyCommand:
         return [
             sys.executable,
             *self.program,
-            *self.arguments,
+            # A worker that joins has its own launcher.
+            *(a for a in self.arguments if not a.lstrip("+~").startswith("hydra.launcher.")),
             f"hydra.sweeper.study_name={quoted(self.study)}",
             "hydra.sweeper.study=resume",
             "hydra.sweeper.join=true",
@@ -100,6 +100,7 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
             )
         where = [f"hydra.sweep.dir={quoted(folder)}"]
     else:
+        place = _absolute(place)  # the worker runs in another folder
         command = _parsed(_stored(place, name), f"{masked_uri(place)} {name}")
         where = [concealed_override(f"hydra.sweeper.storage={quoted(place)}")]
     if Path(command.cwd).is_dir():
@@ -107,10 +108,25 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
     return command.worker(overrides, where)
 
 
+def _absolute(storage: str) -> str:
+    """Return a storage with an absolute path, and check that its file exists.
+
+    Raises:
+        ConfigError: there is no such file.
+    """
+    scheme = "sqlite:///" if storage.startswith("sqlite:///") else ""
+    if not scheme and "://" in storage:
+        return storage
+    path = Path(storage.removeprefix(scheme)).absolute()
+    if not path.is_file():
+        raise ConfigError(f"{storage}: there is no such file; type the storage of a study")
+    return f"{scheme}{path}"
+
+
 def _content(file: Path) -> Any:
     if not file.is_file():
         raise ConfigError(
-            f"{file.parent}: this is no folder of a study, since it has no {file.name}; type the "
+            f"{file.parent}: this is not the folder of a study: it has no {file.name}; type the "
             "folder that the study's command printed, such as multirun/NAME"
         )
     return OmegaConf.to_container(OmegaConf.load(file))
@@ -132,6 +148,6 @@ def _parsed(record: Any, place: str) -> StudyCommand:
         return StudyCommand(**values | {k: tuple(values[k]) for k in ("program", "arguments")})
     except (KeyError, TypeError) as error:
         raise ConfigError(
-            f"{place}: the study does not tell its command ({json.dumps(str(error))}); run the "
-            "study's command once more, which writes it"
+            f"{place}: the study has no record of its command; run the study's command once "
+            "more, which writes it"
         ) from error

@@ -36,7 +36,8 @@ QUIET_SECONDS = 2.0
 class DatabaseStorage(BaseStorage):
     """Optuna's storage in a database, which waits up to `OUTAGE_SECONDS` for its server.
 
-    Every method raises a TrainingError if the server was away for longer.
+    Except for creating and deleting studies, the methods wait. They raise a TrainingError if the
+    server was away for longer.
     """
 
     def __init__(self, storage: BaseStorage) -> None:
@@ -110,7 +111,7 @@ class DatabaseStorage(BaseStorage):
     ) -> list[FrozenTrial]:
         with self._lock:
             if not self._is_fresh(study_id):
-                started = time.monotonic()
+                started = _seconds()
                 read = patient(lambda: self._storage.get_all_trials(study_id, deepcopy=False))
                 self._trials = {t._trial_id: t for t in read}
                 self._read_study, self._read_seconds = study_id, started
@@ -118,7 +119,7 @@ class DatabaseStorage(BaseStorage):
         return copy.deepcopy(trials) if deepcopy else trials
 
     def _is_fresh(self, study_id: int | None) -> bool:
-        is_recent = time.monotonic() - self._read_seconds < MAX_AGE_SECONDS
+        is_recent = _seconds() - self._read_seconds < MAX_AGE_SECONDS
         return study_id is not None and study_id == self._read_study and is_recent
 
     # Writes to trials
@@ -153,7 +154,7 @@ class DatabaseStorage(BaseStorage):
     def _is_number(self, study_id: int, number: int, trial_id: int) -> bool:
         """Return whether a trial has this number; a trial of this process needs no query."""
         try:
-            found = self._storage.get_trial_id_from_study_id_trial_number(study_id, number)
+            found = self.get_trial_id_from_study_id_trial_number(study_id, number)
         except KeyError:
             return False
         return found == trial_id
@@ -231,6 +232,12 @@ class DatabaseStorage(BaseStorage):
 
     def remove_session(self) -> None:
         self._storage.remove_session()
+
+
+def _seconds() -> float:
+    """Return the time since some point, with the time in which the machine was suspended."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
 def patient(call: Callable[[], T], again: Callable[[], T] | None = None) -> T:

@@ -14,7 +14,8 @@ from sweeper.text import in_one_line
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-GRACE_SECONDS = 10.0  # for a task to save its state after it was asked to stop
+# For a task to stop by itself; after the time limit of a command it also saves its state.
+GRACE_SECONDS = {"trial_timeout": 10.0, "timeout": 30.0}
 
 Reason = Literal["lost", "interrupted", "timeout", "trial_timeout"]
 
@@ -24,8 +25,8 @@ class Guard:
 
     `reason` tells why the task must stop as soon as it can, or None. A task that has not stopped
     `GRACE_SECONDS` after a time limit hangs: `on_hang` is then called with the reason, if there is
-    such a function. `ends_with_command` is True if the command may ask its workers to leave
-    through the storage.
+    such a function. `asks_storage` is True if a command may ask its workers to leave through the
+    storage.
     """
 
     def __init__(
@@ -33,11 +34,11 @@ class Guard:
         ledger: Ledger,
         claim: Claim,
         interrupt: Interrupt,
-        ends_with_command: bool = False,
+        asks_storage: bool = False,
         on_hang: Callable[[Reason], object] | None = None,
     ) -> None:
         self._ledger, self._claim, self._interrupt = ledger, claim, interrupt
-        self._ends_with_command, self._on_hang = ends_with_command, on_hang
+        self._asks_storage, self._on_hang = asks_storage, on_hang
         self._started_seconds = self._renewed_seconds = time.monotonic()
         self._reason: Reason | None = None
         self._reason_seconds = 0.0
@@ -70,7 +71,7 @@ class Guard:
                     if not self._ledger.renew(self._claim):
                         self._reason = "lost"
                         return
-                if self._ends_with_command and self._ledger.command_has_ended():
+                if self._asks_storage and self._ledger.command_has_ended():
                     self._interrupt.request()
             except Exception as error:
                 # The storage may be reachable again before the lease lapses.
@@ -80,7 +81,7 @@ class Guard:
     def _check_time(self, now: float) -> None:
         if self._reason is None:
             self._reason, self._reason_seconds = self._passed_limit(now), now
-        elif now - self._reason_seconds > GRACE_SECONDS and self._on_hang is not None:
+        elif now - self._reason_seconds > GRACE_SECONDS[self._reason] and self._on_hang is not None:
             self._on_hang(self._reason)
 
     def _passed_limit(self, now: float) -> Reason | None:

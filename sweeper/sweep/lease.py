@@ -1,8 +1,8 @@
 """A worker's claim on a running trial.
 
-A lease lapses when its worker dies or stops renewing it. On one host, its process tells. The clocks
-of two hosts may disagree, so a lease of another host has no time of expiry: `LeaseJudge` measures
-by its own clock how long the lease was not renewed.
+A lease lapses when its worker dies or stops renewing it. On the worker's own host, its process is
+looked up. The clocks of two hosts may disagree. `LeaseJudge` therefore measures by its own clock
+how long a lease of another host was not renewed.
 """
 
 import os
@@ -74,7 +74,7 @@ class Lease:
         return self.host.partition("/")[0]
 
     def process_is_alive(self) -> bool | None:
-        """Return whether its process runs; None if only another host can tell."""
+        """Return whether its process runs, or None if this host cannot tell."""
         if self.host != this_host():
             return None
         start = process_start(self.pid)

@@ -169,9 +169,10 @@ def _status(study: StudyInfo, loaded: optuna.Study) -> Status:
 
 
 def _best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """Return the best trial, or None if none is complete or there are several objectives."""
+    """Return the best trial; None if no feasible one is complete, or for several objectives."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    return study.best_trial if complete and len(study.directions) == 1 else None
+    feasible = any(all(v <= 0 for v in t.constraints.values()) for t in complete)
+    return study.best_trial if feasible and len(study.directions) == 1 else None
 
 
 def _best_tags(study: optuna.Study) -> dict[str, str]:

@@ -67,7 +67,8 @@ def run_study(
     Raises:
         ConfigError: a setting or the space cannot work. No trial has run.
         TrainingError: too many trials failed.
-        SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM.
+        SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM,
+            129 for SIGHUP.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = plan_study(keys, context.config_loader, config, arguments)
@@ -116,7 +117,8 @@ class Workers:
         workers are then launched again, as long as there is work and the last launch made progress.
 
         Raises:
-            TrainingError: the launcher failed, and no trial made progress.
+            TrainingError: no trial made progress, because the launcher failed or its workers ended
+                early.
         """
         # A system that sends SIGTERM will not wait, so the launcher is then left behind.
         hurry = threading.Timer(LEAVE_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
@@ -139,7 +141,8 @@ class Workers:
                 interrupt.request(signal.SIGTERM)
                 self._end_command()
                 self._wait_for_own_trials()
-            hurry.cancel()
+            finally:
+                hurry.cancel()
         if not interrupt.requested:
             return None
         self._ledger().release_command()

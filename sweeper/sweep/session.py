@@ -212,9 +212,11 @@ class Session:
             """End this process, whose task hangs; its launcher starts another one."""
             stack = "".join(traceback.format_stack(sys._current_frames()[main_thread]))
             verdict = replace(judge_return(None, 1, reason), details=f"The task hung:\n{stack}")
-            self._end_trial(claim, self._info, verdict)
-            logging.shutdown()
-            os._exit(HUNG_EXIT_CODE)
+            try:
+                self._end_trial(claim, self._info, verdict)
+            finally:
+                logging.shutdown()
+                os._exit(HUNG_EXIT_CODE)
 
         main_thread = threading.get_ident()
         on_hang = end_process if self._spec.own_process else None

@@ -68,7 +68,8 @@ class StudySpec:
         parent_id: Id that an observer returned for the study.
         capture_output: True if each trial's output is written to its folder.
         own_process: True if the trials do not run in the process of the command.
-        foreign_launcher: True if a launcher runs the workers that cannot ask them to leave.
+        foreign_launcher: True if the launcher cannot ask its workers to leave; they then read it
+            from the storage.
         command: Identifier of the command that runs the study.
     """
 

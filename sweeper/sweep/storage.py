@@ -171,6 +171,8 @@ def _open_journal(path: Path) -> JournalStorage:
     except OSError as error:
         reason = in_one_line(error.strerror or error)
         raise ConfigError(f"{path}: the study's journal cannot be opened: {reason}") from error
+    except ConfigError:
+        raise
     except Exception as error:  # Optuna lets errors of many types through
         raise _damaged(path, error) from error
 

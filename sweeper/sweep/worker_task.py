@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 class WorkerReport:
     """Result of a worker, which its launcher returns to the parent process.
 
-    `interrupted` is True if this worker was asked to end, and not its command as a whole.
+    `interrupted` is True if a signal asked this worker to stop, unless its command had asked all
+    its workers to leave.
     """
 
-    n_trials: int
     interrupted: bool
 
 
@@ -56,7 +56,6 @@ class Worker:
 
     def _run_trials(self) -> WorkerReport:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        n_trials = 0
         with Interrupt() as interrupt:
             session = Session(self.spec, self.task, self.context, self.master, interrupt)
             while (claim := session.claim()) is not None:
@@ -64,11 +63,10 @@ class Worker:
                     session.run(claim)
                 except KeyboardInterrupt:  # the task has ended, and its trial was put back
                     interrupt.request()
-                n_trials += 1
         # Each trial directs Python's logging to its own folder.
         configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
         interrupted = interrupt.requested and not session.ledger.command_has_ended()
-        return WorkerReport(n_trials, interrupted)
+        return WorkerReport(interrupted)
 
     def _supervise(self) -> WorkerReport:
         handlers = _handlers_of_the_launcher()
@@ -92,7 +90,7 @@ class Worker:
             except Exception as error:
                 log.warning("%s", in_one_line(error))
         if result is None or (interrupt.requested and result.status == JobStatus.FAILED):
-            return WorkerReport(0, interrupted=True)
+            return WorkerReport(interrupted=True)
         report: WorkerReport = result.return_value
         return report
 

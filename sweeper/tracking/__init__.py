@@ -3,6 +3,9 @@
 tracker            the protocol `Tracker`, `NullTracker`, and what a run reports about itself
 mlflow             `MLflowTracker`: writes records to an outbox; its thread delivers them
     outbox         the records of one run on disk, and the files that belong to them
+      records      the format of the records, and the check of each of them
+      scan         finds the records in the file of an outbox, and what is damaged
+      damaged      the folder for what cannot be delivered
     delivery       sends the records of an outbox to MLflow; `deliver` is the command for it
     store          each kind of record as calls of MLflow's client
     uri            the tracking URI: default value, check, and the password that records lack

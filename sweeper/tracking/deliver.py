@@ -1,8 +1,8 @@
 """`python -m sweeper.tracking.deliver [FOLDER] [--uri URI]`: deliver the records in FOLDER/outbox.
 
-Records do not hold the password of their tracking URI. It is taken from `MLFLOW_TRACKING_URI`, or
-from URI, which must be the same URI otherwise. Others on this machine can see a command line for a
-moment, so the variable is the better place.
+Records do not hold the password of their tracking URI. It is taken from `MLFLOW_TRACKING_URI` or
+from URI; one of them must be the URI of the records. The variable is the safer place: others on
+this machine can see a command line for a moment.
 """
 
 import argparse

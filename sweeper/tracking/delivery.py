@@ -24,8 +24,7 @@ class Delivery:
     """Delivery of one outbox, in as many attempts as it takes.
 
     `failure` is the reason why the last attempt failed, or None. `attempted` is set after the first
-    attempt. `uris` are tracking URIs with
-    their passwords, which the records do not hold.
+    attempt. `uris` are tracking URIs with their passwords, which the records do not hold.
     """
 
     def __init__(

@@ -94,6 +94,7 @@ def _problem_of(path: Path) -> str | None:
     """Return why no run can resume from the checkpoint at `path`, or None if one can."""
     try:
         content = read_checkpoint(path)
+        _require_parts(content, path)
         wanted = content["identity"]
         state = RunState(0, 0, wanted["metric"], wanted["direction"])
         state.load_state_dict(content["state"])

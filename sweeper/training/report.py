@@ -6,9 +6,10 @@ from sweeper.training.state import RunState
 
 
 class ReportToTrial(Callback):
-    """Callback that reports the monitored metric every epoch, and stops the run if it is pruned.
+    """Callback that reports the monitored metric every epoch.
 
-    Outside a study it does nothing.
+    It stops the run if the trial is pruned, and in the middle of an epoch if a time limit has
+    passed. Outside a study it does nothing.
     """
 
     def on_batch_end(self, state: RunState) -> None:

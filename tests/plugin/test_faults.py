@@ -128,7 +128,7 @@ def test_a_timeout_holds_in_the_middle_of_a_step(app) -> None:
     began = time.monotonic()
     out = app.run(*SPACE, "hydra.sweeper.timeout=15s", "hydra.sweeper.n_jobs=2", "steps=2",
                   "step_seconds=300")  # fmt: skip
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 100
     assert set(app.states()) == {"WAITING"}, out
 
 

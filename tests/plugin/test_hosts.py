@@ -108,8 +108,8 @@ def test_the_trial_of_a_host_that_died_is_taken_up(app, on_host, wait_for) -> No
     [
         (["multirun/none"], "multirun/none: there is no such folder; type the folder of a study"),
         ([], "type python -m sweeper.worker STUDY_FOLDER"),
-        (["sqlite:///none.db", "s"], "sqlite:///none.db has no study s; choose from none"),
-        (["."], "this is no folder of a study"),
+        (["sqlite:///none.db", "s"], "sqlite:///none.db: there is no such file"),
+        (["."], "this is not the folder of a study"),
     ],
 )
 def test_a_worker_without_a_study_says_what_to_type(tmp_path, arguments, message) -> None:

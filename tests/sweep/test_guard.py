@@ -11,7 +11,8 @@ from sweeper.sweep.guard import Guard
 @pytest.fixture(autouse=True)
 def fast(monkeypatch) -> None:
     monkeypatch.setattr(guard_module, "TICK_SECONDS", 0.01)
-    monkeypatch.setattr(guard_module, "GRACE_SECONDS", 0.05)
+    grace = {"trial_timeout": 0.05, "timeout": 0.05}
+    monkeypatch.setattr(guard_module, "GRACE_SECONDS", grace)
 
 
 def until(condition) -> None:
@@ -68,7 +69,7 @@ def test_a_storage_that_is_away_does_not_end_the_renewals(make_ledger, caplog, m
 def test_a_worker_leaves_when_its_command_was_ended(make_ledger) -> None:
     ledger, interrupt = make_ledger(), Interrupt()
     claim = ledger.claim()
-    with Guard(ledger, claim, interrupt, ends_with_command=True) as guard:
+    with Guard(ledger, claim, interrupt, asks_storage=True) as guard:
         ledger.end_command()
         until(lambda: guard.reason == "interrupted")
     assert interrupt.requested
