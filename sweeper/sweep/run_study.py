@@ -192,6 +192,8 @@ class Workers:
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=self.worker.master
         )
+        # Under `uv run`, Ray would start its workers in another environment, without this package.
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             returns = launcher.launch([overrides] * n, initial_job_idx=0)
         except Exception as error:
