@@ -14,6 +14,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from sweeper.cli.arguments import run_tool
 from sweeper.errors import ConfigError
@@ -28,7 +29,11 @@ def join(argv: Sequence[str]) -> None:
         ConfigError: there is no such study.
     """
     hide_arguments(argument for argument in argv if masked_uri(argument) != argument)
-    overrides = [argument for argument in argv if re.match(r"[+~]*[\w./@-]+=", argument)]
+    overrides = [
+        argument
+        for argument in argv
+        if re.match(r"[+~]*[\w./@-]+=", argument) and not Path(argument).is_dir()
+    ]
     places = [argument for argument in argv if argument not in overrides]
     if len(places) not in (1, 2):
         raise ConfigError(

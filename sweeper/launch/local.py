@@ -127,7 +127,9 @@ class LocalPool:
         n_results, payload = len(queue), self._payload()
         n = len(queue) if self._is_restartable() else min(len(queue), n_workers(self.n_jobs))
         shares = [worker_environment(i, n) if self.divides_machine else {} for i in range(n)]
-        self._slots = [_start(share, payload) for share in shares]
+        for share in shares:
+            if not self._interrupt.requested:
+                self._slots.append(_start(share, payload))
         while len(results) < n_results:
             slots = {s.connection: s for s in self._slots}
             self._escalate()
@@ -214,6 +216,8 @@ class LocalPool:
 
     def _close_slots(self) -> None:
         for slot in self._slots:
+            if slot.job is None and self._interrupt.requested:
+                slot.process.kill()
             slot.close()
         self._slots = []
 

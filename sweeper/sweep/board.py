@@ -1,5 +1,6 @@
 """The progress of a study: a live table in a terminal, one line for each trial elsewhere."""
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -17,8 +18,9 @@ from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import count_by_state
 from sweeper.sweep.verdict import failure_text
-from sweeper.text import printable
+from sweeper.text import in_one_line, printable
 
+log = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.5
 
 
@@ -49,6 +51,12 @@ class Board:
         self._thread.join()
 
     def _watch(self) -> None:
+        try:
+            self._show()
+        except Exception as error:  # the workers meet the same error, and say more
+            log.warning("The progress of the study is no longer shown: %s", in_one_line(error))
+
+    def _show(self) -> None:
         # Opened again, because a database session belongs to one thread.
         storage = open_storage(self._spec.storage, self._spec.folder)
         study = optuna.load_study(study_name=self._spec.name, storage=storage)

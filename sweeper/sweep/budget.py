@@ -49,8 +49,11 @@ class Budget:
         return self.exhaustive and bool(failures([trial], self.started_at))
 
     def n_finished(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return the number of finished trials that count towards `n_trials`."""
-        return sum(t.state.is_finished() and self.counts(t) for t in trials)
+        """Return the number of finished trials that count towards `n_trials`; of a grid, points."""
+        finished = [t for t in trials if t.state.is_finished() and self.counts(t)]
+        if self.exhaustive:
+            return len({t.system_attrs.get(POINT_KEY) for t in finished})
+        return len(finished)
 
     def too_many_failed(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether more than `max_failures` trials failed under this command."""

@@ -120,7 +120,9 @@ class Ledger:
             trials, now = self._trials(), time.time()
             if self.budget.is_spent(trials, now):
                 return False
-            waiting = any(t.state == TrialState.WAITING for t in trials)
+            waiting = any(
+                t.state == TrialState.WAITING and self.budget.admits(t, trials) for t in trials
+            )
             abandoned = any(self._is_abandoned(t) for t in trials)
             return waiting or abandoned or self.budget.next_index(trials) is not None
 
@@ -153,11 +155,18 @@ class Ledger:
         """Record that the trial made progress, where its report is not kept."""
         self._storage.set_trial_system_attr(claim.trial_id, STEP_KEY, step)
 
-    def release(self, claim: Claim) -> None:
-        """Put the trial back as waiting, so that a later worker resumes it."""
+    def release(self, claim: Claim, alone: bool = False) -> None:
+        """Put the trial back as waiting, so that a later worker resumes it.
+
+        `alone` is True if only this worker was asked to end. Without progress it counts as a death,
+        because the trial itself may be the reason.
+        """
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                self._put_back(claim.trial_id, claim.lease)
+                trial = self._storage.get_trial(claim.trial_id)
+                no_progress = progress_of(trial) == claim.lease.progress
+                deaths = claim.lease.deaths + 1 if alone and no_progress else claim.lease.deaths
+                self._put_back(claim.trial_id, replace(claim.lease, deaths=deaths))
 
     def release_command(self) -> None:
         """Put back the trials that this command's processes left behind when they were ended.
@@ -255,18 +264,24 @@ class Ledger:
         return self._judge.standing(trial._trial_id, Lease.read(trial.system_attrs))
 
     def _fail_hopeless(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Fail the abandoned trials whose workers died too often; return whether there are any."""
-        hopeless = [
-            t for t in trials if self._is_abandoned(t) and _deaths(t) > self.budget.max_retries
-        ]
-        for trial in hopeless:
-            lease, deaths = Lease.read(trial.system_attrs), _deaths(trial)
+        """Fail the trials whose workers died too often; return whether there are any."""
+        deaths_of = [(t, self._deaths_to_count(t)) for t in trials]
+        hopeless = [(t, deaths) for t, deaths in deaths_of if deaths > self.budget.max_retries]
+        for trial, deaths in hopeless:
+            lease = Lease.read(trial.system_attrs)
             last = f"; the last one was process {lease.pid} on {lease.host_name}" if lease else ""
             times = "once" if deaths == 1 else f"{deaths} times"
             reason = f"its worker died {times} without progress{last}"
             self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
-            self._study.tell(trial.number, state=TrialState.FAIL)
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         return bool(hopeless)
+
+    def _deaths_to_count(self, trial: FrozenTrial) -> int:
+        """Return how often workers of a trial died that waits or is abandoned."""
+        if trial.state == TrialState.WAITING:
+            lease = Lease.read(trial.system_attrs)
+            return 0 if lease is None else lease.deaths
+        return _deaths(trial) if self._is_abandoned(trial) else 0
 
     def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         for trial in trials:

@@ -46,6 +46,7 @@ from sweeper.text import in_one_line, shortened
 log = logging.getLogger(__name__)
 LEAVE_SECONDS = 4.0
 MULTIRUN_FILE = "multirun.yaml"
+STARTED_KEY = "sweeper:started_at"
 
 
 def run_study(
@@ -78,7 +79,11 @@ def run_study(
     storage = _prepare_storage(plan)
     study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler(), plan.spec.pruner)
     info = _study_info(plan, study, storage)
-    if not plan.settings.join:
+    if plan.settings.join:
+        # The points of a grid that failed under the command are not run again by its workers.
+        plan = _started_at(plan, study.user_attrs.get(STARTED_KEY, 0.0))
+    else:
+        study.set_user_attr(STARTED_KEY, plan.spec.budget.started_at)
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
         info = _opened(plan, study, info)
@@ -91,6 +96,11 @@ def run_study(
         results.write()
         spec.observers.study_finished(info)
     return _conclude(plan, results, interrupt)
+
+
+def _started_at(plan: StudyPlan, started_at: float) -> StudyPlan:
+    budget = replace(plan.spec.budget, started_at=started_at)
+    return replace(plan, spec=replace(plan.spec, budget=budget))
 
 
 def _opened(plan: StudyPlan, study: PulledStudy, info: StudyInfo) -> StudyInfo:
@@ -254,6 +264,8 @@ class Workers:
 def _prepare_storage(plan: StudyPlan) -> BaseStorage:
     """Return the study's storage, with the study created or checked and its points enqueued."""
     spec, folder = plan.spec, plan.spec.folder
+    if plan.settings.fresh:
+        _require_idle(plan)
     if plan.settings.fresh and spec.storage is None:
         set_folder_aside(folder)
     elif plan.settings.fresh:
@@ -266,6 +278,30 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
         create_study(spec.name, storage, plan.identity)
         enqueue(open_study(spec.name, storage), plan.initial_points)
     return storage
+
+
+def _require_idle(plan: StudyPlan) -> None:
+    """Check that no worker on this host runs a trial of the study that is to be moved away.
+
+    Raises:
+        ConfigError: a worker does.
+    """
+    spec = plan.spec
+    if spec.storage is None and not (spec.folder / "journal.log").is_file():
+        return
+    try:
+        storage = open_storage(spec.storage, spec.folder)
+        trials = open_study(spec.name, storage).get_trials(deepcopy=False)
+    except (ConfigError, KeyError):
+        return  # a damaged journal, or no such study
+    leases = [Lease.read(t.system_attrs) for t in trials if t.state == TrialState.RUNNING]
+    alive = [lease for lease in leases if lease is not None and lease.process_is_alive()]
+    if alive:
+        raise ConfigError(
+            f"study=fresh: study {spec.name} is running, in process {alive[0].pid} of "
+            f"{alive[0].host_name}; end it first, or choose another name with "
+            "hydra.sweeper.study_name=NAME"
+        )
 
 
 def _require_new(plan: StudyPlan) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 import traceback
@@ -143,10 +144,14 @@ class Session:
             self._spec.observers.trial_started(info)
             try:
                 verdict = self._run_task(config, reporter)
-            except KeyboardInterrupt:
-                reason = reporter.stop_reason() or "interrupted"
-                self._end_trial(claim, info, judge_return(None, 1, reason))
-                if reason == "interrupted":
+            except KeyboardInterrupt as error:
+                reason = reporter.stop_reason()
+                if reason is None and not self._interrupt.requested:
+                    # Nobody has asked for it: the task itself raised it.
+                    self._end_trial(claim, info, judge_error(error))
+                    return
+                self._end_trial(claim, info, judge_return(None, 1, reason or "interrupted"))
+                if reason in (None, "interrupted"):
                     raise
                 return
             self._end_trial(claim, info, verdict)
@@ -180,18 +185,22 @@ class Session:
         verdict = replace(verdict, reason=reason, details=without_password(verdict.details))
         ended = verdict.state is not None and self._finish(claim, verdict)
         if not ended:
-            self.ledger.release(claim)
+            self.ledger.release(claim, alone=self._was_asked_alone())
         elif verdict.state == TrialState.FAIL:
             self._report_failure(claim, info.folder / FAILURE_FILE, verdict)
         state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(info, outcome)
 
+    def _was_asked_alone(self) -> bool:
+        """Return whether a signal asked this worker alone to end; its pool sends SIGINT."""
+        return self._spec.own_process and self._interrupt.number in (signal.SIGTERM, signal.SIGHUP)
+
     def _report_failure(self, claim: Claim, file: Path, verdict: Verdict) -> None:
         text = f"{verdict.reason}\n\n{verdict.details}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(text, encoding="utf-8")
+            file.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:  # a full disk must not end the worker too
             log.warning("%s cannot be written: %s", file, error.strerror)
         if WANTS_TRACEBACK:

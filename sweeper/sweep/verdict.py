@@ -65,8 +65,13 @@ def judge_error(error: BaseException) -> Verdict:
     if isinstance(error, optuna.TrialPruned):
         return Verdict(TrialState.PRUNED, reason="pruned")
     details = "".join(traceback.format_exception(error))
-    reason = in_one_line(f"{type(error).__name__}: {error}")
-    return Verdict(TrialState.FAIL, reason=reason, details=details)
+    try:
+        text = in_one_line(error)
+    except Exception:  # an error may be of any class, and its conversion raise anything
+        text = "its text cannot be shown"
+    # Not every storage accepts half of a surrogate pair, as a file name may have it.
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return Verdict(TrialState.FAIL, reason=f"{type(error).__name__}: {text}", details=details)
 
 
 def judge_duplicate(original: FrozenTrial) -> Verdict:
@@ -87,7 +92,7 @@ def objective_values(value: Any, n_objectives: int) -> tuple[float, ...]:
     is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
     try:
         values = tuple(float(v) for v in (value if is_sequence else [value]))
-    except (TypeError, ValueError):
+    except Exception:  # a value may be of any class, and its conversion raise anything
         values = ()
     if len(values) != n_objectives or not all(map(math.isfinite, values)):
         raise ValueError(f"the task returned {value!r}, not {expected}")

@@ -145,3 +145,24 @@ def test_the_worker_of_another_launcher_that_is_killed_is_launched_again(app, wa
     assert app.states() == ["COMPLETE"] * 6
     assert "The launcher joblib failed (TerminatedWorkerError" in out + err
     assert "Traceback" not in out + err
+
+
+def test_a_study_that_runs_is_not_moved_away(app, wait_for) -> None:
+    command = (*SPACE, "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=2", "steps=40",
+               "step_seconds=0.1")  # fmt: skip
+    process = app.start(*command)
+    wait_for(lambda: started(app))
+    assert "study s is running, in process" in app.run(
+        *command, "hydra.sweeper.study=fresh", code=1
+    )
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    app.run(*command, "hydra.sweeper.study=fresh", "hydra.sweeper.n_trials=1")
+    assert app.states() == ["COMPLETE"]
+
+
+def test_a_task_that_interrupts_itself_fails(app) -> None:
+    out = app.run("x=choice(1,9)", "interrupts_above=8", "hydra.sweeper.n_jobs=1")
+    states = {t.params["x"]: t for t in app.trials()}
+    assert [states[x].state.name for x in (1, 9)] == ["COMPLETE", "FAIL"], out
+    assert states[9].user_attrs["failure"].startswith("KeyboardInterrupt")

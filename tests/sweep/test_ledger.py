@@ -220,3 +220,39 @@ def test_deadline_and_failures_end_a_study(make_ledger, keys, has_claim) -> None
     first = make_ledger(n_trials=None).claim()
     ledger.finish(first, FAIL)
     assert (ledger.claim() is not None) is has_claim
+
+
+def test_a_trial_that_is_not_admitted_is_no_work(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=1)
+    ledger.claim()
+    storage.create_new_trial(0, create_trial(state=TrialState.WAITING))
+    assert not ledger.has_work()
+
+
+def test_the_points_of_a_grid_are_counted_once(make_ledger, storage) -> None:
+    grid = [{"x": 1}, {"x": 2}]
+    early = make_ledger(n_trials=2, exhaustive=True, grid=grid)
+    early.finish(early.claim(), FAIL)
+    storage.create_new_trial(
+        0, create_trial(state=FAIL, system_attrs={"sweeper:point": 0})
+    )  # a worker that joined later has run the point again
+    assert early.claim() is not None
+
+
+def test_a_worker_that_is_asked_to_end_before_any_progress_counts_as_dead(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=1, max_retries=1)
+    ledger.release(ledger.claim(), alone=True)
+    ledger.release(ledger.claim(), alone=True)
+    assert ledger.claim().number == 1
+    assert states(storage) == [FAIL, TrialState.RUNNING]
+
+
+def test_a_worker_that_is_asked_to_end_after_progress_counts_no_death(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=1, max_retries=1)
+    for step in range(4):
+        claim = ledger.claim()
+        storage.set_trial_intermediate_value(claim.trial_id, step, 0.5)
+        ledger.release(claim, alone=True)
+    assert states(storage) == [TrialState.WAITING]

@@ -41,3 +41,24 @@ def test_the_verdict_follows_the_value_unless_the_task_was_asked_to_stop(
 def test_the_verdict_on_an_error_has_its_text_as_reason(error, state, reason) -> None:
     verdict = judge_error(error)
     assert (verdict.state, verdict.reason) == (state, reason)
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Unprintable(), "Unprintable: its text cannot be shown"),
+        (ValueError("cannot read \udcff.png"), "ValueError: cannot read \\udcff.png"),
+        (ValueError("two\nlines"), "ValueError: two lines"),
+    ],
+)
+def test_an_error_of_any_text_has_a_reason_in_one_line(error, reason) -> None:
+    assert judge_error(error).reason == reason
+
+
+def test_a_value_that_no_float_holds_fails_the_trial() -> None:
+    assert judge_return(10**400, 1, None).state == TrialState.FAIL

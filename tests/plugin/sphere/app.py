@@ -16,6 +16,8 @@ def main(cfg: DictConfig) -> float | None:
         raise ValueError("x is too large")
     if cfg.x > cfg.dies_above:
         os.kill(os.getpid(), signal.SIGKILL)
+    if cfg.x > cfg.interrupts_above:
+        raise KeyboardInterrupt
     if cfg.x > cfg.hangs_above:
         time.sleep(10_000)
     value = cfg.x**2 + cfg.shape.get("radius", 0) + cfg.shape.get("tilt", 0)
