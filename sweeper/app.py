@@ -1,7 +1,6 @@
 """The command `python -m sweeper`: Hydra composes the config, and `sweeper.run` executes it."""
 
 import re
-import shutil
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
@@ -14,6 +13,7 @@ from hydra.utils import get_original_cwd
 from omegaconf import OmegaConf
 
 from sweeper.cli.console import MaskedOutput
+from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
@@ -46,7 +46,7 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
     except (Exception, KeyboardInterrupt) as error:
         if not started:
             written = {str(settings.output_subdir), f"{settings.job.name}.log"}
-            _discard(invocation.folder, invocation.start_folder, written)
+            remove_written(invocation.folder, written, invocation.start_folder)
         hydra_reports = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK
         if not isinstance(error, KeyboardInterrupt) and not hydra_reports:
             # Hydra would print another line before the error of a single run.
@@ -58,22 +58,6 @@ def _typed(overrides: Any) -> list[str]:
     """Return overrides as they were typed; they may refer to keys of the run's config."""
     lines: Any = OmegaConf.to_container(overrides, resolve=False)
     return list(lines)
-
-
-def _discard(folder: Path, start_folder: Path, written_by_hydra: set[str]) -> None:
-    """Remove the files that Hydra wrote for a run that did not start, and its empty folders."""
-    if {path.name for path in folder.iterdir()} - written_by_hydra:
-        return  # other files are in the folder, which may be the record of another run
-    for path in folder.iterdir():
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-    for parent in (folder, *folder.parents):
-        # Outside outputs/ an empty folder may have existed before the command.
-        if not parent.is_relative_to(start_folder / "outputs") or any(parent.iterdir()):
-            return
-        parent.rmdir()
 
 
 def main() -> None:

@@ -56,10 +56,7 @@ def _job_frame(error: Exception) -> FrameType | None:
 
 
 def _empty_job_folder(job: FrameType, created: list[Path]) -> None:
-    """Remove what Hydra wrote into the folder of a job, and the folder if it is empty.
-
-    Other files in it may be the record of another run; nothing is removed then.
-    """
+    """Remove what Hydra wrote into the folder of a job, and the folder if it is empty."""
     names = job.f_locals
     if not {"output_dir", "old_cwd", "config"} <= names.keys():
         return
@@ -69,7 +66,20 @@ def _empty_job_folder(job: FrameType, created: list[Path]) -> None:
     with contextlib.suppress(Exception):  # a name in the config may be what was refused
         name = f"{hydra.job.name}.log"
         subdir = (*subdir, name)
-    if not folder.is_dir() or {path.name for path in folder.iterdir()} - set(subdir):
+    if folder.is_dir():
+        remove_written(folder, set(subdir), start, created)
+
+
+def remove_written(
+    folder: Path, written_by_hydra: set[str], start: Path, created: Sequence[Path] = ()
+) -> None:
+    """Remove the files that Hydra wrote for a run that did not start, and its empty folders.
+
+    Other files in the folder may be the record of another run; nothing is removed then. An empty
+    folder that is neither below `outputs/` of the folder `start` nor one of `created` stays: it may
+    have existed before the command.
+    """
+    if {path.name for path in folder.iterdir()} - written_by_hydra:
         return
     for path in folder.iterdir():
         if path.is_dir():
