@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Subset
 
 from sweeper.build.recipe import build, named_choices
 from sweeper.configs import CONFIGS
+from sweeper.hydra_versions import COMPOSING
 from sweeper.training.experiment import Experiment
 from sweeper.training.loop import train_epoch
 from sweeper.training.state import RunState
@@ -41,7 +42,7 @@ def experiment_of(model: str, arguments: argparse.Namespace, *more: str) -> Expe
         *(f"trainer.train_limit={arguments.images}", "trainer.val_limit=100"),
         *(f"data.mean=[{MEAN}]", f"data.std=[{STD}]", *arguments.override, *more),
     ]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), **COMPOSING):
         cfg = compose("config", overrides, return_hydra_config=True)
     choices = cfg.hydra.runtime.choices
     with open_dict(cfg):

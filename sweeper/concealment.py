@@ -12,8 +12,17 @@ from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode, flag_override
+from hydra.types import RunMode
+from omegaconf import (
+    DictConfig,
+    ListConfig,
+    Node,
+    OmegaConf,
+    ValueNode,
+    flag_override,
+)
 
+from sweeper.hydra_versions import COMPARES_SWEEPERS
 from sweeper.secrets import (
     INTERPOLATION,
     MASK,
@@ -50,12 +59,35 @@ class ConcealingLoader:
 
     def __init__(self, loader: Any) -> None:
         self._loader = loader
+        self._own_config: DictConfig | None = None
 
     def load_configuration(self, *args: Any, **kwargs: Any) -> DictConfig:
         return _without_passwords(self._loader.load_configuration(*args, **kwargs))
 
-    def load_sweep_config(self, *args: Any, **kwargs: Any) -> DictConfig:
-        return _without_passwords(self._loader.load_sweep_config(*args, **kwargs))
+    def load_sweep_config(self, master_config: DictConfig, overrides: list[str]) -> DictConfig:
+        if COMPARES_SWEEPERS:
+            master_config = self._own_master(master_config, overrides)
+        return _without_passwords(self._loader.load_sweep_config(master_config, overrides))
+
+    def _own_master(self, master: DictConfig, overrides: list[str]) -> DictConfig:
+        """Return the config of a sweep as the loader composes it, if it has passwords to take out.
+
+        Hydra compares the sweeper and the launcher in it with those that it composes for a job.
+        """
+        texts = _texts(master.hydra, "hydra") if "hydra" in master else ()
+        if not any(VARIABLE in node._value() for _, node in texts):
+            return master
+        if self._own_config is None:
+            name: Any = master.hydra.job.config_name
+            typed: Any = OmegaConf.to_container(master.hydra.overrides.hydra)
+            self._own_config = self._loader.load_configuration(
+                name, [*typed, *overrides], RunMode.RUN
+            )
+            OmegaConf.copy_cache(from_config=master, to_config=self._own_config)
+        return self._own_config
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_own_config": None}  # it has passwords
 
     def __getattr__(self, name: str) -> Any:
         if name == "_loader":  # while it is unpickled
@@ -147,15 +179,19 @@ def masked_values(values: Any, raw: Any = None, passwords: Collection[str] = ())
     return MASK if values in passwords and "${" in str(raw) else masked_uri(values)
 
 
-def concealed_values(values: Any, key: str) -> Any:
-    """Return values of `hydra.sweeper`, which are resolved, with interpolations for passwords."""
+def concealed_values(values: Any, key: str, in_node: bool = False) -> Any:
+    """Return values of `hydra.sweeper`, which are resolved, with interpolations for passwords.
+
+    `in_node` is True for the values of a node, a mapping with a `_target_`.
+    """
     if isinstance(values, dict):
-        return {k: concealed_values(value, f"{key}.{k}") for k, value in values.items()}
+        in_node = in_node or "_target_" in values
+        return {k: concealed_values(value, f"{key}.{k}", in_node) for k, value in values.items()}
     if isinstance(values, list):
-        return [concealed_values(value, f"{key}.{i}") for i, value in enumerate(values)]
+        return [concealed_values(value, f"{key}.{i}", in_node) for i, value in enumerate(values)]
     if not isinstance(values, str) or "://" not in values:
         return values
-    if key.endswith(".storage"):
+    if in_node or key.endswith(".storage"):
         return concealed(values, key, read=str)
     return _concealed_value(values, key)  # a value in the grammar of overrides
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
+from sweeper.hydra_versions import register_resolver
 from sweeper.objectives import directions
 
 PACKAGE = Path(__file__).parent
@@ -18,7 +17,5 @@ def torchvision_min_image_size(name: str) -> int:
     return min_image_size(name)
 
 
-OmegaConf.register_new_resolver("directions", directions, replace=True)
-OmegaConf.register_new_resolver(
-    "torchvision_min_image_size", torchvision_min_image_size, replace=True
-)
+register_resolver("directions", directions)
+register_resolver("torchvision_min_image_size", torchvision_min_image_size)

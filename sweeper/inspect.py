@@ -13,6 +13,7 @@ from hydra.errors import SearchPathException
 from sweeper.cli.messages import run_command, usage_error
 from sweeper.cli.overrides import quoted
 from sweeper.configs import CONFIGS
+from sweeper.hydra_versions import COMPOSING
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -63,7 +64,7 @@ def composed(overrides: Sequence[str], config_dir: Path | None = None) -> "DictC
                 f"Additional config directory '{config_dir.absolute()}' not found"
             )
         search_path = [f"hydra.searchpath=[{quoted(f'file://{config_dir.absolute()}')}]"]
-    with initialize_config_dir(str(CONFIGS), version_base="1.3", job_name="sweeper"):
+    with initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
         cfg = compose("config", [*search_path, *overrides], return_hydra_config=True)
     HydraConfig.instance().set_config(cfg)  # interpolations such as ${hydra:...} read it
     return cfg

@@ -17,6 +17,7 @@ from sweeper.concealment import (
     masked,
 )
 from sweeper.configs import CONFIGS
+from sweeper.hydra_versions import COMPOSING
 from sweeper.secrets import MASK, VARIABLE
 
 SCALARS = [
@@ -88,7 +89,7 @@ def config() -> Iterator[DictConfig]:
     lines = ["tracking.uri=http://me:s3cret@host", "+db={password: pa55word}",
              "+url=http://me:${db.password}@host", "optimizer.lr=0.5",
              "hydra.sweeper.storage='postgresql://me:s3/cret@host/x'"]  # fmt: skip
-    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+    with initialize_config_dir(str(CONFIGS), **COMPOSING):
         yield compose("config", lines, return_hydra_config=True)
 
 

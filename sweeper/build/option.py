@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from hydra.errors import InstantiationException
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from sweeper.errors import ConfigError, SweeperError
+from sweeper.hydra_versions import allowing, targets
 from sweeper.schema import checked, parsed
 from sweeper.text import in_one_line
 
@@ -206,22 +207,9 @@ def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = tru
     for target in targets(node):
         trust(target)
     try:
-        return instantiate(node, _convert_="all")
+        return instantiate(node, _convert_="all", **allowing(node))
     except InstantiationException as error:
         reason = in_one_line(error.__cause__ or error)
         raise ConfigError(f"{group}={name}: {reason}") from error
     except Exception as error:  # such as a key of Hydra's own, _args_, with a wrong value
         raise ConfigError(f"{group}={name}: {reason_of(error)}") from error
-
-
-def targets(node: Any) -> Iterator[str]:
-    """Yield the path of every class or function that a plain node calls, at any depth."""
-    if isinstance(node, Mapping):
-        for key, value in node.items():
-            if key == "_target_" and value is not None:
-                yield str(value)
-            else:
-                yield from targets(value)
-    elif isinstance(node, list | tuple):
-        for value in node:
-            yield from targets(value)

@@ -11,6 +11,7 @@ from hydra.errors import MissingConfigException
 from sweeper.cli.messages import user_message
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError
+from sweeper.hydra_versions import COMPOSING
 from sweeper.tracking.uri import check_driver
 
 
@@ -31,7 +32,7 @@ def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
     launchers = ConfigStore.instance().repo["hydra"]["launcher"]
     monkeypatch.delitem(launchers, f"{launcher}.yaml", raising=False)
     with (
-        initialize_config_dir(str(CONFIGS), version_base="1.3"),
+        initialize_config_dir(str(CONFIGS), **COMPOSING),
         pytest.raises(MissingConfigException) as caught,
     ):
         compose("config", [f"hydra/launcher={launcher}"], return_hydra_config=True)

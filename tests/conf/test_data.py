@@ -5,6 +5,8 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from sweeper.hydra_versions import COMPOSING
+
 CONF = Path(__file__).parents[2] / "conf"
 OPTIONS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
@@ -12,7 +14,7 @@ OPTIONS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 @pytest.fixture
 def option(monkeypatch: pytest.MonkeyPatch) -> Any:
     def load(name: str, *overrides: str) -> Any:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with initialize_config_dir(str(CONF), **COMPOSING):
             return compose(overrides=[f"+data={name}", *overrides]).data
 
     return load

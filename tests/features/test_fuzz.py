@@ -27,6 +27,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from sweeper.configs import CONFIGS
+from sweeper.hydra_versions import COMPOSING
 
 
 class Accepted(BaseException):
@@ -149,7 +150,7 @@ def config_keys() -> list[str]:
     """Return every key of the composed config, Hydra's among them, for several choices."""
     found: dict[str, None] = {}
     for choices in CHOICES:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        with initialize_config_dir(str(CONFIGS), **COMPOSING):
             cfg = compose("config", choices, return_hydra_config=True)
         found |= dict.fromkeys(_paths(OmegaConf.to_container(cfg, resolve=False), ""))
     return [key for key in found if not key.startswith(WRITTEN_BY_HYDRA) and key not in NOT_DRAWN]
@@ -327,7 +328,7 @@ REFUSED_IN_A_STUDY = (
     ("hydra.sweeper.storage=sqlite:///nope/x.db", "hydra.sweeper.storage=sqlite:///nope/x.db"),
     ("hydra.sweeper.storage=/dev/null/x.log", "hydra.sweeper.storage=/dev/null/x.log: must be"),
     ("hydra.sweeper.sampler=foo", "hydra.sweeper.sampler=foo: is a group"),
-    ("hydra.sweeper.sampler.seed=foo", "hydra.sweeper.sampler: cannot be created"),
+    ("hydra.sweeper.sampler.seed=foo", "hydra.sweeper.sampler.seed=foo: expected a valid integer"),
     ("hydra.sweeper.params={a: 1}", "hydra.sweeper.params={a: 1}: is for"),
     ("hydra.sweeper.verify=no.such", "hydra.sweeper.verify=no.such: must be the import path"),
     ("hydra.sweeper.custom_search_space=os.sep", "hydra.sweeper.custom_search_space=os.sep: must"),

@@ -5,9 +5,11 @@ is the total of the study, not of one command.
 """
 
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 
 PROVIDER = "sweeper_plugin"
 
@@ -19,6 +21,8 @@ class StudySweeperConf:
     _target_: str = "hydra_plugins.sweeper_plugin.sweeper.StudySweeper"
     # Plain lists and mappings: OmegaConf would turn observers that are dataclasses into configs.
     _convert_: str = "all"
+    # Workers receive the sampler and the pruner as nodes, since Hydra's partials cannot be pickled.
+    _recursive_: bool = False
     defaults: list[Any] = field(
         default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "median"}]
     )
@@ -30,6 +34,9 @@ class StudySweeperConf:
 
     # `minimize` or `maximize`; a list of them if the task returns several values.
     direction: Any = "minimize"
+
+    # Key of the objective if the task returns a mapping; a list of keys for several objectives.
+    metric: Any = None
 
     # A database URL, or the path of a journal file that ends in .log. Null: journal.log in the
     # study's folder.
@@ -47,8 +54,17 @@ class StudySweeperConf:
     join: bool = False
 
     # Number of complete and pruned trials at which the study ends. Null: every point of a finite
-    # space; otherwise as many trials as `timeout` allows; without a `timeout`, 20.
+    # space; otherwise as many trials as `timeout` or a `stop` rule with `patience` allows; without
+    # these, 20. No point is run twice, so a finite space may end the study before.
     n_trials: int | None = None
+
+    # Number of seeds with which each trial is run: that of the config's key `seed`, and the
+    # following ones. The value of a trial is the mean of its runs.
+    repeats: int = 1
+
+    # Ends the study before its budget is spent: {value: 0.99} once the best value reaches 0.99,
+    # {patience: 30} after 30 trials without a better value. Null: never.
+    stop: Any = None
 
     # Time limit of this command, such as 90s, 10min or 2h. Running trials are saved and put back
     # into the study when it is reached. Null: no limit.
@@ -61,8 +77,12 @@ class StudySweeperConf:
     # Number of workers. `auto`: one per GPU; without GPUs, one per core as far as memory allows.
     n_jobs: Any = "auto"
 
-    # Largest fraction of n_trials that may fail under one command. Beyond it the study stops.
-    max_failure_rate: float = 0.5
+    # Number of workers that share a GPU if n_jobs is `auto`.
+    trials_per_gpu: int = 1
+
+    # Largest fraction of n_trials that may fail under one command. Beyond it the study stops. Null:
+    # one half, and a study that ends with points missing exits with code 1.
+    max_failure_rate: float | None = None
 
     # How many times in a row a trial is run again because its worker died before the trial made
     # progress. Then it fails.
@@ -73,8 +93,13 @@ class StudySweeperConf:
     lease_seconds: float = 60.0
 
     # Search space: a mapping of config keys to sweeps in Hydra's grammar, such as
-    # {optimizer.lr: "interval(0.001, 0.1)"}. Overrides on the command line take precedence.
-    params: dict[str, str] | None = None
+    # {optimizer.lr: "interval(0.001, 0.1)"}. Overrides on the command line take precedence. The
+    # mapping is open: hydra.sweeper.params.x='interval(0,1)' adds a key, with or without a +.
+    params: Any = field(default_factory=lambda: OmegaConf.create({}, flags={"struct": False}))
+
+    # Search space in the form of Hydra 1.1, which `params` replaces: a mapping of config keys to
+    # distributions, such as {optimizer.lr: {type: float, low: 0.001, high: 0.1}}.
+    search_space: Any = None
 
     # True: also search the `search` blocks of the chosen options. False: ignore them. Null: search
     # them only if neither `params` nor the command line sweeps anything.
@@ -90,9 +115,23 @@ class StudySweeperConf:
     # does not have are sampled.
     enqueue: list[Any] = field(default_factory=list)
 
+    # Points of other studies and runs, to try before others: the folder of a study, `STORAGE NAME`,
+    # mlflow:EXPERIMENT or mlflow:EXPERIMENT@URI, a mapping, or a list of these. The keys of a
+    # mapping are `from`; `n`, the number of points (5); `use`, which is `points` or `trials` (the
+    # sampler learns from all finished trials); and `metric`, the objective's name in MLflow.
+    enqueue_from: Any = None
+
     # Upper bounds for values that the task records with `trial.note`: a mapping of their keys to
     # numbers. A trial above a bound is stopped, and the sampler avoids such trials.
     constraints: Any = None
+
+    # The member of a Pareto front that has the folder `best/`: `knee`, or the name or the number,
+    # from 0 on, of the objective in which it is the best. Null: none of them.
+    best: Any = None
+
+    # Config keys that may change between two commands of the same study, because they do not change
+    # the results of a trial.
+    steering: list[str] = field(default_factory=list)
 
     # Before the first trial, compose a config for every option and for the ends of every
     # parameter's range, and stop if one cannot be composed.
@@ -116,10 +155,29 @@ class LocalLauncherConf:
     # Number of processes, or `auto`; see hydra.sweeper.n_jobs, which counts instead in a study.
     n_jobs: Any = "auto"
 
+    # Number of processes that share a GPU if n_jobs is `auto`.
+    trials_per_gpu: int = 1
+
 
 # Samplers use the application's own `seed`, if its config has one, so that studies can be repeated.
 SEED = "${oc.select:seed,null}"
 
+EVOLUTION: dict[str, Any] = {
+    "seed": SEED,
+    "population_size": 50,
+    "mutation": None,
+    "mutation_prob": None,
+    "crossover": None,
+    "crossover_prob": 0.9,
+    "swapping_prob": 0.5,
+    "constraints_func": None,
+    "elite_population_selection_strategy": None,
+    "child_generation_strategy": None,
+    "after_trial_strategy": None,
+}
+
+# Each node has all arguments of its class. Null stands for Optuna's own default. The official
+# Optuna sweeper reads the samplers' nodes too, under the same names.
 SAMPLERS: dict[str, dict[str, Any]] = {
     "tpe": {
         "_target_": "optuna.samplers.TPESampler",
@@ -127,14 +185,25 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "n_startup_trials": 10,
         "n_ei_candidates": 24,
         "multivariate": True,
-        "group": True,
+        "group": "${.multivariate}",
         "constant_liar": True,
+        "gamma": None,
+        "weights": None,
+        "prior_weight": None,
+        "consider_prior": None,
+        "consider_magic_clip": None,
+        "consider_endpoints": None,
+        "warn_independent_sampling": None,
+        "constraints_func": None,
     },
     "gp": {
         "_target_": "optuna.samplers.GPSampler",
         "seed": SEED,
         "n_startup_trials": 10,
         "deterministic_objective": False,
+        "independent_sampler": None,
+        "constraints_func": None,
+        "warn_independent_sampling": False,
     },
     "random": {"_target_": "optuna.samplers.RandomSampler", "seed": SEED},
     "qmc": {
@@ -143,6 +212,7 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "scramble": True,
         # All workers draw from one sequence, so they need the same seed.
         "seed": 0,
+        "independent_sampler": None,
         "warn_asynchronous_seeding": False,
         "warn_independent_sampling": False,
     },
@@ -152,32 +222,32 @@ SAMPLERS: dict[str, dict[str, Any]] = {
         "x0": None,
         "sigma0": None,
         "n_startup_trials": 1,
+        "popsize": None,
+        "restart_strategy": None,
+        "inc_popsize": -1,
         "consider_pruned_trials": False,
         "use_separable_cma": False,
         "with_margin": False,
         "lr_adapt": False,
+        "source_trials": None,
+        "independent_sampler": None,
         "warn_independent_sampling": False,
     },
-    "nsgaii": {
-        "_target_": "optuna.samplers.NSGAIISampler",
-        "seed": SEED,
-        "population_size": 50,
-        "mutation_prob": None,
-        "crossover_prob": 0.9,
-        "swapping_prob": 0.5,
-    },
+    "nsgaii": {"_target_": "optuna.samplers.NSGAIISampler", **EVOLUTION},
     "nsgaiii": {
         "_target_": "optuna.samplers.NSGAIIISampler",
-        "seed": SEED,
-        "population_size": 50,
-        "mutation_prob": None,
-        "crossover_prob": 0.9,
-        "swapping_prob": 0.5,
+        **EVOLUTION,
+        "reference_points": None,
+        "dividing_parameter": 3,
     },
     # The study itself gives each trial its point, in order, so that all workers together run each
     # point once.
-    "grid": {"_target_": "sweeper.sweep.grid.GridSampler"},
-    "brute_force": {"_target_": "optuna.samplers.BruteForceSampler", "seed": SEED},
+    "grid": {"_target_": "optuna.samplers.GridSampler", "_partial_": True, "seed": SEED},
+    "brute_force": {
+        "_target_": "optuna.samplers.BruteForceSampler",
+        "seed": SEED,
+        "avoid_premature_stop": False,
+    },
 }
 
 PRUNERS: dict[str, dict[str, Any]] = {
@@ -234,14 +304,19 @@ PRUNERS: dict[str, dict[str, Any]] = {
 
 def register() -> None:
     """Register the plugin's options in Hydra's config store."""
-    store = ConfigStore.instance().store
-    store(group="hydra/sweeper", name="sweeper", node=StudySweeperConf, provider=PROVIDER)
-    store(group="hydra/launcher", name="local", node=LocalLauncherConf, provider=PROVIDER)
+    _store("hydra/sweeper", "sweeper", StudySweeperConf)
+    _store("hydra/launcher", "local", LocalLauncherConf)
     for name, node in SAMPLERS.items():
-        partial = {**node, "_partial_": True}
-        store(group="hydra/sweeper/sampler", name=name, node=partial, provider=PROVIDER)
+        _store("hydra/sweeper/sampler", name, node)
     for name, node in PRUNERS.items():
-        store(group="hydra/sweeper/pruner", name=name, node=node, provider=PROVIDER)
+        _store("hydra/sweeper/pruner", name, node)
+
+
+def _store(group: str, name: str, node: Any) -> None:
+    store = ConfigStore.instance().store
+    # Hydra 1.4 warns of an option that another plugin has too, such as the official Optuna sweeper.
+    replacing = {"replace": True} if "replace" in signature(store).parameters else {}
+    store(group=group, name=name, node=node, provider=PROVIDER, **replacing)
 
 
 register()

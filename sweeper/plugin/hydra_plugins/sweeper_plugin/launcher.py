@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 class LocalLauncher(Launcher):
     """Launcher that runs jobs, or the workers of a study, in processes on this machine."""
 
-    def __init__(self, n_jobs: int | str = "auto") -> None:
-        self._n_jobs = n_jobs
+    def __init__(self, n_jobs: int | str = "auto", trials_per_gpu: int = 1) -> None:
+        self._n_jobs, self._trials_per_gpu = n_jobs, trials_per_gpu
         self._setup_arguments: dict[str, Any] = {}
 
     def setup(
@@ -26,5 +26,7 @@ class LocalLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         from sweeper.launch.local import LocalPool
 
-        pool = LocalPool(**self._setup_arguments, n_jobs=self._n_jobs)
+        pool = LocalPool(
+            **self._setup_arguments, n_jobs=self._n_jobs, trials_per_gpu=self._trials_per_gpu
+        )
         return pool.run(job_overrides, initial_job_idx)

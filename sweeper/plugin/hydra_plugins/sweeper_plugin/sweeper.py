@@ -1,9 +1,11 @@
 """The plugin `hydra/sweeper=sweeper`; every start of any Hydra application imports this file."""
 
+from dataclasses import replace
 from traceback import format_exception
 from typing import Any, cast
 
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import CompactHydraException
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -31,9 +33,11 @@ class StudySweeper(Sweeper):
 
         conceal_command_line()
         conceal_config(config)
+        if (own := HydraConfig.instance().cfg) is not None:  # Hydra 1.4 has another copy of it
+            conceal_config(own)
         self._settings = concealed_values(self._settings, "hydra.sweeper")
         loader = cast(ConfigLoader, ConcealingLoader(hydra_context.config_loader))
-        self.hydra_context = HydraContext(config_loader=loader, callbacks=hydra_context.callbacks)
+        self.hydra_context = replace(hydra_context, config_loader=loader)
         self.config, self._task = config, task_function
 
     def sweep(self, arguments: list[str]) -> Any:

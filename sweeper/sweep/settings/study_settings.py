@@ -4,26 +4,28 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import PurePath
 from typing import Any
 
 from omegaconf import OmegaConf
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler
 
-from sweeper.errors import ConfigError
-from sweeper.sweep.grid import GridSampler
+from sweeper.space.search_space import searched
+from sweeper.space.sweep_lines import sweep_lines
+from sweeper.sweep.elsewhere.sources import Source, read_sources
 from sweeper.sweep.observer import Observers
-from sweeper.sweep.setting_rules import check_rules, refused
-from sweeper.sweep.spec import SamplerRecipe
-from sweeper.text import in_one_line
+from sweeper.sweep.results.front import Choice, parse_choice
+from sweeper.sweep.settings.nodes import built
+from sweeper.sweep.settings.reading import read_pruner, read_sampler
+from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
+from sweeper.sweep.settings.setting_rules import check_rules, refused
+from sweeper.sweep.stop_rule import StopRule
+from sweeper.sweep.verdict import Objectives
 
 SECONDS_PER_UNIT = {"s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600, "d": 86400}
 DEFAULT_N_TRIALS = 20
+OBJECT_KEYS = ("storage", "observers")
+DEFAULT_FAILURE_RATE = 0.5
 MAX_NAME_BYTES = 200  # A file system takes 255; the folder of a fresh study appends the time.
-# Optuna imports these packages only when a trial is sampled.
-NEEDED_PACKAGES = {"CmaEsSampler": "cmaes", "GPSampler": "torch", "QMCSampler": "scipy"}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class StudySettings:
 
     directions: tuple[str, ...]
     sampler: SamplerRecipe
-    pruner: BasePruner
+    pruner: PrunerRecipe
     storage: Any
     study_name: str | None
     fresh: bool
@@ -44,7 +46,7 @@ class StudySettings:
     timeout_seconds: float | None
     trial_seconds: float | None
     n_jobs: int | str
-    max_failure_rate: float
+    max_failure_rate: float | None
     max_retries: int
     lease_seconds: float
     params: Sequence[str]
@@ -54,13 +56,30 @@ class StudySettings:
     check: bool
     verify: str | None
     enqueue: Sequence[Mapping[str, Any]] = ()
+    enqueue_from: Sequence[Source] = ()
+    trials_per_gpu: int = 1
     constraints: Mapping[str, float] = field(default_factory=dict)
     observers: Observers = field(default_factory=Observers)
+    objectives: Objectives = field(default_factory=lambda: Objectives(1))
+    repeats: int = 1
+    stop: StopRule | None = None
+    best: Choice = None
+    steering: Sequence[str] = ()
+
+    @property
+    def of_results(self) -> dict[str, Any]:
+        """The settings that change the results of trials, as JSON, unless they are the defaults."""
+        settings = {
+            "repeats": None if self.repeats == 1 else self.repeats,
+            "custom_search_space": self.custom_search_space,
+            "constraints": dict(self.constraints) or None,
+        }
+        return {key: value for key, value in settings.items() if value is not None}
 
     @property
     def uses_grid_sampler(self) -> bool:
         """True if the user chose the grid sampler."""
-        return getattr(self.sampler.make, "func", type(self.sampler.make)) is GridSampler
+        return self.sampler.is_grid
 
 
 def read_settings(keys: Mapping[str, Any]) -> StudySettings:
@@ -70,11 +89,14 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         ConfigError: a value is invalid.
     """
     keys = {k: _plain(v) for k, v in keys.items()}
+    keys |= {key: built(key, keys[key]) for key in OBJECT_KEYS if key in keys}
     check_rules(keys)
+    directions = _directions(keys["direction"])
+    objectives = _objectives(keys["metric"], len(directions))
     return StudySettings(
-        directions=_directions(keys["direction"]),
-        sampler=_sampler(keys["sampler"]),
-        pruner=_pruner(keys["pruner"]),
+        directions=directions,
+        sampler=read_sampler(keys["sampler"]),
+        pruner=read_pruner(keys["pruner"]),
         storage=keys["storage"],
         study_name=_study_name(keys["study_name"]),
         fresh=keys["study"] == "fresh" and not keys["join"],
@@ -83,18 +105,25 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         timeout_seconds=parse_seconds(keys["timeout"]),
         trial_seconds=parse_seconds(keys["trial_timeout"], "trial_timeout"),
         n_jobs="auto" if keys["n_jobs"] == -1 else keys["n_jobs"],
-        max_failure_rate=float(keys["max_failure_rate"]),
+        max_failure_rate=keys["max_failure_rate"],
         max_retries=keys["max_retries"],
         lease_seconds=float(keys["lease_seconds"]),
-        params=[f"{k}={v}" for k, v in (keys["params"] or {}).items()],
+        params=sweep_lines(searched(keys["params"], keys["search_space"])),
         auto=keys["auto"],
         custom_search_space=keys["custom_search_space"],
         warm_start=keys["warm_start"],
         check=keys["check"],
         verify=keys["verify"],
         enqueue=keys["enqueue"],
+        enqueue_from=read_sources(keys["enqueue_from"]),
+        trials_per_gpu=keys["trials_per_gpu"],
         constraints={k: float(v) for k, v in (keys["constraints"] or {}).items()},
         observers=Observers(tuple(keys["observers"] or ())),
+        objectives=objectives,
+        repeats=keys["repeats"],
+        stop=_stop(keys["stop"], directions),
+        best=parse_choice(keys["best"], len(directions), objectives.names),
+        steering=keys["steering"],
     )
 
 
@@ -124,32 +153,21 @@ def _directions(value: Any) -> tuple[str, ...]:
     return tuple(str(getattr(d, "name", d)) for d in directions)
 
 
-def _sampler(make: Any) -> SamplerRecipe:
-    if not isinstance(make, BaseSampler) and not callable(make):
-        hint = "choose one with hydra/sweeper/sampler=NAME"
-        raise refused("sampler", make, "an Optuna sampler", hint)
-    package = NEEDED_PACKAGES.get(getattr(make, "func", type(make)).__name__)
-    if package is not None and find_spec(package) is None:
-        raise ConfigError(
-            f"hydra.sweeper.sampler: needs the package {package}; type pip install {package}"
-        )
-    recipe = SamplerRecipe(make)
-    try:
-        sampler = recipe.sampler()
-    except Exception as error:  # samplers check their arguments with errors of several types
-        reason = in_one_line(error)
-        raise ConfigError(f"hydra.sweeper.sampler: cannot be created: {reason}") from error
-    if not isinstance(sampler, BaseSampler):
-        hint = "choose one with hydra/sweeper/sampler=NAME"
-        raise refused("sampler", sampler, "an Optuna sampler", hint)
-    return recipe
+def _objectives(metric: Any, n: int) -> Objectives:
+    names = tuple(metric) if isinstance(metric, list) else (metric,) * (metric is not None)
+    if names and len(names) != n:
+        hint = "type hydra.sweeper.metric=[KEY,KEY] with a key for each direction"
+        raise refused("metric", metric, f"{n} {'key' if n == 1 else 'keys'}", hint)
+    return Objectives(n, names)
 
 
-def _pruner(value: Any) -> BasePruner:
-    if not isinstance(value, BasePruner):
-        hint = "choose one with hydra/sweeper/pruner=NAME"
-        raise refused("pruner", value, "an Optuna pruner", hint)
-    return value
+def _stop(rule: Any, directions: Sequence[str]) -> StopRule | None:
+    if rule is None:
+        return None
+    if len(directions) > 1:
+        hint = "type hydra.sweeper.stop=null"
+        raise refused("stop", rule, "null for a study with several objectives", hint)
+    return StopRule(rule.get("value"), rule.get("patience"), directions[0] == "maximize")
 
 
 def _study_name(value: str | None) -> str | None:

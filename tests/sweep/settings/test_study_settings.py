@@ -4,8 +4,8 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.setting_rules import KEYS as CHECKED_KEYS
-from sweeper.sweep.study_settings import parse_seconds, read_settings
+from sweeper.sweep.settings.setting_rules import KEYS as CHECKED_KEYS
+from sweeper.sweep.settings.study_settings import parse_seconds, read_settings
 
 KEYS = {
     "sampler": functools.partial(optuna.samplers.TPESampler, seed=None),
@@ -23,14 +23,22 @@ KEYS = {
     "max_retries": 3,
     "lease_seconds": 60,
     "params": {"x": "1,2"},
+    "search_space": None,
     "auto": None,
     "custom_search_space": None,
     "warm_start": True,
     "enqueue": [],
+    "enqueue_from": None,
+    "trials_per_gpu": 1,
     "constraints": {},
     "check": True,
     "verify": None,
     "observers": [],
+    "metric": None,
+    "best": None,
+    "repeats": 1,
+    "stop": None,
+    "steering": [],
 }
 
 
@@ -56,6 +64,13 @@ def test_a_duration_is_read_in_its_unit(text, expected) -> None:
         ("n_jobs", 0, "auto or a number"),
         ("max_failure_rate", 2, "between 0 and 1"),
         ("enqueue", [1], "must be a list of points"),
+        ("metric", ["a", "b"], "must be 1 key"),
+        ("metric", 3, "must be a key"),
+        ("repeats", 0, "at least 1"),
+        ("stop", 0.99, "a mapping with a value"),
+        ("stop", {"patience": 0}, "a mapping with a value"),
+        ("stop", {"best": 1}, "a mapping with a value"),
+        ("steering", "seed", "a list of config keys"),
         ("sampler", "tpe", "must be an Optuna sampler"),
         ("sampler", functools.partial(optuna.samplers.TPESampler, lr=1), "cannot be created.*'lr'"),
         ("pruner", "median", "must be an Optuna pruner"),
@@ -66,20 +81,34 @@ def test_an_invalid_setting_is_refused_with_its_key(key, value, message) -> None
         read_settings({**KEYS, key: value})
 
 
+def test_a_key_that_does_not_exist_is_refused_with_the_near_one() -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.sweeper\.n_trial: .* did you mean n_trials"):
+        read_settings({**KEYS, "n_trial": 3})
+
+
+def test_a_stop_rule_needs_a_single_objective() -> None:
+    keys = {**KEYS, "direction": ["minimize", "maximize"], "stop": {"value": 1}}
+    with pytest.raises(ConfigError, match="null for a study with several objectives"):
+        read_settings(keys)
+
+
 WRONG = {
     "storage": (1.5, "journal", [], {"a": None}, ""),
     "n_trials": (True, 1.5, -1, "20"),
     "n_jobs": (True, 1.5, "foo", -2, [1], None),
-    "max_failure_rate": (float("nan"), float("inf"), "0.5", True, None, -0.1),
+    "max_failure_rate": (float("nan"), float("inf"), "0.5", True, -0.1),
     "max_retries": (-1, 1.5, None, True),
     "lease_seconds": (float("nan"), float("inf"), 0, -1.0, "60", None),
-    "params": ([], {"x": 1}, {1: "1,2"}, "x=1,2"),
+    "params": ([], {1: "1,2"}, "x=1,2"),
+    "search_space": ([], "x=1,2"),
     "auto": (1, "true", []),
     "custom_search_space": (1, "", []),
     "verify": (1, "", []),
     "warm_start": (None, 1, "true"),
     "check": (None, 1, "true"),
     "join": (None, 1, "true"),
+    "enqueue_from": (1, True, {}, [1], [None]),
+    "trials_per_gpu": (0, True, 1.5, "2", None),
     "enqueue": (None, {}, [[]], [{1: 2}]),
     "constraints": ([], {"x": "1"}, {"x": float("nan")}, {"x": None}, {1: 2}),
     "observers": ([1], "foo", [None]),
@@ -129,7 +158,7 @@ def test_directions_are_one_or_several(direction, directions) -> None:
 
 
 def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch) -> None:
-    monkeypatch.setattr("sweeper.sweep.study_settings.find_spec", lambda name: None)
+    monkeypatch.setattr("sweeper.sweep.settings.reading.find_spec", lambda name: None)
     cmaes = functools.partial(optuna.samplers.CmaEsSampler, seed=None)
     with pytest.raises(ConfigError, match="pip install cmaes"):
         read_settings({**KEYS, "sampler": cmaes})

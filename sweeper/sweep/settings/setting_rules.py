@@ -7,15 +7,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any
 
+from hydra._internal.utils import _locate
 from optuna.storages import BaseStorage
 
 from sweeper.cli.typed import unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.secrets import without_password
-from sweeper.text import in_one_line, printable
+from sweeper.text import did_you_mean, in_one_line, printable
 
 OBSERVER_METHODS = ("study_opened", "trial_started", "trial_finished", "study_finished")
 
@@ -38,8 +38,12 @@ def check_rules(keys: Mapping[str, Any]) -> None:
     """Check the values of `hydra.sweeper`, as plain Python values, against the rules.
 
     Raises:
-        ConfigError: a key is missing, or its value has the wrong type or range.
+        ConfigError: a key is missing or unknown, or its value has the wrong type or range.
     """
+    unknown = next((key for key in keys if key not in KEYS), None)
+    if unknown is not None:
+        hint = did_you_mean(str(unknown), KEYS)
+        raise ConfigError(f"hydra.sweeper.{unknown}: there is no such key; {hint}")
     for key in KEYS:
         if key not in keys:
             raise ConfigError(
@@ -70,7 +74,7 @@ def imported_function(key: str, path: str) -> Callable[..., Any]:
     """
     hint = f"type hydra.sweeper.{key}=my_package.function"
     try:
-        function: Callable[..., Any] = resolve_name(path)
+        function: Callable[..., Any] = _locate(path)  # `get_method` also logs its errors
     except Exception as error:  # the user's module may raise anything
         reason = f"{type(error).__name__}: {in_one_line(error)}"
         raise refused(key, path, f"the import path of a function ({reason})", hint) from error
@@ -136,6 +140,29 @@ def _is_points(value: Any) -> bool:
     return isinstance(value, list) and all(_is_point(point) for point in value)
 
 
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) and each for each in value)
+
+
+def _is_metric(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and bool(value)) or _is_texts(value)
+
+
+def _is_choice(value: Any) -> bool:
+    return _is_text_or_null(value) or _is_whole(value, 0)
+
+
+def _is_stop(value: Any) -> bool:
+    if value is None:
+        return True
+    if not isinstance(value, dict) or not value or not {*value} <= {"value", "patience"}:
+        return False
+    limit, patience = value.get("value"), value.get("patience")
+    return (limit is None or _is_number(limit, -math.inf)) and (
+        patience is None or _is_whole(patience, 1)
+    )
+
+
 def _is_bounds(value: Any) -> bool:
     return value is None or (
         _is_point(value) and all(_is_number(bound, -math.inf) for bound in value.values())
@@ -143,9 +170,7 @@ def _is_bounds(value: Any) -> bool:
 
 
 def _is_sweeps(value: Any) -> bool:
-    return value is None or (
-        _is_point(value) and all(isinstance(sweep, str) for sweep in value.values())
-    )
+    return value is None or _is_point(value)
 
 
 def _is_storage(value: Any) -> bool:
@@ -176,7 +201,14 @@ RULES: Mapping[str, Rule] = {
         "a number of at least 1, or null", "20", lambda v: v is None or _is_whole(v, 1)
     ),
     "n_jobs": Rule(_JOBS, "auto", _is_number_of_jobs),
-    "max_failure_rate": Rule("a number between 0 and 1", "0.5", lambda v: _is_number(v, 0, 1)),
+    "metric": Rule("a key, a list of keys, or null", "accuracy", _is_metric),
+    "repeats": Rule("a number of at least 1", "3", lambda v: _is_whole(v, 1)),
+    "stop": Rule("a mapping with a value, a patience or both, or null", "{patience: 30}", _is_stop),
+    "best": Rule("knee, the name or the number of an objective, or null", "knee", _is_choice),
+    "steering": Rule("a list of config keys", "[data.num_workers]", _is_texts),
+    "max_failure_rate": Rule(
+        "a number between 0 and 1, or null", "0.5", lambda v: v is None or _is_number(v, 0, 1)
+    ),
     "max_retries": Rule("a number of at least 0", "3", lambda v: _is_whole(v, 0)),
     "lease_seconds": Rule(
         "a number of seconds above 0", "60", lambda v: _is_number(v, 0) and v > 0
@@ -184,12 +216,16 @@ RULES: Mapping[str, Rule] = {
     "params": Rule(
         "a mapping of keys to sweeps, or null", "{optimizer.lr: '0.1,0.01'}", _is_sweeps
     ),
+    "search_space": Rule(
+        "a mapping of keys to distributions, or null", "null", lambda v: v is None or _is_point(v)
+    ),
     "auto": Rule("true, false or null", "true", lambda v: v is None or _is_boolean(v)),
     "custom_search_space": _FUNCTION,
     "verify": _FUNCTION,
     "join": Rule("true or false", "false", _is_boolean),
     "warm_start": Rule("true or false", "true", _is_boolean),
     "check": Rule("true or false", "true", _is_boolean),
+    "trials_per_gpu": Rule("a number of at least 1", "2", lambda v: _is_whole(v, 1)),
     "enqueue": Rule("a list of points", "[{optimizer.lr: 0.1}]", _is_points),
     "constraints": Rule(
         "a mapping of noted values to numbers, or null", "{n_parameters: 1e6}", _is_bounds
@@ -199,5 +235,5 @@ RULES: Mapping[str, Rule] = {
     "study": Rule("one of resume, fresh", "resume", lambda v: v in ("resume", "fresh")),
 }
 
-KEYS = (*RULES, "sampler", "pruner", "study_name", "timeout", "trial_timeout")
+KEYS = (*RULES, "sampler", "pruner", "study_name", "timeout", "trial_timeout", "enqueue_from")
 """The keys that must be there. Those that are not in `RULES` are checked where they are read."""

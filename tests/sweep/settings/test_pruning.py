@@ -1,0 +1,47 @@
+import logging
+
+import pytest
+from omegaconf import OmegaConf
+from optuna.pruners import MedianPruner, NopPruner
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.settings.pruning import study_pruner
+from sweeper.sweep.settings.recipes import PrunerRecipe
+
+ONE, TWO = ["minimize"], ["minimize"] * 2
+MEDIAN = PrunerRecipe({"_target_": "optuna.pruners.MedianPruner"})
+NONE = PrunerRecipe({"_target_": "optuna.pruners.NopPruner"})
+
+
+def config(*typed):
+    return OmegaConf.create({"hydra": {"overrides": {"hydra": list(typed)}}})
+
+
+@pytest.mark.parametrize(
+    ("recipe", "typed", "directions", "is_grid", "kind"),
+    [
+        (MEDIAN, "", ONE, False, MedianPruner),
+        (MEDIAN, "", ONE, True, NopPruner),
+        (MEDIAN, "hydra/sweeper/pruner=median", ONE, True, MedianPruner),
+        (MEDIAN, "hydra.sweeper.pruner.n_warmup_steps=2", ONE, True, MedianPruner),
+        (PrunerRecipe(MedianPruner()), "", ONE, True, MedianPruner),
+        (MEDIAN, "", TWO, False, NopPruner),
+        (NONE, "hydra/sweeper/pruner=none", TWO, False, NopPruner),
+    ],
+)
+def test_a_study_is_pruned_if_it_can_be_and_should_be(
+    recipe, typed, directions, is_grid, kind
+) -> None:
+    pruner = study_pruner(recipe, config(typed), directions, is_grid)
+    assert pruner.kind is kind or isinstance(pruner.pruner(), kind)
+
+
+def test_a_chosen_pruner_is_refused_for_several_objectives() -> None:
+    with pytest.raises(ConfigError, match=r"MedianPruner .* 2 objectives; type hydra/sweeper/prun"):
+        study_pruner(MEDIAN, config("hydra/sweeper/pruner=median"), TWO, False)
+
+
+def test_a_study_with_several_objectives_says_that_it_is_not_pruned(caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        study_pruner(MEDIAN, config(), TWO, False)
+    assert "No trial is pruned, since the study has 2 objectives" in caplog.text
