@@ -16,14 +16,24 @@ os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from hypothesis import settings
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.configs import CONFIGS
 from sweeper.errors import SweeperError
+from sweeper.hydra_versions import COMPOSING
+from sweeper.space.compose import Composer
+from sweeper.space.live import LiveSpace
+from sweeper.space.space import parse_space
+
+SPHERE = Path(__file__).parent / "plugin" / "sphere" / "conf"
 
 # Examples that hypothesis kept from earlier test runs would change what it draws in this one.
 settings.register_profile("repeatable", database=None)
@@ -76,7 +86,7 @@ class Compositions:
         return key[0] in "+~" or "@" in key or "/" in key or (CONFIGS / key).is_dir()
 
     def _compose(self, overrides: Sequence[str]) -> DictConfig:
-        with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        with initialize_config_dir(str(CONFIGS), **COMPOSING):
             return compose("config", list(overrides), return_hydra_config=True)
 
 
@@ -251,3 +261,31 @@ def draw_voc() -> Callable[..., Path]:
 def shapes(draw_voc, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tree of shapes that is large enough to learn from; not to be written into."""
     return draw_voc(tmp_path_factory.mktemp("shapes"), train=600, val=200, test=100)
+
+
+@pytest.fixture
+def loader() -> Iterator[ConfigLoader]:
+    """Hydra's loader of the configs of a small application."""
+    with initialize_config_dir(str(SPHERE), **COMPOSING):
+        yield GlobalHydra.instance().config_loader()
+
+
+@pytest.fixture
+def master(loader: ConfigLoader) -> Iterator[DictConfig]:
+    """The config of the small application, composed for a multirun."""
+    config = loader.load_configuration("config", [], RunMode.MULTIRUN)
+    config.hydra.job.name = "app"
+    previous = HydraConfig.instance().cfg
+    yield config
+    HydraConfig.instance().cfg = previous
+
+
+@pytest.fixture
+def live(loader: ConfigLoader, master: DictConfig) -> Callable[..., LiveSpace]:
+    """Return a function that makes a search space of the small application."""
+
+    def make(*lines: str, auto: bool | None = None) -> LiveSpace:
+        space = parse_space(lines, loader, auto)
+        return LiveSpace(space, Composer(loader, master, space))
+
+    return make

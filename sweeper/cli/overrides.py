@@ -3,24 +3,54 @@
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import __main__
+from sweeper.cli.program import program
 
 CONFIG_OPTIONS = ("--config-name", "--config-path", "--config-dir", "-cn", "-cp", "-cd")
 """The options of a Hydra application that select its config."""
+
+_NOT_READ_AS_TEXT = re.compile(r"null|true|false|[+-]?(inf|nan|[\d_.]+(e[+-]?[\d_]*)?)", re.I)
+_SPECIAL_IN_KEYS = re.compile(r"([\\()\[\]{}:=, \t])")
 
 
 def quoted(value: Path | str) -> str:
     """Return a path or a text as a value in Hydra's override grammar, quoted if necessary."""
     text = str(value)
-    if re.fullmatch(r"[\w/.:+\-]+", text, re.ASCII):
+    if re.fullmatch(r"[\w/.:+\-]+", text, re.ASCII) and not _NOT_READ_AS_TEXT.fullmatch(text):
         return text
     # Inside quotes Hydra reads backslashes literally, except those directly before a quote.
     escaped = re.sub(r"(\\*)('|\Z)", lambda m: 2 * m[1] + m[2].replace("'", "\\'"), text)
     return f"'{escaped}'"
+
+
+def override_text(value: Any) -> str:
+    """Return a plain value in Hydra's override grammar, which reads an equal value back.
+
+    A member of an Enum becomes its name. There is one text for each value. A value that the grammar
+    does not have becomes its `str` in quotes.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, Enum):
+        return quoted(value.name)
+    if isinstance(value, bool | int | float):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return f"[{','.join(map(override_text, value))}]"
+    if isinstance(value, Mapping):
+        pairs = (f"{_key_text(key)}:{override_text(item)}" for key, item in value.items())
+        return f"{{{','.join(pairs)}}}"
+    return quoted(str(value))
+
+
+def _key_text(key: Any) -> str:
+    """Return a key of a mapping; the grammar has no quotes there."""
+    text = key.name if isinstance(key, Enum) else "null" if key is None else str(key)
+    return _SPECIAL_IN_KEYS.sub(r"\\\1", text)
 
 
 def override_line(key: str, value: Any) -> str:
@@ -31,12 +61,6 @@ def override_line(key: str, value: Any) -> str:
 def command_line(overrides: Sequence[str]) -> str:
     """Return the command that runs this application once with these overrides."""
     return shlex.join(["python", *program(), *_config_options(sys.argv[1:]), *overrides])
-
-
-def program() -> list[str]:
-    """Return the arguments of Python that run this application."""
-    spec = getattr(__main__, "__spec__", None)
-    return [sys.argv[0]] if spec is None else ["-m", spec.name.removesuffix(".__main__")]
 
 
 def _config_options(arguments: Sequence[str]) -> list[str]:

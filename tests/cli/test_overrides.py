@@ -1,10 +1,12 @@
 import shlex
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sweeper.cli import overrides as module
-from sweeper.cli.overrides import command_line, override_line, quoted
+from sweeper.cli.overrides import command_line, override_line, override_text, quoted
 
 
 @pytest.mark.parametrize(
@@ -18,11 +20,36 @@ from sweeper.cli.overrides import command_line, override_line, quoted
         "both\\'",
         "end\\",
         "a,b=c",
+        "null",
+        "True",
+        "12",
+        "1_000",
+        "-1.5e3",
+        "nan",
+        "",
     ],
 )
 def test_hydra_reads_a_quoted_text_back(text) -> None:
     (override,) = OverridesParser.create().parse_overrides([f"key={quoted(text)}"])
     assert override.value() == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "null"),
+        ("null", "'null'"),
+        (Path("a b"), "'a b'"),
+        ([1, "1", [True, None]], "[1,'1',[True,null]]"),
+        ({"a b": {"c": "d"}, 1: 2}, "{a\\ b:{c:d},1:2}"),
+        (datetime(2026, 1, 2), "'2026-01-02 00:00:00'"),
+        (b"x", "'b\\'x\\''"),
+    ],
+)
+def test_a_plain_value_becomes_the_text_of_an_override(value, text) -> None:
+    assert override_text(value) == text
+    (override,) = OverridesParser.create().parse_overrides([f"key={text}"])
+    assert override_text(override.value()) == text
 
 
 @pytest.mark.parametrize(
@@ -35,7 +62,7 @@ def test_a_value_becomes_an_override(value, line) -> None:
 def test_the_command_keeps_the_config_options_and_quotes_the_overrides(monkeypatch) -> None:
     argv = ["app.py", "--multirun", "-cd", "my conf", "--config-name=b", "x=1,2"]
     monkeypatch.setattr(module.sys, "argv", argv)
-    monkeypatch.setattr(module.__main__, "__spec__", None)
+    monkeypatch.setattr(module.sys.modules["__main__"], "__spec__", None)
     command = command_line(["x=[1, 2]"])
     assert shlex.split(command) == [
         "python", "app.py", "-cd", "my conf", "--config-name=b", "x=[1, 2]",

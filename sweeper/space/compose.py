@@ -6,20 +6,22 @@ same options share one composition. Each further trial costs a copy and a few up
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.object_type import ObjectType
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.overrides import override_line
-from sweeper.sweep.space import Space, Value
+from sweeper.space.space import Space, Value
 
 # Each value of a sampled `+key=` is a composition of its own, and a study may have thousands.
 MAX_CACHED_CONFIGS = 64
@@ -38,20 +40,27 @@ class Composer:
         """Return whether `key`, without its prefix and package, is a config group."""
         group = key.lstrip("+~").partition("@")[0]
         if group not in self._groups:
-            options = self._loader.get_group_options(group, results_filter=ObjectType.CONFIG)
-            self._groups[group] = bool(options)
+            self._groups[group] = self._configs.group_exists(group)
         return self._groups[group]
+
+    @cached_property
+    def _configs(self) -> ConfigRepository:
+        """All configs that Hydra can load. Its loader leaves out those on `hydra.searchpath`."""
+        path = ConfigSearchPathImpl()
+        for source in self._master.hydra.runtime.config_sources:
+            path.append(source.provider, f"{source.schema}://{source.path}")
+        return ConfigRepository(path)
 
     def option_config(self, params: Mapping[str, Value]) -> DictConfig:
         """Return the config with the options that `params` choose, without their plain values.
 
-        The config is cached; do not change it.
+        The config is cached; do not change it, and resolve nothing in it: OmegaConf keeps the
+        results of some resolvers, which would then be the same in all trials.
         """
         structural = {k: v for k, v in params.items() if self._is_structural(k)}
-        key = tuple(override_line(k, v) for k, v in structural.items())
+        key = tuple(self.overrides(structural))
         if key not in self._option_configs:
-            lines = [*self._space.fixed.values(), *key]
-            self._option_configs[key] = self._loader.load_sweep_config(self._master, lines)
+            self._option_configs[key] = self._loader.load_sweep_config(self._master, list(key))
         config = self._option_configs[key]
         while len(self._option_configs) > MAX_CACHED_CONFIGS:
             del self._option_configs[next(iter(self._option_configs))]
@@ -64,23 +73,48 @@ class Composer:
             HydraException: an override does not fit the config.
         """
         lines = self.overrides(params)
+        config = self._composed_from_options(params)
+        if config is None:
+            config = self._loader.load_sweep_config(self._master, lines)
+        _set_job(config, lines, self._parser.parse_overrides(lines), number, folder)
+        return config
+
+    def _composed_from_options(self, params: Mapping[str, Value]) -> DictConfig | None:
+        """Return the config, or None if Hydra must compose it, or tell why it cannot."""
+        pairs = [line.partition("=")[::2] for line in self.overrides(params)]
+        # The override of a group with a mapping changes values, and chooses no option.
+        if _overlap(k for k, text in pairs if text.startswith("{") or not self.is_group(k)):
+            return None
         plain = [override_line(k, v) for k, v in params.items() if not self._is_structural(k)]
         try:
             config = copy.deepcopy(self.option_config(params))
             for override in self._parser.parse_overrides(plain):
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except OmegaConfBaseException:
-            config = self._loader.load_sweep_config(self._master, lines)
-        _set_job(config, lines, self._parser.parse_overrides(lines), number, folder)
+            return None
         return config
 
     def overrides(self, params: Mapping[str, Value]) -> list[str]:
-        """Return the overrides of a trial: the swept ones, then the fixed ones."""
-        return [*(override_line(k, v) for k, v in params.items()), *self._space.fixed.values()]
+        """Return the overrides of a trial, in the order of the command, and then any others."""
+        lines = {key: override_line(key, value) for key, value in params.items()}
+        fixed = self._space.fixed
+        ordered = {
+            key: lines.get(key) or fixed[key]
+            for key in self._space.order
+            if key in lines or key in fixed
+        }
+        return [*(ordered | lines | dict(fixed)).values()]
 
     def _is_structural(self, key: str) -> bool:
         """Return whether an override of `key` changes which files or keys the config has."""
         return key[0] in "+~" or "@" in key or self.is_group(key)
+
+
+def _overlap(keys: Iterable[str]) -> bool:
+    """Return whether one of the keys lies within another, so that their order matters."""
+    paths = [key.lstrip("+~") for key in keys]
+    parents = {path[:i] for path in paths for i, c in enumerate(path) if c == "."}
+    return len(set(paths)) < len(paths) or any(path in parents for path in paths)
 
 
 def job_subdir(config: DictConfig) -> str:
@@ -100,7 +134,9 @@ def _set_job(
     """Set the keys below `hydra` that describe a job."""
     with read_write(config), open_dict(config), read_write(config.hydra):
         config.hydra.overrides.task = lines
-        config.hydra.job.override_dirname = _override_dirname(config, parsed)
+        # Hydra 1.4 derives it from the overrides when it is read.
+        if not OmegaConf.is_interpolation(config.hydra.job, "override_dirname"):
+            config.hydra.job.override_dirname = _override_dirname(config, parsed)
         config.hydra.job.id = str(number)
         config.hydra.job.num = number
         config.hydra.sweep.dir = str(folder)

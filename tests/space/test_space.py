@@ -5,7 +5,7 @@ from optuna.distributions import IntDistribution as Int
 
 from sweeper.cli.overrides import override_line
 from sweeper.errors import ConfigError
-from sweeper.sweep.space import parse_space
+from sweeper.space.space import parse_space
 
 
 @pytest.mark.parametrize(
@@ -17,6 +17,9 @@ from sweeper.sweep.space import parse_space
         ("k=[16,32],[32,64]", Choice(("[16,32]", "[32,64]"))),
         ("k={a:1},{a:2}", Choice(("{a:1}", "{a:2}"))),
         ("k='a b','c,d'", Choice(("'a b'", "'c,d'"))),
+        ("k='a',b", Choice(("a", "b"))),
+        ("k=1,true,1.0", Choice(("1", "True", "1.0"))),
+        ("k=nan,inf,1", Choice(("nan", "inf", 1))),
         ("k=range(1,4)", Int(1, 3)),
         ("k=range(1,8,3)", Int(1, 7, step=3)),
         ("k=range(0,1,0.25)", Float(0, 0.75, step=0.25)),
@@ -71,6 +74,7 @@ def test_a_shuffle_is_the_same_in_every_process(line) -> None:
         ("k=tag(log,interval(0,1))", "start above 0"),
         ("k=range(2,2)", "has no values"),
         ("k=1,1", "has a value twice"),
+        ("k=a,'a'", "has a value twice"),
     ],
 )
 def test_a_sweep_that_cannot_be_sampled_is_refused(line, message) -> None:

@@ -4,8 +4,8 @@ import pytest
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from sweeper.sweep.compose import Composer
-from sweeper.sweep.space import parse_space
+from sweeper.space.compose import Composer
+from sweeper.space.space import parse_space
 
 
 def composed_by_hydra(loader, master, lines):
@@ -33,6 +33,19 @@ def test_a_composed_trial_equals_hydras_own(loader, master, fixed, params) -> No
     assert OmegaConf.to_container(config) == composed_by_hydra(
         loader, master, composer.overrides(params)
     )
+
+
+@pytest.mark.parametrize(
+    ("lines", "radius"),
+    [(["shape.radius=3,4", "shape={radius:9}"], 9), (["shape={radius:9}", "shape.radius=3,4"], 4)],
+)
+def test_of_overlapping_overrides_the_last_one_counts(loader, master, lines, radius) -> None:
+    composer = Composer(loader, master, parse_space(lines, loader))
+    params = {"shape.radius": 4}
+    config = composer.compose(params, 7, Path("/study"))
+    assert config.shape.radius == radius
+    lines = composer.overrides(params)
+    assert OmegaConf.to_container(config) == composed_by_hydra(loader, master, lines)
 
 
 def test_values_of_one_trial_do_not_appear_in_the_next(loader, master) -> None:

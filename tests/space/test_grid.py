@@ -1,7 +1,7 @@
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.grid import full_grid, required_grid
+from sweeper.space.grid import full_grid, required_grid
 
 
 def test_the_last_axis_varies_fastest_as_in_hydras_own_sweeper(live) -> None:

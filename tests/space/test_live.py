@@ -1,9 +1,15 @@
 import optuna
 import pytest
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.errors import ConfigError, ShapeError
-from sweeper.sweep.live import suggest
-from sweeper.sweep.plan import check_options
+from sweeper.space.check_options import check_options
+from sweeper.space.live import suggest
+
+
+@pytest.fixture
+def storage() -> BaseStorage:
+    return InMemoryStorage()
 
 
 def names(live, **params):

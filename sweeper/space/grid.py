@@ -1,15 +1,16 @@
 """The points of a finite space in a fixed order, so that each point is run exactly once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 
+from optuna.distributions import FloatDistribution, IntDistribution
 from optuna.samplers import RandomSampler
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.live import LiveSpace
-from sweeper.sweep.space import Parameter, Value
+from sweeper.space.live import LiveSpace
+from sweeper.space.space import Parameter, Value
 
 
 class GridSampler(RandomSampler):
@@ -19,7 +20,7 @@ class GridSampler(RandomSampler):
     """
 
 
-Axes = Sequence[tuple[str, tuple[Value, ...]]]
+Axes = Sequence[tuple[str, Sequence[Value]]]
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,34 @@ class Grid(Sequence[Mapping[str, Value]]):
 
 
 def full_grid(live: LiveSpace) -> Grid | None:
-    """Return every point of the space, or None if a parameter is an interval.
+    """Return every point of the space, or None if a parameter is an interval."""
+    return _grid(live, _listed_values)
+
+
+def all_points(live: LiveSpace) -> Grid | None:
+    """Return every point of a finite space, or None if the space is infinite.
+
+    Unlike in a full grid, a parameter may be an interval of integers.
+    """
+    return _grid(live, _all_values)
+
+
+def _grid(live: LiveSpace, values: Callable[[Parameter], Sequence[Value] | None]) -> Grid | None:
+    """Return the products of the values of the parameters.
 
     The parameters of an option's `search` block are combined only with that option.
     """
     groups = live.group_parameters if live.space.auto else []
     blocks = []
-    for choice in product(*(_values(p) for p in groups)):
+    for choice in product(*(p.values or () for p in groups)):
         options = dict(zip((p.key for p in groups), choice, strict=True))
-        parameters = live.parameters(options).values()
-        if any(p.values is None for p in parameters):
-            return None
-        chosen = {key: (value,) for key, value in options.items()}
-        blocks.append([(p.name, chosen.get(p.key, _values(p))) for p in parameters])
+        axes: list[tuple[str, Sequence[Value]]] = []
+        for parameter in live.parameters(options).values():
+            chosen = (options[parameter.key],) if parameter.key in options else values(parameter)
+            if chosen is None:
+                return None
+            axes.append((parameter.name, chosen))
+        blocks.append(axes)
     return Grid(blocks)
 
 
@@ -81,8 +97,18 @@ def required_grid(live: LiveSpace) -> Grid:
     return grid
 
 
-def _values(parameter: Parameter) -> tuple[Value, ...]:
-    return parameter.values or ()
+def _listed_values(parameter: Parameter) -> Sequence[Value] | None:
+    return parameter.values
+
+
+def _all_values(parameter: Parameter) -> Sequence[Value] | None:
+    d = parameter.distribution
+    if parameter.values is not None:
+        return parameter.values
+    if isinstance(d, IntDistribution):
+        return range(d.low, d.high + 1, d.step)
+    assert isinstance(d, FloatDistribution)
+    return (d.low,) if d.low == d.high else None
 
 
 def _size(axes: Axes) -> int:

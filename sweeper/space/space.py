@@ -6,8 +6,9 @@ The official plugin includes `b` when it samples and excludes it when it enumera
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -20,6 +21,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from sweeper.cli.overrides import override_text
 from sweeper.errors import ConfigError
 
 MAX_VALUES = 100_000
@@ -55,6 +57,24 @@ class Parameter:
         assert isinstance(self.distribution, (IntDistribution, FloatDistribution))
         return self.distribution.low, self.distribution.high
 
+    def stored(self, value: Any) -> Value:
+        """Return a plain value in the form in which Optuna stores it for this parameter."""
+        form, text = storable(value), override_text(value)
+        is_choice = isinstance(self.distribution, CategoricalDistribution)
+        return text if is_choice and text in (self.values or ()) else form
+
+    def exact(self, value: Value) -> Value:
+        """Return the value of the range that a sampled one stands for.
+
+        Samplers add up steps, so they give 0.30000000000000004 for 0.3.
+        """
+        d = self.distribution
+        if self.values is None or not isinstance(d, FloatDistribution) or d.step is None:
+            return value
+        assert isinstance(value, int | float)
+        index = round((value - d.low) / d.step)
+        return self.values[index] if 0 <= index < len(self.values) else value
+
 
 @dataclass(frozen=True)
 class Space:
@@ -64,11 +84,13 @@ class Space:
         parameters: Swept parameters by key.
         fixed: Overrides that have a single value, by key.
         auto: True if the `search` block of every chosen option adds its parameters.
+        order: The keys of `parameters` and `fixed` in the order of their overrides.
     """
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     fixed: Mapping[str, str] = field(default_factory=dict)
     auto: bool = False
+    order: Sequence[str] = ()
 
     def has_override(self, key: str) -> bool:
         """Return whether the user swept or fixed `key`, with any prefix."""
@@ -88,22 +110,28 @@ def parse_space(
     parser = OverridesParser.create(config_loader=loader)
     parameters: dict[str, Parameter] = {}
     fixed: dict[str, str] = {}
+    order: dict[str, None] = {}
     for override in parser.parse_overrides(list(overrides)):
         key = override.get_key_element()
-        parameters.pop(key, None)
-        fixed.pop(key, None)
+        for known in (parameters, fixed, order):
+            known.pop(key, None)
+        order[key] = None
         if override.is_sweep_override():
             parameters[key] = _parameter(key, override)
         else:
             fixed[key] = str(override.input_line)
-    return Space(parameters, fixed, auto=not parameters if auto is None else auto)
+    is_auto = not parameters if auto is None else auto
+    return Space(parameters, fixed, is_auto, tuple(order))
 
 
 def storable(value: Any) -> Value:
-    """Return a value in a form that Optuna can store: numbers as such, others as override text."""
-    if isinstance(value, (bool, int, float)):
-        return value
-    return str(Override._get_value_element_as_str(value))
+    """Return a plain value in a form that Optuna can store: numbers as such, others as text.
+
+    The text is in Hydra's override grammar.
+    """
+    is_number = isinstance(value, bool | int | float) and not isinstance(value, Enum)
+    # JSON, and so Optuna's storages, have no number that is not finite.
+    return value if is_number and math.isfinite(value) else override_text(value)
 
 
 def _parameter(key: str, override: Override) -> Parameter:
@@ -112,7 +140,7 @@ def _parameter(key: str, override: Override) -> Parameter:
         return Parameter(key, _interval(key, sweep), None)
     if isinstance(sweep, RangeSweep):
         _check_range(key, sweep, override)
-    values = tuple(storable(x) for x in _sweep_values(override))
+    values = _distinguishable([storable(x) for x in _sweep_values(override)])
     if not values:
         raise ConfigError(f"{key}={_sweep_text(override)}: has no values; give at least one")
     if isinstance(sweep, RangeSweep) and not sweep.shuffle and sweep.step > 0:
@@ -120,6 +148,15 @@ def _parameter(key: str, override: Override) -> Parameter:
     if len(set(values)) < len(values):
         raise ConfigError(f"{key}={_sweep_text(override)}: has a value twice; give each value once")
     return Parameter(key, CategoricalDistribution(values), values)
+
+
+def _distinguishable(values: Sequence[Value]) -> tuple[Value, ...]:
+    """Return the values, as texts if Optuna would take some of them for the same: 1, 1.0 and true.
+
+    A text that only looks like a number is in quotes, so these texts are unique.
+    """
+    texts = tuple(override_text(x) if not isinstance(x, str) else x for x in values)
+    return texts if len(set(values)) < len(set(texts)) else tuple(values)
 
 
 def _check_range(key: str, sweep: RangeSweep, override: Override) -> None:
@@ -140,10 +177,10 @@ def _sweep_values(override: Override) -> list[Any]:
     """Return the sweep's values; a shuffle gives the same order in every process and on resume."""
     sweep = override.value()
     if not isinstance(sweep, (ChoiceSweep, RangeSweep)) or not sweep.shuffle:
-        return list(override.sweep_iterator())
+        return [Override._convert_value(x) for x in override.sweep_iterator()]
     values = list(sweep.list if isinstance(sweep, ChoiceSweep) else sweep.range())
     random.Random(override.input_line).shuffle(values)
-    return values
+    return [Override._convert_value(x) for x in values]
 
 
 def _range(sweep: RangeSweep, values: tuple[Any, ...]) -> BaseDistribution:

@@ -4,6 +4,7 @@ An option's config may have a `search` block, which maps keys of the option to s
 that chose the option have these parameters.
 """
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -20,8 +21,9 @@ from optuna.distributions import (
 )
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.compose import Composer
-from sweeper.sweep.space import Parameter, Space, Value, parse_space, storable
+from sweeper.space.compose import Composer
+from sweeper.space.defaults import default_value
+from sweeper.space.space import Parameter, Space, Value, parse_space
 
 SEARCH_BLOCK = "search"
 MAX_PROBES = 100  # Inner values of one parameter that are checked; a range may list thousands.
@@ -55,9 +57,14 @@ class LiveSpace:
         return parameters
 
     def defaults(self, params: Mapping[str, Value]) -> Params:
-        """Return the values that the config has for the parameters of a trial."""
-        config = self.composer.option_config(params)
-        return {p.key: _default(config, p) for p in self.parameters(params).values()}
+        """Return the values that the config has for the parameters of a trial, as stored.
+
+        A parameter without a value has none here: its value is missing, cannot be resolved yet, or
+        is of a type that no override can give.
+        """
+        config = copy.deepcopy(self.composer.option_config(params))
+        defaults = {p.key: default_value(config, p) for p in self.parameters(params).values()}
+        return {key: value for key, value in defaults.items() if value is not None}
 
     def by_key(self, by_name: Mapping[str, Any]) -> Params:
         """Return values by key, given those that Optuna stores by name."""
@@ -65,7 +72,7 @@ class LiveSpace:
         while True:
             parameters = self.parameters(params).values()
             new = {
-                p.key: by_name[p.name]
+                p.key: p.exact(by_name[p.name])
                 for p in parameters
                 if p.name in by_name and p.key not in params
             }
@@ -143,7 +150,7 @@ class LiveSpace:
         options = {k: v for k, v in params.items() if self.composer.is_group(k)}
         cache_key = tuple(options.items())
         if cache_key not in self._blocks:
-            config = self.composer.option_config(options)
+            config = copy.deepcopy(self.composer.option_config(options))
             lines = [line for line in block_lines(config) if not self._has_override(line)]
             self._blocks[cache_key] = dict(parse_space(lines).parameters)
         return self._blocks[cache_key]
@@ -171,7 +178,7 @@ def _suggest_value(trial: optuna.Trial, parameter: Parameter) -> Value:
     if isinstance(d, IntDistribution):
         return trial.suggest_int(name, d.low, d.high, step=d.step, log=d.log)
     if isinstance(d, FloatDistribution):
-        return trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log)
+        return parameter.exact(trial.suggest_float(name, d.low, d.high, step=d.step, log=d.log))
     assert isinstance(d, CategoricalDistribution)
     return trial.suggest_categorical(name, d.choices)
 
@@ -207,13 +214,3 @@ def _search_blocks(config: DictConfig, path: str) -> Iterator[tuple[str, DictCon
             yield path, node
         else:
             yield from _search_blocks(node, f"{path}.{key!s}" if path else str(key))
-
-
-def _default(config: DictConfig, parameter: Parameter) -> Value:
-    """Return the config's value for a parameter, in the form in which Optuna stores it."""
-    key = parameter.key.lstrip("+~")
-    choices = config.hydra.runtime.choices
-    value = choices.get(key) if key in choices else OmegaConf.select(config, key)
-    if OmegaConf.is_config(value):
-        value = OmegaConf.to_container(value, resolve=True)
-    return storable(value)
