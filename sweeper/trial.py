@@ -26,6 +26,7 @@ class TrialInfo:
     folder: the folder of the trial.
     params: the values of the trial's parameters.
     parent_id: the id that the study's observer returned when the study was opened.
+    seed: the seed of this run if the study runs each trial with several seeds, otherwise None.
     """
 
     study: str
@@ -34,6 +35,12 @@ class TrialInfo:
     folder: Path
     params: Mapping[str, Any]
     parent_id: str | None = None
+    seed: int | None = None
+
+    @property
+    def label(self) -> str:
+        """The trial's number, with the seed if there are several."""
+        return str(self.number) if self.seed is None else f"{self.number} seed {self.seed}"
 
     @property
     def resume_folder(self) -> Path | None:

@@ -95,7 +95,7 @@ def _run_info(
     tags = record.tags(invocation.choices, params["seed"])
     info = trial.info()
     if info is not None:
-        name = f"trial {info.number}"
+        name = f"trial {info.label}"
         tags |= record.trial_tags(info)
     data_name = experiment.data.profile.name
     return RunInfo(

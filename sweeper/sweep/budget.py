@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.sweep.stop_rule import StopRule
+
 FAILURE_KEY = "failure"
+# Set to True if every further trial would fail in the same way, so that the study ends.
+FATAL_KEY = "sweeper:fatal"
+# The number of the trial that had the same parameters before.
+DUPLICATE_KEY = "duplicate_of"
+# A trial of another study, from which the sampler learns. It counts nowhere.
+IMPORTED_KEY = "sweeper:imported"
 POINT_KEY = "sweeper:point"
 # Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 SURPLUS = "surplus: the budget was already taken"
+EXHAUSTED = "the sampler found no point that the study does not have"
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,9 @@ class Budget:
             before the trial made progress.
         lease_seconds: Time after which a lease that was not renewed lapses.
         trial_seconds: Time after which an attempt at a trial fails; None for no limit.
+        n_points: Number of points of a finite space, each of which is run once; None if the space
+            is not known to be finite.
+        stop: Rule that ends the study before its budget is spent, or None.
     """
 
     n_trials: int | None
@@ -38,14 +50,17 @@ class Budget:
     max_retries: int = 3
     lease_seconds: float = 60.0
     trial_seconds: float | None = None
+    n_points: int | None = None
+    stop: StopRule | None = None
 
     def counts(self, trial: FrozenTrial) -> bool:
         """Return whether a trial counts towards `n_trials`.
 
-        Failed trials do not count. In a grid, those that failed under this command do.
+        Failed trials do not count. In a grid, those that failed under this command do. Trials of
+        other studies never count.
         """
         if trial.state != TrialState.FAIL:
-            return True
+            return is_own(trial)
         return self.exhaustive and bool(failures([trial], self.started_at))
 
     def n_finished(self, trials: Sequence[FrozenTrial]) -> int:
@@ -60,11 +75,43 @@ class Budget:
         limit = self.max_failures
         return limit is not None and len(failures(trials, self.started_at)) > limit
 
+    def _all_may_fail(self) -> bool:
+        """Return whether all trials may fail, so that failures alone must end the study."""
+        limit = self.max_failures
+        return limit is not None and self.n_trials is not None and limit >= self.n_trials
+
+    def fatal(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return a trial whose failure under this command shows that every trial would fail."""
+        failed = failures(trials, self.started_at)
+        return next((t for t in failed if t.user_attrs.get(FATAL_KEY)), None)
+
+    def stop_reason(self, trials: Sequence[FrozenTrial]) -> str | None:
+        """Return why the stop rule ends the study, or None."""
+        return None if self.stop is None else self.stop.reason([t for t in trials if is_own(t)])
+
+    def is_exhausted(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether no point is left that this command may run.
+
+        A point that failed under this command is not run again by it.
+        """
+        if self.n_points is not None and not self.exhaustive:
+            n_failed = len(failures(trials, self.started_at))
+            if sum(map(self.counts, trials)) + n_failed >= self.n_points:
+                return True
+        return any(
+            t.user_attrs.get(FAILURE_KEY) == EXHAUSTED and _failed_since(t, self.started_at)
+            for t in trials
+        )
+
     def is_spent(self, trials: Sequence[FrozenTrial], now: float) -> bool:
         """Return whether no further trial may be started, new or interrupted."""
         if self.deadline is not None and now >= self.deadline:
             return True
-        if self.too_many_failed(trials):
+        if self.too_many_failed(trials) or self.fatal(trials) is not None:
+            return True
+        if self._all_may_fail() and len(failures(trials, self.started_at)) >= (self.n_trials or 0):
+            return True
+        if self.stop_reason(trials) is not None:
             return True
         return self.n_trials is not None and self.n_finished(trials) >= self.n_trials
 
@@ -76,7 +123,7 @@ class Budget:
         counted = [t for t in trials if self.counts(t)]
         if not self.exhaustive:
             has_room = self.n_trials is None or len(counted) < self.n_trials
-            return len(counted) if has_room else None
+            return len(counted) if has_room and not self.is_exhausted(trials) else None
         used_points = {t.system_attrs.get(POINT_KEY) for t in counted}
         return next((p for p in range(self.n_trials or 0) if p not in used_points), None)
 
@@ -92,16 +139,26 @@ class Budget:
         return point not in {t.system_attrs.get(POINT_KEY) for t in earlier}
 
 
+def is_own(trial: FrozenTrial) -> bool:
+    """Return whether the study itself has run the trial, or will."""
+    return IMPORTED_KEY not in trial.user_attrs
+
+
 def failures(trials: Sequence[FrozenTrial], since: float = 0.0) -> list[FrozenTrial]:
     """Return the trials that failed at or after `since`, in seconds since the epoch.
 
-    Surplus trials are left out: they failed only because the budget was used up.
+    Those that were ended because they were not needed are left out.
     """
-    return [
-        t
-        for t in trials
-        if t.state == TrialState.FAIL
-        and t.user_attrs.get(FAILURE_KEY) != SURPLUS
-        and t.datetime_complete is not None
-        and t.datetime_complete.timestamp() >= since
-    ]
+    return [t for t in trials if _failed_since(t, since) and not was_not_needed(t)]
+
+
+def was_not_needed(trial: FrozenTrial) -> bool:
+    """Return whether a trial was ended without a run: a surplus one, or a repeated point."""
+    reason = trial.user_attrs.get(FAILURE_KEY)
+    is_repeat = trial.state == TrialState.FAIL and DUPLICATE_KEY in trial.user_attrs
+    return is_repeat or reason in (SURPLUS, EXHAUSTED)
+
+
+def _failed_since(trial: FrozenTrial, since: float) -> bool:
+    ended = trial.datetime_complete
+    return trial.state == TrialState.FAIL and ended is not None and ended.timestamp() >= since

@@ -20,6 +20,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweeper.space.same_point import point_key
 from sweeper.sweep.budget import (
     FAILURE_KEY,
     POINT_KEY,
@@ -27,19 +28,21 @@ from sweeper.sweep.budget import (
     THREADS_KEY,
     THREADS_VARIABLE,
     Budget,
+    failures,
+    is_own,
 )
+from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
 from sweeper.sweep.storage import file_lock, read_trials
 
 log = logging.getLogger(__name__)
-# Optuna's own key: `suggest_*` returns these values instead of sampling.
-FIXED_PARAMS_KEY = "fixed_params"
 LOCK_FILE = ".claims.lock"
 # A trial's last step, where its reports are not kept because it has several objectives.
 STEP_KEY = "sweeper:step"
 # The commands that were asked to end, a list of their identifiers. Their workers leave.
 ENDED_COMMANDS_KEY = "sweeper:ended_commands"
 WAIT_SECONDS = 1.0
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,41 @@ class Ledger:
     def owns(self, claim: Claim) -> bool:
         """Return whether the trial still belongs to this worker."""
         return _is_owned(self._storage.get_trial(claim.trial_id), claim)
+
+    def settle(self, claim: Claim, draft: Draft, again: bool) -> FrozenTrial | None:
+        """Write the parameters that were drawn for a trial, unless another trial has the same ones.
+
+        Return that other trial, or None. If `again` is False, the parameters are written although
+        there is one.
+        """
+        with file_lock(self._lock):
+            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+            original = self._same_point(trials, claim, draft.params)
+            if original is not None and again:
+                return original
+            draft.write()
+            # Workers that do not share the folder may have written the same point just now.
+            return original or self._same_point(self._trials(), claim, draft.params)
+
+    def _same_point(
+        self, trials: Sequence[FrozenTrial], claim: Claim, params: Mapping[str, Any]
+    ) -> FrozenTrial | None:
+        """Return a trial with these parameters that runs, has run, or waits to be run again."""
+        failed = {t.number for t in failures(trials, self.budget.started_at)}
+        key = point_key(params)
+        return next(
+            (
+                t
+                for t in trials
+                if t._trial_id != claim.trial_id
+                and len(t.params) == len(params)
+                and point_key(t.params) == key
+                and is_own(t)
+                and (t.state in ENDED or t.number in failed or t.number < claim.number)
+                and (t.state != TrialState.FAIL or t.number in failed)
+            ),
+            None,
+        )
 
     def note_step(self, claim: Claim, step: int) -> None:
         """Record that the trial made progress, where its report is not kept."""

@@ -11,6 +11,8 @@ from sweeper.sweep.guard import Guard
 from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.trial import TrialInfo
 
+STEPS_PER_REPEAT = 10**9  # more than a run has, so that the steps of a trial's runs grow
+
 
 class StudyReporter:
     """The `trial.Reporter` of one attempt at one trial.
@@ -33,13 +35,23 @@ class StudyReporter:
         self._constraints, self._infeasible = dict(constraints), False
         self._stop_reason: str | None = None
         self._has_new_report = False
+        self._repeat = 0
+
+    def start_repeat(self, info: TrialInfo, number: int) -> None:
+        """Begin the run with seed `number`, from 0, of a trial that has several seeds.
+
+        Only the first run's reports are written to the trial, because pruners compare single runs.
+        """
+        self.info, self._repeat = info, number
 
     def report(self, value: float, step: int) -> None:
         """Write the value to the trial, unless another worker has taken the trial over."""
         if self._is_lost():
             return
         try:
-            if len(self._trial.study.directions) == 1:
+            if self._repeat:
+                self._ledger.note_step(self._claim, self._repeat * STEPS_PER_REPEAT + step)
+            elif len(self._trial.study.directions) == 1:
                 with warnings.catch_warnings():
                     # An attempt that died may have reported this step just before.
                     warnings.filterwarnings("ignore", message="The reported value is ignored")

@@ -6,12 +6,11 @@ import signal
 import sys
 import threading
 import traceback
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
-from hydra.core.utils import JobStatus, run_job
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig
@@ -20,16 +19,18 @@ from optuna.trial import TrialState
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.cli.messages import WANTS_TRACEBACK
-from sweeper.launch.output import output_to
 from sweeper.secrets import without_password
+from sweeper.space.compose import Composer
+from sweeper.space.grid import all_points, required_grid
+from sweeper.space.live import LiveSpace, Params, suggest
+from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
 from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
-from sweeper.sweep.compose import Composer, job_subdir
-from sweeper.sweep.grid import required_grid
+from sweeper.sweep.draw import Drawer, Drawn
 from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Claim, Ledger
-from sweeper.sweep.live import LiveSpace, Params, suggest
 from sweeper.sweep.observer import Outcome
 from sweeper.sweep.reporter import StudyReporter
+from sweeper.sweep.results.trial_folder import TrialLayout, record_layout
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
@@ -37,10 +38,9 @@ from sweeper.sweep.verdict import (
     FAILURE_FILE,
     FAILURE_FILE_KEY,
     Verdict,
-    find_original,
-    judge_duplicate,
     judge_error,
-    judge_return,
+    judge_repeat,
+    judge_stop,
 )
 from sweeper.trial import TrialInfo
 
@@ -70,10 +70,12 @@ class Session:
         self._spec, self._task, self._context, self._master = spec, task, context, master
         self._interrupt = interrupt
         self._storage = open_storage(spec.storage, spec.folder)
-        self._study = open_study(spec.name, self._storage, spec.sampler.sampler(), spec.pruner)
+        sampler, pruner = spec.sampler.sampler(), spec.pruner.pruner()
+        self._study = open_study(spec.name, self._storage, sampler, pruner)
         self._composer = Composer(context.config_loader, master, spec.space)
         self._live = LiveSpace(spec.space, self._composer)
         grid = required_grid(self._live) if spec.budget.exhaustive else ()
+        self._points = None if spec.custom_search_space else all_points(self._live)
         self.ledger = Ledger(
             self._study, self._storage, spec.folder, spec.budget, grid, spec.command
         )
@@ -91,90 +93,77 @@ class Session:
         info = self._info = self._trial_info(claim)
         with self._guard(claim) as guard:
             try:
-                trial, params = self._suggest(claim)
-                duplicate = self._judge_as_duplicate(claim, trial)
-                config = self._composer.compose(params, claim.number, self._spec.folder)
-                folder = self._spec.folder / job_subdir(config)
-                info = self._info = replace(info, params=params, folder=folder)
+                drawn = self._draw(claim)
+                config = self._composer.compose(drawn.params, claim.number, self._spec.folder)
+                layout = TrialLayout.of(config)
+                record_layout(self._storage, claim, layout)
+                folder = self._spec.folder / layout.subdir
+                info = self._info = replace(info, params=drawn.params, folder=folder)
             except Exception as error:
                 self._end_trial(claim, info, judge_error(error))
                 return
-            if duplicate is not None:
-                self._end_trial(claim, info, duplicate)
+            # An attempt that was interrupted goes on with the point that it has.
+            if drawn.is_exhausted or (drawn.original is not None and not claim.attempt):
+                self._end_trial(claim, info, judge_repeat(drawn.original))
                 return
-            reporter = StudyReporter(info, trial, claim, self.ledger, guard, self._spec.constraints)
-            self._run_attempt(claim, info, config, reporter)
+            reporter = StudyReporter(
+                info, drawn.trial, claim, self.ledger, guard, self._spec.constraints
+            )
+            self._run_attempt(claim, config, reporter)
 
     def _should_leave(self) -> bool:
         ended = self._spec.foreign_launcher and self.ledger.command_has_ended()
         return ended or self._interrupt.requested
 
-    def _suggest(self, claim: Claim) -> tuple[optuna.Trial, Params]:
+    def _draw(self, claim: Claim) -> Drawn:
         if self._spec.sampler.seeded:
             self._study.sampler = self._spec.sampler.sampler(claim.number)
-        trial = optuna.Trial(self._study, claim.trial_id)
+        drawer = Drawer(self._study, self.ledger, self._suggest, self._points)
+        return drawer.draw(claim, self._study.sampler)
+
+    def _suggest(self, trial: optuna.Trial) -> Params:
         params = suggest(trial, self._live)
         if self._spec.custom_search_space is not None:
             get_method(self._spec.custom_search_space)(self._master, trial)
             names = {p.name for p in self._live.parameters(params).values()}
             params |= {k: v for k, v in trial.params.items() if k not in names}
-        return trial, params
+        return params
 
-    def _judge_as_duplicate(self, claim: Claim, trial: optuna.Trial) -> Verdict | None:
-        """Return the verdict if a trial with the same parameters has ended, or None."""
-        if claim.attempt:
-            return None
-        params = self._storage.get_trial(claim.trial_id).params
-        original = find_original(self._study.get_trials(deepcopy=False), params)
-        if original is None:
-            return None
-        if original.state == TrialState.PRUNED and original.last_step is not None:
-            # The value of a pruned trial is its last reported one, so the duplicate needs it too.
-            last_value = original.intermediate_values[original.last_step]
-            trial.report(last_value, original.last_step)
-        return judge_duplicate(original)
-
-    def _run_attempt(
-        self, claim: Claim, info: TrialInfo, config: DictConfig, reporter: StudyReporter
-    ) -> None:
+    def _run_attempt(self, claim: Claim, config: DictConfig, reporter: StudyReporter) -> None:
+        info, stored = reporter.info, self._storage.get_trial(claim.trial_id)
         threads = os.environ.get(THREADS_VARIABLE)
-        if self._storage.get_trial(claim.trial_id).user_attrs.get(THREADS_KEY, "") != threads:
+        if stored.user_attrs.get(THREADS_KEY, "") != threads:
             self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
-        with current_trial.reported_by(reporter), self._output(info.folder):
+        done = [tuple(values) for values in stored.user_attrs.get(REPEATS_KEY, ())]
+        with current_trial.reported_by(reporter):
             self._spec.observers.trial_started(info)
             try:
-                verdict = self._run_task(config, reporter)
+                verdict = self._attempt(claim, reporter).run(config, done)
             except KeyboardInterrupt as error:
                 reason = reporter.stop_reason()
                 if reason is None and not self._interrupt.requested:
                     # Nobody has asked for it: the task itself raised it.
                     self._end_trial(claim, info, judge_error(error))
                     return
-                self._end_trial(claim, info, judge_return(None, 1, reason or "interrupted"))
+                self._end_trial(claim, info, judge_stop(reason or "interrupted"))
                 if reason in (None, "interrupted"):
                     raise
                 return
             self._end_trial(claim, info, verdict)
 
-    def _output(self, folder: Path) -> AbstractContextManager[None]:
-        return output_to(folder) if self._spec.capture_output else nullcontext()
+    def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:
+        def keep(values: Sequence[Values]) -> None:
+            self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, values)
 
-    def _run_task(self, config: DictConfig, reporter: StudyReporter) -> Verdict:
-        """Run the task and return the verdict on its return value or its error."""
-        try:
-            job = run_job(
-                hydra_context=self._context,
-                task_function=self._task,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
-        except (Exception, SystemExit) as error:
-            return judge_error(error)
-        if job.status == JobStatus.FAILED:
-            return judge_error(job._return_value)
-        n_objectives = len(self._study.directions)
-        return judge_return(job.return_value, n_objectives, reporter.stop_reason())
+        return Attempt(
+            self._spec,
+            self._task,
+            self._context,
+            self._composer,
+            reporter,
+            dict(reporter.info.params),
+            keep,
+        )
 
     def _end_trial(self, claim: Claim, info: TrialInfo, verdict: Verdict) -> None:
         """Write the verdict to the study, then report the outcome to the observers.
@@ -186,7 +175,7 @@ class Session:
         ended = verdict.state is not None and self._finish(claim, verdict)
         if not ended:
             self.ledger.release(claim, alone=self._was_asked_alone())
-        elif verdict.state == TrialState.FAIL:
+        elif verdict.is_failure:
             self._report_failure(claim, info.folder / FAILURE_FILE, verdict)
         state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
         outcome = Outcome(state, verdict.values, verdict.reason)
@@ -213,6 +202,7 @@ class Session:
         user_attrs = dict(verdict.user_attrs)
         if verdict.state == TrialState.FAIL:
             user_attrs[FAILURE_KEY] = verdict.reason
+        if verdict.is_failure:
             user_attrs[FAILURE_FILE_KEY] = str(self._info.folder / FAILURE_FILE)
         return self.ledger.finish(claim, verdict.state, verdict.values or None, user_attrs)
 
@@ -220,7 +210,7 @@ class Session:
         def end_process(reason: Reason) -> None:
             """End this process, whose task hangs; its launcher starts another one."""
             stack = "".join(traceback.format_stack(sys._current_frames()[main_thread]))
-            verdict = replace(judge_return(None, 1, reason), details=f"The task hung:\n{stack}")
+            verdict = replace(judge_stop(reason), details=f"The task hung:\n{stack}")
             try:
                 self._end_trial(claim, self._info, verdict)
             finally:

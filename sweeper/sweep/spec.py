@@ -1,53 +1,17 @@
 """The description of a study that its workers receive. All of it can be pickled."""
 
-import functools
 import uuid
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner
-from optuna.samplers import BaseSampler, QMCSampler
 from optuna.storages import BaseStorage
 
+from sweeper.space.space import Space
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.observer import Observers
-from sweeper.sweep.space import Space
-
-
-@dataclass(frozen=True)
-class SamplerRecipe:
-    """Factory of samplers, so that each trial of a seeded study can have its own seed.
-
-    With one seeded sampler in each worker, all workers and each resumed study would propose the
-    same points again. Here, the seed of a trial is drawn from the study's seed and the trial's
-    number. A study that was interrupted therefore samples the same points as one that was not.
-
-    `make` is a partial of a sampler class, or a sampler that all trials share.
-    """
-
-    make: "functools.partial[BaseSampler] | BaseSampler"
-
-    @property
-    def seeded(self) -> bool:
-        """True if each trial needs its own sampler."""
-        seed = self.make.keywords.get("seed") if isinstance(self.make, functools.partial) else None
-        return seed is not None and self.make.func is not QMCSampler  # type: ignore[union-attr]
-
-    def sampler(self, number: int = 0) -> BaseSampler:
-        """Return the sampler of trial `number`."""
-        if isinstance(self.make, BaseSampler):
-            return self.make
-        with warnings.catch_warnings():
-            # Optuna has called grouping, multivariate TPE and others experimental for years.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            if not self.seeded:
-                return self.make()
-            entropy = (self.make.keywords["seed"], number)
-            return self.make(seed=int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
+from sweeper.sweep.verdict import Objectives
 
 
 @dataclass(frozen=True)
@@ -60,11 +24,13 @@ class StudySpec:
         space: Search space.
         budget: Limits of the study.
         sampler: Factory of the sampler.
-        pruner: Pruner.
+        pruner: Factory of the pruner.
         storage: URL, path of a journal or storage object; None for the journal in `folder`.
         custom_search_space: Import path of a function that may suggest further parameters.
         constraints: Upper bounds of noted values, by key.
         observers: Followers of the study.
+        objectives: What the task must return.
+        repeats: Number of seeds with which each trial is run.
         parent_id: Id that an observer returned for the study.
         capture_output: True if each trial's output is written to its folder.
         own_process: True if the trials do not run in the process of the command.
@@ -78,11 +44,13 @@ class StudySpec:
     space: Space
     budget: Budget
     sampler: SamplerRecipe
-    pruner: BasePruner
+    pruner: PrunerRecipe
     storage: str | BaseStorage | None = None
     custom_search_space: str | None = None
     constraints: Mapping[str, float] = field(default_factory=dict)
     observers: Observers = field(default_factory=Observers)
+    objectives: Objectives = field(default_factory=lambda: Objectives(1))
+    repeats: int = 1
     parent_id: str | None = None
     capture_output: bool = False
     own_process: bool = False

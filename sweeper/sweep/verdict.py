@@ -11,10 +11,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.cli.messages import WANTS_TRACEBACK
-from sweeper.sweep.budget import FAILURE_KEY
-from sweeper.text import in_one_line
+from sweeper.sweep.budget import DUPLICATE_KEY, EXHAUSTED, FAILURE_KEY, FATAL_KEY
+from sweeper.text import did_you_mean, in_one_line, shortened
 
-DUPLICATE_KEY = "duplicate_of"
 FAILURE_FILE = "failure.txt"
 FAILURE_FILE_KEY = "sweeper:failure_file"
 
@@ -40,24 +39,58 @@ class Verdict:
     details: str = ""
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def is_failure(self) -> bool:
+        """True if the trial was run, or should have been, and failed."""
+        was_needed = DUPLICATE_KEY not in self.user_attrs and self.reason != EXHAUSTED
+        return self.state == TrialState.FAIL and was_needed
 
-def judge_return(value: Any, n_objectives: int, stop_reason: str | None) -> Verdict:
+
+@dataclass(frozen=True)
+class Objectives:
+    """The objectives of a study.
+
+    Args:
+        n: Number of objectives.
+        names: Their keys in a mapping that the task returns; empty if they are not named.
+    """
+
+    n: int
+    names: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """What a task must return, in words."""
+        return "a finite number" if self.n == 1 else f"{self.n} finite numbers"
+
+
+class WrongTypeError(ValueError):
+    """A task returned something that is no objective value, as every trial will."""
+
+
+def judge_return(value: Any, objectives: Objectives, stop_reason: str | None) -> Verdict:
     """Return the verdict on a task that returned `value`.
 
     `stop_reason` is that of `sweeper.trial.stop_reason`. If it is not None, the task was asked to
     stop, and its value is ignored.
     """
+    if stop_reason is not None:
+        return judge_stop(stop_reason)
+    try:
+        return Verdict(TrialState.COMPLETE, objective_values(value, objectives))
+    except WrongTypeError as error:
+        return Verdict(TrialState.FAIL, reason=str(error), user_attrs={FATAL_KEY: True})
+    except ValueError as error:
+        return Verdict(TrialState.FAIL, reason=str(error))
+
+
+def judge_stop(stop_reason: str) -> Verdict:
+    """Return the verdict on a task that was asked to stop."""
     if stop_reason in ("pruned", "infeasible"):
         return Verdict(TrialState.PRUNED, reason=stop_reason)
     if stop_reason == "trial_timeout":
         return Verdict(TrialState.FAIL, reason="it ran longer than hydra.sweeper.trial_timeout")
-    if stop_reason is not None:
-        return Verdict(None, reason=stop_reason)
-    try:
-        values = objective_values(value, n_objectives)
-    except ValueError as error:
-        return Verdict(TrialState.FAIL, reason=str(error))
-    return Verdict(TrialState.COMPLETE, values)
+    return Verdict(None, reason=stop_reason)
 
 
 def judge_error(error: BaseException) -> Verdict:
@@ -74,29 +107,69 @@ def judge_error(error: BaseException) -> Verdict:
     return Verdict(TrialState.FAIL, reason=f"{type(error).__name__}: {text}", details=details)
 
 
-def judge_duplicate(original: FrozenTrial) -> Verdict:
-    """Return the verdict on a trial with the same parameters as `original`, which has ended."""
-    values = tuple(original.values or ()) if original.state == TrialState.COMPLETE else ()
-    reason = f"duplicate of trial {original.number}"
-    user_attrs = {DUPLICATE_KEY: original.number}
-    return Verdict(original.state, values, reason=reason, user_attrs=user_attrs)
+def judge_repeat(original: FrozenTrial | None) -> Verdict:
+    """Return the verdict on a trial that was not run, since it repeats a point of the study.
+
+    `original` is the trial with the same parameters; None if the study has no other point left.
+    """
+    if original is None:
+        return Verdict(TrialState.FAIL, reason=EXHAUSTED)
+    reason = f"it has the parameters of trial {original.number}"
+    return Verdict(TrialState.FAIL, reason=reason, user_attrs={DUPLICATE_KEY: original.number})
 
 
-def objective_values(value: Any, n_objectives: int) -> tuple[float, ...]:
+def objective_values(value: Any, objectives: Objectives) -> tuple[float, ...]:
     """Return the values of the objectives as finite floats.
 
     Raises:
-        ValueError: `value` does not have `n_objectives` finite numbers.
+        WrongTypeError: `value` has another type than numbers, or another number of them.
+        ValueError: a number is not finite.
     """
-    expected = "a finite number" if n_objectives == 1 else f"{n_objectives} finite numbers"
-    is_sequence = isinstance(value, Sequence) and not isinstance(value, str)
+    if isinstance(value, Mapping):
+        value = _named_values(value, objectives)
+    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
     try:
         values = tuple(float(v) for v in (value if is_sequence else [value]))
-    except Exception:  # a value may be of any class, and its conversion raise anything
-        values = ()
-    if len(values) != n_objectives or not all(map(math.isfinite, values)):
-        raise ValueError(f"the task returned {value!r}, not {expected}")
+    except Exception as error:  # a value may be of any class, and its conversion raise anything
+        raise _wrong_type(value, objectives) from error
+    if len(values) != objectives.n:
+        raise _wrong_type(value, objectives)
+    if not all(map(math.isfinite, values)):
+        raise ValueError(f"the task returned {value!r}, not {objectives.expected}")
     return values
+
+
+def _named_values(value: Mapping[Any, Any], objectives: Objectives) -> list[Any]:
+    """Return the objectives' values in a mapping; without names, all of its values.
+
+    Raises:
+        WrongTypeError: the mapping does not have them.
+    """
+    keys = [str(key) for key in value]
+    if not objectives.names and len(value) == objectives.n:
+        return list(value.values())
+    missing = [name for name in objectives.names if name not in value]
+    if objectives.names and not missing:
+        return [value[name] for name in objectives.names]
+    shown = ", ".join(keys) or "nothing"
+    if missing:
+        near = did_you_mean(missing[0], keys) if keys else "return it"
+        raise WrongTypeError(
+            f"the task returned a mapping of {shown}, without {missing[0]}; {near}"
+        )
+    example = keys[0] if objectives.n == 1 else f"[{','.join(keys[: objectives.n])}]"
+    raise WrongTypeError(
+        f"the task returned a mapping of {shown}; type hydra.sweeper.metric={example} to say which "
+        f"of them is the objective"
+    )
+
+
+def _wrong_type(value: Any, objectives: Objectives) -> WrongTypeError:
+    try:
+        text = shortened(in_one_line(repr(value)), 200)
+    except Exception:  # the same holds for its text
+        text = f"an object of {type(value).__name__}"
+    return WrongTypeError(f"the task returned {text}, not {objectives.expected}")
 
 
 def failure_text(trial: FrozenTrial) -> str:
@@ -111,9 +184,3 @@ def failure_text(trial: FrozenTrial) -> str:
     if WANTS_TRACEBACK and Path(file).is_file():
         return Path(file).read_text(encoding="utf-8").rstrip()
     return f"{reason}; see {file}"
-
-
-def find_original(trials: Sequence[FrozenTrial], params: dict[str, Any]) -> FrozenTrial | None:
-    """Return the first complete or pruned trial with these parameters, or None."""
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    return next((t for t in trials if t.state in ended and t.params == params), None)

@@ -29,12 +29,13 @@ STATE = "sweeper.state"
 BEST_PREFIX = "best/"
 
 
-def of_trial(study: str, number: int, parent_id: str | None) -> dict[str, str]:
+def of_trial(study: str, label: int | str, parent_id: str | None) -> dict[str, str]:
     """Return the tags of a trial's run. A later attempt at the trial finds the run by them.
 
+    label: the trial's number, with the seed if the trial is run with several.
     parent_id: the id or the key of the parent run, or None if there is none.
     """
-    tags = {STUDY: study, TRIAL: str(number)}
+    tags = {STUDY: study, TRIAL: str(label)}
     return tags | ({PARENT: parent_id} if parent_id else {})
 
 

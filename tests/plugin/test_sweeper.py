@@ -168,15 +168,6 @@ def test_the_default_config_is_the_first_trial_and_points_follow(app) -> None:
     assert point["x"] == 2.5
 
 
-def test_a_duplicate_gets_its_value_without_running(app) -> None:
-    app.run("x=1,2", "hydra.sweeper.n_trials=8", "hydra/launcher=basic",
-            "hydra.sweeper.sampler.seed=0", "hydra/sweeper/pruner=none")  # fmt: skip
-    duplicates = [t for t in app.trials() if "duplicate_of" in t.user_attrs]
-    assert app.states() == ["COMPLETE"] * 8
-    assert len(duplicates) == 6
-    assert not any((app.folder / str(t.number)).exists() for t in duplicates)
-
-
 def test_a_timeout_puts_running_trials_back(app) -> None:
     app.run(*SPACE, "hydra.sweeper.timeout=2s", "hydra.sweeper.n_trials=1",
             "steps=100", "step_seconds=0.1", "hydra/launcher=basic")  # fmt: skip

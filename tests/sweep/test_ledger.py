@@ -4,8 +4,9 @@ from dataclasses import replace
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from sweeper.sweep.budget import FAILURE_KEY, SURPLUS
+from sweeper.sweep.budget import EXHAUSTED, FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, SURPLUS
 from sweeper.sweep.lease import LEASE_KEY, Lease
+from sweeper.sweep.stop_rule import StopRule
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -49,6 +50,38 @@ def test_a_failed_point_of_a_grid_is_run_again_by_a_later_command(make_ledger, s
     assert ledger.claim() is None
     later = make_ledger(n_trials=2, exhaustive=True, started_at=time.time() + 1, grid=grid).claim()
     assert (later.number, fixed_params(storage, later)) == (2, {"x": 1})
+
+
+def test_a_finite_space_has_no_room_for_a_point_that_failed(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=2, n_points=2)
+    ledger.finish(ledger.claim(), FAIL)
+    assert ledger.finish(ledger.claim(), COMPLETE, [1.0])
+    assert ledger.claim() is None
+    assert not ledger.has_work()
+    assert make_ledger(n_trials=2, n_points=2, started_at=time.time() + 1).has_work()
+
+
+@pytest.mark.parametrize("attrs", [{FATAL_KEY: True}, {FAILURE_KEY: EXHAUSTED}])
+def test_some_failures_end_the_study(make_ledger, storage, attrs) -> None:
+    ledger = make_ledger(n_trials=9)
+    ledger.finish(ledger.claim(), FAIL, user_attrs=attrs)
+    assert ledger.claim() is None
+    assert make_ledger(n_trials=9, started_at=time.time() + 1).claim() is not None
+
+
+def test_a_stop_rule_ends_the_study(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=9, stop=StopRule(0.5, None, maximize=True))
+    ledger.finish(ledger.claim(), COMPLETE, [0.4])
+    ledger.finish(ledger.claim(), COMPLETE, [0.5])
+    assert ledger.claim() is None
+
+
+def test_a_trial_of_another_study_does_not_count(make_ledger, storage) -> None:
+    imported = create_trial(value=1.0, user_attrs={IMPORTED_KEY: True})
+    storage.create_new_trial(0, template_trial=imported)
+    ledger = make_ledger(n_trials=1, stop=StopRule(1.0, None, maximize=True))
+    assert ledger.claim().number == 1
+    assert ledger.claim() is None
 
 
 def test_a_dead_workers_trial_is_claimed_first_and_keeps_its_number(make_ledger, storage) -> None:

@@ -2,7 +2,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeper.sweep.verdict import judge_error, judge_return
+from sweeper.sweep.budget import FATAL_KEY
+from sweeper.sweep.verdict import Objectives, judge_error, judge_return
 
 
 @pytest.mark.parametrize(
@@ -11,6 +12,7 @@ from sweeper.sweep.verdict import judge_error, judge_return
         (1, 1, None, TrialState.COMPLETE, (1.0,)),
         ("0.5", 1, None, TrialState.COMPLETE, (0.5,)),
         ([1, 2], 2, None, TrialState.COMPLETE, (1.0, 2.0)),
+        ({"loss": 2}, 1, None, TrialState.COMPLETE, (2.0,)),
         ([1], 2, None, TrialState.FAIL, ()),
         (float("nan"), 1, None, TrialState.FAIL, ()),
         (float("inf"), 1, None, TrialState.FAIL, ()),
@@ -26,7 +28,7 @@ from sweeper.sweep.verdict import judge_error, judge_return
 def test_the_verdict_follows_the_value_unless_the_task_was_asked_to_stop(
     value, n_objectives, stop_reason, state, values
 ) -> None:
-    verdict = judge_return(value, n_objectives, stop_reason)
+    verdict = judge_return(value, Objectives(n_objectives), stop_reason)
     assert (verdict.state, verdict.values) == (state, values)
 
 
@@ -61,4 +63,40 @@ def test_an_error_of_any_text_has_a_reason_in_one_line(error, reason) -> None:
 
 
 def test_a_value_that_no_float_holds_fails_the_trial() -> None:
-    assert judge_return(10**400, 1, None).state == TrialState.FAIL
+    assert judge_return(10**400, Objectives(1), None).state == TrialState.FAIL
+
+
+@pytest.mark.parametrize(
+    ("value", "objectives", "values"),
+    [
+        ({"loss": 2, "accuracy": 0.9}, Objectives(1, ("accuracy",)), (0.9,)),
+        ({"size": 5, "accuracy": 0.9, "x": 0}, Objectives(2, ("accuracy", "size")), (0.9, 5.0)),
+        (0.5, Objectives(1, ("accuracy",)), (0.5,)),
+    ],
+)
+def test_the_objectives_of_a_mapping_are_found_by_name(value, objectives, values) -> None:
+    assert judge_return(value, objectives, None).values == values
+
+
+@pytest.mark.parametrize(
+    ("value", "objectives", "reason"),
+    [
+        (None, Objectives(1), "returned None, not a finite number"),
+        ("text", Objectives(1), "returned 'text', not a finite number"),
+        ([1.0], Objectives(2), r"returned \[1.0\], not 2 finite numbers"),
+        ({"a": 1, "b": 2}, Objectives(1), "hydra.sweeper.metric=a"),
+        ({"a": 1, "b": 2, "c": 3}, Objectives(2), r"hydra.sweeper.metric=\[a,b\]"),
+        ({"losss": 1}, Objectives(1, ("loss",)), "without loss; did you mean losss"),
+        ({}, Objectives(1, ("loss",)), "without loss; return it"),
+        ({"loss": None}, Objectives(1, ("loss",)), "not a finite number"),
+    ],
+)
+def test_a_value_of_a_wrong_type_ends_the_study(value, objectives, reason) -> None:
+    verdict = judge_return(value, objectives, None)
+    assert verdict.user_attrs == {FATAL_KEY: True}
+    with pytest.raises(ValueError, match=reason):
+        raise ValueError(verdict.reason)
+
+
+def test_a_value_that_is_not_finite_fails_its_trial_alone() -> None:
+    assert judge_return(float("nan"), Objectives(1), None).user_attrs == {}

@@ -7,3 +7,8 @@ from omegaconf import DictConfig
 def more(config: DictConfig, trial: optuna.Trial) -> None:
     """Suggest the number of steps."""
     trial.suggest_int("steps", 1, config.steps + 2)
+
+
+def two_points(_: DictConfig, trial: optuna.Trial) -> None:
+    """Suggest one of two values of x."""
+    trial.suggest_categorical("x", [1, 2])

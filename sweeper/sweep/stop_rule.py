@@ -1,0 +1,56 @@
+"""The rule that ends a study before its budget is spent."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """Rule that ends a study with one objective.
+
+    No trial is started once the rule is met. Those that run are completed.
+
+    Args:
+        value: Value at which the study ends; None for no such value.
+        patience: Number of complete and pruned trials without a better value after which the
+            study ends; None for no such number.
+        maximize: True if a higher value is better.
+    """
+
+    value: float | None
+    patience: int | None
+    maximize: bool
+
+    def reason(self, trials: Sequence[FrozenTrial]) -> str | None:
+        """Return why the study ends, or None if it goes on.
+
+        The trials count in the order in which they ended.
+        """
+        ended = [t for t in trials if _counts(t)]
+        ended.sort(key=lambda t: (t.datetime_complete is None, t.datetime_complete, t.number))
+        best: float | None = None
+        n_since_best = 0
+        for trial in ended:
+            value = _value(trial)
+            is_better = value is not None and (best is None or self._is_better(value, best))
+            best, n_since_best = (value, 0) if is_better else (best, n_since_best + 1)
+        if self.value is not None and best is not None and not self._is_better(self.value, best):
+            return f"the best value reached {best:.6g}"
+        if self.patience is not None and best is not None and n_since_best >= self.patience:
+            return f"the last {n_since_best} trials did not improve the best value {best:.6g}"
+        return None
+
+    def _is_better(self, value: float, than: float) -> bool:
+        return value > than if self.maximize else value < than
+
+
+def _counts(trial: FrozenTrial) -> bool:
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def _value(trial: FrozenTrial) -> float | None:
+    """Return the value of a complete, feasible trial; a pruned one has no final value."""
+    feasible = all(violation <= 0 for violation in trial.constraints.values())
+    return trial.value if trial.state == TrialState.COMPLETE and feasible else None

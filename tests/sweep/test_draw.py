@@ -1,0 +1,97 @@
+import pytest
+from optuna.distributions import CategoricalDistribution
+from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from sweeper.space.grid import all_points
+from sweeper.space.live import suggest
+from sweeper.sweep.draw import Drawer
+from sweeper.sweep.study import open_study
+
+COMPLETE = TrialState.COMPLETE
+
+
+@pytest.fixture
+def drawer(make_ledger, storage, live):
+    def make(*lines, n_trials=None, finite=True):
+        space, ledger = live(*lines, auto=False), make_ledger(n_trials=n_trials)
+        points = all_points(space) if finite else None
+        study = open_study("s", storage, RandomSampler(seed=0))
+        return Drawer(study, ledger, lambda trial: suggest(trial, space), points)
+
+    return make
+
+
+def drawn(drawer, n, sampler):
+    """Draw and complete `n` trials; return their parameters as the storage has them."""
+    for value in range(n):
+        claim = drawer.ledger.claim()
+        drawer.draw(claim, sampler)
+        drawer.ledger.finish(claim, COMPLETE, [float(value)])
+    return [t.params for t in drawer.study.get_trials(deepcopy=False)]
+
+
+@pytest.mark.parametrize("make", [RandomSampler, TPESampler, NSGAIISampler])
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_each_point_of_a_finite_space_is_drawn_once(drawer, make) -> None:
+    params = drawn(drawer("x=1,2,3", "shape=sphere,plane"), 6, make(seed=0))
+    assert {(p["x"], p["shape"]) for p in params} == {
+        (x, shape) for x in (1, 2, 3) for shape in ("sphere", "plane")
+    }
+
+
+def test_an_interval_of_integers_is_finite_too(drawer) -> None:
+    params = drawn(drawer("x=int(interval(1,12))"), 12, RandomSampler(seed=0))
+    assert sorted(p["x"] for p in params) == list(range(1, 13))
+
+
+def test_a_running_or_waiting_trials_point_is_not_drawn_again(drawer) -> None:
+    draws = drawer("x=1,2,3")
+    running, waiting, third = (draws.ledger.claim() for _ in range(3))
+    points = [draws.draw(claim, RandomSampler(seed=0)).params["x"] for claim in (running, waiting)]
+    draws.ledger.release(waiting)
+    points.append(draws.draw(third, RandomSampler(seed=0)).params["x"])
+    assert sorted(points) == [1, 2, 3]
+
+
+def test_without_a_new_point_the_draw_says_so(drawer) -> None:
+    draws = drawer("x=1,2", finite=False)
+    drawn(draws, 2, RandomSampler(seed=0))
+    last = draws.draw(draws.ledger.claim(), RandomSampler(seed=0))
+    assert last.is_exhausted
+
+
+def test_a_fixed_point_that_the_study_has_is_named(drawer) -> None:
+    draws = drawer("x=1,2,3")
+    drawn(draws, 1, RandomSampler(seed=0))
+    x = draws.study.trials[0].params["x"]
+    draws.study.enqueue_trial({"x": x})
+    last = draws.draw(draws.ledger.claim(), RandomSampler(seed=0))
+    assert (last.original.number, last.is_exhausted) == (0, False)
+
+
+def test_a_partly_fixed_point_keeps_its_values_when_it_is_drawn_again(drawer) -> None:
+    draws = drawer("x=1,2", "shape=sphere,plane")
+    for _ in range(2):
+        draws.study.enqueue_trial({"x": 2})
+    params = drawn(draws, 2, RandomSampler(seed=0))
+    assert [p["x"] for p in params] == [2, 2]
+    assert {p["shape"] for p in params} == {"sphere", "plane"}
+
+
+def test_a_failed_point_is_drawn_again_by_a_later_command_only(drawer) -> None:
+    draws = drawer("x=1,2")
+    first = draws.ledger.claim()
+    x = draws.draw(first, RandomSampler(seed=0)).params["x"]
+    draws.ledger.finish(first, TrialState.FAIL)
+    assert draws.draw(draws.ledger.claim(), RandomSampler(seed=0)).params["x"] != x
+
+
+def test_a_point_that_is_not_used_leaves_no_trace(drawer) -> None:
+    draws = drawer("x=1,2")
+    drawn(draws, 1, RandomSampler(seed=0))
+    claim = draws.ledger.claim()
+    draws.draw(claim, RandomSampler(seed=0))
+    trial = draws.study._storage.get_trial(claim.trial_id)
+    assert trial.distributions == {"x": CategoricalDistribution((1, 2))}
+    assert set(trial.params) == {"x"}

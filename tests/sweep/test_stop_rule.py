@@ -1,0 +1,53 @@
+from datetime import datetime, timedelta
+
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from sweeper.sweep.stop_rule import StopRule
+
+START = datetime(2026, 1, 1)
+
+
+def ended(*values):
+    """Return a trial for each value: complete, or pruned for None."""
+    trials = []
+    for number, value in enumerate(values):
+        state = TrialState.PRUNED if value is None else TrialState.COMPLETE
+        trial = create_trial(state=state, value=value)
+        trial.number, trial.datetime_complete = number, START + timedelta(seconds=number)
+        trials.append(trial)
+    return trials
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "stops"),
+    [
+        (StopRule(0.9, None, maximize=True), [0.5, 0.9], True),
+        (StopRule(0.9, None, maximize=True), [0.5, 0.89], False),
+        (StopRule(0.1, None, maximize=False), [0.5, 0.05], True),
+        (StopRule(0.1, None, maximize=False), [0.5, 0.9], False),
+        (StopRule(None, 2, maximize=True), [0.5, 0.6, 0.6, 0.1], True),
+        (StopRule(None, 2, maximize=True), [0.5, 0.6, None, None], True),
+        (StopRule(None, 2, maximize=True), [0.5, 0.4, 0.6, 0.4], False),
+        (StopRule(None, 2, maximize=False), [0.5, 0.6, 0.7], True),
+        (StopRule(None, 2, maximize=False), [None, None, None], False),
+        (StopRule(0.9, 2, maximize=True), [0.5, 0.4, 0.3], True),
+        (StopRule(0.9, 2, maximize=True), [], False),
+    ],
+)
+def test_the_rule_is_met_by_the_value_or_by_patience(rule, values, stops) -> None:
+    assert (rule.reason(ended(*values)) is not None) == stops
+
+
+def test_trials_count_in_the_order_in_which_they_ended() -> None:
+    first, second, third = ended(0.6, 0.5, 0.4)
+    rule = StopRule(None, 2, maximize=True)
+    assert rule.reason([first, second, third]) is not None
+    first.datetime_complete = START + timedelta(hours=1)
+    assert rule.reason([first, second, third]) is None
+
+
+def test_running_failed_and_infeasible_trials_do_not_meet_the_rule() -> None:
+    infeasible = create_trial(value=0.95, constraints={"size": 1.0})
+    others = [create_trial(state=TrialState.FAIL), create_trial(state=TrialState.RUNNING)]
+    assert StopRule(0.9, 1, maximize=True).reason([infeasible, *others]) is None
