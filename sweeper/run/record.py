@@ -3,13 +3,13 @@
 import getpass
 import json
 import logging
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper.cli.git import CodeState
 from sweeper.concealment import masked
 from sweeper.files import reason_of, write_text
 from sweeper.secrets import masked_uri
@@ -79,12 +79,13 @@ def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
 
 def tags(choices: Mapping[str, str], seed: str) -> dict[str, str]:
     """Return the tags of a run: the option of each group, the seed, the user and the git commit."""
+    # The user's own code, if any, is where the command was started; else sweeper's own counts.
+    code = CodeState.of(Path.cwd(), Path(__file__).parent)
     source = {
         "seed": seed,
         "mlflow.user": _user(),
         "mlflow.source.name": "python -m sweeper",
-        # The user's own code, if any, is where the command was started; else sweeper's own counts.
-        "mlflow.source.git.commit": _git_commit(Path.cwd()) or _git_commit(Path(__file__).parent),
+        "mlflow.source.git.commit": code.commit if code is not None else None,
     }
     return dict(choices) | {key: value for key, value in source.items() if value is not None}
 
@@ -94,15 +95,6 @@ def _user() -> str | None:
         return getpass.getuser()
     except (KeyError, OSError):
         return None  # the user of a container may have no name
-
-
-def _git_commit(folder: Path) -> str | None:
-    command = ["git", "-C", str(folder), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None  # git is not installed, or hangs
-    return done.stdout.strip() or None
 
 
 def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
@@ -118,7 +110,7 @@ def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
 
 def trial_tags(info: TrialInfo) -> dict[str, str]:
     """Return the tags that link the run of a trial to its study and to other attempts at it."""
-    return of_trial(info.study, info.number, info.parent_id)
+    return of_trial(info.study, info.label, info.parent_id)
 
 
 def write_documents(

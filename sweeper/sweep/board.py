@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.lease import Lease
+from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import count_by_state
@@ -35,7 +37,7 @@ class Board:
         self._multi_objective = len(study.directions) > 1
         self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = in_terminal and self._console.is_terminal
-        finished = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        finished = [t for t in _own_trials(study) if t.state.is_finished()]
         self._printed = {t.number for t in finished}
         self._n_done = sum(t.state != TrialState.FAIL for t in finished)
         self._n_finished_before, self._start_seconds = len(finished), time.monotonic()
@@ -63,7 +65,7 @@ class Board:
         with self._screen() as screen:
             while True:
                 stopping = self._stop.wait(REFRESH_SECONDS)
-                trials = study.get_trials(deepcopy=False)
+                trials = _own_trials(study)
                 if screen is not None:
                     screen.update(self.table(trials), refresh=True)
                 else:
@@ -91,7 +93,7 @@ class Board:
         head = f"[{self._n_done}{total}] trial {trial.number} {trial.state.name.lower()}"
         if trial.state == TrialState.FAIL:
             return f"{head} ({_params_text(trial)}): {failure_text(trial)}"
-        return f"{head} {_values_text(trial) if trial.values else ''}  {_params_text(trial)}"
+        return f"{head} {values_text(trial) if trial.values else ''}  {_params_text(trial)}"
 
     def table(self, trials: Sequence[FrozenTrial]) -> Table:
         """Return a table of the running trials, with the counts and the best trial as its title."""
@@ -112,7 +114,7 @@ class Board:
             f"{n[TrialState.PRUNED]} pruned, {n[TrialState.FAIL]} failed"
         )
         best = self._best(trials)
-        return line if best is None else f"{line}\nbest {_values_text(best)}  {_params_text(best)}"
+        return line if best is None else f"{line}\nbest {values_text(best)}  {_params_text(best)}"
 
     def _best(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
@@ -132,6 +134,11 @@ class Board:
         return f"{line}, about {n_remaining / trials_per_minute:.0f} min remaining"
 
 
+def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
+    """Return the trials that the study has run, runs or will run."""
+    return [t for t in study.get_trials(deepcopy=False) if is_own(t) and not was_not_needed(t)]
+
+
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
     lease, step = Lease.read(trial.system_attrs), trial.last_step
     worker = f"{lease.host_name} {lease.pid}" if lease else "?"
@@ -141,10 +148,6 @@ def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
 
 def _params_text(trial: FrozenTrial) -> str:
     return " ".join(f"{k}={_value_text(v)}" for k, v in trial.params.items())
-
-
-def _values_text(trial: FrozenTrial) -> str:
-    return ", ".join(f"{v:.6g}" for v in trial.values)
 
 
 def _first_value(trial: FrozenTrial) -> float:

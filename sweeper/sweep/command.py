@@ -13,7 +13,8 @@ from typing import Any
 import optuna
 from omegaconf import OmegaConf
 
-from sweeper.cli.overrides import program, quoted
+from sweeper.cli.overrides import quoted
+from sweeper.cli.program import program
 from sweeper.concealment import concealed_override
 from sweeper.errors import ConfigError
 from sweeper.files import write_text
@@ -74,6 +75,15 @@ class StudyCommand:
         ]
 
 
+def recorded_command(folder: Path) -> StudyCommand:
+    """Return the command of the study in a folder.
+
+    Raises:
+        ConfigError: this is not the folder of a study.
+    """
+    return _parsed(_content(folder / COMMAND_FILE), str(folder))
+
+
 def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> list[str]:
     """Return the command line of a worker for a study, and enter the folder of its command.
 
@@ -92,7 +102,7 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
             "multirun/NAME, or a storage and the name of a study"
         )
     if name is None:
-        command = _parsed(_content(folder / COMMAND_FILE), str(folder))
+        command = recorded_command(folder)
         if command.storage is not None and "***" in command.storage:
             raise ConfigError(
                 f"{place}: the study is in {command.storage}, whose password is not on record; "

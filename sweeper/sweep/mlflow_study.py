@@ -12,10 +12,11 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.secrets import concealed
-from sweeper.sweep.budget import FAILURE_KEY, failures
+from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, was_not_needed
 from sweeper.sweep.observer import Outcome, StudyInfo
+from sweeper.sweep.results.deviation import values_text
+from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.study import count_by_state
-from sweeper.sweep.verdict import DUPLICATE_KEY
 from sweeper.tracking import tags
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
@@ -87,8 +88,9 @@ class MLflowStudy:
             tracker.deliver_others()  # the trials' own records come before the study's view of them
             ends = list(self._ends(loaded.get_trials(deepcopy=False)))
             tracker.reconcile(study.name, study.parent_id, ends)
-            tracker.log_metrics(self._metrics(loaded), step=0)
-            tracker.set_tags(_best_tags(loaded), prefix=tags.BEST_PREFIX)
+            best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
+            tracker.log_metrics(self._metrics(loaded, best), step=0)
+            tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
             results = study.folder / "optimization_results.yaml"
             if results.is_file():
                 tracker.log_artifact(results)
@@ -116,7 +118,7 @@ class MLflowStudy:
         """Yield how each trial ended that has ended."""
         for trial in trials:
             status = STATUS.get(trial.state)
-            if status is None:
+            if status is None or was_not_needed(trial) or not is_own(trial):
                 continue
             original = trial.user_attrs.get(DUPLICATE_KEY)
             yield TrialEnd(
@@ -130,7 +132,7 @@ class MLflowStudy:
                 _milliseconds(trial.datetime_complete),
             )
 
-    def _metrics(self, study: optuna.Study) -> dict[str, float]:
+    def _metrics(self, study: optuna.Study, best: FrozenTrial | None) -> dict[str, float]:
         trials = study.get_trials(deepcopy=False)
         counts = count_by_state(trials)
         metrics = {
@@ -138,7 +140,6 @@ class MLflowStudy:
             "trials/pruned": float(counts[TrialState.PRUNED]),
             "trials/failed": float(len(failures(trials))),
         }
-        best = _best_trial(study)
         return metrics if best is None else metrics | self._best_metrics(best.values)
 
     def _best_metrics(self, values: Sequence[float]) -> dict[str, float]:
@@ -168,20 +169,12 @@ def _status(study: StudyInfo, loaded: optuna.Study) -> Status:
     return "FINISHED" if study.n_trials is None or n_done >= study.n_trials else "KILLED"
 
 
-def _best_trial(study: optuna.Study) -> FrozenTrial | None:
-    """Return the best trial; None if no feasible one is complete, or for several objectives."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    feasible = any(all(v <= 0 for v in t.constraints.values()) for t in complete)
-    return study.best_trial if feasible and len(study.directions) == 1 else None
-
-
-def _best_tags(study: optuna.Study) -> dict[str, str]:
-    best = _best_trial(study)
+def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
     if best is None:
         return {}
     params = {_config_key(name): str(value) for name, value in best.params.items()}
     lines = "\n".join(f"- `{name}`: {value}" for name, value in params.items())
-    note = f"Best: **{best.value:.6g}** in trial {best.number}\n\n{lines}"
+    note = f"Best: **{values_text(best)}** in trial {best.number}\n\n{lines}"
     best_tags = {f"best/{name}": value for name, value in params.items()}
     return best_tags | {"best/trial": str(best.number), "mlflow.note.content": note}
 

@@ -30,6 +30,7 @@ class StudyInfo:
         n_trials: Budget of the study; None if there is no limit.
         storage: Storage from which `optuna.load_study` loads the study.
         parent_id: Id that an observer returned when the study was opened; None at first.
+        best: Which member of a Pareto front is chosen: `knee`, the index of an objective or None.
     """
 
     name: str
@@ -40,6 +41,7 @@ class StudyInfo:
     n_trials: int | None
     storage: Any
     parent_id: str | None = None
+    best: str | int | None = None
 
 
 @dataclass(frozen=True)

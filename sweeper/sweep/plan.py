@@ -1,38 +1,40 @@
 """The plan of a study: settings and space, read and checked before the first trial."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
-from optuna.pruners import NopPruner
+from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.messages import user_message
-from sweeper.errors import ConfigError
+from sweeper.launch.resources import n_workers
+from sweeper.space.check_options import check_options
+from sweeper.space.compose import Composer
+from sweeper.space.grid import Grid, all_points, full_grid, required_grid
+from sweeper.space.live import LiveSpace
+from sweeper.space.space import parse_space
+from sweeper.sweep.attempt import first_seed
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.compose import Composer
-from sweeper.sweep.grid import Grid, full_grid, required_grid
-from sweeper.sweep.live import LiveSpace, Params
-from sweeper.sweep.points import default_point, user_point
-from sweeper.sweep.setting_rules import check_number_of_processes, imported_function
-from sweeper.sweep.space import parse_space
+from sweeper.sweep.elsewhere.elsewhere import Elsewhere
+from sweeper.sweep.identity import StudyIdentity, study_identity
+from sweeper.sweep.points import FirstPoints, default_point, user_point
+from sweeper.sweep.settings.dry_run import check_search
+from sweeper.sweep.settings.pruning import study_pruner
+from sweeper.sweep.settings.setting_rules import check_number_of_processes, imported_function
+from sweeper.sweep.settings.study_settings import (
+    DEFAULT_FAILURE_RATE,
+    DEFAULT_N_TRIALS,
+    StudySettings,
+    read_settings,
+)
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.study import StudyIdentity
-from sweeper.sweep.study_settings import DEFAULT_N_TRIALS, StudySettings, read_settings
-from sweeper.text import in_one_line
 
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
-# Keys, in applications that have them, that steer a study but do not change its runs.
-STEERING_KEYS = ("study", "search")
-
-
-Verify = Callable[[DictConfig], Any]
-"""Function that raises a SweeperError for a config that cannot work."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +42,14 @@ class StudyPlan:
     """The study that one command describes.
 
     `spec` is what the workers receive. The other fields are for the parent process only;
-    `initial_points`, by Optuna's names, are enqueued before any point is sampled.
+    the study gets `initial_points` before any point is sampled.
     """
 
     settings: StudySettings
     live: LiveSpace
     identity: StudyIdentity
     spec: StudySpec
-    initial_points: Sequence[Params]
+    initial_points: FirstPoints
 
 
 def plan_study(
@@ -70,36 +72,46 @@ def plan_study(
     if settings.check:
         check_options(live, verify)
     grid = _grid(settings, live)
-    identity = _identity(settings, live, is_grid=grid is not None)
-    points = [] if grid is not None else _initial_points(settings, live)
-    return StudyPlan(
-        settings, live, identity, _spec(settings, live, identity, grid, config), points
-    )
+    if settings.repeats > 1:
+        first_seed(live.composer.option_config(live.first_point()))
+    identity = study_identity(settings, live, is_grid=grid is not None)
+    spec = _spec(settings, live, identity, grid, config)
+    if settings.check:
+        check_search(spec.sampler, spec.pruner, settings.directions, live)
+    points = FirstPoints() if grid is not None else _initial_points(settings, live)
+    if not settings.join:
+        elsewhere = Elsewhere(live, spec, settings.directions, _metrics(settings, config))
+        points += elsewhere.take(settings.enqueue_from, settings.fresh)
+    return StudyPlan(_with_workers(settings), live, identity, spec, points)
 
 
-def _identity(settings: StudySettings, live: LiveSpace, is_grid: bool) -> StudyIdentity:
-    fixed = live.space.fixed
-    # A grid counts its points, not its trials, so a sampled study cannot continue a grid.
-    mode = ("every point of the space",) if is_grid else ()
-    return StudyIdentity(
-        space=live.describe(),
-        directions=settings.directions,
-        fixed=(*(line for key, line in fixed.items() if key not in STEERING_KEYS), *mode),
-        options=_fixed_options(live),
-    )
+def _with_workers(settings: StudySettings) -> StudySettings:
+    """Return the settings with the number of workers, if they are to share GPUs."""
+    if settings.n_jobs != "auto" or settings.trials_per_gpu == 1:
+        return settings
+    return replace(settings, n_jobs=n_workers("auto", settings.trials_per_gpu))
 
 
-def _fixed_options(live: LiveSpace) -> dict[str, Any]:
-    """Return the chosen option of each config group that the study does not sweep."""
-    swept = {p.key.lstrip("+~") for p in live.group_parameters}
-    choices = live.composer.option_config(live.first_point()).hydra.runtime.choices
-    own = {str(k): v for k, v in choices.items() if not str(k).startswith("hydra/")}
-    return {k: v for k, v in own.items() if k not in {*swept, *STEERING_KEYS}}
+def _metrics(settings: StudySettings, config: DictConfig) -> list[str]:
+    """Return the names of the objectives: those of the study, else the config's own `metric`."""
+    metric = settings.objectives.names or _select(config, "metric")
+    names = [metric] if isinstance(metric, str) else metric
+    is_named = isinstance(names, list | tuple) and all(isinstance(name, str) for name in names)
+    return list(names) if is_named else []
 
 
-def _initial_points(settings: StudySettings, live: LiveSpace) -> list[Params]:
+def _select(config: DictConfig, key: str) -> Any:
+    """Return a value of the config, or None if it has none yet."""
+    try:
+        value = OmegaConf.select(config, key)
+    except OmegaConfBaseException:
+        return None
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+
+
+def _initial_points(settings: StudySettings, live: LiveSpace) -> FirstPoints:
     defaults = [default_point(live)] if settings.warm_start else []
-    return defaults + [user_point(live, point) for point in settings.enqueue]
+    return FirstPoints([*defaults, *(user_point(live, point) for point in settings.enqueue)])
 
 
 def _grid(settings: StudySettings, live: LiveSpace) -> Grid | None:
@@ -121,24 +133,19 @@ def _spec(
         name=name,
         folder=_folder(config, name),
         space=live.space,
-        budget=_budget(settings, grid),
+        budget=_budget(settings, live, grid),
         sampler=settings.sampler,
-        pruner=settings.pruner if grid is None or _user_chose_pruner(config) else NopPruner(),
+        pruner=study_pruner(settings.pruner, config, settings.directions, grid is not None),
         storage=settings.storage,
         custom_search_space=settings.custom_search_space,
         constraints=settings.constraints,
         observers=settings.observers,
+        objectives=settings.objectives,
+        repeats=settings.repeats,
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
         foreign_launcher=launcher not in (BASIC_LAUNCHER, LOCAL_LAUNCHER),
     )
-
-
-def _user_chose_pruner(config: DictConfig) -> bool:
-    """Return whether the command line chooses a pruner; otherwise no point of a grid is pruned."""
-    # Unresolved, because an override may refer to values that only a job has.
-    lines = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
-    return any("hydra/sweeper/pruner" in str(line) for line in lines or ())
 
 
 def _folder(config: DictConfig, name: str) -> Path:
@@ -150,58 +157,27 @@ def _folder(config: DictConfig, name: str) -> Path:
     return Path(str(config.hydra.sweep.dir)).absolute()
 
 
-def _budget(settings: StudySettings, grid: Grid | None) -> Budget:
+def _budget(settings: StudySettings, live: LiveSpace, grid: Grid | None) -> Budget:
     n_trials, timeout, now = settings.n_trials, settings.timeout_seconds, time.time()
-    if grid is not None:
-        n_trials = min(len(grid), n_trials or len(grid))
-    elif n_trials is None and timeout is None:
+    points = grid if grid is not None or settings.custom_search_space else all_points(live)
+    n_points = None if points is None else len(points)
+    ends_by_itself = timeout is not None or (settings.stop and settings.stop.patience)
+    if grid is None and n_trials is None and not ends_by_itself:
         n_trials = DEFAULT_N_TRIALS
+    if n_points is not None:
+        n_trials = min(n_points, n_trials or n_points)
+    failure_rate = DEFAULT_FAILURE_RATE
+    if settings.max_failure_rate is not None:
+        failure_rate = settings.max_failure_rate
     return Budget(
         n_trials=n_trials,
         exhaustive=grid is not None,
         deadline=None if timeout is None else now + timeout,
         started_at=now,
-        max_failures=int(settings.max_failure_rate * (n_trials or DEFAULT_N_TRIALS)),
+        max_failures=int(failure_rate * (n_trials or DEFAULT_N_TRIALS)),
         max_retries=settings.max_retries,
         lease_seconds=settings.lease_seconds,
         trial_seconds=settings.trial_seconds,
+        n_points=n_points,
+        stop=settings.stop,
     )
-
-
-def check_options(live: LiveSpace, verify: Verify | None = None) -> None:
-    """Compose a config for every option, for the ends of its space, and for every listed value.
-
-    Each config is then passed to `verify`.
-
-    Raises:
-        ConfigError: a config cannot be composed, or `verify` refused it. The message has a line
-            for each.
-    """
-    points = [point for options in live.option_choices() for point in live.probes(options)]
-    errors = [(point, _config_error(live, point, verify)) for point in points]
-    failed = [(point, error) for point, error in errors if error is not None]
-    lines = dict.fromkeys(f"{_point_text(live, point)}: {_reason(e)}" for point, e in failed)
-    reasons = {_reason(error) for _, error in failed}
-    if len(lines) > 1 and len(failed) == len(points) and len(reasons) == 1:
-        lines = dict.fromkeys([f"{reasons.pop()} (at each point of the search space)"])
-    if lines:
-        raise ConfigError("\n".join(lines)) from failed[0][1]
-
-
-def _config_error(live: LiveSpace, point: Params, verify: Verify | None) -> Exception | None:
-    try:
-        config = live.composer.compose(point, 0, Path())
-        if verify is not None:
-            verify(config)
-    except Exception as error:  # a value may make anything fail that is built from it
-        return error
-    return None
-
-
-def _reason(error: Exception) -> str:
-    """Return the message of an error in one line."""
-    return in_one_line(user_message(error) or f"{type(error).__name__}: {error}")
-
-
-def _point_text(live: LiveSpace, point: Params) -> str:
-    return " ".join(live.composer.overrides(point)) or "the default config"

@@ -24,13 +24,15 @@ from sweeper.cli.overrides import quoted
 from sweeper.errors import ConfigError, SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
 from sweeper.sweep.board import Board
+from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, Ledger, progress_of
 from sweeper.sweep.observer import StudyInfo
+from sweeper.sweep.opening import announce, naming_workers
 from sweeper.sweep.plan import StudyPlan, plan_study
 from sweeper.sweep.points import enqueue
-from sweeper.sweep.results import Results
+from sweeper.sweep.results.results import Results
 from sweeper.sweep.storage import file_lock, open_storage
 from sweeper.sweep.study import (
     PARENT_KEY,
@@ -77,7 +79,7 @@ def run_study(
     with read_write(master.hydra), open_dict(master.hydra):
         master.hydra.sweep.dir = str(plan.spec.folder)
     storage = _prepare_storage(plan)
-    study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler(), plan.spec.pruner)
+    study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler())
     info = _study_info(plan, study, storage)
     if plan.settings.join:
         # The points of a grid that failed under the command are not run again by its workers.
@@ -86,12 +88,14 @@ def run_study(
         study.set_user_attr(STARTED_KEY, plan.spec.budget.started_at)
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
+        ledger = Ledger(study, storage, plan.spec.folder, plan.spec.budget)
+        announce(plan, study, ledger.has_work(), config)
         info = _opened(plan, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
     workers = Workers(plan, Worker(spec, task, context, master), study, storage)
     with Board(study, spec, in_terminal=spec.capture_output):
         interrupt = workers.run()
-    results = Results.of(study, plan.spec, plan.live)
+    results = Results.of(study, plan.spec, plan.live, plan.settings.best)
     if not plan.settings.join:
         results.write()
         spec.observers.study_finished(info)
@@ -160,7 +164,7 @@ class Workers:
 
     def _launch_until_done(self, interrupt: Interrupt) -> None:
         ledger, before = self._ledger(), self._trials()
-        if self.plan.spec.budget.is_spent(before, time.time()):
+        if not ledger.has_work() and not any(t.state == TrialState.RUNNING for t in before):
             return
         while not interrupt.requested:
             failure = self._launch(self._n_workers(before), interrupt)
@@ -195,7 +199,7 @@ class Workers:
     def _launch(self, n: int, interrupt: Interrupt) -> SweeperError | None:
         """Run `n` workers to their end; return an error if the launcher itself failed."""
         # No callbacks, because those of the user are meant for trials, not for workers.
-        context = HydraContext(self.worker.context.config_loader, Callbacks())
+        context = replace(self.worker.context, callbacks=Callbacks())
         overrides = self._worker_overrides()
         foreign = self.plan.spec.foreign_launcher
         task = replace(self.worker, overrides=tuple(overrides), supervises=foreign)
@@ -205,7 +209,8 @@ class Workers:
         # Under `uv run`, Ray would start its workers in another environment, without this package.
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
-            returns = launcher.launch([overrides] * n, initial_job_idx=0)
+            with naming_workers(self.plan.spec.name):
+                returns = launcher.launch([overrides] * n, initial_job_idx=0)
         except Exception as error:
             if not foreign or WANTS_TRACEBACK:
                 raise
@@ -333,6 +338,7 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
         n_trials=plan.spec.budget.n_trials,
         storage=storage,
         parent_id=study.user_attrs.get(PARENT_KEY),
+        best=plan.settings.best,
     )
 
 
@@ -340,8 +346,13 @@ def _conclude(plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | 
     results.show(interrupt is not None)
     if interrupt is not None:
         raise SystemExit(exit_code(interrupt))
+    fatal = plan.spec.budget.fatal(results.trials)
+    if fatal is not None:
+        raise TrainingError(f"trial {fatal.number}: {fatal.user_attrs[FAILURE_KEY]}")
     if plan.spec.budget.too_many_failed(results.trials):
         raise TrainingError(results.failure_message())
+    if plan.settings.max_failure_rate is None and (missing := results.missing()):
+        raise TrainingError(missing)
     return results
 
 

@@ -1,10 +1,7 @@
 """Creating and opening studies, and refusing one whose search differs from the command's."""
 
-import hashlib
-import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,39 +14,11 @@ from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
-from sweeper.secrets import masked_uri
+from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.identity import StudyIdentity, difference
 
 IDENTITY_KEY = "sweeper:search"
 PARENT_KEY = "sweeper:parent_id"
-
-
-@dataclass(frozen=True)
-class StudyIdentity:
-    """The settings that two commands must share to run the same study. All of it is JSON.
-
-    Args:
-        space: Distributions by Optuna's names.
-        directions: `minimize` or `maximize` for each objective.
-        fixed: Overrides that have a single value.
-        options: Chosen option of each config group that is not swept, the data set among them.
-    """
-
-    space: Mapping[str, Any]
-    directions: tuple[str, ...]
-    fixed: tuple[str, ...]
-    options: Mapping[str, Any]
-
-    def record(self) -> dict[str, Any]:
-        """Return the settings as a flat mapping, to store, compare and show."""
-        lines = {f"space {k}": v for k, v in self.space.items()}
-        lines |= {f"option {k}": v for k, v in self.options.items()}
-        lines |= {f"override {o.partition('=')[0]}": o for o in self.fixed}
-        return lines | {"direction": ", ".join(self.directions)}
-
-    def short_hash(self) -> str:
-        """Return a hash of the settings with eight hexadecimal digits."""
-        text = json.dumps(self.record(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class PulledStudy(optuna.Study):
@@ -81,19 +50,17 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
     """
     directions = [StudyDirection[d.upper()] for d in identity.directions]
     existing = next((s for s in storage.get_all_studies() if s.study_name == name), None)
+    record = identity.record()
     if existing is None:
         study = optuna.create_study(study_name=name, storage=storage, directions=directions)
-        study.set_user_attr(IDENTITY_KEY, identity.record())
+        study.set_user_attr(IDENTITY_KEY, record)
         return
     stored = existing.user_attrs.get(IDENTITY_KEY)
     if stored is None:  # another program created the study: only its directions are known
-        stored = {"direction": ", ".join(d.name.lower() for d in existing.directions)}
-        _check_same(name, stored, {"direction": ", ".join(identity.directions)})
-        optuna.load_study(study_name=name, storage=storage).set_user_attr(
-            IDENTITY_KEY, identity.record()
-        )
-        return
-    _check_same(name, stored, identity.record())
+        stored = record | {"direction": ", ".join(d.name.lower() for d in existing.directions)}
+    _check_same(name, stored, record)
+    if existing.user_attrs.get(IDENTITY_KEY) != record:  # it knew less of itself
+        optuna.load_study(study_name=name, storage=storage).set_user_attr(IDENTITY_KEY, record)
 
 
 def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
@@ -118,20 +85,19 @@ def set_folder_aside(folder: Path, stamp: str | None = None) -> None:
 
 
 def count_by_state(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialState, int]:
-    """Return the number of trials in each state; every state is a key."""
-    states = [t.state for t in trials]
+    """Return the number of the study's own trials in each state; every state is a key.
+
+    Trials of other studies, and those that were ended without a run, are left out.
+    """
+    states = [t.state for t in trials if is_own(t) and not was_not_needed(t)]
     return {state: states.count(state) for state in TrialState}
 
 
 def _check_same(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    # A study of an earlier version may hold a password.
-    stored = {key: masked_uri(v) if isinstance(v, str) else v for key, v in stored.items()}
-    new = {key: masked_uri(v) if isinstance(v, str) else v for key, v in new.items()}
-    keys = [k for k in sorted({*stored, *new}) if stored.get(k) != new.get(k)]
-    if keys:
-        changes = [f"{k}: {stored.get(k, 'none')} -> {new.get(k, 'none')}" for k in keys]
+    changes = difference(stored, new)
+    if changes:
         raise ConfigError(
-            f"study {name} exists with other settings ({'; '.join(changes)}); choose another name "
-            "with hydra.sweeper.study_name=NAME, or move the old study away with "
+            f"study {name} exists with other settings ({changes}); choose another name with "
+            "hydra.sweeper.study_name=NAME, or move the old study away with "
             "hydra.sweeper.study=fresh"
         )

@@ -20,6 +20,7 @@ class App:
     """The application in an empty folder, with a study named `s`."""
 
     cwd: Path
+    script: Path = APP
 
     @property
     def folder(self) -> Path:
@@ -27,7 +28,7 @@ class App:
 
     def command(self, *overrides: str) -> list[str]:
         sweeper = ["hydra/sweeper=sweeper", "hydra/launcher=local", "hydra.sweeper.study_name=s"]
-        return [sys.executable, str(APP), "--multirun", *sweeper, *overrides]
+        return [sys.executable, str(self.script), "--multirun", *sweeper, *overrides]
 
     def start(self, *overrides: str) -> "subprocess.Popen[str]":
         pipe = subprocess.PIPE

@@ -2,7 +2,8 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.study import StudyIdentity, create_study, set_aside
+from sweeper.sweep.identity import StudyIdentity
+from sweeper.sweep.study import IDENTITY_KEY, create_study, set_aside
 
 IDENTITY = StudyIdentity({"x": "Float(0, 1)"}, ("minimize",), ("steps=2",), {"data": "digits"})
 
@@ -19,6 +20,7 @@ def changed(**keys):
         (changed(directions=("maximize",)), "direction: minimize -> maximize"),
         (changed(fixed=("steps=3",)), "steps=2 -> steps=3"),
         (changed(options={"data": "mnist"}), "option data: digits -> mnist"),
+        (changed(settings={"repeats": 3}), "hydra.sweeper.repeats: none -> 3"),
     ],
 )
 def test_other_settings_under_the_same_name_are_refused(storage, other, message) -> None:
@@ -36,6 +38,21 @@ def test_a_study_of_another_program_is_used_if_its_direction_fits(storage) -> No
     create_study("s", storage, IDENTITY)
     with pytest.raises(ConfigError):
         create_study("s", storage, changed(space={}))
+
+
+def test_a_changed_file_is_refused_although_the_command_is_the_same(storage) -> None:
+    create_study("s", storage, changed(values={"y": "0"}))
+    other = changed(values={"y": "5"})
+    assert other.short_hash() == IDENTITY.short_hash()
+    with pytest.raises(ConfigError, match=r"other settings \(y: 0 -> 5\)"):
+        create_study("s", storage, other)
+
+
+def test_a_study_of_an_earlier_version_learns_the_values_of_its_config(storage) -> None:
+    create_study("s", storage, IDENTITY)
+    create_study("s", storage, changed(values={"y": "0"}))
+    [study] = storage.get_all_studies()
+    assert study.user_attrs[IDENTITY_KEY]["config y"] == "0"
 
 
 def test_a_study_set_aside_gets_the_time_as_part_of_its_name(storage, tmp_path) -> None:

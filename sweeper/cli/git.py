@@ -1,0 +1,45 @@
+"""The state of the code in a git repository: its commit, and the changes that are not in it."""
+
+import hashlib
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class CodeState:
+    """State of the code in a repository.
+
+    Args:
+        commit: Hash of the commit.
+        changes: Hash of the changes to tracked files since then; empty if there are none.
+    """
+
+    commit: str
+    changes: str = ""
+
+    @staticmethod
+    def of(*folders: Path) -> "CodeState | None":
+        """Return the state of the first folder that lies in a repository, or None."""
+        for folder in folders:
+            commit = _output(folder, "rev-parse", "HEAD")
+            if commit:
+                changes = _output(folder, "diff", "HEAD")
+                digest = hashlib.sha256(changes.encode()).hexdigest()[:8] if changes else ""
+                return CodeState(commit, digest)
+        return None
+
+    def __str__(self) -> str:
+        return f"commit {self.commit[:7]}{' with changes' if self.changes else ''}"
+
+
+def _output(folder: Path, *arguments: str) -> str:
+    """Return what git prints, or an empty text if it fails, hangs or is not installed."""
+    command = ["git", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=10, check=False, errors="replace"
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,157 @@
+"""What two commands must share to run the same study, and the difference if they do not."""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.secrets import masked_uri
+from sweeper.space.live import SEARCH_BLOCK, LiveSpace
+from sweeper.sweep.settings.study_settings import StudySettings
+from sweeper.text import shortened
+
+CONFIG, OVERRIDE = "config ", "override "
+MAX_SHOWN = 5
+MAX_VALUE_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class StudyIdentity:
+    """The settings that two commands must share to run the same study. All of it is JSON.
+
+    Args:
+        space: Distributions by Optuna's names.
+        directions: `minimize` or `maximize` for each objective.
+        fixed: Overrides that have a single value.
+        options: Chosen option of each config group that is not swept, the data set among them.
+        settings: Keys of `hydra.sweeper` that change the results of trials.
+        values: Values of the default config that are neither swept nor steer, as text. They are no
+            part of the hash, so that a study is refused, and not forgotten, after a file changed.
+    """
+
+    space: Mapping[str, Any]
+    directions: tuple[str, ...]
+    fixed: tuple[str, ...]
+    options: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Return all of it as a flat mapping, to store, compare and show."""
+        return self._typed() | {f"{CONFIG}{key}": value for key, value in self.values.items()}
+
+    def short_hash(self) -> str:
+        """Return a hash of what the command says, with eight hexadecimal digits."""
+        text = json.dumps(self._typed(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    def _typed(self) -> dict[str, Any]:
+        lines = {f"space {k}": v for k, v in self.space.items()}
+        lines |= {f"option {k}": v for k, v in self.options.items()}
+        lines |= {f"{OVERRIDE}{o.partition('=')[0]}": o for o in self.fixed}
+        lines |= {f"hydra.sweeper.{k}": v for k, v in self.settings.items()}
+        return lines | {"direction": ", ".join(self.directions)}
+
+
+def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return what differs between the records of two identities, or an empty text.
+
+    A study of an earlier version has no values of the config; they are then not compared.
+    """
+    if not any(key.startswith(CONFIG) for key in stored):
+        new = {key: value for key, value in new.items() if not key.startswith(CONFIG)}
+    # A study of an earlier version may hold a password.
+    olds, news = ({k: _shown(v) for k, v in record.items()} for record in (stored, new))
+    changed = [k for k in sorted({*olds, *news}) if olds.get(k) != news.get(k)]
+    typed = [k for k in changed if not k.startswith(CONFIG)]
+    overridden = [k.removeprefix(OVERRIDE).lstrip("+~") for k in typed if k.startswith(OVERRIDE)]
+    in_files = [k for k in changed if k.startswith(CONFIG)]
+    keys = typed + [k for k in in_files if not steers(k.removeprefix(CONFIG), overridden)]
+    lines = [
+        f"{k.removeprefix(CONFIG)}: {_short(olds.get(k))} -> {_short(news.get(k))}" for k in keys
+    ]
+    more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
+    return "; ".join(lines[:MAX_SHOWN] + more)
+
+
+def _shown(value: Any) -> Any:
+    return masked_uri(value) if isinstance(value, str) else value
+
+
+def _short(value: Any) -> str:
+    return "none" if value is None else shortened(str(value), MAX_VALUE_LENGTH)
+
+
+def steers(key: str, steering: Sequence[str]) -> bool:
+    """Return whether a config key, or an override of it, is one of `steering` or lies below one."""
+    path = key.lstrip("+~").partition("@")[0].replace("/", ".")
+    return any(path == each or path.startswith(f"{each}.") for each in steering)
+
+
+def study_identity(settings: StudySettings, live: LiveSpace, is_grid: bool) -> StudyIdentity:
+    """Return the identity of the study with these settings and this space."""
+    fixed = live.space.fixed.items()
+    # A grid counts its points, not its trials, so a sampled study cannot continue a grid.
+    mode = ("every point of the space",) if is_grid else ()
+    metric = {"hydra.sweeper.metric": ", ".join(settings.objectives.names) or "null"}
+    return StudyIdentity(
+        space=live.describe(),
+        directions=settings.directions,
+        fixed=(*(line for key, line in fixed if not steers(key, settings.steering)), *mode),
+        options=_fixed_options(live, settings.steering),
+        settings=settings.of_results,
+        values=config_values(live, settings.steering) | metric,
+    )
+
+
+def _fixed_options(live: LiveSpace, steering: Sequence[str]) -> dict[str, Any]:
+    """Return the chosen option of each config group that the study does not sweep."""
+    swept = {p.key.lstrip("+~") for p in live.group_parameters}
+    choices = live.composer.option_config(live.first_point()).hydra.runtime.choices
+    own = {str(k): v for k, v in choices.items() if not str(k).startswith("hydra/")}
+    return {k: v for k, v in own.items() if k not in swept and not steers(k, steering)}
+
+
+def config_values(live: LiveSpace, steering: Sequence[str]) -> dict[str, str]:
+    """Return the values of the default config that trials share, as text.
+
+    Left out are keys that are swept or overridden, lie below one of `steering`, or belong to Hydra.
+    A value that differs between the options of a swept group is listed for each option.
+    """
+    values: dict[str, str] = {}
+    overridden = (key.lstrip("+~") for key in live.space.fixed if not live.composer.is_group(key))
+    left_out = [*steering, *overridden]
+    for options in live.option_choices():
+        keys = (p.key for p in live.parameters(options).values())
+        swept = [key.lstrip("+~") for key in keys if not live.composer.is_group(key)]
+        config = live.composer.option_config(options)
+        name = ",".join(f"{key}={value}" for key, value in options.items())
+        for key, value in _leaves(config, ""):
+            if steers(key, [*left_out, *swept]):
+                continue
+            if values.setdefault(key, value) != value:
+                values[f"{key} ({name})"] = value
+    return values
+
+
+def _leaves(config: DictConfig, path: str) -> Iterator[tuple[str, str]]:
+    """Yield the values below `path` as texts, with interpolations as they are written."""
+    for key in config:
+        if key == SEARCH_BLOCK or (not path and key == "hydra"):
+            continue
+        place = f"{path}.{key!s}" if path else str(key)
+        node = config._get_node(key)
+        if isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation()):
+            yield from _leaves(node, place)
+        else:
+            yield place, _text(node)
+
+
+def _text(node: Any) -> str:
+    if OmegaConf.is_config(node) and not node._is_interpolation() and not node._is_none():
+        return str(OmegaConf.to_container(node, resolve=False))
+    value = node._value()
+    return "null" if value is None else str(value)

@@ -1,0 +1,129 @@
+"""What a command says of its study before it runs trials: what was done before, by which code."""
+
+import logging
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+from omegaconf import DictConfig, OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+
+import __main__
+from sweeper.cli.git import CodeState
+from sweeper.sweep.budget import Budget, is_own
+from sweeper.sweep.plan import StudyPlan
+
+log = logging.getLogger(__name__)
+CODE_KEY = "sweeper:code"
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def announce(plan: StudyPlan, study: optuna.Study, has_work: bool, config: DictConfig) -> None:
+    """Log what a user would not expect of this command, and record the code that it runs."""
+    code = _current_code()
+    for line in opening_lines(plan, study, has_work, _fresh_override(config), code):
+        log.warning("Study %s: %s", plan.spec.name, line)
+    record = None if code is None else [code.commit, code.changes]
+    if has_work and study.user_attrs.get(CODE_KEY) != record:
+        study.set_user_attr(CODE_KEY, record)
+
+
+def opening_lines(
+    plan: StudyPlan, study: optuna.Study, has_work: bool, fresh: str, code: CodeState | None
+) -> Iterator[str]:
+    """Yield what a user would not expect of this command: trials done before, settings of no use.
+
+    `fresh` is the override that starts a new study.
+    """
+    trials = [t for t in study.get_trials(deepcopy=False) if t.state in DONE and is_own(t)]
+    if trials:
+        yield from _lines_of_trials(
+            plan.spec.budget, trials, has_work, fresh, code, _code_of(study)
+        )
+    n_trials, n_points = plan.settings.n_trials, plan.spec.budget.n_points
+    if has_work and n_trials is not None and n_points is not None and n_points < n_trials:
+        yield (
+            f"the search space has {n_points} points, fewer than n_trials={n_trials}; the study "
+            "ends when each has been run"
+        )
+    if has_work and not plan.spec.own_process and plan.settings.n_jobs not in ("auto", 1):
+        yield (
+            f"hydra/launcher=basic runs one worker, not hydra.sweeper.n_jobs="
+            f"{plan.settings.n_jobs}; type hydra/launcher=local for several"
+        )
+
+
+def _lines_of_trials(
+    budget: Budget,
+    trials: Sequence[FrozenTrial],
+    has_work: bool,
+    fresh: str,
+    code: CodeState | None,
+    before: CodeState | None,
+) -> Iterator[str]:
+    changed = before is not None and code is not None and before != code
+    change = f"; the code has changed since ({before} -> {code})" if changed else ""
+    again = f"{fresh} runs them again"
+    if has_work and changed:
+        yield f"{_trials_text(trials)} before{change}; {again}"
+    if not has_work:
+        every = "all " if budget.n_trials == len(trials) else ""
+        by = f" by {before}" if before is not None and not changed else ""
+        reason = None if every else budget.stop_reason(trials)
+        ended = f"; the study has ended, since {reason}" if reason else ""
+        yield f"nothing to run: {every}{_trials_text(trials)}{by}{ended}{change}; {again}"
+
+
+def _trials_text(trials: Sequence[FrozenTrial]) -> str:
+    """Return how many trials were done and when, in words."""
+    last = max(t.datetime_complete for t in trials if t.datetime_complete is not None)
+    days = {date.today(): "today", date.today() - timedelta(days=1): "yesterday"}
+    when = f"{days.get(last.date(), f'{last:%Y-%m-%d}')} {last:%H:%M}"
+    is_one = len(trials) == 1
+    return f"{len(trials)} trial{'' if is_one else 's'} {'was' if is_one else 'were'} done ({when})"
+
+
+def _fresh_override(config: DictConfig) -> str:
+    """Return the override that starts a new study; an application may have a short form of it."""
+    hydra = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
+    has_short_form = isinstance(hydra, dict) and hydra.get("study") == "${study}"
+    return "study=fresh" if has_short_form else "hydra.sweeper.study=fresh"
+
+
+def _current_code() -> CodeState | None:
+    """Return the state of the code in the current folder, else of the application's own."""
+    main = getattr(__main__, "__file__", None)
+    return CodeState.of(Path.cwd(), *([Path(main).absolute().parent] if main else []))
+
+
+def _code_of(study: optuna.Study) -> CodeState | None:
+    """Return the state of the code that ran the last trials, as far as it is known."""
+    record = study.user_attrs.get(CODE_KEY)
+    return None if record is None else CodeState(*record)
+
+
+@contextmanager
+def naming_workers(study: str) -> Iterator[None]:
+    """Make the lines that Hydra's launchers print for their jobs say that these are workers."""
+
+    factory = logging.getLogRecordFactory()
+
+    def renamed(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = factory(*args, **kwargs)
+        if record.name.startswith(("hydra.", "hydra_plugins.")):
+            worker = f"worker of study {study}"
+            text = re.sub(r"(?s)^(\s*#\d+ :).*", lambda m: f"{m[1]} {worker}", record.getMessage())
+            record.msg = re.sub(r"(?i)(launching.*?\d+ )jobs?\b", r"\1workers", text)
+            record.args = ()
+        return record
+
+    # Not a filter of the handlers: launchers configure the logging anew.
+    logging.setLogRecordFactory(renamed)
+    try:
+        yield
+    finally:
+        logging.setLogRecordFactory(factory)

@@ -1,0 +1,80 @@
+"""What makes two commands run the same study, and what a command says that runs nothing."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+COMMAND = ("x=1,2,3", "hydra/launcher=basic")
+
+
+@pytest.fixture
+def copied(app):
+    """Return the application with files that may be changed."""
+    source = app.cwd / "sphere"
+    shutil.copytree(Path(__file__).parent / "sphere", source)
+    return replace(app, script=source / "app.py")
+
+
+def edit(app, file: str, old: str, new: str) -> None:
+    path = app.script.parent / file
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_repeated_study_says_that_nothing_is_run(app) -> None:
+    app.run(*COMMAND)
+    out = app.run(*COMMAND)
+    assert "nothing to run: all 3 trials were done (today" in out
+    assert "hydra.sweeper.study=fresh runs them again" in out
+    assert out.index("nothing to run") < out.index("Best:")
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "shown"),
+    [
+        ("conf/config.yaml", "steps: 1", "steps: 2", "(steps: 1 -> 2)"),
+        ("conf/config.yaml", "returns: null", "returns: 3", "(returns: null -> 3)"),
+        ("conf/shape/sphere.yaml", "radius: 1", "radius: 2", "(shape.radius: 1 -> 2)"),
+        ("conf/config.yaml", "returns: null", "returns: null\nnew: 1", "(new: none -> 1)"),
+    ],
+)
+def test_a_changed_default_is_refused_with_the_difference(copied, file, old, new, shown) -> None:
+    copied.run(*COMMAND)
+    edit(copied, file, old, new)
+    out = copied.run(*COMMAND, code=1)
+    assert f"study s exists with other settings {shown}" in out
+    assert "hydra.sweeper.study=fresh" in out
+    copied.run(*COMMAND, "hydra.sweeper.study=fresh")
+    assert len(copied.trials()) == 3
+
+
+def test_a_changed_default_of_what_is_swept_or_steers_is_not_refused(copied) -> None:
+    command = (*COMMAND, "hydra.sweeper.steering=[step_seconds]")
+    copied.run(*command)
+    edit(copied, "conf/config.yaml", "x: 1.0", "x: 2.0")
+    edit(copied, "conf/config.yaml", "step_seconds: 0.0", "step_seconds: 0.01")
+    assert "nothing to run" in copied.run(*command)
+
+
+def test_the_lines_of_hydras_launcher_say_that_these_are_workers(app) -> None:
+    out = app.run(*COMMAND)
+    assert "#0 : worker of study s" in out
+    assert "Launching 1 workers" in out
+    assert "#0 : x=1" not in out
+
+
+def test_a_setting_that_does_not_exist_is_refused(app) -> None:
+    out = app.run(*COMMAND, "+hydra.sweeper.n_trial=3", code=1)
+    assert "hydra.sweeper.n_trial: there is no such key; did you mean n_trials?" in out
+    assert not app.folder.exists()
+
+
+def test_a_grid_point_that_failed_is_missing(app) -> None:
+    command = ("x=1,2,3", "breaks_above=2", "hydra/launcher=basic")
+    out = app.run(*command, code=1)
+    assert "x=3" in out.splitlines()[-1] or "x=3" in out
+    app.run(*command, "hydra.sweeper.max_failure_rate=0.5")

@@ -1,0 +1,78 @@
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from sweeper.cli.git import CodeState
+from sweeper.sweep.budget import Budget
+from sweeper.sweep.opening import CODE_KEY, opening_lines
+from sweeper.sweep.stop_rule import StopRule
+
+OLD, NEW = CodeState("a" * 40), CodeState("a" * 40, "changes")
+
+
+@pytest.fixture
+def lines():
+    def make(n_done, has_work, code=OLD, own_process=True, **settings):
+        study = optuna.create_study()
+        study.set_user_attr(CODE_KEY, [OLD.commit, OLD.changes])
+        for _ in range(n_done):
+            study.add_trial(create_trial(state=TrialState.COMPLETE, value=1.0))
+        stop = settings.pop("stop", None)
+        n_points = settings.pop("n_points", None)
+        asked = {"n_trials": 3, "n_jobs": "auto"} | settings
+        n_trials = min(asked["n_trials"], n_points or asked["n_trials"])
+        spec = SimpleNamespace(
+            budget=Budget(n_trials, n_points=n_points, stop=stop), own_process=own_process
+        )
+        plan = SimpleNamespace(spec=spec, settings=SimpleNamespace(**asked))
+        return list(opening_lines(plan, study, has_work, "study=fresh", code))
+
+    return make
+
+
+def test_a_command_that_runs_nothing_says_so_and_by_which_code_it_was_run(lines) -> None:
+    [line] = lines(3, has_work=False)
+    assert line.startswith("nothing to run: all 3 trials were done (today ")
+    assert line.endswith(") by commit aaaaaaa; study=fresh runs them again")
+
+
+@pytest.mark.parametrize(("has_work", "start"), [(False, "nothing to run"), (True, "2 trials")])
+def test_changed_code_is_told_in_the_same_line(lines, has_work, start) -> None:
+    [line] = lines(2, has_work, code=NEW)
+    assert line.startswith(start)
+    assert "the code has changed since (commit aaaaaaa -> commit aaaaaaa with changes)" in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"n_done": 1, "has_work": True}, None),
+        ({"n_done": 0, "has_work": True}, None),
+        ({"n_done": 0, "has_work": True, "code": None}, None),
+        ({"n_done": 2, "has_work": False, "stop": StopRule(0.5, None, True)}, "reached 1;"),
+        ({"n_done": 0, "has_work": True, "n_points": 2}, "has 2 points, fewer than n_trials=3"),
+        ({"n_done": 0, "has_work": True, "n_jobs": 4, "own_process": False}, "one worker, not"),
+        ({"n_done": 0, "has_work": True, "n_jobs": 4}, None),
+        ({"n_done": 0, "has_work": True, "n_jobs": 1, "own_process": False}, None),
+    ],
+)
+def test_only_what_a_user_would_not_expect_is_said(lines, settings, text) -> None:
+    said = lines(**settings)
+    assert (said == []) if text is None else (text in said[0])
+
+
+@pytest.mark.parametrize(("days", "text"), [(0, "today"), (1, "yesterday"), (40, "20")])
+def test_the_day_is_named_in_words(lines, days, text, monkeypatch) -> None:
+    ended = datetime.now() - timedelta(days=days)
+    create = create_trial
+
+    def ended_then(**keys):
+        trial = create(**keys)
+        trial.datetime_complete, trial.datetime_start = ended, ended
+        return trial
+
+    monkeypatch.setitem(globals(), "create_trial", ended_then)
+    assert f"done ({text}" in lines(3, has_work=False)[0]
