@@ -1,0 +1,63 @@
+"""The values of a trial in words, and the seed that stands for a trial with several seeds."""
+
+import math
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from sweeper.sweep.attempt import DEVIATION_KEY, REPEATS_KEY
+
+MAX_DECIMALS = 6
+LARGEST_IN_DIGITS = 1e9
+
+
+def values_text(trial: FrozenTrial) -> str:
+    """Return the values of a complete trial, such as `0.982 ± 0.003 (5 seeds)`."""
+    repeats, deviations = _repeats(trial), _deviations(trial)
+    if not repeats or not deviations:
+        return ", ".join(f"{v:.6g}" for v in trial.values)
+    pairs = zip(trial.values, deviations, strict=True)
+    values = ", ".join(_with_deviation(value, deviation) for value, deviation in pairs)
+    return f"{values} ({len(repeats)} seeds)"
+
+
+def typical_repeat(trial: FrozenTrial) -> int | None:
+    """Return the index of the seed whose values are nearest to the mean of all seeds.
+
+    The distance in each objective counts in standard deviations. None if the trial has no seeds of
+    its own.
+    """
+    repeats = _repeats(trial)
+    scales = _deviations(trial) or [1.0] * len(trial.values)
+
+    def distance(index: int) -> float:
+        triples = zip(repeats[index], trial.values, scales, strict=True)
+        return math.hypot(*((value - mean) / (scale or 1.0) for value, mean, scale in triples))
+
+    return min(range(len(repeats)), key=distance, default=None)
+
+
+def _repeats(trial: FrozenTrial) -> list[list[float]]:
+    """Return the values of each seed; nothing if they are not on record."""
+    record = trial.user_attrs.get(REPEATS_KEY)
+    repeats = [_numbers(each, trial) for each in record] if isinstance(record, list) else []
+    return repeats if all(repeats) else []
+
+
+def _deviations(trial: FrozenTrial) -> list[float]:
+    return _numbers(trial.user_attrs.get(DEVIATION_KEY), trial)
+
+
+def _numbers(record: Any, trial: FrozenTrial) -> list[float]:
+    """Return numbers on record, one for each objective; nothing if these are not."""
+    is_list = isinstance(record, list | tuple) and len(record) == len(trial.values)
+    are_numbers = is_list and all(isinstance(v, int | float) and math.isfinite(v) for v in record)
+    return list(record) if are_numbers else []
+
+
+def _with_deviation(value: float, deviation: float) -> str:
+    """Return a mean and its standard deviation, which has one digit after leading zeros."""
+    decimals = max(0, -math.floor(math.log10(deviation))) if deviation > 0 else math.inf
+    if decimals > MAX_DECIMALS or max(abs(value), deviation) > LARGEST_IN_DIGITS:
+        return f"{value:.6g} ± {deviation:.1g}"
+    return f"{value:.{decimals}f} ± {deviation:.{decimals}f}"

@@ -1,0 +1,71 @@
+"""A trial that has ended: the command that trains it again, and the folder with its files."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from sweeper.cli.overrides import command_line
+from sweeper.secrets import masked_uri
+from sweeper.space.live import LiveSpace
+from sweeper.sweep.attempt import SEED_KEY, first_seed
+from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.results.best_folder import link_best_folder
+from sweeper.sweep.results.deviation import typical_repeat
+from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
+
+
+@dataclass(frozen=True)
+class EndedTrial:
+    """A trial that has ended, with the space that its parameters are from."""
+
+    trial: FrozenTrial
+    live: LiveSpace
+
+    @property
+    def overrides(self) -> list[str]:
+        """The overrides that give the trial's config."""
+        return self.live.composer.overrides(self.live.by_key(self.trial.params))
+
+    @property
+    def command(self) -> str:
+        """The command that trains the trial again; if it has several seeds, the first of them."""
+        lines = [line for line in self.overrides if not line.startswith("study=")]
+        names_seed = any(line.lstrip("+").startswith(f"{SEED_KEY}=") for line in lines)
+        seed = None if names_seed else self._seed(0)
+        lines += [] if seed is None else [f"{SEED_KEY}={seed}"]
+        return threads_prefix(self.trial) + command_line([masked_uri(line) for line in lines])
+
+    def link_best_folder(self, study_folder: Path, others: Sequence[FrozenTrial]) -> None:
+        """Make `best/` of the study's folder from the files of this trial.
+
+        Of several seeds, the one whose values are nearest to their mean is taken.
+        """
+        layout = layout_of(self.trial, study_folder, self.live)
+        folder = study_folder / layout.subdir
+        seed_folder = folder / f"seed-{self._seed(typical_repeat(self.trial) or 0)}"
+        source = seed_folder if seed_folder.is_dir() else folder
+        configs = None if layout.output_subdir is None else source / layout.output_subdir
+        recorded = filter(None, map(TrialLayout.recorded, others))
+        folders = [study_folder / each.subdir for each in recorded]
+        link_best_folder(study_folder, source, configs, folders)
+
+    def _seed(self, number: int) -> int | None:
+        """Return the seed of run `number`; None if the trial was run with one seed only."""
+        if typical_repeat(self.trial) is None:
+            return None
+        try:
+            params = self.live.by_key(self.trial.params)
+            config = self.live.composer.compose(params, self.trial.number, Path())
+            return first_seed(config) + number
+        except Exception:  # the config may have changed since, in any way
+            return None
+
+
+def threads_prefix(trial: FrozenTrial) -> str:
+    """Return the environment variable for the command if the trial ran with other threads."""
+    threads = trial.user_attrs.get(THREADS_KEY)
+    same = threads is None or threads == os.environ.get(THREADS_VARIABLE)
+    return "" if same else f"{THREADS_VARIABLE}={threads} "

@@ -1,0 +1,87 @@
+"""The points of a finite space that a study was asked for and that failed."""
+
+import shlex
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.cli.overrides import override_line
+from sweeper.secrets import masked_uri
+from sweeper.space.live import LiveSpace
+from sweeper.space.same_point import point_key
+from sweeper.sweep.budget import POINT_KEY, Budget, failures, is_own
+from sweeper.sweep.draft import FIXED_PARAMS_KEY
+from sweeper.text import printable
+
+MAX_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The points that failed and are missing in a study.
+
+    Args:
+        points: Overrides of each point, separated by spaces.
+        n_points: Number of points that the study was asked for.
+    """
+
+    points: Sequence[str]
+    n_points: int
+
+    @property
+    def line(self) -> str:
+        """The points in one line; empty if none is missing."""
+        n = len(self.points)
+        if not n:
+            return ""
+        shown = "; ".join(self.points[:MAX_SHOWN])
+        more = f"; and {n - MAX_SHOWN} more" if n > MAX_SHOWN else ""
+        verb, them = ("is", "it") if n == 1 else ("are", "them")
+        return (
+            f"{n} of {self.n_points} points failed and {verb} missing: {shown}{more}; "
+            f"the same command tries {them} again"
+        )
+
+
+def missing_points(trials: Sequence[FrozenTrial], budget: Budget, live: LiveSpace) -> Missing:
+    """Return the points of a finite space that failed and have no other trial.
+
+    In an infinite space none is missing, because another point takes the place of a failed one.
+    """
+    limits = [n for n in (budget.n_trials, budget.n_points) if n is not None]
+    if not limits or (budget.n_points is None and not budget.exhaustive):
+        return Missing((), 0)
+    others = [t for t in trials if t.state != TrialState.FAIL and is_own(t)]
+    has_trial = set(map(_key, others))
+    failed = {_key(t): t for t in failures(trials) if _is_asked_for(t, budget)}
+    absent = [trial for key, trial in failed.items() if key not in has_trial]
+    n_done = len({_key(t) for t in others if t.state.is_finished()})
+    room = max(0, min(limits) - n_done)
+    return Missing([_text(trial, live) for trial in absent[:room]], min(limits))
+
+
+def _is_asked_for(trial: FrozenTrial, budget: Budget) -> bool:
+    """Return whether a point is one of those that a grid was asked for, maybe not all of them."""
+    index = trial.system_attrs.get(POINT_KEY)
+    return index is None or budget.n_trials is None or index < budget.n_trials
+
+
+def _params(trial: FrozenTrial) -> Mapping[str, Any]:
+    """Return the parameters of a trial, those among them that it never came to read."""
+    return {**trial.system_attrs.get(FIXED_PARAMS_KEY, {}), **trial.params}
+
+
+def _key(trial: FrozenTrial) -> Hashable:
+    point = trial.system_attrs.get(POINT_KEY)
+    return (point_key(_params(trial)) or trial.number) if point is None else int(point)
+
+
+def _text(trial: FrozenTrial, live: LiveSpace) -> str:
+    try:
+        params: Mapping[str, Any] = live.by_key(_params(trial))
+    except Exception:  # it may have failed because its config cannot be composed
+        params = _params(trial)
+    lines = [masked_uri(override_line(key, value)) for key, value in params.items()]
+    return printable(shlex.join(lines)) or f"trial {trial.number}"

@@ -1,0 +1,166 @@
+"""The results of a study: the best trial as a file, a folder, and a command to train it again."""
+
+import logging
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from omegaconf import OmegaConf
+from optuna.trial import FrozenTrial, TrialState
+from rich.console import Console
+
+from sweeper.files import reason_of, write_text
+from sweeper.secrets import masked_uri
+from sweeper.space.live import LiveSpace
+from sweeper.sweep.budget import failures
+from sweeper.sweep.results.best_folder import remove_best_folder
+from sweeper.sweep.results.deviation import values_text
+from sweeper.sweep.results.ended_trial import EndedTrial
+from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
+from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
+from sweeper.sweep.results.missing import missing_points
+from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.study import count_by_state
+from sweeper.sweep.verdict import failure_text
+
+log = logging.getLogger(__name__)
+RESULTS_FILE = "optimization_results.yaml"
+
+
+@dataclass(frozen=True)
+class Results:
+    """The trials of a study after a command.
+
+    Args:
+        spec: The study.
+        live: Its search space.
+        trials: All trials.
+        best: The best trial; for several objectives the Pareto front; nothing if no feasible trial
+            is complete.
+        n_objectives: Number of objectives.
+        choice: Which member of the front is chosen.
+        chosen: The best trial, or the chosen member of the front; None if there is none.
+    """
+
+    spec: StudySpec
+    live: LiveSpace
+    trials: Sequence[FrozenTrial]
+    best: Sequence[FrozenTrial]
+    n_objectives: int
+    choice: Choice = None
+    chosen: FrozenTrial | None = None
+
+    @staticmethod
+    def of(
+        study: optuna.Study, spec: StudySpec, live: LiveSpace, choice: Choice = None
+    ) -> "Results":
+        """Return the results of a study.
+
+        `choice` is that of `hydra.sweeper.best`, as `parse_choice` returns it.
+        """
+        trials, best = study.get_trials(deepcopy=False), best_trials(study)
+        chosen = chosen_trial(best, study.directions, choice)
+        return Results(spec, live, trials, best, len(study.directions), choice, chosen)
+
+    def write(self) -> None:
+        """Write the results file, the commands of a Pareto front, and the folder of the best trial.
+
+        If a file cannot be written, a warning says so.
+        """
+        if not self.best:
+            return
+        try:
+            self._write_files()
+        except OSError as error:
+            log.warning("The results are not in %s: %s", self.spec.folder, reason_of(error))
+        if self.chosen is None:
+            remove_best_folder(self.spec.folder)
+        else:
+            EndedTrial(self.chosen, self.live).link_best_folder(self.spec.folder, self.trials)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the content of the results file, in the format of the official Optuna sweeper."""
+        if self.n_objectives == 1:
+            best = self.best[0]
+            params = dict(self.live.by_key(best.params))
+            return {"name": "optuna", "best_params": params, "best_value": best.value}
+        front = [
+            {"params": dict(self.live.by_key(t.params)), "values": list(t.values)}
+            for t in self.best
+        ]
+        return {"name": "optuna", "solutions": front}
+
+    def show(self, interrupted: bool) -> None:
+        """Print the counts, the best trials, and the commands that train them again."""
+        console = Console(soft_wrap=True, highlight=False, markup=False)
+        console.print(self._counts_line(interrupted))
+        for line in [*self._front_lines(), *self._best_lines()]:
+            console.print(line)
+
+    def missing(self) -> str:
+        """Return a line on the points of a finite space that failed; empty if none is missing."""
+        return missing_points(self.trials, self.spec.budget, self.live).line
+
+    def overrides(self, trial: FrozenTrial) -> list[str]:
+        """Return the overrides that give a trial's config."""
+        return EndedTrial(trial, self.live).overrides
+
+    def command(self, trial: FrozenTrial) -> str:
+        """Return the command that trains a trial again."""
+        return EndedTrial(trial, self.live).command
+
+    def failure_message(self) -> str:
+        """Return the error message of a study in which too many trials failed."""
+        failed = failures(self.trials, self.spec.budget.started_at)
+        return (
+            f"{len(failed)} trials failed, more than hydra.sweeper.max_failure_rate allows; "
+            f"trial {failed[-1].number}: {failure_text(failed[-1])}"
+        )
+
+    def _write_files(self) -> None:
+        text = OmegaConf.to_yaml(OmegaConf.create(self.summary()))
+        write_text(self.spec.folder / RESULTS_FILE, text)
+        if self.n_objectives > 1:
+            script = front_script(self.best, self.spec.objectives.names, self.command)
+            write_text(self.spec.folder / FRONT_FILE, script)
+
+    def _counts_line(self, interrupted: bool) -> str:
+        n = count_by_state(self.trials)
+        n_done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        total = "" if self.spec.budget.n_trials is None else f" of {self.spec.budget.n_trials}"
+        line = (
+            f"Study {self.spec.name}: {n_done}{total} trials done, {n[TrialState.PRUNED]} of them "
+            f"pruned, {len(failures(self.trials))} failed"
+        )
+        n_running = n[TrialState.RUNNING]
+        line += f", {n_running} running elsewhere" if n_running and not interrupted else ""
+        return line + ("; interrupted, the same command resumes it" if interrupted else "")
+
+    def _front_lines(self) -> list[str]:
+        if self.n_objectives == 1 or not self.best:
+            return []
+        names = self.spec.objectives.names
+        lines = front_lines(self.best, names, self.command)
+        lines.append(f"All of them, with their commands, are in {self.spec.folder / FRONT_FILE}")
+        if self.chosen is None:
+            lines.append(choice_line(names))
+        return lines
+
+    def _best_lines(self) -> list[str]:
+        if self.chosen is None:
+            return []
+        word = "Best" + ("" if self.n_objectives == 1 else f" ({self._choice_text()})")
+        values, number = values_text(self.chosen), self.chosen.number
+        return [
+            f"{word}: {values} in trial {number} of {self.spec.folder}",
+            f"  {shlex.join(map(masked_uri, self.overrides(self.chosen)))}",
+            f"Train it again: {self.command(self.chosen)}",
+        ]
+
+    def _choice_text(self) -> str:
+        names = self.spec.objectives.names
+        if isinstance(self.choice, int):
+            return names[self.choice] if names else f"objective {self.choice}"
+        return str(self.choice)

@@ -1,0 +1,89 @@
+"""Where a trial's files are: `hydra.sweep.subdir` and `hydra.output_subdir` of its config.
+
+Both may depend on anything, on the time and the host too, so the worker records them in the trial
+unless they are the usual ones.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from optuna.storages import BaseStorage
+from optuna.trial import FrozenTrial
+
+from sweeper.space.compose import job_subdir
+from sweeper.space.live import LiveSpace
+from sweeper.sweep.ledger import Claim
+
+LAYOUT_KEY = "sweeper:layout"
+HYDRA_OUTPUT_SUBDIR = ".hydra"
+
+
+@dataclass(frozen=True)
+class TrialLayout:
+    """The place of a trial's files.
+
+    Args:
+        subdir: Folder of the trial, relative to that of the study, or absolute.
+        output_subdir: Folder of Hydra's own files, relative to the trial's; None if there are none.
+    """
+
+    subdir: str
+    output_subdir: str | None = HYDRA_OUTPUT_SUBDIR
+
+    @staticmethod
+    def of(config: DictConfig) -> "TrialLayout":
+        """Return the layout of a trial with this config."""
+        subdir = job_subdir(config)
+        with _as_hydra_config(config):
+            output_subdir = config.hydra.output_subdir
+        return TrialLayout(subdir, None if output_subdir is None else str(output_subdir))
+
+    @staticmethod
+    def recorded(trial: FrozenTrial) -> "TrialLayout | None":
+        """Return the layout that a worker has recorded, or None if it has recorded none."""
+        record = trial.user_attrs.get(LAYOUT_KEY)
+        return None if record is None else TrialLayout(*record)
+
+    def record(self) -> list[str | None]:
+        """Return the layout as JSON."""
+        return [self.subdir, self.output_subdir]
+
+
+def record_layout(storage: BaseStorage, claim: Claim, layout: TrialLayout) -> None:
+    """Record the layout of a claimed trial, unless the study knows it already."""
+    usual = TrialLayout(str(claim.number))
+    earlier = TrialLayout.recorded(storage.get_trial(claim.trial_id)) if claim.attempt else None
+    if layout != (earlier or usual):
+        storage.set_trial_user_attr(claim.trial_id, LAYOUT_KEY, layout.record())
+
+
+def layout_of(trial: FrozenTrial, study_folder: Path, live: LiveSpace) -> TrialLayout:
+    """Return the layout of a trial that has run.
+
+    A study of an earlier version has recorded none, so it is composed if the usual one is not
+    there.
+    """
+    recorded, usual = TrialLayout.recorded(trial), TrialLayout(str(trial.number))
+    if recorded is not None or (study_folder / usual.subdir / HYDRA_OUTPUT_SUBDIR).is_dir():
+        return recorded or usual
+    try:
+        params = live.by_key(trial.params)
+        layout = TrialLayout.of(live.composer.compose(params, trial.number, study_folder))
+    except Exception:  # the config may have changed since, in any way
+        return usual
+    return layout if (study_folder / layout.subdir).is_dir() else usual
+
+
+@contextmanager
+def _as_hydra_config(config: DictConfig) -> Iterator[None]:
+    """Resolve `${hydra:...}` against this config."""
+    previous = HydraConfig.instance().cfg
+    HydraConfig.instance().cfg = config  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = previous

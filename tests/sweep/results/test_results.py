@@ -1,0 +1,179 @@
+import optuna
+import pytest
+from omegaconf import OmegaConf
+
+from sweeper.sweep.budget import Budget
+from sweeper.sweep.results.results import Results
+from sweeper.sweep.spec import SamplerRecipe, StudySpec
+from sweeper.sweep.verdict import Objectives
+
+TWO = {"directions": ("maximize", "minimize"), "names": ("accuracy", "size")}
+FRONT = ([0.5, 10.0], [0.9, 20.0], [0.99, 90.0], [0.4, 50.0])
+
+
+@pytest.fixture
+def make_results(live, tmp_path):
+    """Return a function that makes a study with these values and its trials' folders."""
+
+    def make(*values, directions=("minimize",), names=(), choice=None, attrs=None, fixed=()):
+        space = live("x=interval(0,10)", "steps=2", *fixed)
+        study = optuna.create_study(directions=list(directions))
+        distributions = {"x": optuna.distributions.FloatDistribution(0, 10)}
+        for x, value in enumerate(values):
+            study.add_trial(
+                optuna.trial.create_trial(
+                    values=value,
+                    params={"x": float(x)},
+                    distributions=distributions,
+                    user_attrs=attrs or {},
+                )  # fmt: skip
+            )
+            (tmp_path / str(x) / ".hydra").mkdir(parents=True, exist_ok=True)
+            (tmp_path / str(x) / ".hydra" / "config.yaml").write_text(f"x: {x}")
+        spec = StudySpec(
+            name="s",
+            folder=tmp_path,
+            space=space.space,
+            budget=Budget(5),
+            objectives=Objectives(len(directions), tuple(names)),
+            sampler=SamplerRecipe(optuna.samplers.RandomSampler()),
+            pruner=optuna.pruners.NopPruner(),
+        )
+        return Results.of(study, spec, space, choice)
+
+    return make
+
+
+def test_the_results_file_has_the_official_sweepers_format(make_results, tmp_path) -> None:
+    make_results([3.0], [1.0], [2.0]).write()
+    written = OmegaConf.load(tmp_path / "optimization_results.yaml")
+    assert written == {"name": "optuna", "best_params": {"x": 1.0}, "best_value": 1.0}
+
+
+def test_the_best_folder_is_replaced_as_a_whole(make_results, tmp_path) -> None:
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "old").touch()
+    make_results([3.0], [1.0]).write()
+    assert (tmp_path / "best" / "config.yaml").read_text() == "x: 1"
+    assert not (tmp_path / "best" / "old").exists()
+
+
+def test_the_config_in_the_best_folder_leaves_the_trials_files_unchanged(
+    make_results, tmp_path
+) -> None:
+    results = make_results([1.0])
+    (tmp_path / "0" / "config.yaml").write_text("written by the task")
+    results.write()
+    assert (tmp_path / "best" / "config.yaml").read_text() == "x: 0"
+    assert (tmp_path / "0" / "config.yaml").read_text() == "written by the task"
+
+
+def test_several_objectives_have_a_pareto_front(make_results, tmp_path) -> None:
+    results = make_results([1.0, 2.0], [2.0, 1.0], [3.0, 3.0], directions=("minimize", "minimize"))
+    assert [s["values"] for s in results.summary()["solutions"]] == [[1.0, 2.0], [2.0, 1.0]]
+
+
+def test_a_study_without_a_complete_trial_has_no_best_folder(
+    make_results, tmp_path, capsys
+) -> None:
+    results = make_results()
+    results.write()
+    results.show(interrupted=True)
+    assert not (tmp_path / "best").exists()
+    assert "0 of 5 trials done" in capsys.readouterr().out
+
+
+def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
+    make_results, capsys
+) -> None:
+    make_results([3.0], [1.0]).show(interrupted=False)
+    assert "Best: 1 in trial 1" in (out := capsys.readouterr().out)
+    assert out.splitlines()[-1].endswith(" x=1.0 steps=2")
+
+
+def test_each_member_of_a_front_has_its_command(make_results, tmp_path, capsys) -> None:
+    results = make_results(*FRONT, **TWO)
+    results.write()
+    results.show(interrupted=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == "Pareto front: 3 trials (accuracy, size)"
+    assert [line.split(" in ")[0].strip() for line in lines[2:8:2]] == ["0.5, 10", "0.9, 20",
+                                                                        "0.99, 90"]  # fmt: skip
+    assert [line.split()[-2:] for line in lines[3:9:2]] == [
+        ["x=0.0", "steps=2"], ["x=1.0", "steps=2"], ["x=2.0", "steps=2"]
+    ]  # fmt: skip
+    script = (tmp_path / "front.sh").read_text().splitlines()
+    assert [line for line in script if not line.startswith("#")] == [
+        line.strip() for line in lines[3:9:2]
+    ]
+
+
+def test_without_a_choice_a_front_has_no_best_folder_and_says_how_to_get_one(
+    make_results, tmp_path, capsys
+) -> None:
+    make_results(*FRONT, **TWO, choice="knee").write()
+    results = make_results(*FRONT, **TWO)
+    results.write()
+    results.show(interrupted=False)
+    assert not (tmp_path / "best").exists()
+    assert "add hydra.sweeper.best=knee to the same command" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("choice", "word", "x"), [("knee", "knee", 1), (0, "accuracy", 2), (1, "size", 0)]
+)
+def test_the_chosen_member_of_a_front_is_in_the_best_folder(
+    make_results, tmp_path, capsys, choice, word, x
+) -> None:
+    results = make_results(*FRONT, **TWO, choice=choice)
+    results.write()
+    results.show(interrupted=False)
+    assert (tmp_path / "best/config.yaml").read_text() == f"x: {x}"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-3].startswith(f"Best ({word}): ")
+    assert lines[-1].endswith(f" x={x}.0 steps=2")
+
+
+def test_a_large_front_is_shown_in_part_and_written_in_full(make_results, tmp_path, capsys) -> None:
+    results = make_results(*([float(x), -float(x)] for x in range(10)), [9.5, -9.5],
+                           directions=("minimize", "minimize"))  # fmt: skip
+    results.write()
+    results.show(interrupted=False)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("    ")]
+    assert len(lines) == 10
+    script = (tmp_path / "front.sh").read_text()
+    assert script.count(" x=") == 11
+
+
+def test_a_trial_with_several_seeds_shows_their_spread_and_links_a_typical_one(
+    make_results, tmp_path, capsys
+) -> None:
+    attrs = {"repeats": [[0.9], [1.1], [0.99]], "deviation": [0.1]}
+    results = make_results([1.0], attrs=attrs, fixed=["+seed=7"])
+    for seed in (7, 8, 9):
+        (tmp_path / f"0/seed-{seed}/.hydra").mkdir(parents=True)
+        (tmp_path / f"0/seed-{seed}/.hydra/config.yaml").write_text(f"seed: {seed}")
+    results.write()
+    results.show(interrupted=False)
+    assert (tmp_path / "best/config.yaml").read_text() == "seed: 9"
+    out = capsys.readouterr().out
+    assert "Best: 1.0 ± 0.1 (3 seeds) in trial 0" in out
+    assert out.splitlines()[-1].endswith("x=0.0 steps=2 +seed=7")
+
+
+def test_results_that_cannot_be_written_do_not_end_the_command(
+    make_results, tmp_path, caplog
+) -> None:
+    results = make_results([3.0], [1.0])
+    (tmp_path / "optimization_results.yaml").mkdir()
+    results.write()
+    assert "The results are not in" in caplog.text
+    assert (tmp_path / "best/config.yaml").read_text() == "x: 1"
+
+
+def test_passwords_are_in_no_command(make_results, tmp_path, capsys) -> None:
+    uri = "'postgresql://me:geheim1@host/db'"
+    results = make_results(*FRONT, **TWO, choice="knee", fixed=[f"+uri={uri}"])
+    results.write()
+    results.show(interrupted=False)
+    assert "geheim1" not in capsys.readouterr().out + (tmp_path / "front.sh").read_text()
