@@ -85,6 +85,7 @@ class LocalPool:
     config: DictConfig
     task: TaskFunction
     n_jobs: int | str = "auto"
+    trials_per_gpu: int = 1
     divides_machine: bool = True
     signals: Sequence[int] = SIGNALS
     _slots: list[Slot] = field(default_factory=list)
@@ -125,7 +126,7 @@ class LocalPool:
     def _serve(self, queue: deque[Job]) -> dict[int, JobReturn]:
         results: dict[int, JobReturn] = {}
         n_results, payload = len(queue), self._payload()
-        n = len(queue) if self._is_restartable() else min(len(queue), n_workers(self.n_jobs))
+        n = len(queue) if self._is_restartable() else self._n_processes(len(queue))
         shares = [worker_environment(i, n) if self.divides_machine else {} for i in range(n)]
         for share in shares:
             if not self._interrupt.requested:
@@ -143,6 +144,9 @@ class LocalPool:
                 except (EOFError, ConnectionError):
                     self._replace(slot, queue, results, payload)
         return results
+
+    def _n_processes(self, n_jobs: int) -> int:
+        return min(n_jobs, n_workers(self.n_jobs, self.trials_per_gpu))
 
     def _receive(self, slot: Slot, queue: deque[Job], results: dict[int, JobReturn]) -> None:
         if not slot.ready:

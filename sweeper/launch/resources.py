@@ -1,10 +1,12 @@
 """The resources of this machine: number of workers, and threads and GPU of each."""
 
+import logging
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+log = logging.getLogger(__name__)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -14,16 +16,19 @@ THREAD_VARIABLES = (
 WORKER_MEMORY_BYTES = 3 * 2**29  # torch, mlflow, a small network and its data: about 1.5 GiB
 
 
-def n_workers(n_jobs: int | str) -> int:
+def n_workers(n_jobs: int | str, per_gpu: int = 1) -> int:
     """Return the number of workers to run.
 
-    `auto` is one worker per GPU. Without GPUs it is one per core, as far as memory allows.
+    `auto` is `per_gpu` workers for each GPU. Without GPUs it is one per core, as far as memory
+    allows; `per_gpu` then changes nothing, which is logged.
     """
     if n_jobs != "auto":
         return int(n_jobs)
     gpus = visible_gpus()
     if gpus:
-        return len(gpus)
+        return len(gpus) * per_gpu
+    if per_gpu > 1:
+        log.warning("trials_per_gpu=%d: there is no GPU here, so it changes nothing", per_gpu)
     return max(1, min(n_cores(), _available_memory_bytes() // WORKER_MEMORY_BYTES))
 
 

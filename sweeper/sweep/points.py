@@ -1,7 +1,8 @@
 """Points that a study tries before it samples any: the default config and the user's points."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import optuna
 from optuna.distributions import (
@@ -10,19 +11,21 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import FrozenTrial
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.live import LiveSpace, Params
-from sweeper.sweep.space import Value, storable
+from sweeper.space.live import LiveSpace, Params
+from sweeper.space.space import Value, storable
+from sweeper.sweep.budget import IMPORTED_KEY, is_own
 
 
 def default_point(live: LiveSpace) -> Params:
     """Return the default config's values by Optuna's names, as far as the space contains them."""
-    groups = live.group_parameters
     defaults = live.defaults({})
+    groups = (p for p in live.group_parameters if p.key in defaults)
     options = {p.key: defaults[p.key] for p in groups if contains(p.distribution, defaults[p.key])}
     defaults = live.defaults(options)
-    parameters = live.parameters(options).values()
+    parameters = (p for p in live.parameters(options).values() if p.key in defaults)
     return {
         p.name: defaults[p.key] for p in parameters if contains(p.distribution, defaults[p.key])
     }
@@ -37,6 +40,7 @@ def user_point(live: LiveSpace, point: Mapping[str, Any]) -> Params:
     values = {key: storable(value) for key, value in point.items()}
     options = {p.key: values[p.key] for p in live.group_parameters if p.key in values}
     parameters = live.parameters(options)
+    values |= {key: parameters[key].stored(point[key]) for key in values if key in parameters}
     for key, value in values.items():
         if key not in parameters:
             raise ConfigError(
@@ -51,11 +55,51 @@ def user_point(live: LiveSpace, point: Mapping[str, Any]) -> Params:
     return {parameters[key].name: value for key, value in values.items()}
 
 
-def enqueue(study: optuna.Study, points: Sequence[Params]) -> None:
-    """Enqueue points, by Optuna's names, that the study does not have yet."""
-    for point in points:
+@dataclass(frozen=True)
+class FirstPoints:
+    """What a study has before it samples any point.
+
+    Args:
+        points: Points to try, by Optuna's names.
+        trials: Finished trials of other studies, from which the sampler learns.
+    """
+
+    points: Sequence[Params] = ()
+    trials: Sequence["EarlierTrial"] = ()
+
+    def __add__(self, other: "FirstPoints") -> "FirstPoints":
+        return FirstPoints((*self.points, *other.points), (*self.trials, *other.trials))
+
+
+class EarlierTrial(Protocol):
+    """A finished trial of another study, with a value for each parameter of this one."""
+
+    @property
+    def point(self) -> Mapping[str, Any]: ...
+
+    @property
+    def distributions(self) -> Mapping[str, BaseDistribution]: ...
+
+    @property
+    def values(self) -> Sequence[float]: ...
+
+
+def enqueue(study: optuna.Study, first: FirstPoints) -> None:
+    """Enqueue the points that the study does not have yet, and add the trials if it has none."""
+    for point in first.points:
         if point:
             study.enqueue_trial(point, skip_if_exists=True)
+    if first.trials and all(is_own(t) for t in study.get_trials(deepcopy=False)):
+        study.add_trials(map(_imported, first.trials))
+
+
+def _imported(trial: EarlierTrial) -> FrozenTrial:
+    return optuna.trial.create_trial(
+        params=dict(trial.point),
+        distributions=dict(trial.distributions),
+        values=list(trial.values),
+        user_attrs={IMPORTED_KEY: True},
+    )
 
 
 def contains(distribution: BaseDistribution, value: Value) -> bool:

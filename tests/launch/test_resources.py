@@ -34,6 +34,15 @@ def test_auto_is_one_worker_per_gpu_or_as_many_as_cores_and_memory_allow(
     assert resources.n_workers(n_jobs) == n
 
 
+@pytest.mark.parametrize(
+    ("n_jobs", "gpus", "n"), [("auto", ("0", "2"), 6), ("auto", (), 4), (5, ("0", "2"), 5)]
+)
+def test_auto_is_several_workers_per_gpu_if_they_share_it(machine, caplog, n_jobs, gpus, n) -> None:
+    machine(cores=4, gpus=gpus)
+    assert resources.n_workers(n_jobs, 3) == n
+    assert ("there is no GPU here" in caplog.text) == (not gpus)
+
+
 def test_gpus_are_assigned_in_turn(machine) -> None:
     machine(gpus=("4", "7"))
     assigned = [resources.worker_environment(i, 3)["CUDA_VISIBLE_DEVICES"] for i in range(3)]
@@ -61,3 +70,12 @@ def test_a_thread_count_that_the_user_has_set_is_kept(machine, monkeypatch) -> N
 def test_only_visible_gpus_are_used(monkeypatch, visible, gpus) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert resources.visible_gpus() == gpus
+
+
+def test_gpus_are_counted_by_nvidia_smi(monkeypatch, tmp_path) -> None:
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'GPU 0: H200'\necho '  MIG 1g'\necho 'GPU 1: H200'\n")
+    program.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert resources.n_workers("auto", 2) == 4

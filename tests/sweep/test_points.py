@@ -5,7 +5,9 @@ from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.points import contains, default_point, enqueue, user_point
+from sweeper.sweep.budget import Budget, is_own
+from sweeper.sweep.elsewhere.fitting import Fitted
+from sweeper.sweep.points import FirstPoints, contains, default_point, enqueue, user_point
 
 
 @pytest.mark.parametrize(
@@ -65,5 +67,15 @@ def test_a_point_is_enqueued_once(live, storage) -> None:
     point = user_point(live("shape=plane,sphere", auto=True), {"shape": "plane", "shape.size": 4})
     assert point == {"shape": "plane", "shape.size@plane": 4}
     for _ in range(2):
-        enqueue(study, [{}, point])
+        enqueue(study, FirstPoints([{}, point]))
     assert len(study.trials) == 1
+
+
+def test_trials_of_another_study_are_added_once_and_do_not_count(storage) -> None:
+    study = optuna.create_study(storage=storage)
+    earlier = Fitted({"x": 1.0}, {"x": Float(0, 5)}, True, (2.0,), frozenset(), frozenset())
+    for _ in range(2):
+        enqueue(study, FirstPoints([{"x": 0.0}], [earlier]))
+    states = [(t.state.name, t.values, is_own(t)) for t in study.trials]
+    assert states == [("WAITING", None, True), ("COMPLETE", [2.0], False)]
+    assert not Budget(1).n_finished(study.trials)
