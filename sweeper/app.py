@@ -17,14 +17,23 @@ from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
+from sweeper.hydra_versions import MAIN
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+    from sweeper.run.run import Run
 
-@hydra.main(version_base="1.3", config_path=str(CONFIGS), config_name="config")
-def task(cfg: "DictConfig") -> float | tuple[float, ...]:
-    """Run the composed experiment; return the best value of its metric, or of each metric."""
+
+def executed(cfg: "DictConfig") -> tuple["Run", float | tuple[float, ...]]:
+    """Run the composed experiment; return it and the best value of its metric, or of each metric.
+
+    If it cannot start, what Hydra has written for it is removed.
+
+    Raises:
+        SweeperError: the config, the data or the checkpoint cannot be used, or training failed.
+        KeyboardInterrupt: the run was interrupted; its state is saved.
+    """
     # torch takes seconds to import, and --help does not need it.
     from sweeper.build.recipe import named_choices
     from sweeper.run.invocation import Invocation
@@ -38,17 +47,22 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
         folder=Path(settings.runtime.output_dir),
         start_folder=Path(get_original_cwd()),
     )
-    started = False
     try:
         run = start(cfg, invocation)
-        started = True
-        return run.execute()
-    except (Exception, KeyboardInterrupt) as error:
-        if not started:
-            written = {str(settings.output_subdir), f"{settings.job.name}.log"}
-            remove_written(invocation.folder, written, invocation.start_folder)
-        hydra_reports = settings.mode is RunMode.MULTIRUN or WANTS_TRACEBACK
-        if not isinstance(error, KeyboardInterrupt) and not hydra_reports:
+    except (Exception, KeyboardInterrupt):
+        written = {str(settings.output_subdir), f"{settings.job.name}.log"}
+        remove_written(invocation.folder, written, invocation.start_folder)
+        raise
+    return run, run.execute()
+
+
+@hydra.main(config_path=str(CONFIGS), config_name="config", **MAIN)
+def task(cfg: "DictConfig") -> float | tuple[float, ...]:
+    """Run the composed experiment; return the best value of its metric, or of each metric."""
+    try:
+        return executed(cfg)[1]
+    except Exception as error:
+        if HydraConfig.get().mode is not RunMode.MULTIRUN and not WANTS_TRACEBACK:
             # Hydra would print another line before the error of a single run.
             exit_with_line(error)
         raise

@@ -7,7 +7,8 @@ leftovers    removes what Hydra has written for a command that was refused
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it
 interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type
+program      the program of this process, or the one that a call from Python stands for
 
 `app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep` and `launch` use
-`interrupts`; `run`, `sweep` and `inspect` use `overrides`.
+`interrupts`; `run`, `sweep` and `inspect` use `overrides`; `sweep` and `api` use `program`.
 """

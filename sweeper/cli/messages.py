@@ -31,7 +31,7 @@ WORK = (
     "sweeper.training.scoring",
     "sweeper.sweep.worker_task",
     "sweeper.sweep.ledger",
-    "sweeper.sweep.results",
+    "sweeper.sweep.results.results",
     "sweeper.launch.local",
 )
 """The modules that train and evaluate. An error in them is no mistake on the command line."""
@@ -78,7 +78,7 @@ def run_command(command: Callable[[], object], arguments: Sequence[str] | None =
         leftovers.remove()
         raise
     except Exception as error:
-        message = _line_for(error, typed)
+        message = line_for(error, typed)
         if message is not None:
             leftovers.remove(error)
         if message is None or WANTS_TRACEBACK:
@@ -91,12 +91,13 @@ def exit_with_line(error: Exception) -> None:
 
     A task that Hydra runs calls this, since Hydra prints a line of its own before its error.
     """
-    message = _line_for(error, sys.argv[1:])
+    message = line_for(error, sys.argv[1:])
     if message is not None:
         _exit_with(message)
 
 
-def _line_for(error: Exception, arguments: Sequence[str]) -> str | None:
+def line_for(error: Exception, arguments: Sequence[str]) -> str | None:
+    """Return the line for an error that the user of a command can fix, or None for another one."""
     overrides = overrides_in(arguments)
     message = user_message(error)
     if message is None:

@@ -9,5 +9,9 @@
     restore       a trained network from its checkpoint, for `evaluate` and `predict`
       trust       the check of the classes that the checkpoint's config names
 
-`sweeper.app` calls `start` and then `Run.execute`.
+`sweeper.app` calls `start` and then `Run.execute`. `sweeper.run(...)` is a call of `sweeper.api`.
 """
+
+from sweeper import make_callable
+
+make_callable(__name__)

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sweeper import trial
 from sweeper.cli.interrupts import Interrupt, Interrupted, terminable
@@ -44,6 +44,8 @@ class Run:
     """The number of epochs that the tracked run has already."""
     started: float
     """The value of `time.perf_counter` at the start of the command."""
+    scores: dict[str, float] = field(default_factory=dict)
+    """The metrics and sizes of the best network, once it is evaluated."""
 
     def execute(self) -> float | tuple[float, ...]:
         """Train, evaluate and record; return the value of the metric at the best epoch.
@@ -125,6 +127,7 @@ class Run:
         if experiment.data.has_test:
             test = predictions_of(experiment.classifier, experiment.data.test())
             scores |= {f"test/{name}": value for name, value in test.metrics.items()}
+        self.scores.update(scores)
         experiment.tracker.log_metrics(scores, step=state.epoch)
         self._track_best()
         figures = experiment.settings.figures

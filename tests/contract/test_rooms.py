@@ -16,17 +16,23 @@ import sweeper
 PACKAGE = Path(sweeper.__file__).parent
 
 COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker"}
-GROUND = {"concealment", "errors", "files", "objectives", "schema", "secrets", "text", "trial"}
+GROUND = {
+    *("concealment", "errors", "files", "hydra_versions", "objectives", "schema", "secrets"),
+    *("text", "trial"),
+}
 """Shared by all; one of them may import another."""
 
 ARROWS = {
     # control: searches, and loads neither torch nor MLflow
     "plugin": {"sweep", "launch"},
-    "sweep": {"launch", "tracking", "figures", "cli"},
+    "sweep": {"space", "launch", "tracking", "figures", "cli"},
+    "space": {"cli"},
     "launch": {"cli"},
     "worker": {"sweep", "cli"},
     # work: trains
     "__main__": {"app"},
+    "sweeper": {"api"},
+    "api": {"app", "run", "sweep", "training", "configs", "cli"},
     "app": {"run", "build", "configs", "cli"},
     "inspect": {"build", "summary", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},

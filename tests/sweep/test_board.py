@@ -6,10 +6,10 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState, create_trial
 from rich.console import Console
 
+from sweeper.space.space import Space
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY, Budget
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.space import Space
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 
 X = {"params": {"x": 0.25}, "distributions": {"x": FloatDistribution(0, 1)}}

@@ -1,0 +1,122 @@
+"""The state of the process that a call from Python leaves as it was."""
+
+import contextlib
+import logging
+import os
+import sys
+import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
+from hydra.version import VersionBase
+
+OF_AN_APPLICATION = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
+"""Hydra's singletons that belong to one application; the caller may have one open."""
+
+
+@contextmanager
+def untouched() -> Iterator[None]:
+    """Restore Hydra, logging, the environment, the folder and the filters of warnings at the end.
+
+    Signal handlers and `sys.argv` are restored by those who set them.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        stack.enter_context(contextlib.chdir("."))
+        for context in (_hydra, _environment, _logging):
+            stack.enter_context(context())
+        yield
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    before = {c: Singleton._instances.pop(c, None) for c in OF_AN_APPLICATION}
+    try:
+        yield
+    finally:
+        for each, instance in before.items():
+            Singleton._instances.pop(each, None)
+            if instance is not None:
+                Singleton._instances[each] = instance
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        os.environ.update({k: v for k, v in before.items() if os.environ.get(k) != v})
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    """Restore the handlers and levels of all loggers, and close the handlers of the call.
+
+    A new configuration closes every handler that logging has on its lists, so that the caller's
+    log file would get no more records. The lists are therefore empty during the call.
+    """
+    root, known = logging.getLogger(), logging.Logger.manager.loggerDict.values()
+    loggers = [root, *(each for each in known if isinstance(each, logging.Logger))]
+    before = [(each, each.level, each.handlers[:], each.propagate) for each in loggers]
+    names, handlers = logging._handlers, logging._handlerList  # type: ignore[attr-defined]
+    logging._handlers = weakref.WeakValueDictionary()  # type: ignore[attr-defined]
+    logging._handlerList = []  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        own = [handler for handler in root.handlers if handler not in before[0][2]]
+        for logger, level, its_handlers, propagate in before:
+            logger.handlers, logger.propagate = its_handlers, propagate
+            logger.setLevel(level)
+        for handler in own:
+            handler.close()
+        # Other libraries that were imported during the call have added handlers of their own.
+        handlers.extend(logging._handlerList)  # type: ignore[attr-defined]
+        names.update(logging._handlers)  # type: ignore[attr-defined]
+        logging._handlers, logging._handlerList = names, handlers  # type: ignore[attr-defined]
+
+
+@contextmanager
+def untouched_torch() -> Iterator[None]:
+    """Restore the random numbers of Python, NumPy and torch, and torch's settings."""
+    import torch  # takes seconds
+
+    from sweeper.training.seeding import preserved_rng_state
+
+    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    benchmark = torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        with preserved_rng_state():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = benchmark
+        if torch.are_deterministic_algorithms_enabled() != deterministic:
+            torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def untouched_figures() -> Iterator[None]:
+    """Restore the backend of matplotlib, by which a notebook shows figures."""
+    import matplotlib
+
+    before = dict.__getitem__(matplotlib.rcParams, "backend")  # it may not be chosen yet
+    try:
+        yield
+    finally:
+        pyplot = sys.modules.get("matplotlib.pyplot")
+        if dict.__getitem__(matplotlib.rcParams, "backend") != before:
+            dict.__setitem__(matplotlib.rcParams, "backend", before)
+            if pyplot is not None and isinstance(before, str):
+                with contextlib.suppress(ImportError):
+                    pyplot.switch_backend(before)

@@ -1,0 +1,161 @@
+"""Runs from Python in this process: their results, their errors, and what they leave alone."""
+
+import contextlib
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+from traceback import format_exception
+
+import numpy as np
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+import sweeper
+from sweeper.configs import CONFIGS
+from sweeper.errors import ConfigError, DataError, SweeperError, TrainingError
+
+QUICK = ("trainer=quick", "trainer.epochs=1", "trainer.train_limit=64", "trainer.val_limit=32",
+         "model=mlp", "tracking=none", "figures=false")  # fmt: skip
+PASSWORD = "Xq7zebra8"
+SECRET = f"hydra.sweeper.storage=postgresql://me:{PASSWORD}@localhost:1/x"
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_run_returns_what_the_command_records() -> None:
+    run = sweeper.run(*QUICK, "figures=true", "optimizer.lr=0.01")
+    assert (
+        run.value == run.metrics["val/accuracy"] == run.history[run.best_epoch - 1]["val/accuracy"]
+    )
+    assert {"test/accuracy", "test/loss", "val/loss", "n_parameters"} <= run.metrics.keys()
+    assert run.checkpoint == run.folder / "checkpoints/best.pt"
+    assert run.figures["confusion_matrix"].is_file()
+    assert run.config.optimizer.lr == 0.01
+    assert run.epochs.loc[1, "val/accuracy"] == run.value
+    for name in (".hydra/overrides.yaml", "config.yaml", "sweeper.log"):
+        assert (run.folder / name).is_file()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "line"),
+    [
+        (["model=alexnte"], ConfigError, "model=alexnte: there is no such option; did you mean"),
+        (["model.kernel_sise=3"], ConfigError, "did you mean kernel_size?"),
+        (["optimizer.lr=-1"], ConfigError, "optimizer.lr=-1: expected a value greater than 0"),
+        (["optimizer.lr=0.1,0.2"], ConfigError, "To sweep over it, call sweeper.sweep"),
+        (["lenet"], ConfigError, "lenet: "),
+        (["--cfg"], ConfigError, "--cfg: flags are for the command line"),
+        (["hydra.mode=MULTIRUN"], ConfigError, "call sweeper.run or sweeper.sweep"),
+        ([["model=mlp"]], ConfigError, "an override must be a text"),
+        (["data=image_folder", "data.root=no"], DataError, "no is not a folder"),
+        (["resume=nothing.pt"], SweeperError, "No checkpoint at nothing.pt"),
+    ],
+)
+def test_a_mistake_is_an_error_of_one_line_and_leaves_nothing(
+    refuses, tmp_path, capfd, overrides, error, line
+) -> None:
+    with refuses(error, ".") as caught:
+        sweeper.run(*overrides)
+    assert line in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_study_of_another_sweeper_or_of_the_notebooks_own_classes_is_refused(refuses) -> None:
+    with refuses(ConfigError, "needs hydra/sweeper=sweeper"):
+        sweeper.sweep("hydra/sweeper=basic", "model=mlp,cnn")
+    with refuses(ConfigError, "move it to a module"):
+        sweeper.sweep("+callbacks.mine._target_=__main__.Mine", "model=mlp,cnn")
+    with refuses(ConfigError, "there is no such folder"):
+        sweeper.sweep("model=mlp,cnn", config_dir="nowhere")
+
+
+def test_an_error_while_training_is_a_training_error() -> None:
+    with pytest.raises(TrainingError, match="became nan"):
+        sweeper.run(*QUICK, "optimizer=sgd", "optimizer.lr=1e30", "trainer.epochs=3")
+
+
+def test_an_error_in_the_callers_own_code_is_raised_as_it_is(monkeypatch) -> None:
+    from sweeper.training.callback import Callback
+
+    def fail(self, state) -> None:
+        raise KeyError("mine")
+
+    monkeypatch.setattr(
+        sys.modules["__main__"],
+        "Mine",
+        type("Mine", (Callback,), {"on_fit_end": fail}),
+        raising=False,
+    )
+    with pytest.raises(KeyError, match="mine"):
+        sweeper.run(*QUICK, "+callbacks.mine._target_=__main__.Mine")
+
+
+def state_of_the_process() -> dict[str, object]:
+    root = logging.getLogger()
+    return {
+        "folder": os.getcwd(),  # noqa: PTH109
+        "environment": dict(os.environ),
+        "arguments": list(sys.argv),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "handlers": list(root.handlers),
+        "levels": (root.level, logging.getLogger("sweeper").level),
+        "numbers": (random.getstate(), torch.get_rng_state().tolist()),
+        "numpy": np.random.get_state()[1].tolist(),
+        "threads": torch.get_num_threads(),
+        "hydra": (GlobalHydra.instance(), HydraConfig.instance(), HydraConfig.instance().cfg),
+    }
+
+
+@pytest.mark.parametrize("overrides", [(), ("optimizer.lr=-1",), ("model=alexnte",)])
+def test_a_call_leaves_the_process_as_it_was(overrides) -> None:
+    torch.manual_seed(7)
+    with initialize_config_dir(str(CONFIGS), version_base="1.3"):
+        before = state_of_the_process()
+        with contextlib.suppress(ConfigError):
+            sweeper.run(*QUICK, "hydra.verbose=true", "hydra.job.chdir=true", SECRET, *overrides)
+        assert state_of_the_process() == before
+        assert compose("config", ["model=lenet"]).model.kernel_size
+
+
+def test_a_log_file_of_the_caller_gets_records_after_a_call(tmp_path) -> None:
+    handler, log = logging.FileHandler(tmp_path / "mine.log", mode="w"), logging.getLogger("mine")
+    log.addHandler(handler)
+    sweeper.run(*QUICK)
+    log.warning("after the run")
+    log.removeHandler(handler)
+    handler.close()
+    assert (tmp_path / "mine.log").read_text() == "after the run\n"
+
+
+def test_a_password_is_in_no_file_and_in_no_error(tmp_path) -> None:
+    sweeper.run(*QUICK, SECRET)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if PASSWORD.encode() in path.read_bytes()]
+    with pytest.raises(ConfigError, match=r"me:\*\*\*@") as caught:
+        sweeper.run(*QUICK, f"{SECRET},b")
+    assert PASSWORD not in "".join(format_exception(caught.value))
+
+
+def test_a_run_works_outside_the_main_thread() -> None:
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(sweeper.run(*QUICK)))
+    thread.start()
+    thread.join()
+    assert isinstance(results[0], sweeper.RunResult)
+
+
+def test_an_option_of_the_callers_own_folder_is_found(tmp_path) -> None:
+    (tmp_path / "mine/model").mkdir(parents=True)
+    (tmp_path / "mine/model/small.yaml").write_text("defaults: [mlp]\nhidden: [8]\n")
+    run = sweeper.run(*QUICK, "model=small", config_dir="mine")
+    assert run.config.model.hidden == [8]

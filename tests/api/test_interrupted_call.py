@@ -1,0 +1,69 @@
+"""Calls from Python that a signal ends, in a process of their own."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CALL = """
+import signal, sweeper
+before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+small = ("tracking=none", "figures=false", "model=mlp", "trainer.epochs=100000",
+         "trainer.train_limit=64", "trainer.val_limit=32")
+try:
+    {call}
+except KeyboardInterrupt:
+    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    print("caught")
+{after}
+"""
+RUN = "sweeper.run(*small, 'hydra.run.dir=first')"
+STUDY = "sweeper.sweep(*small, 'optimizer.lr=interval(0.001,0.1)', 'hydra.sweeper.n_jobs=1')"
+LOADED = """
+from pathlib import Path
+(folder,) = Path("multirun").iterdir()
+print(sweeper.Study.load(folder).trials["state"].tolist())
+"""
+
+
+def interrupted(folder: Path, call: str, after: str, sign: str, number: int) -> tuple[int, str]:
+    """Send a signal once `sign` is printed, or exists as a file; return exit code and output."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-u", "-"], cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(CALL.format(call=call, after=after))
+        process.stdin.close()
+        process.stdin = None
+        lines = iter(process.stdout.readline, "")
+        assert any(sign in line for line in lines)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=120)
+        return process.returncode, out + err
+
+
+def test_an_interrupted_run_is_saved_and_raises_keyboard_interrupt(tmp_path) -> None:
+    code, printed = interrupted(tmp_path, RUN, "", "epoch ", signal.SIGINT)
+    assert code == 0, printed
+    assert "caught\n" in printed
+    assert "to resume:\n  python -m sweeper tracking=none" in printed
+    assert (tmp_path / "first/checkpoints/last.pt").is_file()
+
+
+def test_sigterm_saves_the_run_and_ends_the_process_as_it_would_have(tmp_path) -> None:
+    code, printed = interrupted(tmp_path, RUN, "", "epoch ", signal.SIGTERM)
+    assert code == -signal.SIGTERM, printed
+    assert (tmp_path / "first/checkpoints/last.pt").is_file()
+
+
+def test_an_interrupted_study_puts_its_trials_back(tmp_path) -> None:
+    code, printed = interrupted(tmp_path, STUDY, LOADED, "Starting 1 worker", signal.SIGINT)
+    assert code == 0, printed
+    assert "caught\n" in printed
+    assert "RUNNING" not in printed.splitlines()[-1]
