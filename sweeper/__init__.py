@@ -9,6 +9,7 @@
 """
 
 import importlib
+import random
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -39,10 +40,24 @@ class CallableRoom(ModuleType):
 
     def __call__(self, *overrides: str, config_dir: str | Path | None = None) -> Any:
         """Call `sweeper.api.run_result.run` or `sweeper.api.study_result.sweep`; see there."""
-        name = self.__name__.rpartition(".")[2]
-        return getattr(importlib.import_module(_HOMES[name]), name)(
-            *overrides, config_dir=config_dir
-        )
+        return self._function()(*overrides, config_dir=config_dir)
+
+    @property
+    def __doc__(self) -> str | None:  # type: ignore[override]
+        """What the function does: `help(sweeper.run)` shows it."""
+        return str(self._function().__doc__)
+
+    def _function(self) -> Any:
+        return _public(self.__name__.rpartition(".")[2])
+
+
+def _public(name: str) -> Any:
+    """Return a public class or function; the random numbers of Python stay as they are."""
+    before = random.getstate()  # Rich draws one when it is imported
+    try:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    finally:
+        random.setstate(before)
 
 
 def make_callable(room: str) -> None:
@@ -56,9 +71,9 @@ if not TYPE_CHECKING:  # a type checker reports names that do not exist, and wou
         if name in ("errors", "run", "sweep"):
             return importlib.import_module(f"sweeper.{name}")
         if name in _HOMES:
-            return getattr(importlib.import_module(_HOMES[name]), name)
+            return _public(name)
         raise AttributeError(f"module 'sweeper' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted(__all__)

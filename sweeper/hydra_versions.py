@@ -54,10 +54,10 @@ def targets(node: Any) -> Iterator[str]:
             yield from targets(value)
 
 
-def register_resolver(name: str, function: Callable[..., Any]) -> None:
+def register_resolver(name: str, function: Callable[..., Any], use_cache: bool = False) -> None:
     """Register a resolver of OmegaConf in place of an earlier one with this name."""
     # In OmegaConf 2.3 the shorter name is that of another function.
     register: Callable[..., Any] = OmegaConf.register_resolver
     if "replace" not in signature(register).parameters:
         register = OmegaConf.register_new_resolver
-    register(name, function, replace=True)
+    register(name, function, replace=True, use_cache=use_cache)

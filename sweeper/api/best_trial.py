@@ -2,18 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import OmegaConf
+from optuna import Study as OptunaStudy
 from optuna.trial import FrozenTrial
 
 from sweeper.cli.overrides import command_line, override_line
 from sweeper.cli.program import standing_in
 from sweeper.secrets import masked_uri
+from sweeper.space.live import config_key
 from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.identity import CONFIG
 from sweeper.sweep.results.ended_trial import threads_prefix
+from sweeper.sweep.results.front import Choice, parse_choice
 from sweeper.sweep.results.trial_folder import TrialLayout
+from sweeper.sweep.run_study import MULTIRUN_FILE
+from sweeper.sweep.study import IDENTITY_KEY
 
 
 @dataclass(frozen=True)
@@ -22,8 +31,8 @@ class BestTrial:
 
     Args:
         number: Number of the trial.
-        params: Values of its parameters by config key.
-        values: Value of each objective.
+        params: Values of its parameters by config key, as the config has them.
+        values: Value of each objective, in the order of the objectives.
         folder: Folder of the trial.
         overrides: Overrides of its config: `sweeper.run(*overrides)` trains it again.
         command: The command that does so.
@@ -47,7 +56,7 @@ def best_trial_of(
 ) -> BestTrial:
     return BestTrial(
         number=trial.number,
-        params=_by_key(trial.params, lines),
+        params={config_key(name): plain_value(value) for name, value in trial.params.items()},
         values=tuple(trial.values),
         folder=folder / _layout(trial).subdir,
         overrides=_repeatable(lines),
@@ -60,14 +69,38 @@ def _repeatable(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(masked_uri(line) for line in lines if not line.startswith("study="))
 
 
-def _by_key(params: Mapping[str, Any], lines: Sequence[str]) -> dict[str, Any]:
-    """Return values by config key, given those by Optuna's names.
+def plain_value(value: Any) -> Any:
+    """Return a value as Python has it, given it as Optuna stores it.
 
-    A name may have the chosen option behind the key: `model.kernel_size@lenet`.
+    Optuna stores lists, mappings, null and ambiguous numbers as texts of Hydra's override grammar.
+    A text that is none of that grammar, such as a function of the user may suggest, is returned.
     """
-    keys = {line.partition("=")[0] for line in lines}
-    by_key = {name: name.rpartition("@")[0] or name for name in params.keys() - keys}
-    return {by_key.get(name, name): value for name, value in params.items()}
+    if not isinstance(value, str):
+        return value
+    try:
+        override = _parser().parse_override(f"key={value}")
+    except HydraException:
+        return value
+    return value if override.is_sweep_override() else override.value()
+
+
+@cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
+def recorded_choice(study: OptunaStudy, folder: Path) -> Choice:
+    """Return the choice by `hydra.sweeper.best` of a study's last command; None if not on record.
+
+    No interpolation of a file is resolved.
+    """
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(folder / MULTIRUN_FILE), resolve=False)
+        identity = study.user_attrs.get(IDENTITY_KEY, {})
+        names = str(identity.get(f"{CONFIG}hydra.sweeper.metric", "")).split(", ")
+        return parse_choice(config["hydra"]["sweeper"]["best"], len(study.directions), names)
+    except Exception:  # an earlier version, or someone, has written the file
+        return None
 
 
 def recorded_lines(
@@ -78,7 +111,7 @@ def recorded_lines(
     If it has written none, the parameters are known at least.
     """
     files = sorted((folder / _layout(trial).subdir).rglob("overrides.yaml"), key=_depth)
-    lines: Any = [override_line(key, value) for key, value in _by_key(trial.params, ()).items()]
+    lines: Any = [override_line(config_key(name), v) for name, v in trial.params.items()]
     if files:
         lines = OmegaConf.to_container(OmegaConf.load(files[0]), resolve=False)
     with standing_in(command.program, command.arguments):

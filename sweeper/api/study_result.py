@@ -1,8 +1,6 @@
 """`sweeper.sweep` and what it returns."""
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +9,15 @@ import optuna
 from optuna import Study as OptunaStudy
 from optuna.trial import FrozenTrial
 
-from sweeper.api.best_trial import BestTrial, best_trial_of, recorded_lines
+from sweeper.api.best_trial import BestTrial, best_trial_of, recorded_choice, recorded_lines
 from sweeper.api.call import CONFIG_NAME, Call
 from sweeper.api.untouched import untouched_figures, untouched_torch
 from sweeper.errors import ConfigError
+from sweeper.secrets import MASK
+from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import recorded_command
-from sweeper.sweep.results.front import best_trials
+from sweeper.sweep.elsewhere.address import absolute, open_existing
+from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.storage import open_storage
 
 if TYPE_CHECKING:
@@ -38,35 +39,47 @@ class Study:
         name: Name of the study in its storage.
         folder: Folder of the study.
         front: The best trial; with several objectives, the Pareto front.
+        chosen: The best trial; with several objectives, the member of the front that
+            `hydra.sweeper.best` chooses. None if there is none.
         optuna: The study of Optuna, for everything that Optuna does with one.
     """
 
     name: str
     folder: Path
     front: tuple[BestTrial, ...]
+    chosen: BestTrial | None = field(repr=False)
     optuna: OptunaStudy = field(repr=False)
 
     @property
     def best(self) -> BestTrial:
-        """The best trial.
+        """The best trial; with several objectives, the one that `hydra.sweeper.best` chooses.
 
         Raises:
-            ConfigError: no trial is complete, or the study has several objectives.
+            ConfigError: no trial is complete, or the study has several objectives and no choice.
         """
-        if len(self.optuna.directions) > 1:
-            raise ConfigError(f"study {self.name} has several objectives; type study.front")
         if not self.front:
             raise ConfigError(f"study {self.name} has no complete trial; see study.trials")
-        return self.front[0]
+        if self.chosen is None:
+            raise ConfigError(
+                f"study {self.name} has several objectives; type study.front, or add "
+                "hydra.sweeper.best=knee"
+            )
+        return self.chosen
 
     @property
     def trials(self) -> "pandas.DataFrame":
-        """All trials, a row for each: Optuna's `trials_dataframe` without our own records."""
+        """The study's own trials, a row for each: Optuna's `trials_dataframe`.
+
+        Left out are our own records, trials of other studies, and those that were ended without a
+        run because they were not needed.
+        """
         attrs = ("number", "value", "state", "params", "user_attrs")
         times = ("datetime_start", "datetime_complete", "duration")
         table = self.optuna.trials_dataframe(attrs=(*attrs, *times))
-        ours = [column for column in table.columns if column.startswith("user_attrs_sweeper:")]
-        return table.drop(columns=ours)
+        trials = self.optuna.get_trials(deepcopy=False)
+        own = [t.number for t in trials if is_own(t) and not was_not_needed(t)]
+        table = table[table["number"].isin(own)].reset_index(drop=True)
+        return table.drop(columns=[name for name in table.columns if _says_nothing(table, name)])
 
     @staticmethod
     def load(folder: str | Path, storage: str | None = None) -> "Study":
@@ -75,19 +88,21 @@ class Study:
         `storage` is its database if the URL has a password, which is not on record.
 
         Raises:
-            ConfigError: this is no folder of a study, or its storage cannot be opened.
+            ConfigError: this is no folder of a study, or its storage does not exist, cannot be
+                opened or does not have it.
         """
         place = Path(folder).absolute()
         command = recorded_command(place)
-        uri = storage or command.storage
-        if uri is not None and "***" in uri:
+        uri = command.place(place) if storage is None else absolute(storage, Path.cwd())
+        if storage is None and MASK in uri:
             raise ConfigError(
                 f"{folder}: the study is in {uri}, whose password is not on record; type "
                 "Study.load(folder, storage=URL) with the whole URL"
             )
-        return _study(
-            command.study, place, uri, lambda trial: recorded_lines(trial, place, command)
-        )
+        name, opened = open_existing(uri, command.study)
+        study = optuna.load_study(study_name=name, storage=opened)
+        choice = recorded_choice(study, place)
+        return _study(study, place, choice, lambda trial: recorded_lines(trial, place, command))
 
 
 def sweep(*overrides: str, config_dir: str | Path | None = None) -> Study:
@@ -108,8 +123,8 @@ def sweep(*overrides: str, config_dir: str | Path | None = None) -> Study:
     """
     _check(overrides)
     call = Call(overrides, None if config_dir is None else Path(config_dir), multirun=True)
-    torch = untouched_torch() if "torch" in sys.modules else nullcontext()
-    with call.opened() as (hydra, given), untouched_figures(), torch:
+    # torch is imported in any case, by the check of the options.
+    with call.opened() as (hydra, given), untouched_figures(), untouched_torch():
         from sweeper.app import task
 
         results: Results = hydra.multirun(
@@ -118,8 +133,11 @@ def sweep(*overrides: str, config_dir: str | Path | None = None) -> Study:
             overrides=given,
         )
         spec = results.spec
+        study = optuna.load_study(
+            study_name=spec.name, storage=open_storage(spec.storage, spec.folder)
+        )
         return _study(
-            spec.name, spec.folder, spec.storage,
+            study, spec.folder, results.choice,
             lambda trial: (results.overrides(trial), results.command(trial)),
         )  # fmt: skip
 
@@ -136,7 +154,20 @@ def _check(overrides: Sequence[Any]) -> None:
             )
 
 
-def _study(name: str, folder: Path, storage: Any, retraining: Retraining) -> Study:
-    study = optuna.load_study(study_name=name, storage=open_storage(storage, folder))
-    front = [best_trial_of(trial, folder, *retraining(trial)) for trial in best_trials(study)]
-    return Study(name, folder, tuple(front), study)
+def _study(study: OptunaStudy, folder: Path, choice: Choice, retraining: Retraining) -> Study:
+    best = best_trials(study)
+    front = {t.number: best_trial_of(t, folder, *retraining(t)) for t in best}
+    chosen = chosen_trial(best, study.directions, choice)
+    return Study(
+        name=study.study_name,
+        folder=folder,
+        front=tuple(front.values()),
+        chosen=None if chosen is None else front[chosen.number],
+        optuna=study,
+    )
+
+
+def _says_nothing(table: "pandas.DataFrame", column: str) -> bool:
+    """Return whether a column has one of our own records, or a note that no trial has."""
+    is_note, is_ours = (column.startswith(f"user_attrs_{prefix}") for prefix in ("", "sweeper:"))
+    return is_ours or (is_note and bool(table[column].isna().all()))

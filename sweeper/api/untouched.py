@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import random
 import sys
 import warnings
 import weakref
@@ -21,14 +22,15 @@ OF_AN_APPLICATION = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
 
 @contextmanager
 def untouched() -> Iterator[None]:
-    """Restore Hydra, logging, the environment, the folder and the filters of warnings at the end.
+    """Restore what Python, Hydra and NumPy have for the whole process, at the end.
 
-    Signal handlers and `sys.argv` are restored by those who set them.
+    That is the folder, the environment, logging, random numbers, filters of warnings and Hydra's
+    singletons. Signal handlers and `sys.argv` are restored by those who set them.
     """
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(contextlib.chdir("."))
-        for context in (_hydra, _environment, _logging):
+        for context in (_hydra, _environment, _logging, _random_numbers):
             stack.enter_context(context())
         yield
 
@@ -54,6 +56,19 @@ def _environment() -> Iterator[None]:
         for name in os.environ.keys() - before.keys():
             del os.environ[name]
         os.environ.update({k: v for k, v in before.items() if os.environ.get(k) != v})
+
+
+@contextmanager
+def _random_numbers() -> Iterator[None]:
+    """Restore the random numbers of Python and NumPy, from which packages may draw on import."""
+    numpy = sys.modules.get("numpy")
+    before, array = random.getstate(), numpy and numpy.random.get_state()
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        if numpy is not None:
+            numpy.random.set_state(array)
 
 
 @contextmanager

@@ -7,8 +7,10 @@ leftovers    removes what Hydra has written for a command that was refused
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it
 interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type
+git          the commit and the changes of the code in a git repository
 program      the program of this process, or the one that a call from Python stands for
 
-`app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep` and `launch` use
-`interrupts`; `run`, `sweep` and `inspect` use `overrides`; `sweep` and `api` use `program`.
+`app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep`, `launch` and `api` use
+`interrupts`; `run`, `sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use
+`git`; `sweep` and `api` use `program`.
 """

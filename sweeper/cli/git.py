@@ -24,7 +24,7 @@ class CodeState:
         for folder in folders:
             commit = _output(folder, "rev-parse", "HEAD")
             if commit:
-                changes = _output(folder, "diff", "HEAD")
+                changes = _output(folder, "diff", "--no-ext-diff", "HEAD")
                 digest = hashlib.sha256(changes.encode()).hexdigest()[:8] if changes else ""
                 return CodeState(commit, digest)
         return None

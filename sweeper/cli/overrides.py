@@ -63,6 +63,17 @@ def command_line(overrides: Sequence[str]) -> str:
     return shlex.join(["python", *program(), *_config_options(sys.argv[1:]), *overrides])
 
 
+def to_type(override: str) -> str:
+    """Return `type OVERRIDE` for a message, with the quotes that a shell needs."""
+    return f"type {_shell_word(override)}"
+
+
+def _shell_word(text: str) -> str:
+    # `shlex.quote` alone would end and begin its quotes again around each quote of the text.
+    is_plain = not re.search(r'["\\$`!]', text)
+    return f'"{text}"' if "'" in text and is_plain else shlex.quote(text)
+
+
 def _config_options(arguments: Sequence[str]) -> list[str]:
     """Return the arguments that select the config."""
     selected: list[str] = []

@@ -190,12 +190,6 @@ def _search_path(value: Any) -> str | None:
     return f"names {missing[0]}, which is no folder; type the path of one" if missing else None
 
 
-def _params(value: Any) -> str | None:
-    if value is None:
-        return None
-    return "is for config files; type each sweep by its own key, such as optimizer.lr=0.1,0.01"
-
-
 def _text(value: Any) -> str | None:
     if isinstance(value, str) and "\\" not in value:
         return None
@@ -218,7 +212,6 @@ CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "hydra.sweeper.sampler": _node("hydra/sweeper/sampler"),
     "hydra.sweeper.pruner": _node("hydra/sweeper/pruner"),
     "hydra.sweeper._target_": _plugin("hydra/sweeper"),
-    "hydra.sweeper.params": _params,
     "hydra.launcher": _node("hydra/launcher"),
     "hydra.launcher._target_": _plugin("hydra/launcher"),
     "hydra.hydra_logging": _node("hydra/hydra_logging"),

@@ -22,7 +22,7 @@ def n_workers(n_jobs: int | str, per_gpu: int = 1) -> int:
     `auto` is `per_gpu` workers for each GPU. Without GPUs it is one per core, as far as memory
     allows; `per_gpu` then changes nothing, which is logged.
     """
-    if n_jobs != "auto":
+    if n_jobs not in ("auto", -1):
         return int(n_jobs)
     gpus = visible_gpus()
     if gpus:

@@ -1,6 +1,6 @@
 """The check that every option and the ends of every parameter give a config, before any trial."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,18 @@ def check_options(live: LiveSpace, verify: Verify | None = None) -> None:
 
     Raises:
         ConfigError: a config cannot be composed, or `verify` refused it. The message has a line
-            for each.
+            for each reason.
     """
     points = [point for options in live.option_choices() for point in live.probes(options)]
     errors = [(point, _config_error(live, point, verify)) for point in points]
     failed = [(point, error) for point, error in errors if error is not None]
-    lines = dict.fromkeys(f"{_point_text(live, point)}: {_reason(e)}" for point, e in failed)
-    reasons = {_reason(error) for _, error in failed}
-    if len(lines) > 1 and len(failed) == len(points) and len(reasons) == 1:
-        lines = dict.fromkeys([f"{reasons.pop()} (at each point of the search space)"])
+    points_of: dict[str, list[Params]] = {}
+    for point, error in failed:
+        points_of.setdefault(_reason(error), []).append(point)
+    if len(points_of) == 1 and len(failed) == len(points) > 1:
+        lines = [f"{_reason(failed[0][1])} (at each point of the search space)"]
+    else:
+        lines = [f"{_points_text(live, each)}: {reason}" for reason, each in points_of.items()]
     if lines:
         raise ConfigError("\n".join(lines)) from failed[0][1]
 
@@ -50,5 +53,8 @@ def _reason(error: Exception) -> str:
     return in_one_line(user_message(error) or f"{type(error).__name__}: {error}")
 
 
-def _point_text(live: LiveSpace, point: Params) -> str:
-    return " ".join(live.composer.overrides(point)) or "the default config"
+def _points_text(live: LiveSpace, points: Sequence[Params]) -> str:
+    """Return the first of the points, and the number of the others."""
+    texts = [" ".join(live.composer.overrides(p)) or "the default config" for p in points]
+    n_others = len(dict.fromkeys(texts)) - 1
+    return texts[0] + (f" (and {n_others} more)" if n_others else "")

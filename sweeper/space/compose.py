@@ -95,15 +95,18 @@ class Composer:
         return config
 
     def overrides(self, params: Mapping[str, Value]) -> list[str]:
-        """Return the overrides of a trial, in the order of the command, and then any others."""
+        """Return the overrides of a trial, in the order of the command, and then any others.
+
+        A parameter takes the place of a fixed override of the same key.
+        """
         lines = {key: override_line(key, value) for key, value in params.items()}
-        fixed = self._space.fixed
+        fixed = {key: line for key, line in self._space.fixed.items() if key not in lines}
         ordered = {
             key: lines.get(key) or fixed[key]
             for key in self._space.order
             if key in lines or key in fixed
         }
-        return [*(ordered | lines | dict(fixed)).values()]
+        return [*(ordered | lines | fixed).values()]
 
     def _is_structural(self, key: str) -> bool:
         """Return whether an override of `key` changes which files or keys the config has."""

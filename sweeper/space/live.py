@@ -183,6 +183,16 @@ def _suggest_value(trial: optuna.Trial, parameter: Parameter) -> Value:
     return trial.suggest_categorical(name, d.choices)
 
 
+def config_key(name: str) -> str:
+    """Return the config key of a parameter, given Optuna's name for it.
+
+    The `@` of `model.kernel_size@lenet` separates the option. That of `db@src`, the key of a group,
+    belongs to the key: only groups have an `@`, and it follows no dot.
+    """
+    key, _, _ = name.partition("@")
+    return key if "." in key else name
+
+
 def _config_path(group: str) -> str:
     return group.lstrip("+~").partition("@")[0].replace("/", ".")
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.cli.overrides import override_text
+from sweeper.cli.overrides import override_text, to_type
 from sweeper.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,7 @@ def searched(
     if params:
         log.warning("hydra.sweeper.search_space is ignored, because hydra.sweeper.params is given")
         return params
-    log.warning(
-        "hydra.sweeper.search_space is deprecated; type hydra.sweeper.params=%s",
-        override_text(sweeps),
-    )
+    log.warning("hydra.sweeper.search_space is deprecated; %s", _instead(sweeps))
     return sweeps
 
 
@@ -68,6 +65,10 @@ def _is_number(value: Any) -> bool:
 
 def _refused(key: str) -> ConfigError:
     return ConfigError(
-        f"hydra.sweeper.search_space: {key} is not a distribution; this key is deprecated, so type "
-        f"hydra.sweeper.params={{{key}: 'interval(0.1,1)'}}"
+        f"hydra.sweeper.search_space: {key} is not a distribution; this key is deprecated, so "
+        f"{_instead({key: 'interval(0.1,1)'})}"
     )
+
+
+def _instead(sweeps: Mapping[str, str]) -> str:
+    return to_type(f"hydra.sweeper.params={override_text(sweeps)}")

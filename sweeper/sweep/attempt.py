@@ -12,6 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
+from sweeper.cli.overrides import override_line
 from sweeper.errors import ConfigError
 from sweeper.launch.output import output_to
 from sweeper.space.compose import Composer, job_subdir
@@ -113,10 +114,11 @@ def first_seed(config: DictConfig) -> int:
     """
     seed: Any = OmegaConf.select(config, SEED_KEY)
     if isinstance(seed, bool) or not isinstance(seed, int):
-        shown = "is not in the config" if seed is None else f"is {printable(str(seed))}"
+        is_there = SEED_KEY in config
+        shown = f"is {printable(override_line('', seed)[1:])}" if is_there else "is not there"
         raise ConfigError(
             f"hydra.sweeper.repeats: needs a whole number as the config's key {SEED_KEY}, which "
-            f"{shown}; type {'+' if seed is None else ''}{SEED_KEY}=0, and let the task use it"
+            f"{shown}; type {'' if is_there else '+'}{SEED_KEY}=0, and let the task use it"
         )
     return seed
 

@@ -17,7 +17,8 @@ from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
+from sweeper.sweep.stop_rule import is_feasible
+from sweeper.sweep.storage import open_storage, read_trials
 from sweeper.sweep.study import count_by_state
 from sweeper.sweep.verdict import failure_text
 from sweeper.text import in_one_line, printable
@@ -117,7 +118,7 @@ class Board:
         return line if best is None else f"{line}\nbest {values_text(best)}  {_params_text(best)}"
 
     def _best(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        complete = [t for t in trials if t.state == TrialState.COMPLETE and is_feasible(t)]
         if self._multi_objective or not complete:
             return None
         max_or_min = max if self._direction == optuna.study.StudyDirection.MAXIMIZE else min
@@ -136,7 +137,8 @@ class Board:
 
 def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the trials that the study has run, runs or will run."""
-    return [t for t in study.get_trials(deepcopy=False) if is_own(t) and not was_not_needed(t)]
+    trials = read_trials(study._storage, study._study_id)
+    return [t for t in trials if is_own(t) and not was_not_needed(t)]
 
 
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:

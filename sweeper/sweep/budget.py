@@ -19,6 +19,7 @@ POINT_KEY = "sweeper:point"
 THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 SURPLUS = "surplus: the budget was already taken"
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 EXHAUSTED = "the sampler found no point that the study does not have"
 
 
@@ -32,7 +33,8 @@ class Budget:
             trial failed is run again only by a later command.
         deadline: Time at which this command must end, in seconds since 1970.
         started_at: Time at which this command started, in seconds since 1970.
-        max_failures: Number of trials that may fail under this command.
+        max_failure_rate: Fraction of `n_trials` that may fail under this command; None for no
+            limit. Without `n_trials`, it is the fraction of the trials so far, or of the first 20.
         max_retries: Number of times in a row that a trial is run again because its worker died
             before the trial made progress.
         lease_seconds: Time after which a lease that was not renewed lapses.
@@ -46,7 +48,7 @@ class Budget:
     exhaustive: bool = False
     deadline: float | None = None
     started_at: float = 0.0
-    max_failures: int | None = None
+    max_failure_rate: float | None = None
     max_retries: int = 3
     lease_seconds: float = 60.0
     trial_seconds: float | None = None
@@ -71,19 +73,30 @@ class Budget:
         return len(finished)
 
     def too_many_failed(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Return whether more than `max_failures` trials failed under this command."""
-        limit = self.max_failures
-        return limit is not None and len(failures(trials, self.started_at)) > limit
+        """Return whether more trials failed under this command than `max_failure_rate` allows."""
+        if self.max_failure_rate is None:
+            return False
+        n_failed = len(failures(trials, self.started_at))
+        n_ended = n_failed + sum(t.state in DONE and is_own(t) for t in trials)
+        return n_failed > int(self.max_failure_rate * (self.n_trials or max(20, n_ended)))
 
-    def _all_may_fail(self) -> bool:
-        """Return whether all trials may fail, so that failures alone must end the study."""
-        limit = self.max_failures
-        return limit is not None and self.n_trials is not None and limit >= self.n_trials
+    def only_failed(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether as many trials failed as were asked for, though all of them may fail."""
+        all_may_fail = self.max_failure_rate is not None and self.max_failure_rate >= 1
+        n_failed = len(failures(trials, self.started_at))
+        return all_may_fail and self.n_trials is not None and n_failed >= self.n_trials
 
     def fatal(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return a trial whose failure under this command shows that every trial would fail."""
         failed = failures(trials, self.started_at)
         return next((t for t in failed if t.user_attrs.get(FATAL_KEY)), None)
+
+    def has_ended(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether the study has what was asked for, whatever command may come."""
+        n_done = sum(t.state in DONE and is_own(t) for t in trials)
+        has_all = self.n_trials is not None and n_done >= self.n_trials
+        has_no_other = any(t.user_attrs.get(FAILURE_KEY) == EXHAUSTED for t in trials)
+        return has_all or has_no_other or self.stop_reason(trials) is not None
 
     def stop_reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the stop rule ends the study, or None."""
@@ -98,9 +111,10 @@ class Budget:
             n_failed = len(failures(trials, self.started_at))
             if sum(map(self.counts, trials)) + n_failed >= self.n_points:
                 return True
-        return any(
-            t.user_attrs.get(FAILURE_KEY) == EXHAUSTED and _failed_since(t, self.started_at)
-            for t in trials
+        signs = [t for t in trials if t.user_attrs.get(FAILURE_KEY) == EXHAUSTED]
+        # Only the points that failed under an earlier command may be run again.
+        return any(_failed_since(t, self.started_at) for t in signs) or (
+            bool(signs) and not failures(trials)
         )
 
     def is_spent(self, trials: Sequence[FrozenTrial], now: float) -> bool:
@@ -109,9 +123,7 @@ class Budget:
             return True
         if self.too_many_failed(trials) or self.fatal(trials) is not None:
             return True
-        if self._all_may_fail() and len(failures(trials, self.started_at)) >= (self.n_trials or 0):
-            return True
-        if self.stop_reason(trials) is not None:
+        if self.only_failed(trials) or self.stop_reason(trials) is not None:
             return True
         return self.n_trials is not None and self.n_finished(trials) >= self.n_trials
 

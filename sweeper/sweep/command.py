@@ -6,7 +6,7 @@ The record lies in the study's folder and in its storage. It holds no password.
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,7 @@ from sweeper.concealment import concealed_override
 from sweeper.errors import ConfigError
 from sweeper.files import write_text
 from sweeper.secrets import masked_uri, without_password
-from sweeper.sweep.storage import open_storage
-from sweeper.sweep.study import open_study
+from sweeper.sweep.elsewhere.address import JOURNAL, absolute, check_file, open_existing
 
 COMMAND_FILE = "study.yaml"
 COMMAND_KEY = "sweeper:command"
@@ -51,9 +50,19 @@ class StudyCommand:
         arguments = tuple(without_password(argument) for argument in sys.argv[1:])
         return StudyCommand(study, shown, tuple(program()), arguments, str(Path.cwd()))
 
+    def place(self, folder: Path) -> str:
+        """Return the storage of the study in this folder, with an absolute path."""
+        if self.storage is None:
+            return str(folder / JOURNAL)
+        return absolute(self.storage, Path(self.cwd))
+
+    def record(self) -> dict[str, Any]:
+        """Return the record as JSON."""
+        return asdict(self) | {"program": list(self.program), "arguments": list(self.arguments)}
+
     def write(self, study: optuna.Study, folder: Path) -> None:
         """Write the record to the study and to its folder."""
-        record = asdict(self) | {"program": list(self.program), "arguments": list(self.arguments)}
+        record = self.record()
         if study.user_attrs.get(COMMAND_KEY) != record:
             study.set_user_attr(COMMAND_KEY, record)
         write_text(folder / COMMAND_FILE, OmegaConf.to_yaml(record))
@@ -84,6 +93,28 @@ def recorded_command(folder: Path) -> StudyCommand:
     return _parsed(_content(folder / COMMAND_FILE), str(folder))
 
 
+def rename_in_folder(folder: Path, old: str, new: str) -> None:
+    """Give a database's study, which a folder was the folder of, another name in its record.
+
+    A study whose journal lies in the folder keeps its name.
+    """
+    try:
+        command = recorded_command(folder)
+    except ConfigError:
+        return
+    has_journal = command.storage is None and (folder / JOURNAL).is_file()
+    if command.study == old and not has_journal:
+        record = replace(command, study=new).record()
+        write_text(folder / COMMAND_FILE, OmegaConf.to_yaml(record))
+
+
+def rename_in_storage(study: optuna.Study, new: str) -> None:
+    """Give a study its new name in the record of its command."""
+    record = study.user_attrs.get(COMMAND_KEY)
+    if record is not None:
+        study.set_user_attr(COMMAND_KEY, {**record, "study": new})
+
+
 def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> list[str]:
     """Return the command line of a worker for a study, and enter the folder of its command.
 
@@ -108,29 +139,17 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
                 f"{place}: the study is in {command.storage}, whose password is not on record; "
                 f"type python -m sweeper.worker URL {command.study} with the whole URL"
             )
+        check_file(command.place(folder))
         where = [f"hydra.sweep.dir={quoted(folder)}"]
     else:
-        place = _absolute(place)  # the worker runs in another folder
-        command = _parsed(_stored(place, name), f"{masked_uri(place)} {name}")
+        place = absolute(place, Path.cwd())  # the worker runs in another folder
+        name, opened = open_existing(place, name)
+        record = optuna.load_study(study_name=name, storage=opened).user_attrs.get(COMMAND_KEY)
+        command = _parsed(record, f"{masked_uri(place)} {name}")
         where = [concealed_override(f"hydra.sweeper.storage={quoted(place)}")]
     if Path(command.cwd).is_dir():
         os.chdir(command.cwd)
     return command.worker(overrides, where)
-
-
-def _absolute(storage: str) -> str:
-    """Return a storage with an absolute path, and check that its file exists.
-
-    Raises:
-        ConfigError: there is no such file.
-    """
-    scheme = "sqlite:///" if storage.startswith("sqlite:///") else ""
-    if not scheme and "://" in storage:
-        return storage
-    path = Path(storage.removeprefix(scheme)).absolute()
-    if not path.is_file():
-        raise ConfigError(f"{storage}: there is no such file; type the storage of a study")
-    return f"{scheme}{path}"
 
 
 def _content(file: Path) -> Any:
@@ -139,17 +158,10 @@ def _content(file: Path) -> Any:
             f"{file.parent}: this is not the folder of a study: it has no {file.name}; type the "
             "folder that the study's command printed, such as multirun/NAME"
         )
-    return OmegaConf.to_container(OmegaConf.load(file))
-
-
-def _stored(storage: str, name: str) -> Any:
-    opened = open_storage(storage, Path.cwd())
-    names = [s.study_name for s in opened.get_all_studies()]
-    if name not in names:
-        raise ConfigError(
-            f"{masked_uri(storage)} has no study {name}; choose from {', '.join(names) or 'none'}"
-        )
-    return open_study(name, opened).user_attrs.get(COMMAND_KEY)
+    try:
+        return OmegaConf.to_container(OmegaConf.load(file))
+    except Exception:  # someone has edited it, or the disk was full
+        return None
 
 
 def _parsed(record: Any, place: str) -> StudyCommand:

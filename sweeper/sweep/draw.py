@@ -85,7 +85,7 @@ class Drawer:
         study.sampler = sampler
         trial = optuna.Trial(study, claim.trial_id)
         params = self.suggest(trial)
-        can_differ = not draft.fixed >= {*draft.params}
+        can_differ = not draft.fixed or not draft.fixed >= {*draft.params}
         original = self.ledger.settle(claim, draft, again=can_differ)
         trial.study, trial.storage = self.study, storage
         return Drawn(trial, params, original), original is None or not can_differ

@@ -7,13 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from optuna.distributions import (
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    json_to_distribution,
+)
 
 from sweeper.secrets import masked_uri
 from sweeper.space.live import SEARCH_BLOCK, LiveSpace
 from sweeper.sweep.settings.study_settings import StudySettings
 from sweeper.text import shortened
 
-CONFIG, OVERRIDE = "config ", "override "
+CONFIG, OVERRIDE, STEERING = "config ", "override ", "steering"
+METRIC = f"{CONFIG}hydra.sweeper.metric"
+FULL_GRID = "every point of the space"
 MAX_SHOWN = 5
 MAX_VALUE_LENGTH = 60
 
@@ -30,6 +38,7 @@ class StudyIdentity:
         settings: Keys of `hydra.sweeper` that change the results of trials.
         values: Values of the default config that are neither swept nor steer, as text. They are no
             part of the hash, so that a study is refused, and not forgotten, after a file changed.
+        steering: Config keys that are left out, with all below them.
     """
 
     space: Mapping[str, Any]
@@ -38,10 +47,12 @@ class StudyIdentity:
     options: Mapping[str, Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+    steering: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
         """Return all of it as a flat mapping, to store, compare and show."""
-        return self._typed() | {f"{CONFIG}{key}": value for key, value in self.values.items()}
+        values = {f"{CONFIG}{key}": value for key, value in self.values.items()}
+        return self._typed() | values | {STEERING: list(self.steering)}
 
     def short_hash(self) -> str:
         """Return a hash of what the command says, with eight hexadecimal digits."""
@@ -59,26 +70,57 @@ class StudyIdentity:
 def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return what differs between the records of two identities, or an empty text.
 
-    A study of an earlier version has no values of the config; they are then not compared.
+    Keys that steer in one of them are not compared.
     """
-    if not any(key.startswith(CONFIG) for key in stored):
-        new = {key: value for key, value in new.items() if not key.startswith(CONFIG)}
-    # A study of an earlier version may hold a password.
-    olds, news = ({k: _shown(v) for k, v in record.items()} for record in (stored, new))
+    steering = [*stored.get(STEERING, ()), *new.get(STEERING, ())]
+    olds, news = (_comparable(record, steering) for record in (stored, new))
+    if not any(key.startswith(CONFIG) for key in olds):  # an earlier version did not record them
+        news = {key: value for key, value in news.items() if not key.startswith(CONFIG)}
+    if not (METRIC in olds and METRIC in news):  # the objectives of a list need no names
+        olds, news = ({k: v for k, v in each.items() if k != METRIC} for each in (olds, news))
     changed = [k for k in sorted({*olds, *news}) if olds.get(k) != news.get(k)]
     typed = [k for k in changed if not k.startswith(CONFIG)]
     overridden = [k.removeprefix(OVERRIDE).lstrip("+~") for k in typed if k.startswith(OVERRIDE)]
     in_files = [k for k in changed if k.startswith(CONFIG)]
     keys = typed + [k for k in in_files if not steers(k.removeprefix(CONFIG), overridden)]
-    lines = [
-        f"{k.removeprefix(CONFIG)}: {_short(olds.get(k))} -> {_short(news.get(k))}" for k in keys
-    ]
+    lines = [_change(key, olds.get(key), news.get(key)) for key in keys]
     more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
     return "; ".join(lines[:MAX_SHOWN] + more)
 
 
-def _shown(value: Any) -> Any:
-    return masked_uri(value) if isinstance(value, str) else value
+def _comparable(record: Mapping[str, Any], steering: Sequence[str]) -> dict[str, Any]:
+    """Return a record without the keys that steer, and without passwords of an earlier version."""
+    return {
+        key: masked_uri(value) if isinstance(value, str) else value
+        for key, value in record.items()
+        if key != STEERING and not steers(key.partition(" ")[2] or key, steering)
+    }
+
+
+def _change(key: str, old: Any, new: Any) -> str:
+    if key == OVERRIDE + FULL_GRID:
+        kinds = ("sampled", FULL_GRID) if old is None else (FULL_GRID, "sampled")
+        return f"trials: {' -> '.join(kinds)} (n_trials and the sampler decide)"
+    old, new = (_space_text(each) if key.startswith("space ") else each for each in (old, new))
+    texts = _short(old), _short(new)
+    if texts[0] == texts[1]:
+        texts = str(old), str(new)
+    return f"{key.removeprefix(CONFIG)}: {' -> '.join(texts)}"
+
+
+def _space_text(distribution: Any) -> Any:
+    """Return a distribution, stored as JSON, as a user would type it."""
+    try:
+        d = json_to_distribution(distribution)
+    except (TypeError, ValueError):
+        return distribution
+    if isinstance(d, CategoricalDistribution):
+        return ",".join(map(str, d.choices))
+    assert isinstance(d, IntDistribution | FloatDistribution)
+    step = f", step {d.step}" if d.step not in (None, 1) else ""
+    text = f"interval({d.low}, {d.high}{step})"
+    text = f"int({text})" if isinstance(d, IntDistribution) else text
+    return f"tag(log, {text})" if d.log else text
 
 
 def _short(value: Any) -> str:
@@ -95,8 +137,9 @@ def study_identity(settings: StudySettings, live: LiveSpace, is_grid: bool) -> S
     """Return the identity of the study with these settings and this space."""
     fixed = live.space.fixed.items()
     # A grid counts its points, not its trials, so a sampled study cannot continue a grid.
-    mode = ("every point of the space",) if is_grid else ()
-    metric = {"hydra.sweeper.metric": ", ".join(settings.objectives.names) or "null"}
+    mode = (FULL_GRID,) if is_grid else ()
+    names = settings.objectives.names
+    metric = {METRIC.removeprefix(CONFIG): ", ".join(names)} if names else {}
     return StudyIdentity(
         space=live.describe(),
         directions=settings.directions,
@@ -104,6 +147,7 @@ def study_identity(settings: StudySettings, live: LiveSpace, is_grid: bool) -> S
         options=_fixed_options(live, settings.steering),
         settings=settings.of_results,
         values=config_values(live, settings.steering) | metric,
+        steering=settings.steering,
     )
 
 
@@ -154,4 +198,18 @@ def _text(node: Any) -> str:
     if OmegaConf.is_config(node) and not node._is_interpolation() and not node._is_none():
         return str(OmegaConf.to_container(node, resolve=False))
     value = node._value()
-    return "null" if value is None else str(value)
+    # A text that looks like another type is in quotes, so that they differ.
+    return _quoted(value) if isinstance(value, str) else "null" if value is None else str(value)
+
+
+def _quoted(text: str) -> str:
+    is_other = text.lower() in ("", "null", "none", "~", "true", "false") or _is_number(text)
+    return repr(text) if is_other else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

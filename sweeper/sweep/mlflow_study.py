@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.secrets import concealed
+from sweeper.space.live import config_key
 from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, was_not_needed
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.deviation import values_text
@@ -99,7 +100,7 @@ class MLflowStudy:
                     tracker.log_artifact(path, "figures")
         finally:
             self._trackers.clear()
-            tracker.finish(_status(study, loaded))
+            tracker.finish(_status(study))
 
     def _tracker(self, study: StudyInfo) -> MLflowTracker:
         """Return the tracker of the parent run, which it starts or continues if need be."""
@@ -125,7 +126,7 @@ class MLflowStudy:
                 trial.number,
                 status,
                 str(trial.user_attrs.get(FAILURE_KEY, "")),
-                {_config_key(name): str(value) for name, value in trial.params.items()},
+                {config_key(name): str(value) for name, value in trial.params.items()},
                 {tags.DUPLICATE: str(original)} if original is not None else {},
                 self._best_metrics(trial.values) if trial.values else {},
                 _milliseconds(trial.datetime_start),
@@ -162,26 +163,19 @@ def _metric_key(metric: str) -> str:
     return metric.replace("/", "_")
 
 
-def _status(study: StudyInfo, loaded: optuna.Study) -> Status:
-    """Return FINISHED if the budget is spent, and KILLED if the study stopped before that."""
-    counts = count_by_state(loaded.get_trials(deepcopy=False))
-    n_done = counts[TrialState.COMPLETE] + counts[TrialState.PRUNED]
-    return "FINISHED" if study.n_trials is None or n_done >= study.n_trials else "KILLED"
+def _status(study: StudyInfo) -> Status:
+    """Return FINISHED if the study has what was asked for, and KILLED if it stopped before that."""
+    return "FINISHED" if study.n_trials is None or study.has_ended else "KILLED"
 
 
 def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
     if best is None:
         return {}
-    params = {_config_key(name): str(value) for name, value in best.params.items()}
+    params = {config_key(name): str(value) for name, value in best.params.items()}
     lines = "\n".join(f"- `{name}`: {value}" for name, value in params.items())
     note = f"Best: **{values_text(best)}** in trial {best.number}\n\n{lines}"
     best_tags = {f"best/{name}": value for name, value in params.items()}
     return best_tags | {"best/trial": str(best.number), "mlflow.note.content": note}
-
-
-def _config_key(name: str) -> str:
-    """Return the config key of a parameter's Optuna name, which may end in `@option`."""
-    return name.partition("@")[0]
 
 
 def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:

@@ -31,6 +31,7 @@ class StudyInfo:
         storage: Storage from which `optuna.load_study` loads the study.
         parent_id: Id that an observer returned when the study was opened; None at first.
         best: Which member of a Pareto front is chosen: `knee`, the index of an objective or None.
+        has_ended: True once the study has what was asked for.
     """
 
     name: str
@@ -42,6 +43,7 @@ class StudyInfo:
     storage: Any
     parent_id: str | None = None
     best: str | int | None = None
+    has_ended: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 import __main__
 from sweeper.cli.git import CodeState
-from sweeper.sweep.budget import Budget, is_own
+from sweeper.sweep.budget import DONE, Budget, is_own
 from sweeper.sweep.plan import StudyPlan
 
 log = logging.getLogger(__name__)
 CODE_KEY = "sweeper:code"
-DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def announce(plan: StudyPlan, study: optuna.Study, has_work: bool, config: DictConfig) -> None:
@@ -39,16 +38,21 @@ def opening_lines(
 
     `fresh` is the override that starts a new study.
     """
-    trials = [t for t in study.get_trials(deepcopy=False) if t.state in DONE and is_own(t)]
+    own = [t for t in study.get_trials(deepcopy=False) if is_own(t)]
+    trials = [t for t in own if t.state in DONE]
     if trials:
         yield from _lines_of_trials(
             plan.spec.budget, trials, has_work, fresh, code, _code_of(study)
         )
+    n_waiting = sum(t.state == TrialState.WAITING for t in own)
+    if n_waiting and not has_work:
+        points = f"{n_waiting} enqueued point{' waits' if n_waiting == 1 else 's wait'}"
+        yield f"{points}; type hydra.sweeper.n_trials={len(trials) + n_waiting}"
     n_trials, n_points = plan.settings.n_trials, plan.spec.budget.n_points
     if has_work and n_trials is not None and n_points is not None and n_points < n_trials:
         yield (
-            f"the search space has {n_points} points, fewer than n_trials={n_trials}; the study "
-            "ends when each has been run"
+            f"the search space has {n_points} point{'' if n_points == 1 else 's'}, fewer than "
+            f"n_trials={n_trials}; the study ends when each has been run"
         )
     if has_work and not plan.spec.own_process and plan.settings.n_jobs not in ("auto", 1):
         yield (
@@ -95,9 +99,9 @@ def _fresh_override(config: DictConfig) -> str:
 
 
 def _current_code() -> CodeState | None:
-    """Return the state of the code in the current folder, else of the application's own."""
+    """Return the state of the code in the application's folder, else in the current one."""
     main = getattr(__main__, "__file__", None)
-    return CodeState.of(Path.cwd(), *([Path(main).absolute().parent] if main else []))
+    return CodeState.of(*([Path(main).absolute().parent] if main else []), Path.cwd())
 
 
 def _code_of(study: optuna.Study) -> CodeState | None:
@@ -117,6 +121,7 @@ def naming_workers(study: str) -> Iterator[None]:
         if record.name.startswith(("hydra.", "hydra_plugins.")):
             worker = f"worker of study {study}"
             text = re.sub(r"(?s)^(\s*#\d+ :).*", lambda m: f"{m[1]} {worker}", record.getMessage())
+            text = re.sub(r"(?i)(launching.*? 1 )jobs?\b", r"\1worker", text)
             record.msg = re.sub(r"(?i)(launching.*?\d+ )jobs?\b", r"\1workers", text)
             record.args = ()
         return record

@@ -10,13 +10,14 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sweeper.errors import ConfigError
 from sweeper.launch.resources import n_workers
 from sweeper.space.check_options import check_options
 from sweeper.space.compose import Composer
 from sweeper.space.grid import Grid, all_points, full_grid, required_grid
 from sweeper.space.live import LiveSpace
 from sweeper.space.space import parse_space
-from sweeper.sweep.attempt import first_seed
+from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.elsewhere.elsewhere import Elsewhere
 from sweeper.sweep.identity import StudyIdentity, study_identity
@@ -72,6 +73,11 @@ def plan_study(
     if settings.check:
         check_options(live, verify)
     grid = _grid(settings, live)
+    if settings.repeats > 1 and live.space.parameters.keys() & {SEED_KEY, f"+{SEED_KEY}"}:
+        raise ConfigError(
+            f"hydra.sweeper.repeats={settings.repeats}: each trial gets its own seeds, so "
+            f"{SEED_KEY} cannot be swept; leave it out, or type hydra.sweeper.repeats=1"
+        )
     if settings.repeats > 1:
         first_seed(live.composer.option_config(live.first_point()))
     identity = study_identity(settings, live, is_grid=grid is not None)
@@ -111,10 +117,17 @@ def _select(config: DictConfig, key: str) -> Any:
 
 def _initial_points(settings: StudySettings, live: LiveSpace) -> FirstPoints:
     defaults = [default_point(live)] if settings.warm_start else []
-    return FirstPoints([*defaults, *(user_point(live, point) for point in settings.enqueue)])
+    is_open = settings.custom_search_space is not None
+    points = (user_point(live, point, is_open) for point in settings.enqueue)
+    return FirstPoints([*defaults, *points])
 
 
 def _grid(settings: StudySettings, live: LiveSpace) -> Grid | None:
+    if settings.uses_grid_sampler and settings.custom_search_space:
+        raise ConfigError(
+            "hydra/sweeper/sampler=grid: cannot list the points of hydra.sweeper."
+            "custom_search_space; type hydra/sweeper/sampler=brute_force"
+        )
     if settings.uses_grid_sampler:
         return required_grid(live)
     return None if settings.n_trials or settings.custom_search_space else full_grid(live)
@@ -174,7 +187,7 @@ def _budget(settings: StudySettings, live: LiveSpace, grid: Grid | None) -> Budg
         exhaustive=grid is not None,
         deadline=None if timeout is None else now + timeout,
         started_at=now,
-        max_failures=int(failure_rate * (n_trials or DEFAULT_N_TRIALS)),
+        max_failure_rate=failure_rate,
         max_retries=settings.max_retries,
         lease_seconds=settings.lease_seconds,
         trial_seconds=settings.trial_seconds,

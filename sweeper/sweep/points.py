@@ -31,8 +31,10 @@ def default_point(live: LiveSpace) -> Params:
     }
 
 
-def user_point(live: LiveSpace, point: Mapping[str, Any]) -> Params:
+def user_point(live: LiveSpace, point: Mapping[str, Any], is_open: bool = False) -> Params:
     """Return a point that the user wrote by config key, by Optuna's names.
+
+    If `is_open`, a function may suggest other keys than the space has.
 
     Raises:
         ConfigError: a key is not searched, or a value lies outside its distribution.
@@ -42,17 +44,19 @@ def user_point(live: LiveSpace, point: Mapping[str, Any]) -> Params:
     parameters = live.parameters(options)
     values |= {key: parameters[key].stored(point[key]) for key in values if key in parameters}
     for key, value in values.items():
-        if key not in parameters:
+        if key not in parameters and not is_open:
             raise ConfigError(
                 f"hydra.sweeper.enqueue: {key} is not searched"
                 f"{' with ' + str(options) if options else ''}; choose from {', '.join(parameters)}"
             )
-        if not contains(parameters[key].distribution, value):
+        if key in parameters and not contains(parameters[key].distribution, value):
             raise ConfigError(
                 f"hydra.sweeper.enqueue: {key}={value} lies outside "
                 f"{parameters[key].distribution}; choose a value within it"
             )
-    return {parameters[key].name: value for key, value in values.items()}
+    return {
+        parameters[key].name if key in parameters else key: value for key, value in values.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -46,11 +46,15 @@ class StopRule:
         return value > than if self.maximize else value < than
 
 
+def is_feasible(trial: FrozenTrial) -> bool:
+    """Return whether a trial violates none of its constraints."""
+    return all(violation <= 0 for violation in trial.constraints.values())
+
+
 def _counts(trial: FrozenTrial) -> bool:
     return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 def _value(trial: FrozenTrial) -> float | None:
     """Return the value of a complete, feasible trial; a pruned one has no final value."""
-    feasible = all(violation <= 0 for violation in trial.constraints.values())
-    return trial.value if trial.state == TrialState.COMPLETE and feasible else None
+    return trial.value if trial.state == TrialState.COMPLETE and is_feasible(trial) else None

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.command import rename_in_folder, rename_in_storage
 from sweeper.sweep.identity import StudyIdentity, difference
 
 IDENTITY_KEY = "sweeper:search"
@@ -65,23 +66,33 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
 
 def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
     """Append the time to the names of a database's study and of its folder, if they exist."""
-    stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
+    stamp = _stamp()
+    aside = f"{name}.{stamp}"
     if name in {s.study_name for s in storage.get_all_studies()}:
         optuna.copy_study(
-            from_study_name=name,
-            from_storage=storage,
-            to_storage=storage,
-            to_study_name=f"{name}.{stamp}",
+            from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=aside
         )
+        rename_in_storage(open_study(aside, storage), aside)
         optuna.delete_study(study_name=name, storage=storage)
-    set_folder_aside(folder, stamp)
+    moved = set_folder_aside(folder, stamp)
+    if moved is not None:
+        rename_in_folder(moved, name, aside)
 
 
-def set_folder_aside(folder: Path, stamp: str | None = None) -> None:
-    """Append the time to the name of a study's folder, if it exists, with a journal in it."""
-    if folder.exists():
-        stamp = stamp or datetime.now().strftime("%Y%m%d-%H%M%S")
-        shutil.move(folder, folder.with_name(f"{folder.name}.{stamp}"))
+def set_folder_aside(folder: Path, stamp: str | None = None) -> Path | None:
+    """Append the time to the name of a study's folder, if it exists, with a journal in it.
+
+    Return the path that the folder has then.
+    """
+    if not folder.exists():
+        return None
+    moved = folder.with_name(f"{folder.name}.{stamp or _stamp()}")
+    shutil.move(folder, moved)
+    return moved
+
+
+def _stamp() -> str:
+    return datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
 def count_by_state(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialState, int]:

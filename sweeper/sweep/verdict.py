@@ -2,7 +2,7 @@
 
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,18 +125,26 @@ def objective_values(value: Any, objectives: Objectives) -> tuple[float, ...]:
         WrongTypeError: `value` has another type than numbers, or another number of them.
         ValueError: a number is not finite.
     """
-    if isinstance(value, Mapping):
-        value = _named_values(value, objectives)
-    is_sequence = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    chosen = _named_values(value, objectives) if isinstance(value, Mapping) else value
     try:
-        values = tuple(float(v) for v in (value if is_sequence else [value]))
+        values = tuple(float(v) for v in _listed(chosen))
     except Exception as error:  # a value may be of any class, and its conversion raise anything
         raise _wrong_type(value, objectives) from error
     if len(values) != objectives.n:
-        raise _wrong_type(value, objectives)
+        raise _wrong_type(value, objectives, n_values=len(values))
     if not all(map(math.isfinite, values)):
         raise ValueError(f"the task returned {value!r}, not {objectives.expected}")
     return values
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return the items of a list, a tuple, an array or a tensor, or a single value as a list."""
+    if isinstance(value, str | bytes):
+        return [value]
+    try:
+        return list(value)
+    except TypeError:  # a number, or an array without dimensions
+        return [value]
 
 
 def _named_values(value: Mapping[Any, Any], objectives: Objectives) -> list[Any]:
@@ -164,12 +172,15 @@ def _named_values(value: Mapping[Any, Any], objectives: Objectives) -> list[Any]
     )
 
 
-def _wrong_type(value: Any, objectives: Objectives) -> WrongTypeError:
+def _wrong_type(value: Any, objectives: Objectives, n_values: int = 1) -> WrongTypeError:
     try:
         text = shortened(in_one_line(repr(value)), 200)
     except Exception:  # the same holds for its text
         text = f"an object of {type(value).__name__}"
-    return WrongTypeError(f"the task returned {text}, not {objectives.expected}")
+    directions = ",".join(["minimize"] * n_values)
+    hint = f"; type hydra.sweeper.direction=[{directions}] for {n_values} objectives"
+    message = f"the task returned {text}, not {objectives.expected}"
+    return WrongTypeError(message + (hint if n_values > 1 else ""))
 
 
 def failure_text(trial: FrozenTrial) -> str:

@@ -116,13 +116,25 @@ def state_of_the_process() -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("overrides", [(), ("optimizer.lr=-1",), ("model=alexnte",)])
-def test_a_call_leaves_the_process_as_it_was(overrides) -> None:
+IN_THIS_PROCESS = ("hydra/launcher=basic", "optimizer.lr=0.1,0.01")
+
+
+@pytest.mark.parametrize(
+    ("call", "overrides"),
+    [
+        (sweeper.run, ()),
+        (sweeper.run, ("optimizer.lr=-1",)),
+        (sweeper.run, ("model=alexnte",)),
+        (sweeper.sweep, (*IN_THIS_PROCESS, "hydra.sweeper.storage=null")),
+        (sweeper.sweep, (*IN_THIS_PROCESS, "model=alexnte")),
+    ],
+)
+def test_a_call_leaves_the_process_as_it_was(call, overrides) -> None:
     torch.manual_seed(7)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         before = state_of_the_process()
         with contextlib.suppress(ConfigError):
-            sweeper.run(*QUICK, "hydra.verbose=true", "hydra.job.chdir=true", SECRET, *overrides)
+            call(*QUICK, "hydra.verbose=true", "hydra.job.chdir=true", SECRET, *overrides)
         assert state_of_the_process() == before
         assert compose("config", ["model=lenet"]).model.kernel_size
 

@@ -6,7 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sweeper.cli import overrides as module
-from sweeper.cli.overrides import command_line, override_line, override_text, quoted
+from sweeper.cli.overrides import command_line, override_line, override_text, quoted, to_type
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,11 @@ def test_the_command_keeps_the_config_options_and_quotes_the_overrides(monkeypat
     assert shlex.split(command) == [
         "python", "app.py", "-cd", "my conf", "--config-name=b", "x=[1, 2]",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["n=3", "s={a: 3}", "s={a: '1,2'}", """s={a: "it's $HOME"}""", "s=[a*]", "s='!'", "s='a`b'"],
+)
+def test_a_shell_reads_what_a_message_says_to_type(override) -> None:
+    assert shlex.split(to_type(override)) == ["type", override]

@@ -13,10 +13,9 @@ TESTS = Path(__file__).parents[1]
 APP = TESTS / "plugin" / "sphere" / "app.py"
 STUDY = ("--multirun", "hydra/sweeper=sweeper", "hydra.sweeper.n_jobs=2", "x=choice(0,1,2)")
 QUICK = ("trainer.epochs=1", "trainer.train_limit=100", "trainer.val_limit=50", "tracking=none")
-# Signals, limits and the samplers' own work do not depend on Hydra, and take their time.
-QUICK_TESTS = "not (ctrl_c or kill or every_sampler or every_pruner or timeout or finite_number)"
-ROOMS = ("compose", "live", "space", "nodes", "recipes", "points")
-UNIT_TESTS = [*(f"sweep/test_{name}.py" for name in ROOMS), "test_concealment.py"]
+# What a signal or a time limit does, or a value that is no number, does not depend on Hydra.
+TESTS_OF_HYDRA = "not (ctrl_c or kill or timeout or finite_number)"
+UNIT_TESTS = ["space", "sweep/settings", "sweep/test_points.py", "test_concealment.py"]
 
 
 def run(path: str, cwd: Path, *command: str) -> str:
@@ -31,13 +30,17 @@ def run(path: str, cwd: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("version", ["1.3", "1.4"])
 @pytest.mark.parametrize("launcher", ["basic", "local", "joblib", "submitit_local", "ray"])
-def test_a_study_runs_under_every_launcher(hydra_1_4, tmp_path, monkeypatch, launcher) -> None:
+def test_a_study_runs_under_every_launcher(
+    hydra_1_4, tmp_path, monkeypatch, launcher, version
+) -> None:
     more = ["+hydra.launcher.ray.init.include_dashboard=false"] if launcher == "ray" else []
     # Not below tmp_path, whose name is too long for a socket.
     with tempfile.TemporaryDirectory(prefix="sweeper-ray-", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
-        out = run(hydra_1_4, tmp_path, str(APP), *STUDY, f"hydra/launcher={launcher}", *more)
+        path = hydra_1_4 if version == "1.4" else ""
+        out = run(path, tmp_path, str(APP), *STUDY, f"hydra/launcher={launcher}", *more)
     assert "3 of 3 trials done, 0 of them pruned, 0 failed" in out
 
 
@@ -49,7 +52,8 @@ def test_the_version_is_the_one_that_is_meant(hydra_1_4, tmp_path) -> None:
     "tests", [["plugin/test_sweeper.py"], UNIT_TESTS], ids=["studies", "units"]
 )
 def test_the_plugins_tests_pass(hydra_1_4, tests) -> None:
-    options = ("-q", "-n", "2", "--dist=worksteal", "-p", "no:cacheprovider", "-k", QUICK_TESTS)
+    options = ("-q", "-n", "2", "--dist=worksteal", "-p", "no:cacheprovider", "-k",
+               TESTS_OF_HYDRA)  # fmt: skip
     run(hydra_1_4, TESTS.parent, "-m", "pytest", *options, *(str(TESTS / t) for t in tests))
 
 

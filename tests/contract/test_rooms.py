@@ -4,6 +4,7 @@ Imports count wherever they stand: at the top, inside a function, or for type ch
 """
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -32,7 +33,7 @@ ARROWS = {
     # work: trains
     "__main__": {"app"},
     "sweeper": {"api"},
-    "api": {"app", "run", "sweep", "training", "configs", "cli"},
+    "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
     "app": {"run", "build", "configs", "cli"},
     "inspect": {"build", "summary", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},
@@ -59,6 +60,7 @@ def module_name(path: Path) -> str:
 
 
 MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+ROOMS = [n for n, path in MODULES.items() if path.name == "__init__.py" and path.parent != PACKAGE]
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -130,9 +132,25 @@ def test_every_room_says_what_it_is_for() -> None:
     assert silent == []
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_names_each_of_its_files(room: str) -> None:
+    folder, text = MODULES[room].parent, ast.get_docstring(_tree(MODULES[room])) or ""
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert modules | folders <= _named(text)
+
+
 def test_only_the_build_room_instantiates() -> None:
     calling = {room(name) for name, path in MODULES.items() if "instantiate(" in path.read_text()}
     assert calling - {"sweep"} == {"build"}  # the sweeper asks Hydra for its launcher
+
+
+def _named(docstring: str) -> set[str]:
+    """Return the words of a docstring that are in backticks or in the first columns of a list."""
+    columns = (re.split(r"\s{2,}", line.strip()) for line in docstring.splitlines())
+    return {cell.rstrip("/") for row in columns for cell in row} | {
+        *re.findall(r"`(\w+)`", docstring)
+    }
 
 
 def _tree(path: Path) -> ast.Module:

@@ -19,9 +19,6 @@ def started_points(app):
     ("storage", "source"),
     [
         (None, "multirun/other"),
-        (None, "multirun/other/journal.log other"),
-        ("sqlite:///x.db", "multirun/other"),
-        ("sqlite:///x.db", "sqlite:///x.db"),
         ("sqlite:///x.db", "sqlite:///x.db other"),
     ],
 )

@@ -108,7 +108,7 @@ def test_the_trial_of_a_host_that_died_is_taken_up(app, on_host, wait_for) -> No
     [
         (["multirun/none"], "multirun/none: there is no such folder; type the folder of a study"),
         ([], "type python -m sweeper.worker STUDY_FOLDER"),
-        (["sqlite:///none.db", "s"], "sqlite:///none.db: there is no such file"),
+        (["sqlite:///none.db", "s"], "none.db; put it back, or type another"),
         (["."], "this is not the folder of a study"),
     ],
 )

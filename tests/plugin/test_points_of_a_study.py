@@ -34,7 +34,7 @@ def test_a_point_that_fails_is_not_tried_again_by_the_same_command(app) -> None:
     assert "2 of 3 trials done" in out
     out = app.run(*command, code=1)
     assert sorted(app.states()) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
-    assert "x=3" in out
+    assert "1 of 3 points failed and is missing: x=3" in out
 
 
 def test_a_space_of_a_function_ends_when_it_has_no_other_point(app) -> None:
@@ -52,6 +52,55 @@ def test_the_value_of_a_repeated_trial_is_the_mean_over_its_seeds(app) -> None:
         assert trial.user_attrs["deviation"] == [1.0]
     seeds = [OmegaConf.load(app.folder / f"1/seed-{s}/.hydra/config.yaml").seed for s in (5, 6, 7)]
     assert seeds == [5, 6, 7]
+
+
+def test_a_function_that_suggests_nothing_gives_one_trial(app) -> None:
+    command = ("hydra.sweeper.custom_search_space=spaces.nothing", "hydra.sweeper.auto=false",
+               "hydra.sweeper.n_trials=5", *BASIC)  # fmt: skip
+    out = app.run(*command)
+    assert app.states().count("COMPLETE") == 1
+    assert "The study has ended: the search space has no other point" in out
+    n = len(app.trials())
+    assert "nothing to run" in app.run(*command)
+    assert len(app.trials()) == n
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (("hydra/sweeper/sampler=grid", "hydra.sweeper.custom_search_space=spaces.two_points"),
+         "cannot list the points of hydra.sweeper.custom_search_space"),
+        (("+seed=1,2", "hydra.sweeper.repeats=2"), "seed cannot be swept"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_counted_is_refused(app, overrides, message) -> None:
+    assert message in app.run("x=1,2", *overrides, *BASIC, code=1)
+    assert not app.folder.exists()
+
+
+def test_a_sampler_of_the_users_own_can_be_typed(app) -> None:
+    app.run("x=interval(0,1)", "hydra.sweeper.sampler._target_=optuna.samplers.RandomSampler",
+            "hydra.sweeper.n_trials=2", *BASIC)  # fmt: skip
+    assert app.states() == ["COMPLETE"] * 2
+
+
+def test_every_trial_has_its_line_with_a_database_too(app) -> None:
+    out = app.run("x=1,2,3", "hydra.sweeper.storage=sqlite:///s.db", *BASIC)
+    assert [f"[{n}/3] trial" in out for n in (1, 2, 3)] == [True] * 3
+
+
+def test_a_typed_seed_is_the_first_of_the_seeds(app) -> None:
+    app.run("x=1,2", "+seed=3", "steps=1", "shape.size=4", "shape={size:5}", "returns=${seed}",
+            "hydra.sweeper.repeats=2", *BASIC)  # fmt: skip
+    assert [t.user_attrs["repeats"] for t in app.trials()] == [[[3.0], [4.0]]] * 2
+    file = app.folder / "1/seed-4/.hydra/overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(file), resolve=False)
+    assert [line for line in lines if line.lstrip("+").startswith("seed=")][-1] == "seed=4"
+
+
+def test_a_stop_rule_that_is_met_leaves_no_point_missing(app) -> None:
+    app.run("x=9,1,2,3,4", "breaks_above=8", "hydra.sweeper.stop={value: 2}", *BASIC)
+    assert app.states() == ["FAIL", "COMPLETE"]
 
 
 def test_an_interrupted_repeated_trial_goes_on_with_the_next_seed(app, wait_for) -> None:

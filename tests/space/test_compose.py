@@ -58,3 +58,11 @@ def test_an_unknown_key_raises_hydras_own_error(loader, master) -> None:
     composer = Composer(loader, master, parse_space([], loader))
     with pytest.raises(HydraException, match="Could not override 'nothing'"):
         composer.compose({"nothing": 5}, 0, Path())
+
+
+@pytest.mark.parametrize("fixed", [("steps=3",), ("steps=3", "shape.size=4", "shape={size:5}")])
+def test_a_parameter_takes_the_place_of_a_fixed_override(live, tmp_path, fixed) -> None:
+    composer = live("x=1,2", *fixed).composer
+    config = composer.compose({"x": 1, "steps": 7}, 0, tmp_path)
+    assert config.steps == 7
+    assert [o for o in config.hydra.overrides.task if o.startswith("steps=")] == ["steps=7"]

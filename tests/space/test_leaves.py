@@ -16,6 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import II, MISSING, OmegaConf
 
+from sweeper.hydra_versions import COMPOSING, register_resolver
 from sweeper.space.compose import Composer
 from sweeper.space.live import LiveSpace
 from sweeper.space.space import parse_space
@@ -61,7 +62,7 @@ class Leaves:
 def composed() -> Iterator[tuple[Any, Any]]:
     ConfigStore.instance().store("leaves", Leaves)
     previous = HydraConfig.instance().cfg
-    with initialize(version_base=None, config_path=None):
+    with initialize(config_path=None, **COMPOSING):
         loader = GlobalHydra.instance().config_loader()
         master = loader.load_configuration("leaves", [], RunMode.MULTIRUN)
         master.hydra.job.name = "app"
@@ -199,7 +200,7 @@ def test_the_default_of_every_type_is_found_among_the_choices(composed, line, po
 def test_a_cached_resolver_is_evaluated_anew_for_each_trial(composed) -> None:
     loader, master = composed
     numbers = iter(range(100))
-    OmegaConf.register_new_resolver("next", lambda: next(numbers), use_cache=True, replace=True)
+    register_resolver("next", lambda: next(numbers), use_cache=True)
     space = parse_space(["drawn=-1,-2", "any=1,2"], loader)
     composer = Composer(loader, master, space)
     assert "drawn" in LiveSpace(space, composer).defaults({})

@@ -4,7 +4,7 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.errors import ConfigError, ShapeError
 from sweeper.space.check_options import check_options
-from sweeper.space.live import suggest
+from sweeper.space.live import config_key, suggest
 
 
 @pytest.fixture
@@ -96,3 +96,20 @@ def test_an_enqueued_value_is_not_sampled(live, storage) -> None:
     study.enqueue_trial({"x": 2.0})
     params = suggest(study.ask(), live("x=interval(0,5)", "steps=range(1,9)"))
     assert params["x"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("lr", "lr"),
+        ("model.kernel_size", "model.kernel_size"),
+        ("model.kernel_size@lenet", "model.kernel_size"),
+        ("model.kernel_size@a@b,c.d", "model.kernel_size"),
+        ("+net.size@lenet", "+net.size"),
+        ("db@src", "db@src"),
+        ("a/db@src.inner", "a/db@src.inner"),
+        ("src.size@mysql", "src.size"),
+    ],
+)
+def test_an_option_behind_a_name_is_no_part_of_the_key(name, key) -> None:
+    assert config_key(name) == key

@@ -1,4 +1,7 @@
+import shlex
+
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sweeper.errors import ConfigError
 from sweeper.space.search_space import searched
@@ -39,13 +42,22 @@ def test_a_distribution_of_hydra_1_1_becomes_a_sweep_with_a_warning(
     distribution, sweep, caplog
 ) -> None:
     assert searched({}, {"x": distribution}) == {"x": sweep}
-    assert "search_space is deprecated; type hydra.sweeper.params={x:" in caplog.text
+    word = shlex.split(caplog.messages[-1].partition("search_space is deprecated; type ")[2])[0]
+    assert OverridesParser.create().parse_override(word).value() == {"x": sweep}
 
 
 def test_params_count_instead_of_the_old_search_space(caplog) -> None:
     old = {"x": {"type": "int", "low": 0, "high": 1}}
     assert searched({"x": "1,2"}, old) == {"x": "1,2"}
     assert "is ignored" in caplog.text
+
+
+@pytest.mark.parametrize("key", ["x", "optimizer.lr", "a b"])
+def test_a_refused_distribution_is_replaced_by_a_sweep_to_paste(key) -> None:
+    with pytest.raises(ConfigError) as error:
+        searched({}, {key: {}})
+    word = shlex.split(str(error.value).partition("so type ")[2])[0]
+    assert OverridesParser.create().parse_override(word).value() == {key: "interval(0.1,1)"}
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
-"""Fixtures: a study in memory, and its ledger."""
+"""Fixtures: a study in memory, its ledger, and the override that an error says to type."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.sweep.budget import Budget
@@ -32,3 +35,17 @@ def make_ledger(storage: BaseStorage, tmp_path: Path) -> Callable[..., Ledger]:
         return Ledger(open_study("s", storage), storage, tmp_path, budget, grid)
 
     return make
+
+
+@pytest.fixture
+def pasted() -> Callable[[BaseException], Override]:
+    """Return a function that reads the first override that an error says to type.
+
+    A shell reads the words, then Hydra the first of them.
+    """
+
+    def read(error: BaseException) -> Override:
+        word = shlex.split(str(error).partition("; type ")[2])[0].rstrip(",")
+        return OverridesParser.create().parse_override(word)
+
+    return read

@@ -14,11 +14,11 @@ def test_the_value_is_the_mean_of_the_seeds_with_its_deviation() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({}, r"is not in the config; type \+seed=0"),
+        ({}, r"is not there; type \+seed=0"),
         ({"seed": "abc"}, "is abc; type seed=0"),
         ({"seed": True}, "is True"),
         ({"seed": 1.5}, "is 1.5"),
-        ({"seed": None}, "is not in the config"),
+        ({"seed": None}, "is null; type seed=0"),
     ],
 )
 def test_the_first_seed_must_be_a_whole_number(config, message) -> None:

@@ -1,5 +1,4 @@
 import pytest
-from optuna.distributions import CategoricalDistribution
 from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
@@ -87,11 +86,23 @@ def test_a_failed_point_is_drawn_again_by_a_later_command_only(drawer) -> None:
     assert draws.draw(draws.ledger.claim(), RandomSampler(seed=0)).params["x"] != x
 
 
+class Counting(RandomSampler):
+    """A sampler that leaves an attribute in the trial each time that it samples a point."""
+
+    n = 0
+
+    def infer_relative_search_space(self, study, trial):
+        self.n += 1
+        study._storage.set_trial_system_attr(trial._trial_id, f"round {self.n}", self.n)
+        return {}
+
+
 def test_a_point_that_is_not_used_leaves_no_trace(drawer) -> None:
-    draws = drawer("x=1,2")
-    drawn(draws, 1, RandomSampler(seed=0))
-    claim = draws.ledger.claim()
-    draws.draw(claim, RandomSampler(seed=0))
+    draws = drawer("x=1,2", "steps=1,2,3")
+    drawn(draws, 5, RandomSampler(seed=0))
+    claim, sampler = draws.ledger.claim(), Counting(seed=0)
+    draws.draw(claim, sampler)
     trial = draws.study._storage.get_trial(claim.trial_id)
-    assert trial.distributions == {"x": CategoricalDistribution((1, 2))}
-    assert set(trial.params) == {"x"}
+    rounds = [key for key in trial.system_attrs if key.startswith("round")]
+    assert sampler.n > 1
+    assert len(rounds) <= 1

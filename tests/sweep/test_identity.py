@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from omegaconf import OmegaConf
 
@@ -48,7 +50,43 @@ def test_the_difference_names_each_change_once(changes, text) -> None:
     assert bool(difference(RECORD, RECORD | changes)) == bool(changes)
 
 
-def test_interpolations_are_compared_as_they_are_written(live, master) -> None:
-    OmegaConf.set_struct(master, False)
-    master.where = "${oc.env:SOME_FOLDER_OF_THIS_MACHINE}"
-    assert config_values(live("x=1,2"), [])["steps"] == "1"
+@pytest.mark.parametrize("side", ["stored", "new"])
+def test_what_steers_in_one_command_is_not_compared(side) -> None:
+    other = RECORD | {"config z.a": "2", "override z.b": "z.b=3"}
+    steering = {"steering": ["z"]}
+    stored, new = (RECORD | steering, other) if side == "stored" else (RECORD, other | steering)
+    assert difference(stored, new) == ""
+    assert difference(RECORD, other) != ""
+
+
+def test_a_changed_space_is_shown_as_it_is_typed(live) -> None:
+    def record(*lines):
+        return {f"space {k}": v for k, v in live(*lines, auto=False).describe().items()}
+
+    old = record("x=1,2", "y=interval(0,1)", "z=tag(log,interval(1,10))")
+    new = record("x=1,2,3", "y=int(interval(0,5))", "z=interval(1,10)")
+    assert difference(old, new) == (
+        "space x: 1,2 -> 1,2,3; space y: interval(0.0, 1.0) -> int(interval(0, 5)); "
+        "space z: tag(log, interval(1.0, 10.0)) -> interval(1.0, 10.0)"
+    )
+
+
+def test_a_text_and_a_number_differ() -> None:
+    def values(value):
+        config = OmegaConf.create({"a": value})
+        composer = SimpleNamespace(option_config=lambda options: config, is_group=lambda k: False)
+        return config_values(
+            SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}),
+                            option_choices=lambda: [{}], parameters=lambda options: {}), []
+        )  # fmt: skip
+
+    texts = [values(v)["a"] for v in (1, "1", None, "null", True, "true", "plain", "")]
+    assert len(set(texts)) == len(texts)
+
+
+def test_interpolations_are_compared_as_they_are_written() -> None:
+    config = OmegaConf.create({"where": "${oc.env:SOME_FOLDER}", "all": {"of": "${where}"}})
+    composer = SimpleNamespace(option_config=lambda options: config, is_group=lambda key: False)
+    live = SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}),
+                           option_choices=lambda: [{}], parameters=lambda options: {})  # fmt: skip
+    assert config_values(live, []) == {"where": "${oc.env:SOME_FOLDER}", "all.of": "${where}"}

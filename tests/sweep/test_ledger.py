@@ -61,12 +61,23 @@ def test_a_finite_space_has_no_room_for_a_point_that_failed(make_ledger, storage
     assert make_ledger(n_trials=2, n_points=2, started_at=time.time() + 1).has_work()
 
 
-@pytest.mark.parametrize("attrs", [{FATAL_KEY: True}, {FAILURE_KEY: EXHAUSTED}])
-def test_some_failures_end_the_study(make_ledger, storage, attrs) -> None:
+@pytest.mark.parametrize(
+    ("attrs", "for_good"), [({FATAL_KEY: True}, False), ({FAILURE_KEY: EXHAUSTED}, True)]
+)
+def test_some_failures_end_the_study(make_ledger, storage, attrs, for_good) -> None:
     ledger = make_ledger(n_trials=9)
     ledger.finish(ledger.claim(), FAIL, user_attrs=attrs)
     assert ledger.claim() is None
-    assert make_ledger(n_trials=9, started_at=time.time() + 1).claim() is not None
+    later = make_ledger(n_trials=9, started_at=time.time() + 1)
+    assert (later.claim() is None) == for_good
+
+
+def test_without_n_trials_the_rate_is_that_of_the_trials_so_far(make_ledger, storage) -> None:
+    budget = make_ledger(n_trials=None, max_failure_rate=0.2).budget
+    failed = [create_trial(state=FAIL)] * 10
+    assert not budget.too_many_failed([*failed, *[create_trial(value=1.0)] * 40])
+    assert budget.too_many_failed([*failed, *[create_trial(value=1.0)] * 39])
+    assert not budget.too_many_failed(failed[:4])
 
 
 def test_a_stop_rule_ends_the_study(make_ledger, storage) -> None:
@@ -246,7 +257,8 @@ def test_a_surplus_trial_of_a_worker_in_another_folder_fails(
 
 
 @pytest.mark.parametrize(
-    ("keys", "has_claim"), [({"deadline": 1.0}, False), ({"max_failures": 0}, False), ({}, True)]
+    ("keys", "has_claim"),
+    [({"deadline": 1.0}, False), ({"max_failure_rate": 0.0}, False), ({}, True)],
 )
 def test_deadline_and_failures_end_a_study(make_ledger, keys, has_claim) -> None:
     ledger = make_ledger(n_trials=None, **keys)

@@ -1,3 +1,4 @@
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
@@ -72,6 +73,9 @@ def test_a_value_that_no_float_holds_fails_the_trial() -> None:
         ({"loss": 2, "accuracy": 0.9}, Objectives(1, ("accuracy",)), (0.9,)),
         ({"size": 5, "accuracy": 0.9, "x": 0}, Objectives(2, ("accuracy", "size")), (0.9, 5.0)),
         (0.5, Objectives(1, ("accuracy",)), (0.5,)),
+        (np.array([1, -1]), Objectives(2), (1.0, -1.0)),
+        (np.float32(0.5), Objectives(1), (0.5,)),
+        (np.array(0.5), Objectives(1), (0.5,)),
     ],
 )
 def test_the_objectives_of_a_mapping_are_found_by_name(value, objectives, values) -> None:
@@ -88,7 +92,8 @@ def test_the_objectives_of_a_mapping_are_found_by_name(value, objectives, values
         ({"a": 1, "b": 2, "c": 3}, Objectives(2), r"hydra.sweeper.metric=\[a,b\]"),
         ({"losss": 1}, Objectives(1, ("loss",)), "without loss; did you mean losss"),
         ({}, Objectives(1, ("loss",)), "without loss; return it"),
-        ({"loss": None}, Objectives(1, ("loss",)), "not a finite number"),
+        ({"loss": None}, Objectives(1, ("loss",)), r"\{'loss': None\}, not a finite number"),
+        ([1, 2], Objectives(1), r"type hydra.sweeper.direction=\[minimize,minimize\] for 2"),
     ],
 )
 def test_a_value_of_a_wrong_type_ends_the_study(value, objectives, reason) -> None:

@@ -12,7 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.space.live import LiveSpace, Params
+from sweeper.space.live import LiveSpace, Params, config_key
 from sweeper.space.space import Parameter, Value
 from sweeper.sweep.elsewhere.finding import Finding
 from sweeper.sweep.points import contains
@@ -107,13 +107,5 @@ def _typed(distribution: BaseDistribution, value: Any) -> Value:
 
 
 def _by_key(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return values by config key, given those that Optuna stores by name.
-
-    A name may end in an option, such as `model.kernel_size@lenet`. In the key of a group, such as
-    `model@net`, the package follows the `@`.
-    """
-    keys = {}
-    for name, value in values.items():
-        key, at, _ = bare(name).partition("@")
-        keys[key if at and "." in key else bare(name)] = value
-    return keys
+    """Return values by config key, given those that Optuna stores by name."""
+    return {bare(config_key(name)): value for name, value in values.items()}

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeper.cli.overrides import override_text, to_type
 from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri
 from sweeper.sweep.elsewhere.finding import Finding, Findings
@@ -36,11 +37,10 @@ def mlflow_findings(
     metrics = source.metric or tuple(metrics)
     if len(metrics) != len(directions):
         needed = "the metric of the objective" if len(directions) == 1 else "a metric per objective"
-        names = "NAME" if len(directions) == 1 else "[NAME, ...]"
-        raise source.refused(
-            f"{needed} is not known; type hydra.sweeper.enqueue_from="
-            f"{{from: {masked_uri(source.place)}, metric: {names}}}"
-        )
+        names = "NAME" if len(directions) == 1 else ["NAME"] * len(directions)
+        example = override_text({"from": masked_uri(source.place), "metric": names})
+        hint = to_type(f"hydra.sweeper.enqueue_from={example}")
+        raise source.refused(f"{needed} is not known; {hint}")
     try:
         runs = list(_finished_runs(source, observers))
     except ConfigError as error:

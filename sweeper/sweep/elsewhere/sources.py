@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sweeper.cli.overrides import to_type
 from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri, without_password
 from sweeper.sweep.settings.setting_rules import refused
@@ -110,7 +111,7 @@ def _unquoted(value: str) -> str:
 
 
 def _check_options(options: Mapping[Any, Any], rules: Mapping[str, tuple[bool, str]]) -> None:
-    example = f"type hydra.sweeper.{KEY}={{from: multirun/NAME, n: 3}}"
+    example = to_type(f"hydra.sweeper.{KEY}={{from: multirun/NAME, n: 3}}")
     for key in options:
         if key not in ("from", *rules):
             must = f"a mapping of from, {', '.join(rules)}, without {key}"

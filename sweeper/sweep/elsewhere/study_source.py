@@ -5,15 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from omegaconf import OmegaConf
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.secrets import MASK, connectable, masked_uri, revealed
 from sweeper.sweep.budget import is_own
-from sweeper.sweep.command import COMMAND_FILE
-from sweeper.sweep.elsewhere.address import absolute, address, file_of
+from sweeper.sweep.command import COMMAND_FILE, recorded_command
+from sweeper.sweep.elsewhere.address import JOURNAL, absolute, address, file_of, open_existing
 from sweeper.sweep.elsewhere.finding import Finding, Findings
 from sweeper.sweep.elsewhere.sources import Source
 from sweeper.sweep.identity import CONFIG
@@ -22,7 +21,6 @@ from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import IDENTITY_KEY
 
-JOURNAL = "journal.log"
 OPTION = "option "
 
 
@@ -33,8 +31,6 @@ def study_findings(source: Source, own: StudySpec) -> Findings:
         ConfigError: there is no such study, it cannot be opened, or it is the study `own` itself.
     """
     storage, name = _located(source)
-    if (place := file_of(storage)) is not None and not place.is_file():
-        raise source.refused(f"there is no file {masked_uri(str(place))}; type one that exists")
     name, opened = _opened(source, storage, name)
     if name == own.name and address(storage) == address(own.storage or own.folder / JOURNAL):
         raise source.refused("is this study itself; name another study")
@@ -76,39 +72,33 @@ def _located(source: Source) -> tuple[str, str | None]:
             "there is no such folder; type the folder of a study, such as multirun/NAME, "
             "a storage and the name of a study, or mlflow:EXPERIMENT"
         )
-    command, journal = folder / COMMAND_FILE, str(folder / JOURNAL)
-    if not command.is_file():
-        if not Path(journal).is_file():
+    if not (folder / COMMAND_FILE).is_file():
+        if not (folder / JOURNAL).is_file():
             raise source.refused(
                 f"is not the folder of a study: it has no {COMMAND_FILE}; type multirun/NAME"
             )
-        return journal, None
-    record: Any = OmegaConf.to_container(OmegaConf.load(command))
-    storage = record.get("storage")
-    if storage is not None and MASK in storage:
+        return str(folder / JOURNAL), None
+    try:
+        command = recorded_command(folder)
+    except ConfigError as error:
+        raise source.refused(error) from error
+    storage = command.place(folder)
+    if MASK in storage:
         raise source.refused(
             f"the password of {storage} is not on record; type "
-            f"'hydra.sweeper.enqueue_from=URL {record['study']}' with the whole URL"
+            f"'hydra.sweeper.enqueue_from=URL {command.study}' with the whole URL"
         )
-    return absolute(storage, Path(record["cwd"])) if storage else journal, record["study"]
+    return storage, command.study
 
 
 def _opened(source: Source, storage: str, name: str | None) -> tuple[str, BaseStorage]:
     """Return the name of the study and its storage."""
     try:
-        opened = open_storage(storage, Path.cwd())
-        names = optuna.get_all_study_names(opened)
+        return open_existing(storage, name)
     except ConfigError as error:
         shown = masked_uri(connectable(revealed(storage)))
         reason = str(error).removeprefix(f"hydra.sweeper.storage={shown}: ")
         raise source.refused(reason) from error
-    if name is None and len(names) == 1:
-        return names[0], opened
-    if name not in names:
-        wanted = "the name of a study is missing" if name is None else f"has no study {name}"
-        raise source.refused(f"{wanted}; choose from {', '.join(names) or 'none'}")
-    assert name is not None
-    return name, opened
 
 
 def _config(identity: Mapping[str, Any] | None) -> dict[str, Any]:

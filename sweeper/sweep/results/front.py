@@ -11,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper.space.same_point import point_key
 from sweeper.sweep.budget import DUPLICATE_KEY, is_own
 from sweeper.sweep.settings.setting_rules import refused
+from sweeper.sweep.stop_rule import is_feasible
 from sweeper.text import near_names
 
 KNEE = "knee"
@@ -94,8 +95,7 @@ def parse_choice(value: Any, n_objectives: int, names: Sequence[str] = ()) -> Ch
 
 
 def _is_candidate(trial: FrozenTrial) -> bool:
-    is_feasible = all(violation <= 0 for violation in trial.constraints.values())
-    return trial.state == TrialState.COMPLETE and is_feasible and is_own(trial)
+    return trial.state == TrialState.COMPLETE and is_feasible(trial) and is_own(trial)
 
 
 def _losses(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Losses:

@@ -48,10 +48,12 @@ class Missing:
 def missing_points(trials: Sequence[FrozenTrial], budget: Budget, live: LiveSpace) -> Missing:
     """Return the points of a finite space that failed and have no other trial.
 
-    In an infinite space none is missing, because another point takes the place of a failed one.
+    In an infinite space none is missing, because another point takes the place of a failed one. Nor
+    is one after a stop rule has ended the study.
     """
     limits = [n for n in (budget.n_trials, budget.n_points) if n is not None]
-    if not limits or (budget.n_points is None and not budget.exhaustive):
+    is_finite = budget.n_points is not None or budget.exhaustive
+    if not limits or not is_finite or budget.stop_reason(trials) is not None:
         return Missing((), 0)
     others = [t for t in trials if t.state != TrialState.FAIL and is_own(t)]
     has_trial = set(map(_key, others))

@@ -2,6 +2,7 @@
 
 import logging
 import shlex
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from sweeper.sweep.budget import failures
 from sweeper.sweep.results.best_folder import remove_best_folder
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.ended_trial import EndedTrial
+from sweeper.sweep.results.ending import ending_line, silent_constraints
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
 from sweeper.sweep.results.missing import missing_points
@@ -96,6 +98,16 @@ class Results:
         """Print the counts, the best trials, and the commands that train them again."""
         console = Console(soft_wrap=True, highlight=False, markup=False)
         console.print(self._counts_line(interrupted))
+        ending = ending_line(self.spec.budget, self.trials, time.time())
+        if ending is not None and not interrupted:
+            console.print(ending)
+        for key in silent_constraints(self.trials, list(self.spec.constraints)):
+            log.warning(
+                "hydra.sweeper.constraints: no trial has noted %s; call sweeper.trial.note(%r, "
+                "value) in the task",
+                key,
+                key,
+            )
         for line in [*self._front_lines(), *self._best_lines()]:
             console.print(line)
 
@@ -129,7 +141,8 @@ class Results:
     def _counts_line(self, interrupted: bool) -> str:
         n = count_by_state(self.trials)
         n_done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
-        total = "" if self.spec.budget.n_trials is None else f" of {self.spec.budget.n_trials}"
+        n_trials = self.spec.budget.n_trials
+        total = "" if n_trials is None or n_done > n_trials else f" of {n_trials}"
         line = (
             f"Study {self.spec.name}: {n_done}{total} trials done, {n[TrialState.PRUNED]} of them "
             f"pruned, {len(failures(self.trials))} failed"

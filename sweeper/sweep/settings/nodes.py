@@ -73,7 +73,7 @@ def failure(key: str, what: str, target: Callable[..., Any], error: Exception) -
     reason = in_one_line(error)
     if not isinstance(error, TypeError | ValueError | ArithmeticError | RuntimeError):
         reason = f"{type(error).__name__}: {reason}"
-    names = [n for n in _parameters(target) if re.search(rf"\b{n}\b", reason, re.IGNORECASE)]
+    names = [n for n in parameters_of(target) if re.search(rf"\b{n}\b", reason, re.IGNORECASE)]
     typed = " or ".join(f"hydra.sweeper.{key}.{name}=VALUE" for name in names)
     hint = f"type {typed}" if typed else remedy(key)
     return ConfigError(f"hydra.sweeper.{key}: {what}: {reason.removesuffix('.')}; {hint}")
@@ -93,7 +93,7 @@ def checked_node(key: str, node: Node) -> Node:
     for name, value in arguments.items():
         if is_node(value):
             arguments[name] = checked_node(f"{key}.{name}", value)
-    parameters = _parameters(target)
+    parameters = parameters_of(target)
     given = {
         name: value
         for name, value in arguments.items()
@@ -119,7 +119,8 @@ def instantiated(key: str, node: Node, **arguments: Any) -> Any:
         raise failure(key, "cannot be created", target_of(key, node), cause) from error
 
 
-def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+def parameters_of(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a class or function by name."""
     try:
         return inspect.signature(target).parameters
     except (TypeError, ValueError):  # of a few classes that are written in C

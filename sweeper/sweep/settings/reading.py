@@ -7,11 +7,20 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.settings.nodes import checked_node, is_node, remedy
+from sweeper.sweep.settings.nodes import (
+    Node,
+    checked_node,
+    is_node,
+    parameters_of,
+    remedy,
+    target_of,
+)
 from sweeper.sweep.settings.recipes import GRID_NODE, NEEDED_PACKAGES, PrunerRecipe, SamplerRecipe
 from sweeper.sweep.settings.setting_rules import refused
 from sweeper.text import in_one_line
@@ -56,11 +65,27 @@ def read_pruner(value: Any) -> PrunerRecipe:
 def _checked(key: str, value: Any) -> Any:
     """Return a node with checked arguments, or another value that may make an object."""
     if is_node(value):
-        return checked_node(key, value)
+        return checked_node(key, _without_leftovers(key, value))
     if not callable(value):
         kind = BaseSampler if key == "sampler" else BasePruner
         _require_kind(key, value, kind)
     return value
+
+
+def _without_leftovers(key: str, node: Node) -> Node:
+    """Return a node without the arguments that it has from the option of another class.
+
+    `hydra.sweeper.sampler._target_=my_package.Mine` leaves those of the chosen option in place.
+    """
+    own = parameters_of(target_of(key, node))
+    group = ConfigStore.instance().repo.get("hydra", {}).get("sweeper", {}).get(key, {})
+    for option in group.values():
+        default = OmegaConf.to_container(OmegaConf.create(option.node), resolve=False)
+        if isinstance(default, dict) and default["_target_"] != node["_target_"]:
+            others = {str(k) for k in default if k not in own and k != "_target_"}
+            if default.keys() <= node.keys() and any(not k.startswith("_") for k in others):
+                node = {k: v for k, v in node.items() if k not in others}
+    return node
 
 
 def _require_kind(key: str, value: Any, kind: type) -> None:

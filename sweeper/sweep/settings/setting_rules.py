@@ -12,6 +12,7 @@ from typing import Any
 from hydra._internal.utils import _locate
 from optuna.storages import BaseStorage
 
+from sweeper.cli.overrides import to_type
 from sweeper.cli.typed import unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.secrets import without_password
@@ -22,7 +23,10 @@ OBSERVER_METHODS = ("study_opened", "trial_started", "trial_finished", "study_fi
 
 @dataclass(frozen=True)
 class Rule:
-    """What the value of a key must be, in words and as a function, and an example of one."""
+    """What the value of a key must be, in words and as a function, and an example of one.
+
+    The example is in the grammar of Hydra's overrides; a message adds quotes for the shell.
+    """
 
     must: str
     example: str
@@ -51,7 +55,7 @@ def check_rules(keys: Mapping[str, Any]) -> None:
             )
     for key, rule in RULES.items():
         if not rule.accepts(keys[key]):
-            hint = f"type hydra.sweeper.{key}={rule.example}"
+            hint = to_type(f"hydra.sweeper.{key}={rule.example}")
             raise refused(key, keys[key], rule.must, hint)
     _check_storage_folder(keys["storage"])
 
@@ -158,6 +162,8 @@ def _is_stop(value: Any) -> bool:
     if not isinstance(value, dict) or not value or not {*value} <= {"value", "patience"}:
         return False
     limit, patience = value.get("value"), value.get("patience")
+    if limit is None and patience is None:
+        return False
     return (limit is None or _is_number(limit, -math.inf)) and (
         patience is None or _is_whole(patience, 1)
     )
@@ -214,7 +220,7 @@ RULES: Mapping[str, Rule] = {
         "a number of seconds above 0", "60", lambda v: _is_number(v, 0) and v > 0
     ),
     "params": Rule(
-        "a mapping of keys to sweeps, or null", "{optimizer.lr: '0.1,0.01'}", _is_sweeps
+        "a mapping of keys to sweeps, or null", '{optimizer.lr: "0.1,0.01"}', _is_sweeps
     ),
     "search_space": Rule(
         "a mapping of keys to distributions, or null", "null", lambda v: v is None or _is_point(v)

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from sweeper.cli.overrides import to_type
 from sweeper.space.search_space import searched
 from sweeper.space.sweep_lines import sweep_lines
 from sweeper.sweep.elsewhere.sources import Source, read_sources
@@ -156,7 +157,7 @@ def _directions(value: Any) -> tuple[str, ...]:
 def _objectives(metric: Any, n: int) -> Objectives:
     names = tuple(metric) if isinstance(metric, list) else (metric,) * (metric is not None)
     if names and len(names) != n:
-        hint = "type hydra.sweeper.metric=[KEY,KEY] with a key for each direction"
+        hint = f"{to_type('hydra.sweeper.metric=[KEY,KEY]')} with a key for each direction"
         raise refused("metric", metric, f"{n} {'key' if n == 1 else 'keys'}", hint)
     return Objectives(n, names)
 

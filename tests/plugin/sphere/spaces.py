@@ -12,3 +12,7 @@ def more(config: DictConfig, trial: optuna.Trial) -> None:
 def two_points(_: DictConfig, trial: optuna.Trial) -> None:
     """Suggest one of two values of x."""
     trial.suggest_categorical("x", [1, 2])
+
+
+def nothing(_: DictConfig, trial: optuna.Trial) -> None:
+    """Suggest nothing."""

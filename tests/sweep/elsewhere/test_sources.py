@@ -69,6 +69,13 @@ def test_a_value_that_names_no_source_is_refused(value, message, refuses) -> Non
         read_sources(value)
 
 
+@pytest.mark.parametrize("value", [3, {"from": "a", "m": 1}, {"from": "a", "n": 0}])
+def test_what_to_type_can_be_pasted_into_a_shell(value, pasted) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_sources(value)
+    assert read_sources(pasted(error.value).value())[0].place == "multirun/NAME"
+
+
 def test_a_password_is_not_shown() -> None:
     source = Source("postgresql://me:hunter2hunter@h/db a")
     assert "hunter2" not in f"{source} {source.refused(source.place)}"

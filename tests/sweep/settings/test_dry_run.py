@@ -45,7 +45,7 @@ def test_a_sampler_that_cannot_search_a_space_is_refused(
 
 @pytest.mark.parametrize("kind", [TPESampler, GPSampler, NSGAIISampler, QMCSampler, RandomSampler])
 @pytest.mark.parametrize("directions", [ONE, TWO])
-@pytest.mark.parametrize("space", [FINITE, INFINITE, ("shape=sphere,plane",)])
+@pytest.mark.parametrize("space", [FINITE, INFINITE])
 def test_a_sampler_that_can_search_a_space_is_accepted(live, kind, directions, space) -> None:
     check_search(SamplerRecipe(kind), NONE, directions, live(*space, auto=True))
 

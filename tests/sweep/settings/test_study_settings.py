@@ -5,6 +5,7 @@ import pytest
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.settings.setting_rules import KEYS as CHECKED_KEYS
+from sweeper.sweep.settings.setting_rules import RULES
 from sweeper.sweep.settings.study_settings import parse_seconds, read_settings
 
 KEYS = {
@@ -122,9 +123,27 @@ WRONG = {
 )
 def test_a_value_of_a_wrong_type_is_refused_with_an_example(key, value, refuses) -> None:
     with refuses(
-        ConfigError, rf"^hydra\.sweeper\.{key}=.*: must be .*; type hydra\.sweeper\.{key}="
+        ConfigError, rf"^hydra\.sweeper\.{key}=.*: must be .*; type ['\"]?hydra\.sweeper\.{key}="
     ):
         read_settings({**KEYS, key: value})
+
+
+@pytest.mark.parametrize("key", RULES)
+def test_the_example_of_a_rule_can_be_pasted_into_a_shell(key, pasted) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_settings({**KEYS, key: object()})
+    override = pasted(error.value)
+    assert override.key_or_group == f"hydra.sweeper.{key}"
+    assert RULES[key].accepts(override.value())
+
+
+@pytest.mark.parametrize("key", ["enqueue_from", "timeout", "trial_timeout"])
+def test_the_example_of_a_key_without_a_rule_can_be_pasted_into_a_shell(key, pasted) -> None:
+    with pytest.raises(ConfigError) as error:
+        read_settings({**KEYS, key: object()})
+    override = pasted(error.value)
+    assert override.key_or_group == f"hydra.sweeper.{key}"
+    assert read_settings({**KEYS, key: override.value()})
 
 
 def test_a_password_in_a_refused_value_is_not_shown() -> None:

@@ -1,7 +1,7 @@
 """The options of `hydra/sweeper=sweeper` and `hydra/launcher=local`, with their default values.
 
-Keys that the official Optuna sweeper also has mean the same here, with one exception: `n_trials`
-is the total of the study, not of one command.
+Keys that the official Optuna sweeper also has mean the same here as far as possible.
+docs/coming_from_hydra_optuna_sweeper.md lists the keys that mean something else here.
 """
 
 from dataclasses import dataclass, field
@@ -74,7 +74,8 @@ class StudySweeperConf:
     # hangs, its process is ended. Null: no limit.
     trial_timeout: str | None = None
 
-    # Number of workers. `auto`: one per GPU; without GPUs, one per core as far as memory allows.
+    # Number of workers. `auto` or -1: one per GPU; without GPUs, one per core as far as memory
+    # allows.
     n_jobs: Any = "auto"
 
     # Number of workers that share a GPU if n_jobs is `auto`.
@@ -129,8 +130,8 @@ class StudySweeperConf:
     # from 0 on, of the objective in which it is the best. Null: none of them.
     best: Any = None
 
-    # Config keys that may change between two commands of the same study, because they do not change
-    # the results of a trial.
+    # Config keys, such as data.num_workers, whose values do not change the results of a trial. They
+    # and the keys below them may differ between two commands of the same study.
     steering: list[str] = field(default_factory=list)
 
     # Before the first trial, compose a config for every option and for the ends of every

@@ -1,0 +1,35 @@
+"""Why a study has ended before it ran all of its trials, in words."""
+
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.sweep.budget import DONE, Budget, failures, is_own
+
+
+def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> str | None:
+    """Return why there are fewer trials than were asked for, or None.
+
+    `now` is in seconds since 1970.
+    """
+    stop = budget.stop_reason(trials)
+    if stop is not None:
+        return f"The study has ended: {stop}"
+    n_done = sum(t.state in DONE and is_own(t) for t in trials)
+    if budget.n_trials is not None and n_done >= budget.n_trials:
+        return None
+    if budget.n_points is None and budget.is_exhausted(trials):
+        return "The study has ended: the search space has no other point"
+    if budget.deadline is not None and now >= budget.deadline:
+        return "The time limit of the command has passed; the same command goes on"
+    if budget.only_failed(trials):
+        n_failed = len(failures(trials, budget.started_at))
+        return f"The command has ended: {n_failed} trials failed; the same command tries others"
+    return None
+
+
+def silent_constraints(trials: Sequence[FrozenTrial], keys: Sequence[str]) -> list[str]:
+    """Return the constraints for which no complete trial has noted a value."""
+    complete = [t for t in trials if t.state == TrialState.COMPLETE and is_own(t)]
+    noted = {key for t in complete for key in t.constraints}
+    return [key for key in keys if complete and key not in noted]

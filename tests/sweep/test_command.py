@@ -1,0 +1,50 @@
+"""The record of a study's command, in its folder and in its storage."""
+
+import optuna
+import pytest
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.command import StudyCommand, recorded_command, worker_command
+from sweeper.sweep.study import set_aside
+
+
+@pytest.fixture
+def recorded(tmp_path):
+    """Return a function that writes the record of a study `s` to a folder."""
+
+    def write(storage: str | None, in_storage: optuna.storages.BaseStorage):
+        study = optuna.create_study(study_name="s", storage=in_storage)
+        folder = tmp_path / "s"
+        folder.mkdir()
+        StudyCommand("s", storage, ("app.py",), ("x=1,2",), str(tmp_path)).write(study, folder)
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("has_journal", [True, False])
+def test_a_folder_set_aside_names_the_study_that_was_set_aside(
+    recorded, storage, has_journal
+) -> None:
+    folder = recorded(None if has_journal else "redis://host", storage)
+    if has_journal:  # of an earlier study in this folder, which keeps its name
+        (folder / "journal.log").touch()
+    set_aside("s", storage, folder)
+    (moved,) = folder.parent.iterdir()
+    assert recorded_command(moved).study == ("s" if has_journal else moved.name)
+    [study] = storage.get_all_studies()
+    assert study.user_attrs["sweeper:command"]["study"] == moved.name
+
+
+@pytest.mark.parametrize("text", ["", "a", "[1]", "study: s", "a: b: c"])
+def test_a_folder_whose_record_cannot_be_read_is_refused(tmp_path, refuses, text) -> None:
+    (tmp_path / "study.yaml").write_text(text)
+    with refuses(ConfigError, "has no record of its command"):
+        recorded_command(tmp_path)
+
+
+def test_a_worker_joins_no_study_whose_database_is_gone(recorded, storage, refuses) -> None:
+    folder = recorded("sqlite:///x.db", storage)
+    with refuses(ConfigError, r"there is no file .*x\.db"):
+        worker_command(str(folder), None, [])
+    assert not list(folder.parent.glob("*.db"))
