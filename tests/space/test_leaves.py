@@ -58,9 +58,11 @@ class Leaves:
     by_color: dict[Color, float] = field(default_factory=lambda: {Color.RED: 0.5})
 
 
+ConfigStore.instance().store("leaves", Leaves)
+
+
 @pytest.fixture(scope="module")
 def composed() -> Iterator[tuple[Any, Any]]:
-    ConfigStore.instance().store("leaves", Leaves)
     previous = HydraConfig.instance().cfg
     with initialize(config_path=None, **COMPOSING):
         loader = GlobalHydra.instance().config_loader()
