@@ -80,14 +80,23 @@ class Budget:
         n_ended = n_failed + sum(t.state in DONE and is_own(t) for t in trials)
         return n_failed > int(self.max_failure_rate * (self.n_trials or max(20, n_ended)))
 
+    @property
+    def all_may_fail(self) -> bool:
+        """True if no number of failures is an error."""
+        return self.max_failure_rate is not None and self.max_failure_rate >= 1
+
     def only_failed(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether as many trials failed as were asked for, though all of them may fail."""
-        all_may_fail = self.max_failure_rate is not None and self.max_failure_rate >= 1
         n_failed = len(failures(trials, self.started_at))
-        return all_may_fail and self.n_trials is not None and n_failed >= self.n_trials
+        return self.all_may_fail and self.n_trials is not None and n_failed >= self.n_trials
 
     def fatal(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return a trial whose failure under this command shows that every trial would fail."""
+        """Return a trial whose failure under this command shows that every trial would fail.
+
+        None if all of them may fail.
+        """
+        if self.all_may_fail:
+            return None
         failed = failures(trials, self.started_at)
         return next((t for t in failed if t.user_attrs.get(FATAL_KEY)), None)
 

@@ -24,7 +24,7 @@ from sweeper.cli.overrides import quoted
 from sweeper.errors import ConfigError, SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
 from sweeper.sweep.board import Board
-from sweeper.sweep.budget import FAILURE_KEY, failures
+from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, Ledger, progress_of
@@ -42,7 +42,6 @@ from sweeper.sweep.study import (
     set_aside,
     set_folder_aside,
 )
-from sweeper.sweep.verdict import failure_text
 from sweeper.sweep.worker_task import Worker
 from sweeper.text import in_one_line, shortened
 
@@ -353,8 +352,6 @@ def _conclude(plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | 
         raise TrainingError(f"trial {fatal.number}: {fatal.user_attrs[FAILURE_KEY]}")
     if plan.spec.budget.too_many_failed(results.trials):
         raise TrainingError(results.failure_message())
-    if not results.best and (failed := failures(results.trials, plan.spec.budget.started_at)):
-        raise TrainingError(f"no trial is complete; {failure_text(failed[-1])}")
     if plan.settings.max_failure_rate is None and (missing := results.missing()):
         raise TrainingError(missing)
     return results

@@ -72,6 +72,14 @@ def test_some_failures_end_the_study(make_ledger, storage, attrs, for_good) -> N
     assert (later.claim() is None) == for_good
 
 
+def test_no_failure_is_fatal_if_all_may_fail(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=2, max_failure_rate=1.0)
+    ledger.finish(ledger.claim(), FAIL, user_attrs={FATAL_KEY: True})
+    ledger.finish(ledger.claim(), FAIL, user_attrs={FATAL_KEY: True})
+    assert ledger.claim() is None
+    assert not ledger.budget.too_many_failed(storage.get_all_trials(0))
+
+
 def test_without_n_trials_the_rate_is_that_of_the_trials_so_far(make_ledger, storage) -> None:
     budget = make_ledger(n_trials=None, max_failure_rate=0.2).budget
     failed = [create_trial(state=FAIL)] * 10

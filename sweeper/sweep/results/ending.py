@@ -24,7 +24,8 @@ def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> st
         return "The time limit of the command has passed; the same command goes on"
     if budget.only_failed(trials):
         n_failed = len(failures(trials, budget.started_at))
-        return f"The command has ended: {n_failed} trials failed; the same command tries others"
+        failed = f"{n_failed} trial{'' if n_failed == 1 else 's'} failed"
+        return f"The command has ended: {failed}; the same command tries others"
     return None
 
 
