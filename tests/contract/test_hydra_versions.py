@@ -13,10 +13,10 @@ TESTS = Path(__file__).parents[1]
 APP = TESTS / "plugin" / "sphere" / "app.py"
 STUDY = ("--multirun", "hydra/sweeper=sweeper", "hydra.sweeper.n_jobs=2", "x=choice(0,1,2)")
 QUICK = ("trainer.epochs=1", "trainer.train_limit=100", "trainer.val_limit=50", "tracking=none")
-# What a signal or a time limit does, or a value that is no number, does not depend on Hydra. That
-# every sampler and pruner can be built is tested with the units.
+# What a signal, a time limit, a sampler or a pruner does to a study does not depend on Hydra. The
+# nodes of samplers and pruners are tested with the units.
 TESTS_OF_HYDRA = "not (ctrl_c or kill or timeout or finite_number or every_sampler or every_pruner)"
-UNIT_TESTS = ["space", "sweep/settings", "sweep/test_points.py", "test_concealment.py"]
+UNIT_TESTS = ["space", "sweep/settings", "contract/test_sampler_nodes.py", "test_concealment.py"]
 
 
 def run(path: str, cwd: Path, *command: str) -> str:
