@@ -39,7 +39,9 @@ class Interrupt:
 
     The first signal sets `requested` and `number`, and calls `on_first`. The second signal calls
     `on_second` and raises Interrupted. Two different signals within `SAME_EVENT_SECONDS` count as
-    one. If this context is inside another one, the first signal sets `requested` of both.
+    one. If this context is inside another one, the first signal sets `requested` of both, even if
+    it came before this context was entered.
+
     Outside the main thread, to which Python does not deliver signals, the context manager does
     nothing.
     """
@@ -59,6 +61,14 @@ class Interrupt:
 
     def __enter__(self) -> "Interrupt":
         self._outer = self._handling.__enter__()
+        contexts = (getattr(handler, "__self__", None) for handler in self._outer.values())
+        for outer in contexts:
+            if isinstance(outer, Interrupt) and outer.requested and not self.requested:
+                # The signal came just before this context was entered.
+                self.requested, self.number = True, outer.number
+                self._first_seconds = time.monotonic()
+                if self._on_first is not None:
+                    self._on_first()
         return self
 
     def __exit__(self, *_: object) -> None:

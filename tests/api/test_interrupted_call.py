@@ -44,7 +44,10 @@ def interrupted(folder: Path, call: str, after: str, sign: str, number: int) -> 
         lines = iter(process.stdout.readline, "")
         assert any(sign in line for line in lines)
         process.send_signal(number)
-        out, err = process.communicate(timeout=120)
+        try:
+            out, err = process.communicate(timeout=120)
+        finally:
+            process.kill()
         return process.returncode, out + err
 
 

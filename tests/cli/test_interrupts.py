@@ -50,3 +50,15 @@ def test_each_signal_calls_its_function_once() -> None:
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert calls == ["first", "second"]
+
+
+def test_a_signal_just_before_an_inner_context_is_a_request_there_too() -> None:
+    calls = []
+    with Interrupt() as outer:
+        os.kill(os.getpid(), signal.SIGTERM)
+        with Interrupt(lambda: calls.append("first")) as inner:
+            assert (inner.requested, inner.number) == (True, signal.SIGTERM)
+            with pytest.raises(KeyboardInterrupt):
+                os.kill(os.getpid(), signal.SIGTERM)
+    assert outer.requested
+    assert calls == ["first"]
