@@ -17,7 +17,6 @@ WRONG = {
     "hydra.callbacks": ("1", "[a]", "{a: 1}"),
     "hydra.sweeper._target_": ("os.getcwd", "1"),
     "hydra.launcher._target_": ("os.getcwd", "null"),
-    "hydra.sweeper.params": ("{a: '1,2'}", "1"),
     **{
         key: ("foo", "null", "[1]")
         for key, check in CHECKS.items()

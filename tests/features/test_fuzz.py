@@ -329,7 +329,8 @@ REFUSED_IN_A_STUDY = (
     ("hydra.sweeper.storage=/dev/null/x.log", "hydra.sweeper.storage=/dev/null/x.log: must be"),
     ("hydra.sweeper.sampler=foo", "hydra.sweeper.sampler=foo: is a group"),
     ("hydra.sweeper.sampler.seed=foo", "hydra.sweeper.sampler.seed=foo: expected a valid integer"),
-    ("hydra.sweeper.params={a: 1}", "hydra.sweeper.params={a: 1}: is for"),
+    ("hydra.sweeper.params={a: 1}", "Could not override 'a'. To append to your config use +a=1"),
+    ("hydra.sweeper.params=[1]", "hydra.sweeper.params=[1]: must be a mapping of keys to sweeps"),
     ("hydra.sweeper.verify=no.such", "hydra.sweeper.verify=no.such: must be the import path"),
     ("hydra.sweeper.custom_search_space=os.sep", "hydra.sweeper.custom_search_space=os.sep: must"),
     ("hydra.launcher=foo", "hydra.launcher=foo: is a group of keys"),
@@ -341,7 +342,7 @@ REFUSED_IN_A_STUDY = (
     ("trainer.epochs=range(1,1e9)", "trainer.epochs=range(1,1e9): has more than 100,000 values"),
     ("optimizer.lr=interval(0,inf)", "optimizer.lr=interval(0.0, inf): needs finite bounds"),
     ("model=1,2", "ValueError: Config group override must be a string or a list. Got int (at each"),
-    ("optimizer.lr=nan,0.1", "optimizer.lr=nan tracking=none: optimizer.lr=nan: expected a value"),
+    ("optimizer.lr=nan,0.1", "tracking=none optimizer.lr=nan: optimizer.lr=nan: expected a value"),
 )
 
 
