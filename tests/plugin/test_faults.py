@@ -96,7 +96,7 @@ def test_a_worker_that_is_asked_to_end_or_killed_is_replaced(
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_trial_that_kills_its_worker_fails_and_the_others_do_not(app, launcher) -> None:
     out = app.run("x=choice(1,2,9)", "dies_above=8", f"hydra/launcher={launcher}",
-                  "hydra.sweeper.n_jobs=2", "hydra.sweeper.max_retries=1")  # fmt: skip
+                  "hydra.sweeper.n_jobs=2", "hydra.sweeper.max_retries=1", code=1)  # fmt: skip
     states = {t.params["x"]: t for t in app.trials()}
     assert [states[x].state.name for x in (1, 2, 9)] == ["COMPLETE", "COMPLETE", "FAIL"]
     assert "its worker died 2 times" in states[9].user_attrs["failure"]
@@ -107,7 +107,7 @@ def test_a_trial_that_kills_its_worker_fails_and_the_others_do_not(app, launcher
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_trial_that_hangs_fails_after_its_time_limit(app, launcher) -> None:
     out = app.run("x=choice(1,2,9)", "hangs_above=8", f"hydra/launcher={launcher}",
-                  "hydra.sweeper.n_jobs=2", "hydra.sweeper.trial_timeout=2s")  # fmt: skip
+                  "hydra.sweeper.n_jobs=2", "hydra.sweeper.trial_timeout=2s", code=1)  # fmt: skip
     states = {t.params["x"]: t for t in app.trials()}
     assert [states[x].state.name for x in (1, 2, 9)] == ["COMPLETE", "COMPLETE", "FAIL"]
     assert "trial_timeout" in states[9].user_attrs["failure"]
@@ -154,7 +154,7 @@ def test_a_study_that_runs_is_not_moved_away(app, wait_for) -> None:
 
 
 def test_a_task_that_interrupts_itself_fails(app) -> None:
-    out = app.run("x=choice(1,9)", "interrupts_above=8", "hydra.sweeper.n_jobs=1")
+    out = app.run("x=choice(1,9)", "interrupts_above=8", "hydra.sweeper.n_jobs=1", code=1)
     states = {t.params["x"]: t for t in app.trials()}
     assert [states[x].state.name for x in (1, 9)] == ["COMPLETE", "FAIL"], out
     assert states[9].user_attrs["failure"].startswith("KeyboardInterrupt")
