@@ -84,5 +84,5 @@ if __name__ == "__main__":
         main(*map(int, sys.argv[1:]))
     except KeyboardInterrupt:  # before the job could handle the signal
         sys.exit(130)
-    except ConnectionError:  # the parent has closed the connection
+    except (ConnectionError, EOFError):  # the parent has closed the connection
         sys.exit(1)
