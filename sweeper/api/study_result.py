@@ -33,7 +33,7 @@ Retraining = Callable[[FrozenTrial], tuple[Sequence[str], str]]
 
 @dataclass(frozen=True)
 class Study:
-    """A study as it was when it was loaded.
+    """A study; `front` and `chosen` are as they were when it was loaded.
 
     Args:
         name: Name of the study in its storage.

@@ -66,7 +66,7 @@ class Board:
         with self._screen() as screen:
             while True:
                 stopping = self._stop.wait(REFRESH_SECONDS)
-                trials = _own_trials(study)
+                trials = _own_trials(study, anew=stopping)
                 if screen is not None:
                     screen.update(self.table(trials), refresh=True)
                 else:
@@ -135,9 +135,14 @@ class Board:
         return f"{line}, about {n_remaining / trials_per_minute:.0f} min remaining"
 
 
-def _own_trials(study: optuna.Study) -> list[FrozenTrial]:
-    """Return the trials that the study has run, runs or will run."""
-    trials = read_trials(study._storage, study._study_id)
+def _own_trials(study: optuna.Study, anew: bool = False) -> list[FrozenTrial]:
+    """Return the trials that the study has run, runs or will run.
+
+    If `anew`, a database is read again, though its last read may be recent.
+    """
+    trials = (
+        read_trials(study._storage, study._study_id) if anew else study.get_trials(deepcopy=False)
+    )
     return [t for t in trials if is_own(t) and not was_not_needed(t)]
 
 

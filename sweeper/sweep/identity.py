@@ -112,7 +112,7 @@ def _space_text(distribution: Any) -> Any:
     """Return a distribution, stored as JSON, as a user would type it."""
     try:
         d = json_to_distribution(distribution)
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):  # of a storage that others may write
         return distribution
     if isinstance(d, CategoricalDistribution):
         return ",".join(map(str, d.choices))

@@ -20,7 +20,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweeper.space.same_point import point_key
+from sweeper.space.same_point import same_point
 from sweeper.sweep.budget import (
     FAILURE_KEY,
     POINT_KEY,
@@ -174,14 +174,12 @@ class Ledger:
     ) -> FrozenTrial | None:
         """Return a trial with these parameters that runs, has run, or waits to be run again."""
         failed = {t.number for t in failures(trials, self.budget.started_at)}
-        key = point_key(params)
         return next(
             (
                 t
                 for t in trials
                 if t._trial_id != claim.trial_id
-                and len(t.params) == len(params)
-                and point_key(t.params) == key
+                and same_point(t.params, params)
                 and is_own(t)
                 and (t.state in ENDED or t.number in failed or t.number < claim.number)
                 and (t.state != TrialState.FAIL or t.number in failed)

@@ -106,14 +106,15 @@ def _current_code() -> CodeState | None:
 
 def _code_of(study: optuna.Study) -> CodeState | None:
     """Return the state of the code that ran the last trials, as far as it is known."""
-    record = study.user_attrs.get(CODE_KEY)
-    return None if record is None else CodeState(*record)
+    match study.user_attrs.get(CODE_KEY):
+        case [str(commit), str(changes)]:
+            return CodeState(commit, changes)
+    return None
 
 
 @contextmanager
 def naming_workers(study: str) -> Iterator[None]:
     """Make the lines that Hydra's launchers print for their jobs say that these are workers."""
-
     factory = logging.getLogRecordFactory()
 
     def renamed(*args: Any, **kwargs: Any) -> logging.LogRecord:

@@ -94,17 +94,18 @@ class Session:
         with self._guard(claim) as guard:
             try:
                 drawn = self._draw(claim)
+                info = self._info = replace(info, params=drawn.params)
+                # An attempt that was interrupted goes on with the point that it has.
+                if drawn.is_exhausted or (drawn.original is not None and not claim.attempt):
+                    self._end_trial(claim, info, judge_repeat(drawn.original))
+                    return
                 config = self._composer.compose(drawn.params, claim.number, self._spec.folder)
                 layout = TrialLayout.of(config)
                 record_layout(self._storage, claim, layout)
                 folder = self._spec.folder / layout.subdir
-                info = self._info = replace(info, params=drawn.params, folder=folder)
+                info = self._info = replace(info, folder=folder)
             except Exception as error:
                 self._end_trial(claim, info, judge_error(error))
-                return
-            # An attempt that was interrupted goes on with the point that it has.
-            if drawn.is_exhausted or (drawn.original is not None and not claim.attempt):
-                self._end_trial(claim, info, judge_repeat(drawn.original))
                 return
             reporter = StudyReporter(
                 info, drawn.trial, claim, self.ledger, guard, self._spec.constraints

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.space.same_point import point_key
+from sweeper.space.same_point import point_key, same_point
 
 
 @pytest.mark.parametrize(
@@ -18,3 +18,4 @@ from sweeper.space.same_point import point_key
 )
 def test_points_are_compared_by_their_values(one, other, same) -> None:
     assert (point_key(one) == point_key(other)) == same
+    assert same_point(one, other) == same

@@ -18,6 +18,7 @@ from sweeper.sweep.elsewhere.sources import Source
 from sweeper.sweep.identity import CONFIG
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import IDENTITY_KEY
 
@@ -109,4 +110,4 @@ def _config(identity: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    return is_own(trial) and all(violation <= 0 for violation in trial.constraints.values())
+    return is_own(trial) and is_feasible(trial)

@@ -1,6 +1,7 @@
 """A trial that has ended: the command that trains it again, and the folder with its files."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,4 +69,4 @@ def threads_prefix(trial: FrozenTrial) -> str:
     """Return the environment variable for the command if the trial ran with other threads."""
     threads = trial.user_attrs.get(THREADS_KEY)
     same = threads is None or threads == os.environ.get(THREADS_VARIABLE)
-    return "" if same else f"{THREADS_VARIABLE}={threads} "
+    return "" if same else f"{THREADS_VARIABLE}={shlex.quote(str(threads))} "

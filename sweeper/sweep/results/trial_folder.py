@@ -45,8 +45,10 @@ class TrialLayout:
     @staticmethod
     def recorded(trial: FrozenTrial) -> "TrialLayout | None":
         """Return the layout that a worker has recorded, or None if it has recorded none."""
-        record = trial.user_attrs.get(LAYOUT_KEY)
-        return None if record is None else TrialLayout(*record)
+        match trial.user_attrs.get(LAYOUT_KEY):
+            case [str(subdir), str() | None as output_subdir]:
+                return TrialLayout(subdir, output_subdir)
+        return None
 
     def record(self) -> list[str | None]:
         """Return the layout as JSON."""

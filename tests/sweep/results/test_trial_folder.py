@@ -5,7 +5,12 @@ from optuna.trial import create_trial
 
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import Claim
-from sweeper.sweep.results.trial_folder import TrialLayout, layout_of, record_layout
+from sweeper.sweep.results.trial_folder import (
+    LAYOUT_KEY,
+    TrialLayout,
+    layout_of,
+    record_layout,
+)
 
 DIRNAME = "${hydra.job.num}_${hydra.job.override_dirname}"
 
@@ -70,3 +75,9 @@ def test_a_layout_that_was_not_recorded_is_found(make_live, tmp_path, folders, l
     trial = create_trial(value=1.0, params={"x": 1.5}, distributions={"x": x})
     trial.number = 0
     assert layout_of(trial, tmp_path, make_live(DIRNAME, "meta")) == layout
+
+
+@pytest.mark.parametrize("record", ["1", 5, [], ["a"], [1, None], ["a", 2], ["a", None, "b"], {}])
+def test_a_record_that_no_worker_has_written_is_left_out(record) -> None:
+    trial = create_trial(value=1.0, user_attrs={LAYOUT_KEY: record})
+    assert TrialLayout.recorded(trial) is None
