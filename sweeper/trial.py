@@ -9,8 +9,8 @@ Outside a study these functions do nothing, so a task function can always call t
 
 A trial may be taken up again after it was paused, or after its process died. The task then finds
 the files of its earlier attempt in `trial.info().resume_folder`, and goes on from there. It saves
-what it needs for that before it stops. A task that never reads `resume_folder` is not paused: its
-trials are stopped for good.
+what it needs for that before it stops. A task that never reads `resume_folder` cannot: its trials
+are pruned for good.
 """
 
 from collections.abc import Iterator, Mapping

@@ -132,11 +132,17 @@ class Budget:
             for t in trials
         )
 
-    def next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the paused trial that a worker without a trial goes on with, or None."""
+    def next_promoted(
+        self, trials: Sequence[FrozenTrial], may_start: bool = True
+    ) -> FrozenTrial | None:
+        """Return the paused trial that a worker without a trial goes on with, or None.
+
+        `may_start` is False if there is no time to start a trial.
+        """
         if self.promotion is None or not any(map(self.is_paused, trials)):
             return None
-        return Halving(self.promotion, filter(is_own, trials)).next_trial(self.has_room(trials))
+        halving = Halving(self.promotion, filter(is_own, trials))
+        return halving.next_trial(may_start and self.has_room(trials))
 
     def urgent(self, trials: Sequence[FrozenTrial], now: float) -> FrozenTrial | None:
         """Return the trial that needs all of the time until the deadline to be complete, or None.

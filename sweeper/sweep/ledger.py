@@ -238,43 +238,40 @@ class Ledger:
             place = Place.of(self._storage.get_trial(claim.trial_id))
             self._write_place(claim.trial_id, replace(place, length=length))
 
-    def stop_reason(self, claim: Claim, pauses: bool) -> str | None:
-        """Return why a trial stops by the rule of promotion after a report, or None if it goes on.
+    def pauses(self, claim: Claim) -> bool:
+        """Return whether a trial is paused by the rule of promotion after it has reported a value.
 
-        The reason is `paused`, or `pruned` if the trial cannot be continued, so that `pauses` is
-        False. A trial that goes on at a rung is promoted from it.
+        A trial that goes on at a rung is promoted from it.
         """
         rungs, place = self._rungs(), Place.of(self._storage.get_trial(claim.trial_id))
         if rungs is None:
-            return None
+            return False
         curve = curve_of(self._storage.get_trial(claim.trial_id))
         n_reached = rungs.n_reached(curve[-1][0]) if curve else 0
         is_due = n_reached > place.target
         if not is_due and self.budget.deadline is None:
-            return None
+            return False
         with file_lock(self._lock):
             trials = self._trials()
             trial = next(t for t in trials if t._trial_id == claim.trial_id)
-            if not self._goes_on(trial, trials, is_due, pauses):
-                return "paused" if pauses else "pruned"
+            if not self._goes_on(trial, trials, is_due):
+                return True
             if is_due:
                 place = replace(Place.of(trial), target=n_reached, is_paused=False)
                 self._write_place(claim.trial_id, place)
-            return None
+            return False
 
-    def _goes_on(
-        self, trial: FrozenTrial, trials: Sequence[FrozenTrial], is_due: bool, pauses: bool
-    ) -> bool:
+    def _goes_on(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], is_due: bool) -> bool:
         """Return whether a running trial goes on; `is_due` is True if it has reached its rung."""
         assert self.budget.promotion is not None
         urgent = self.budget.urgent(trials, time.time())
         if urgent is not None and urgent.number == trial.number:
             return True
-        if pauses and urgent is not None and self.budget.is_paused(urgent):
+        if urgent is not None and self.budget.is_paused(urgent):
             return False
         halving = Halving(self.budget.promotion, filter(is_own, trials))
         has_room = urgent is None and self.budget.has_room(trials)
-        return not is_due or halving.goes_on(trial, has_room, pauses)
+        return not is_due or halving.goes_on(trial, has_room)
 
     def _has_room(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether there is a trial to start, and time for it."""
@@ -452,7 +449,7 @@ class Ledger:
         urgent = self.budget.urgent(trials, time.time())
         if urgent is not None and self.budget.is_paused(urgent):
             return urgent
-        return self.budget.next_promoted(trials)
+        return self.budget.next_promoted(trials, may_start=urgent is None)
 
     def _write_place(self, trial_id: int, place: Place) -> None:
         self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())

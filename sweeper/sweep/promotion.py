@@ -34,8 +34,7 @@ class Promotion:
             others follow in a geometric sequence. From one epoch on they are whole epochs.
         finish: Number of trials that are trained to their end, at least.
         maximize: True if a higher value is better.
-        pauses: False if trials are stopped instead of paused; None if those are whose task does
-            not ask where to go on.
+        pauses: False if no trial is paused; None if those are whose task asks where to go on.
     """
 
     reduction_factor: int = 3
@@ -150,20 +149,15 @@ class Halving:
             promoted = self._to_finish()
         return None if promoted is None else promoted.trial
 
-    def goes_on(self, trial: FrozenTrial, has_room: bool, pauses: bool) -> bool:
-        """Return whether a running trial that has reached its rung goes on at once.
-
-        `pauses` is False if the trial cannot be continued once it has stopped.
-        """
+    def goes_on(self, trial: FrozenTrial, has_room: bool) -> bool:
+        """Return whether a running trial that has reached its rung goes on at once."""
         if self._is_pilot(trial):
             return True
         own = replace(self._standing(trial), is_paused=True)
         self._standings = [s for s in self._standings if s.trial.number != trial.number]
         self._standings.append(own)
-        n_least = 0 if pauses else 1  # a study in which all trials stop has no result
-        if own in self._top(own.n_rungs - 1, n_least):
-            return True
-        return pauses and not has_room and self._to_finish() is own
+        is_in_top = own in self._top(own.n_rungs - 1)
+        return is_in_top or (not has_room and self._to_finish() is own)
 
     def foremost(self) -> FrozenTrial | None:
         """Return the trial that has come furthest, and of these the best, if it is not complete.
@@ -208,12 +202,12 @@ class Halving:
         # The rungs move once the length of a trial is known.
         return next((s for s in self._standings if s.is_paused and not s.n_rungs), None)
 
-    def _top(self, rung: int, n_least: int = 0) -> list[Standing]:
+    def _top(self, rung: int) -> list[Standing]:
         """Return the trials that may go on from a rung, the best one first."""
         members = [s for s in self._standings if s.n_rungs > rung or s.is_complete]
         position = self.rungs.at(rung)
         members.sort(key=lambda s: (-self._score_at(position, s), s.trial.number))
-        return members[: max(n_least, len(members) // self._rule.reduction_factor)]
+        return members[: len(members) // self._rule.reduction_factor]
 
     def _to_finish(self) -> Standing | None:
         """Return the paused trial that is trained on once there is no trial to start."""

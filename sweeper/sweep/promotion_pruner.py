@@ -4,19 +4,19 @@ import math
 from dataclasses import replace
 
 from optuna import Study
-from optuna.pruners import BasePruner
-from optuna.study import StudyDirection
+from optuna.pruners import BasePruner, MedianPruner
 from optuna.trial import FrozenTrial
 
-from sweeper.sweep.curve import curve_of
-from sweeper.sweep.promotion import Halving, Promotion
+from sweeper.sweep.promotion import Promotion
 
 
 class PromotionPruner(BasePruner):
     """Pruner that pauses trials at rungs, and promotes the best of them later.
 
-    Optuna's pruners can only stop a trial. Workers of this sweeper pause it, and ask `rule` which
-    trial goes on. Under any other loop, such as Optuna's own, it is stopped.
+    Optuna's pruners can only stop a trial. Workers of this sweeper ask `rule` which trial is paused
+    and which one goes on. A trial that cannot go on once it has stopped, and every trial under
+    another loop, such as Optuna's own, is pruned as Optuna's `MedianPruner` prunes it, which is
+    more careful.
 
     Args:
         reduction_factor: Inverse of the fraction of trials that go on at a rung.
@@ -32,22 +32,23 @@ class PromotionPruner(BasePruner):
     ) -> None:
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor must be at least 2, but got {reduction_factor}")
-        first = None if min_resource == "auto" else min_resource
-        if isinstance(first, str) or not 0 < (first or 1) < math.inf or first == 0:
-            raise ValueError(f"min_resource must be auto or above 0, but got {min_resource}")
         if finish < 1:
             raise ValueError(f"finish must be at least 1, but got {finish}")
-        self._rule = Promotion(reduction_factor, first, finish)
+        self._rule = Promotion(reduction_factor, _position(min_resource), finish)
+        self._median = MedianPruner()
 
     def rule(self, maximize: bool, pauses: bool | None = None) -> Promotion:
         """Return the rule; `pauses` is that of `Promotion`."""
         return replace(self._rule, maximize=maximize, pauses=pauses)
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether a trial stops, if it has reached a rung with its last report."""
-        rule = self.rule(study.direction == StudyDirection.MAXIMIZE)
-        others = [t for t in study.get_trials(deepcopy=False) if t.number != trial.number]
-        halving = Halving(rule, sorted([*others, trial], key=lambda t: t.number))
-        positions = [0.0, 0.0, *(epochs for epochs, _ in curve_of(trial))]
-        n_before, n_now = (halving.rungs.n_reached(epochs) for epochs in positions[-2:])
-        return n_now > n_before and not halving.goes_on(trial, has_room=True, pauses=False)
+        """Return whether a trial that cannot be paused is stopped."""
+        return self._median.prune(study, trial)
+
+
+def _position(min_resource: float | str) -> float | None:
+    if min_resource == "auto":
+        return None
+    if isinstance(min_resource, str) or not 0 < min_resource < math.inf:
+        raise ValueError(f"min_resource must be auto or above 0, but got {min_resource}")
+    return min_resource

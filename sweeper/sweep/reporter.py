@@ -107,12 +107,16 @@ class StudyReporter:
         if not self._has_new_report:
             return None
         self._has_new_report = False
-        promotion = self._ledger.budget.promotion
-        if promotion is not None:
-            pauses = promotion.pauses
-            pauses = self.info.asks_where_to_resume if pauses is None else pauses
-            return self._ledger.stop_reason(self._claim, pauses)
+        if self._can_pause():
+            return "paused" if self._ledger.pauses(self._claim) else None
         return "pruned" if self._trial.should_prune() else None
+
+    def _can_pause(self) -> bool:
+        """Return whether the study pauses trials, and the task can go on with this one later."""
+        promotion = self._ledger.budget.promotion
+        if promotion is None or promotion.pauses is not None:
+            return promotion is not None and bool(promotion.pauses)
+        return self.info.asks_where_to_resume
 
     def _note_length(self, length: float) -> None:
         if not self._has_told_length:

@@ -103,31 +103,31 @@ def test_no_more_trials_are_finished_at_a_time_than_are_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "has_room", "pauses", "goes_on"),
+    ("values", "has_room", "goes_on"),
     [
-        (0.9, True, True, True),  # the best of three
-        (0.2, True, True, False),
-        (0.2, False, True, False),
-        (0.9, True, False, True),
-        (0.2, True, False, False),
+        ([0.3, 0.4, 0.9], True, True),
+        ([0.3, 0.4, 0.2], True, False),
+        ([0.3, 0.4], True, False),  # the best, but not of three
+        ([0.3, 0.4], False, True),
+        ([0.3, 0.2], False, False),
     ],
 )
-def test_a_trial_that_reaches_a_rung_goes_on_or_not(value, has_room, pauses, goes_on) -> None:
-    trials = [trial_of(0, "p", [0.3]), trial_of(1, "p", [0.4]), trial_of(2, "r", [value])]
-    assert Halving(RULE, trials).goes_on(trials[2], has_room, pauses) == goes_on
+def test_a_trial_that_reaches_a_rung_goes_on_or_not(values, has_room, goes_on) -> None:
+    paused = [trial_of(n, "p", [value]) for n, value in enumerate(values[:-1])]
+    own = trial_of(len(paused), "r", values[-1:])
+    assert Halving(RULE, [*paused, own]).goes_on(own, has_room) == goes_on
 
 
-def test_the_first_of_a_rung_is_paused_but_never_stopped() -> None:
+def test_the_first_of_a_rung_is_paused_while_there_are_others_to_start() -> None:
     alone = trial_of(0, "r", [0.3])
-    assert not Halving(RULE, [alone]).goes_on(alone, has_room=True, pauses=True)
-    assert Halving(RULE, [alone]).goes_on(alone, has_room=False, pauses=True)
-    assert Halving(RULE, [alone]).goes_on(alone, has_room=True, pauses=False)
+    assert not Halving(RULE, [alone]).goes_on(alone, has_room=True)
+    assert Halving(RULE, [alone]).goes_on(alone, has_room=False)
 
 
 def test_the_first_trial_shows_how_long_a_trial_is() -> None:
     rule = Promotion(maximize=True)
     trials = [trial_of(0, "r", [0.1]), trial_of(1, "r", [0.2])]
-    assert [Halving(rule, trials).goes_on(t, True, True) for t in trials] == [True, False]
+    assert [Halving(rule, trials).goes_on(t, True) for t in trials] == [True, False]
     trials[0] = trial_of(0, "c", [0.1] * 50)
     trials[1] = trial_of(1, "p", [0.2])
     assert Halving(rule, trials).rungs.first == 2.5

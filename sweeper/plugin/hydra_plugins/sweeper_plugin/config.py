@@ -132,7 +132,8 @@ class StudySweeperConf:
 
     # True: the task can go on with an earlier attempt, whose files are in
     # `sweeper.trial.info().resume_folder`, so that the pruner `promotion` may pause its trials.
-    # False: it cannot, so they are stopped. Null: true for a task that reads `resume_folder`.
+    # False: it cannot, so they are pruned as by `median`. Null: true for a task that reads
+    # `resume_folder`.
     resumable: bool | None = None
 
     # Config keys, such as data.num_workers, whose values do not change the results of a trial. They
