@@ -16,6 +16,7 @@ from sweeper.errors import ConfigError
 from sweeper.secrets import MASK
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import recorded_command
+from sweeper.sweep.curve import is_paused
 from sweeper.sweep.elsewhere.address import absolute, open_existing
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.storage import open_storage
@@ -70,14 +71,17 @@ class Study:
     def trials(self) -> "pandas.DataFrame":
         """The study's own trials, a row for each: Optuna's `trials_dataframe`.
 
-        Left out are our own records, trials of other studies, and those that were ended without a
-        run because they were not needed.
+        The state of a trial that waits for its promotion is `PAUSED`. Left out are our own records,
+        trials of other studies, and those that were ended without a run because they were not
+        needed.
         """
         attrs = ("number", "value", "state", "params", "user_attrs")
         times = ("datetime_start", "datetime_complete", "duration")
         table = self.optuna.trials_dataframe(attrs=(*attrs, *times))
         trials = self.optuna.get_trials(deepcopy=False)
         own = [t.number for t in trials if is_own(t) and not was_not_needed(t)]
+        paused = [t.number for t in trials if is_paused(t)]
+        table.loc[table["number"].isin(paused), "state"] = "PAUSED"
         table = table[table["number"].isin(own)].reset_index(drop=True)
         return table.drop(columns=[name for name in table.columns if _says_nothing(table, name)])
 

@@ -8,6 +8,7 @@ grid_of_images     images under their titles
 histograms         the distributions of weights and gradients, layer by layer
 feature_sheets     the feature maps of a layer
 study_figures      Optuna's figures of a study
+timeline           which worker ran which trial of a study, and when
 style              the canvas and the titles of all of them
 
 Nothing here reads or saves files. `run.pictures` draws the figures of a run, `training.watch` and

@@ -29,7 +29,7 @@ def study_figures(study: optuna.Study, names: Sequence[str]) -> Iterator[tuple[s
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as draw
 
-    plots: dict[str, Callable[[], Any]] = {"timeline": lambda: draw.plot_timeline(study)}
+    plots: dict[str, Callable[[], Any]] = {}
     if len(study.directions) > 1:
         plots["pareto_front"] = lambda: draw.plot_pareto_front(study, target_names=list(names))
     else:

@@ -27,6 +27,8 @@ worker process (with the basic launcher, in the parent process):
           budget           how many trials the study may run
           stop_rule        when it ends before
           lease            a worker's claim on a running trial, and how others judge it
+          promotion        which trials are paused at a rung, and which go on
+            curve            what a trial has reported so far, and how far it may run
         draw             draws the parameters, so that no two trials have the same ones
           draft            keeps them back until they are final
         attempt          runs the task, once or for several seeds
@@ -36,7 +38,8 @@ worker process (with the basic launcher, in the parent process):
 
 Both sides use `sweeper.space`; `spec`, the description of the study that is pickled for the
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer
-that keeps the study's parent run in MLflow.
+that keeps the study's parent run in MLflow, with a timeline made of `bars`. `promotion_pruner` is
+the option that chooses the rule of promotion.
 
 `sweeper.sweep(...)` is a call of `sweeper.api`.
 """

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -181,8 +182,12 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
 
 def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
     from sweeper.figures.study_figures import study_figures  # imports matplotlib
+    from sweeper.figures.timeline import timeline
+    from sweeper.sweep.bars import bars_of
 
-    for name, figure in study_figures(study, names):
+    bars = bars_of(study.get_trials(deepcopy=False))
+    own = [("timeline", timeline(bars))] if bars else []
+    for name, figure in chain(own, study_figures(study, names)):
         path = folder / f"{name}.png"
         figure.savefig(path, dpi=110, bbox_inches="tight")
         yield path

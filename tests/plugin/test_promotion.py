@@ -39,7 +39,7 @@ def test_the_best_trials_are_finished_and_the_others_wait(app) -> None:
     out = app.run(*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=12")
     complete, paused = n_states(app)
     assert complete >= 2
-    assert f"12 of 12 trials done, {paused} paused and 0 pruned of them, 0 failed" in out
+    assert f"12 of 12 trials done, 0 of them pruned and {paused} paused, 0 failed" in out
     assert best(app).state.name == "COMPLETE"
     assert {n_steps(app)[t.number] for t in app.trials() if t.state.name == "COMPLETE"} == {27}
     assert set(n_steps(app)) <= {1, 3, 9, 27}

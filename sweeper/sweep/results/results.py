@@ -142,10 +142,10 @@ class Results:
         n = Counts.of(self.trials)
         n_trials = self.spec.budget.n_trials
         total = "" if n_trials is None or n.done > n_trials else f" of {n_trials}"
-        parts = [f"{n.paused} paused"] * bool(n.paused) + [f"{n.pruned} pruned"]
+        paused = f" and {n.paused} paused" if n.paused else ""
         line = (
-            f"Study {self.spec.name}: {n.done}{total} trials done, {' and '.join(parts)} of them, "
-            f"{len(failures(self.trials))} failed"
+            f"Study {self.spec.name}: {n.done}{total} trials done, {n.pruned} of them pruned"
+            f"{paused}, {len(failures(self.trials))} failed"
         )
         line += f", {n.running} running elsewhere" if n.running and not interrupted else ""
         return line + ("; interrupted, the same command resumes it" if interrupted else "")

@@ -53,9 +53,9 @@ class StudySweeperConf:
     # command. `python -m sweeper.worker` sets it.
     join: bool = False
 
-    # Number of complete and pruned trials at which the study ends. Null: every point of a finite
-    # space; otherwise as many trials as `timeout` or a `stop` rule with `patience` allows; without
-    # these, 20. No point is run twice, so a finite space may end the study before.
+    # Number of complete, pruned and paused trials at which the study ends. Null: every point of a
+    # finite space; otherwise as many trials as `timeout` or a `stop` rule with `patience` allows;
+    # without these, 20. No point is run twice, so a finite space may end the study before.
     n_trials: int | None = None
 
     # Number of seeds with which each trial is run: that of the config's key `seed`, and the

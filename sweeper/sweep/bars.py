@@ -1,0 +1,34 @@
+"""The times in which workers ran the trials of a study, for its timeline."""
+
+from collections.abc import Iterable, Iterator
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.figures.timeline import Bar
+from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.curve import Place, end_of
+from sweeper.sweep.lease import Lease
+
+ENDS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+def bars_of(trials: Iterable[FrozenTrial]) -> list[Bar]:
+    """Return a bar for each time in which a worker ran one of the study's own trials.
+
+    Times that ended because a worker died or put its trial back are part of the next one.
+    """
+    return [bar for t in trials if is_own(t) and not was_not_needed(t) for bar in _bars(t)]
+
+
+def _bars(trial: FrozenTrial) -> Iterator[Bar]:
+    stretches, number = Place.of(trial).stretches, trial.number
+    for n_before, s in enumerate(stretches):
+        yield Bar(s.worker, number, s.start, s.end, "paused", is_promoted=n_before > 0)
+    lease, start, end = Lease.read(trial.system_attrs), trial.datetime_start, end_of(trial)
+    if trial.state in ENDS and start is not None and end is not None:
+        worker = f"{lease.host_name} {lease.pid}" if lease else "?"
+        yield Bar(worker, number, start.timestamp(), end, ENDS[trial.state], bool(stretches))
