@@ -5,7 +5,6 @@ Hydra reads and merges every YAML file again for each composition (33 ms for a s
 same options share one composition. Each further trial costs a copy and a few updates.
 """
 
-import copy
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.overrides import override_line
+from sweeper.space.copies import Template
 from sweeper.space.space import Space, Value
 
 # Each value of a sampled `+key=` is a composition of its own, and a study may have thousands.
@@ -34,6 +34,7 @@ class Composer:
         self._loader, self._master, self._space = loader, master, space
         self._parser = OverridesParser.create(config_loader=loader)
         self._option_configs: dict[tuple[str, ...], DictConfig] = {}
+        self._templates: dict[tuple[str, ...], Template] = {}
         self._groups: dict[str, bool] = {}
 
     def is_group(self, key: str) -> bool:
@@ -57,14 +58,25 @@ class Composer:
         The config is cached; do not change it, and resolve nothing in it: OmegaConf keeps the
         results of some resolvers, which would then be the same in all trials.
         """
-        structural = {k: v for k, v in params.items() if self._is_structural(k)}
-        key = tuple(self.overrides(structural))
+        key = self._option_key(params)
         if key not in self._option_configs:
             self._option_configs[key] = self._loader.load_sweep_config(self._master, list(key))
         config = self._option_configs[key]
         while len(self._option_configs) > MAX_CACHED_CONFIGS:
-            del self._option_configs[next(iter(self._option_configs))]
+            oldest = next(iter(self._option_configs))
+            del self._option_configs[oldest]
+            self._templates.pop(oldest, None)
         return config
+
+    def _option_key(self, params: Mapping[str, Value]) -> tuple[str, ...]:
+        structural = {k: v for k, v in params.items() if self._is_structural(k)}
+        return tuple(self.overrides(structural))
+
+    def _template(self, params: Mapping[str, Value]) -> Template:
+        key, config = self._option_key(params), self.option_config(params)
+        if key not in self._templates:
+            self._templates[key] = Template(config)
+        return self._templates[key]
 
     def compose(self, params: Mapping[str, Value], number: int, folder: Path) -> DictConfig:
         """Return the config of trial `number`, equal to Hydra's own for the same overrides.
@@ -87,7 +99,7 @@ class Composer:
             return None
         plain = [override_line(k, v) for k, v in params.items() if not self._is_structural(k)]
         try:
-            config = copy.deepcopy(self.option_config(params))
+            config = self._template(params).copy()
             for override in self._parser.parse_overrides(plain):
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except OmegaConfBaseException:

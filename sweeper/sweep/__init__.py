@@ -30,6 +30,7 @@ worker process (with the basic launcher, in the parent process):
         draw             draws the parameters, so that no two trials have the same ones
           draft            keeps them back until they are final
         attempt          runs the task, once or for several seeds
+          job              Hydra's job, with quick copies of the config
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends

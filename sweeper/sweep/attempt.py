@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobStatus, run_job
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
@@ -17,6 +17,7 @@ from sweeper.errors import ConfigError
 from sweeper.launch.output import output_to
 from sweeper.space.compose import Composer, job_subdir
 from sweeper.space.live import Params
+from sweeper.sweep.job import run_trial_job
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.verdict import Verdict, judge_error, judge_return
@@ -92,13 +93,7 @@ class Attempt:
 
     def _run_job(self, config: DictConfig) -> Verdict:
         try:
-            job = run_job(
-                hydra_context=self.context,
-                task_function=self.task,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
+            job = run_trial_job(self.context, self.task, config)
         except (Exception, SystemExit) as error:
             return judge_error(error)
         if job.status == JobStatus.FAILED:
