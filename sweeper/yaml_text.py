@@ -22,8 +22,11 @@ MAX_BLOCKS = 512  # of about 1 KB each
 
 def yaml_text(config: Any) -> str:
     """Return the text that `OmegaConf.to_yaml` returns for a config, or for its plain content."""
-    content = _unresolved(config) if OmegaConf.is_config(config) else config
-    if not isinstance(content, dict) or not content or not _is_plain(content):
+    is_config = OmegaConf.is_config(config)
+    content = _unresolved(config) if is_config else config
+    if not _is_plain(content):
+        return OmegaConf.to_yaml(config if is_config else OmegaConf.create(config))
+    if not isinstance(content, dict) or not content:
         return _dumped(content)
     return "".join(_block((), key, _bytes(value)) for key, value in content.items())
 

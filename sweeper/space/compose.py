@@ -25,6 +25,8 @@ from sweeper.space.space import Space, Value
 
 # Each value of a sampled `+key=` is a composition of its own, and a study may have thousands.
 MAX_CACHED_CONFIGS = 64
+MAX_CACHED_OVERRIDES = 1000
+HYDRAS_SUBDIR = "${hydra.job.num}"
 
 
 class Composer:
@@ -33,6 +35,7 @@ class Composer:
     def __init__(self, loader: ConfigLoader, master: DictConfig, space: Space) -> None:
         self._loader, self._master, self._space = loader, master, space
         self._parser = OverridesParser.create(config_loader=loader)
+        self._overrides: dict[str, Override] = {}
         self._option_configs: dict[tuple[str, ...], DictConfig] = {}
         self._templates: dict[tuple[str, ...], Template] = {}
         self._groups: dict[str, bool] = {}
@@ -88,8 +91,17 @@ class Composer:
         config = self._composed_from_options(params)
         if config is None:
             config = self._loader.load_sweep_config(self._master, lines)
-        _set_job(config, lines, self._parser.parse_overrides(lines), number, folder)
+        _set_job(config, lines, self._parsed(lines), number, folder)
         return config
+
+    def _parsed(self, lines: Iterable[str]) -> list[Override]:
+        """Return parsed overrides; those of an earlier trial are not parsed again."""
+        while len(self._overrides) > MAX_CACHED_OVERRIDES:
+            del self._overrides[next(iter(self._overrides))]
+        for line in lines:
+            if line not in self._overrides:
+                self._overrides[line] = self._parser.parse_override(line)
+        return [self._overrides[line] for line in lines]
 
     def _composed_from_options(self, params: Mapping[str, Value]) -> DictConfig | None:
         """Return the config, or None if Hydra must compose it, or tell why it cannot."""
@@ -100,7 +112,7 @@ class Composer:
         plain = [override_line(k, v) for k, v in params.items() if not self._is_structural(k)]
         try:
             config = self._template(params).copy()
-            for override in self._parser.parse_overrides(plain):
+            for override in self._parsed(plain):
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except OmegaConfBaseException:
             return None
@@ -134,6 +146,8 @@ def _overlap(keys: Iterable[str]) -> bool:
 
 def job_subdir(config: DictConfig) -> str:
     """Return the job's folder, relative to that of the sweep, from `hydra.sweep.subdir`."""
+    if config.hydra.sweep._get_node("subdir")._value() == HYDRAS_SUBDIR:
+        return str(config.hydra.job.num)  # to parse the interpolation takes 1 ms
     previous = HydraConfig.instance().cfg
     # `${hydra:...}` is resolved against this config. `set_config` would copy all of it.
     HydraConfig.instance().cfg = config  # type: ignore[assignment]

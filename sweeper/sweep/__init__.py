@@ -27,10 +27,12 @@ worker process (with the basic launcher, in the parent process):
           budget           how many trials the study may run
           stop_rule        when it ends before
           lease            a worker's claim on a running trial, and how others judge it
+          point_index      the trials with the same parameters
         draw             draws the parameters, so that no two trials have the same ones
           draft            keeps them back until they are final
         attempt          runs the task, once or for several seeds
           job              Hydra's job, with quick copies of the config
+          empty_files      removes what a trial leaves that wrote nothing
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends

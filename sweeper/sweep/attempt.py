@@ -17,6 +17,8 @@ from sweeper.errors import ConfigError
 from sweeper.launch.output import output_to
 from sweeper.space.compose import Composer, job_subdir
 from sweeper.space.live import Params
+from sweeper.sweep.budget import DONE
+from sweeper.sweep.empty_files import remove_empty
 from sweeper.sweep.job import run_trial_job
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.spec import StudySpec
@@ -63,8 +65,7 @@ class Attempt:
             KeyboardInterrupt: the task was interrupted.
         """
         if self.spec.repeats == 1:
-            with self._output(self.reporter.info.folder):
-                return self._run_job(config)
+            return self._run_in(self.reporter.info.folder, config)
         all_values, first = list(done), first_seed(config)
         for number in range(len(done), self.spec.repeats):
             verdict = self._run_seed(config, first + number, number)
@@ -85,8 +86,14 @@ class Attempt:
         with read_write(own), open_dict(own), read_write(own.hydra):
             own.hydra.sweep.subdir = subdir
         self.reporter.start_repeat(info, number)
+        return self._run_in(folder, own)
+
+    def _run_in(self, folder: Path, config: DictConfig) -> Verdict:
         with self._output(folder):
-            return self._run_job(own)
+            verdict = self._run_job(config)
+        if verdict.state in DONE:
+            remove_empty(folder, config)
+        return verdict
 
     def _output(self, folder: Path) -> AbstractContextManager[None]:
         return output_to(folder) if self.spec.capture_output else nullcontext()

@@ -100,7 +100,7 @@ class JournalFile(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Append records, in one step."""
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with get_lock_file(self._lock), open(self._file_path, "ab") as file:
+        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
             file.write(lines.encode())
             file.flush()
             if any(log["op_code"] not in OF_A_RUNNING_TRIAL for log in logs):
