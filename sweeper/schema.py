@@ -7,6 +7,7 @@ schema: each value is validated against the annotation of its parameter, includi
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 from pydantic import (
@@ -127,9 +128,8 @@ def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _validated(key: str, annotation: Any, value: Any) -> Any:
-    try:
-        adapter = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticSchemaGenerationError, PydanticUserError):
+    adapter = _adapter(annotation)
+    if adapter is None:
         return value  # pydantic cannot validate this annotation; the target checks the value
     try:
         result = adapter.validate_python(value)
@@ -142,6 +142,26 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError(f"{key}={value}: expected a finite number")
     return result
+
+
+def _adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    """Return pydantic's validator of a type, or None if it has none."""
+    try:
+        hash(annotation)
+    except TypeError:
+        return _new_adapter(annotation)
+    return _known_adapter(annotation)
+
+
+def _new_adapter(annotation: Any) -> TypeAdapter[Any] | None:
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return None
+
+
+_known_adapter = lru_cache(maxsize=512, typed=True)(_new_adapter)
+"""The validator, kept for the next trial: to make one takes longer than to use it."""
 
 
 def _expected(message: str) -> str:

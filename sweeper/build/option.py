@@ -1,7 +1,9 @@
 """The chosen option of a config group: a target and its arguments, checked before use."""
 
+import copy
 import functools
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -21,7 +23,24 @@ SEARCH = "search"
 """The key that holds the search space of an option; it is not an argument of the target."""
 
 
-def plain_node(cfg: DictConfig, group: str) -> dict[str, Any]:
+PlainOrConfig = DictConfig | dict[str, Any]
+"""A config, or its values as `all_plain` returns them."""
+
+
+def all_plain(cfg: DictConfig) -> PlainOrConfig:
+    """Return all values of a config, resolved, as plain Python values.
+
+    If a value is missing or cannot be resolved, the config itself is returned. `plain_value` then
+    raises for the key that is to blame.
+    """
+    try:
+        content: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except Exception:  # a resolver may raise anything
+        return cfg
+    return {str(key): value for key, value in content.items()}
+
+
+def plain_node(cfg: PlainOrConfig, group: str) -> dict[str, Any]:
     """Return the resolved node of a group as plain Python values, without its search space.
 
     Raises:
@@ -36,12 +55,14 @@ def plain_node(cfg: DictConfig, group: str) -> dict[str, Any]:
     return {str(key): value for key, value in node.items() if key != SEARCH}
 
 
-def plain_value(cfg: DictConfig, key: str) -> Any:
+def plain_value(cfg: PlainOrConfig, key: str) -> Any:
     """Return the resolved value of a key in the root of a config, as plain Python values.
 
     Raises:
         ConfigError: a value is missing, or an interpolation fails.
     """
+    if isinstance(cfg, dict):
+        return copy.deepcopy(cfg[key])
     try:
         value = cfg[key]
         if not OmegaConf.is_config(value):
@@ -119,7 +140,7 @@ class Option:
             raise ConfigError(
                 f"{group}={name} has no _target_; set it to the class or function to call"
             )
-        partial = instantiated(group, name, {**node, "_partial_": True}, trust)
+        partial = _partial(group, name, node, trust)
         try:
             inspect.signature(partial.func)
         except (TypeError, ValueError) as error:  # of a few classes that are written in C
@@ -194,6 +215,38 @@ def option_or_none(
     if node.get("_target_") is None:
         return None
     return Option.of_node(group, name, node, ranges, trust)
+
+
+def _partial(
+    group: str, name: str, node: Mapping[str, Any], trust: Trust
+) -> "functools.partial[Any]":
+    """Return the target of a node with its arguments filled in, as Hydra's `_partial_` does.
+
+    Hydra needs 5 ms for that. A class of torch or of sweeper that it has allowed before is filled
+    in here: Hydra judges such a class by its name, whatever its plain arguments are.
+    """
+    target = str(node["_target_"])
+    known = _known(target)
+    special = {key for key in node if key.startswith("_") and key.endswith("_")}
+    if known is not None and special == {"_target_"} and [*targets(node)] == [target]:
+        trust(target)
+        return functools.partial(known, **{k: v for k, v in node.items() if k != "_target_"})
+    made: functools.partial[Any] = instantiated(group, name, {**node, "_partial_": True}, trust)
+    is_class = isinstance(made.func, type) and not issubclass(made.func, type)
+    if is_class and target.startswith(("torch.", "sweeper.")):
+        _ALLOWED[target] = made.func
+    return made
+
+
+_ALLOWED: dict[str, type] = {}
+"""The classes of torch and of sweeper that Hydra has found and allowed, by their path."""
+
+
+def _known(target: str) -> type | None:
+    """Return the class at a path if Hydra has allowed it, and it was not replaced since."""
+    module, _, name = target.rpartition(".")
+    known = _ALLOWED.get(target)
+    return known if known is getattr(sys.modules.get(module), name, None) else None
 
 
 def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = trust_all) -> Any:

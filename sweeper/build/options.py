@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import torch
-from omegaconf import DictConfig
 from pydantic import Field
 from torch import nn
 
@@ -17,6 +16,7 @@ from sweeper.build.callback_option import build_callback, callback_option
 from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.build.option import (
     Option,
+    PlainOrConfig,
     Trust,
     instantiated,
     option_or_none,
@@ -85,7 +85,7 @@ class Options:
 
     def __init__(
         self,
-        cfg: DictConfig,
+        cfg: PlainOrConfig,
         choices: Mapping[str, str],
         resumed: bool = False,
         trust: Trust = trust_all,

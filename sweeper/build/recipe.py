@@ -13,7 +13,14 @@ from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from sweeper.build.loss_option import OutputShape
-from sweeper.build.option import Trust, plain_node, plain_value, trust_all
+from sweeper.build.option import (
+    PlainOrConfig,
+    Trust,
+    all_plain,
+    plain_node,
+    plain_value,
+    trust_all,
+)
 from sweeper.build.options import Options
 from sweeper.data.image_data import ImageData
 from sweeper.data.pipeline import Pipeline
@@ -55,10 +62,11 @@ class Recipe:
         Raises:
             ConfigError: a group, option, key or value cannot work.
         """
-        settings = parsed("", RunSettings, _root_values(cfg))
-        trainer = parsed("trainer", TrainerSettings, plain_node(cfg, "trainer"))
+        values = all_plain(cfg)
+        settings = parsed("", RunSettings, _root_values(values))
+        trainer = parsed("trainer", TrainerSettings, plain_node(values, "trainer"))
         resumed_from = checkpoint_to_resume(settings.resume)
-        options = Options(cfg, choices, resumed_from is not None, trust)
+        options = Options(values, choices, resumed_from is not None, trust)
         return Recipe(settings, trainer, options, resumed_from)
 
     @cached_property
@@ -232,7 +240,7 @@ def _is_group(cfg: DictConfig, key: str) -> bool:
         return False  # an interpolation fails, which the check of the values reports
 
 
-def _root_values(cfg: DictConfig) -> dict[str, Any]:
+def _root_values(cfg: PlainOrConfig) -> dict[str, Any]:
     """Return the values of the config's root that are not groups.
 
     A setting that was given a mapping is among them, so that its type is refused.

@@ -36,6 +36,11 @@ class CodeState:
         return f"commit {printable(self.commit[:7])}{' with changes' if self.changes else ''}"
 
 
+def commit_of(*folders: Path) -> str | None:
+    """Return the hash of the commit of the first folder that lies in a repository, or None."""
+    return next(filter(None, (_output(each, "rev-parse", "HEAD") for each in folders)), None)
+
+
 def _output(folder: Path, *arguments: str) -> str:
     """Return what git prints, or an empty text if it fails, hangs or is not installed."""
     # The settings of a repository may name programs, which must not run.

@@ -7,6 +7,7 @@
         cache           decoded splits on disk, memory-mapped by later processes
         batches         batches of a split, from one tensor or from a DataLoader
       split             stratified, seeded indices of `train`, `val` and `test`
+      kept              what a trial leaves to the next one of its worker
       pipeline          resizing, transforms and normalisation of a batch
         augment         torchvision's transforms with random parameters for every image
           per_sample    crop, erase and rotate with one parameter an image

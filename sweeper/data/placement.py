@@ -2,18 +2,23 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from sweeper.data.batches import Feed, Resident, Streaming
 from sweeper.data.cache import OpenSplit, open_cached, open_streamed
+from sweeper.data.kept import kept
 from sweeper.data.source import Split
 
 GIB = 2**30
+MAX_SPLITS = 3
+"""The splits of a data set. No more are kept, because they fill the memory of the device."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,14 @@ class Placement:
         """Return the feed that brings batches of the split to the device."""
         images = split.images
         if isinstance(images, np.ndarray) and self._fits(prod(images.shape)):
-            return Resident(images, split.labels, self.device, self.channels_last)
+            return self._resident(split, images)
         return Streaming(images, split.labels, self.device, self.channels_last, self.num_workers)
+
+    def _resident(self, split: OpenSplit, images: NDArray[np.uint8]) -> Feed:
+        """Return the feed of an earlier trial if it is the same: its tensor is on the device."""
+        key = split.cache_folder, split.digest, self.device, self.channels_last
+        make = partial(Resident, images, split.labels, self.device, self.channels_last)
+        return kept("feed", key, make, most=MAX_SPLITS)
 
     def _open(self, name: str, split: Split, writes: bool) -> OpenSplit:
         if split.stream is not None and not self._fits(split.nbytes):

@@ -10,6 +10,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.image_data import ImageData, Subset
+from sweeper.data.kept import kept
 from sweeper.data.normalise import Normalise, statistics_for
 from sweeper.data.pipeline import Pipeline, decoded_size, input_steps
 from sweeper.data.placement import Placement
@@ -64,7 +65,12 @@ def prepare(
         where = f" (cached in {split.cache_folder})" if split.cache_folder else ""
         shown = f"data={source.name}: {name}{where}"
         require_labels(shown, split.labels, label_type, len(splits["train"].classes))
-    indices, statistics_indices = subset_indices(labels, val_fraction, seed, train_limit, val_limit)
+    digests = tuple((name, split.digest) for name, split in splits.items())
+    indices, statistics_indices = kept(
+        "indices",
+        (digests, val_fraction, seed, train_limit, val_limit),
+        lambda: subset_indices(labels, val_fraction, seed, train_limit, val_limit),
+    )
 
     train = splits["train"]
     image = torch.from_numpy(train.images[indices["train"][:1]]).to(device)

@@ -36,7 +36,9 @@ def hold_out(labels: Indices, count: int, *entropy: int) -> tuple[Indices, Indic
     order = permutation(len(labels), *entropy)
     by_class = [order[labels[order] == label][:size] for label, size in enumerate(quota)]
     held_out = np.sort(np.concatenate(by_class))
-    return np.setdiff1d(np.arange(len(labels)), held_out), held_out
+    remains = np.ones(len(labels), dtype=bool)
+    remains[held_out] = False
+    return np.flatnonzero(remains), held_out
 
 
 def _strata(labels: Indices) -> Indices:

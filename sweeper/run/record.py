@@ -4,13 +4,12 @@ import getpass
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
-from sweeper.cli.git import CodeState
-from sweeper.concealment import masked
+from sweeper import trial
+from sweeper.cli.git import commit_of
 from sweeper.files import reason_of, write_text
 from sweeper.secrets import masked_uri
 from sweeper.summary.table import Summary
@@ -20,6 +19,7 @@ from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.trial import TrialInfo
+from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 
@@ -57,12 +57,11 @@ def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:
     return {f"best/{state.metric.replace('/', '_')}": best} | state.history[epoch]
 
 
-def flat_params(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
-    """Return the config's values by dotted keys, and the option of each group by the group.
+def flat_params(content: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, str]:
+    """Return a config's values by dotted keys, and the option of each group by the group.
 
-    In place of passwords the values have `***`.
+    `content` is the config as plain values, resolved and without passwords.
     """
-    content = masked(cfg)
     options = {group: option for group, option in choices.items() if group not in UNRECORDED_KEYS}
     return dict(_flattened(content, "")) | options
 
@@ -80,14 +79,24 @@ def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
 def tags(choices: Mapping[str, str], seed: str) -> dict[str, str]:
     """Return the tags of a run: the option of each group, the seed, the user and the git commit."""
     # The user's own code, if any, is where the command was started; else sweeper's own counts.
-    code = CodeState.of(Path.cwd(), Path(__file__).parent)
+    # A worker has imported it once, so all of its trials have the same commit.
+    commit = _commit_of_worker() if trial.info() else _commit()
     source = {
         "seed": seed,
         "mlflow.user": _user(),
         "mlflow.source.name": "python -m sweeper",
-        "mlflow.source.git.commit": code.commit if code is not None else None,
+        "mlflow.source.git.commit": commit,
     }
     return dict(choices) | {key: value for key, value in source.items() if value is not None}
+
+
+def _commit() -> str | None:
+    return commit_of(Path.cwd(), Path(__file__).parent)
+
+
+@cache
+def _commit_of_worker() -> str | None:
+    return _commit()
 
 
 def _user() -> str | None:
@@ -122,7 +131,7 @@ def write_documents(
     """
     documents = {
         "config.yaml": config,
-        "overrides.yaml": OmegaConf.to_yaml(OmegaConf.create(list(map(masked_uri, overrides)))),
+        "overrides.yaml": yaml_text(list(map(masked_uri, overrides))),
         "model_summary.txt": summary.table(),
     }
     try:

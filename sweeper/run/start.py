@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -20,6 +21,7 @@ from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
+from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +41,12 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
             metric=experiment.settings.monitored,
             direction=experiment.settings.monitored_direction,
         )
-        config = OmegaConf.to_yaml(OmegaConf.create(masked(cfg)))
+        content = masked(cfg)
+        config = yaml_text(content)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         run_id = _resume(store, experiment, state)
-        experiment.tracker.start(_run_info(cfg, invocation, experiment, state, run_id))
+        info = _run_info(content, cfg, invocation, experiment, state, run_id)
+        experiment.tracker.start(info)
         if experiment.resumed_from:
             store.copy_best_from(experiment.resumed_from, state)
     data = experiment.data
@@ -50,9 +54,9 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
     documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
     for path in documents:
         experiment.tracker.log_artifact(path)
-    info = trial.info()
+    of_trial = trial.info()
     # The epochs of a trial's earlier attempt are in the tracked run already, or in the outbox.
-    same_tracked_run = run_id is not None or (info is not None and info.attempt > 0)
+    same_tracked_run = run_id is not None or (of_trial is not None and of_trial.attempt > 0)
     n_tracked = len(state.history) if same_tracked_run else 0
     return Run(experiment, state, store, invocation, summary, n_tracked, started)
 
@@ -83,14 +87,18 @@ def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
 
 
 def _run_info(
+    content: Mapping[str, Any],
     cfg: DictConfig,
     invocation: Invocation,
     experiment: Experiment,
     state: RunState,
     run_id: str | None,
 ) -> RunInfo:
-    """Return the description of the run that the tracker receives before training."""
-    params = record.flat_params(cfg, invocation.choices)
+    """Return the description of the run that the tracker receives before training.
+
+    `content` is the config, resolved and without passwords.
+    """
+    params = record.flat_params(content, invocation.choices)
     name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
     tags = record.tags(invocation.choices, params["seed"])
     info = trial.info()

@@ -5,7 +5,6 @@ Hydra reads and merges every YAML file again for each composition (33 ms for a s
 same options share one composition. Each further trial costs a copy and a few updates.
 """
 
-import copy
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +20,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.overrides import override_line
+from sweeper.space.copies import Template
 from sweeper.space.space import Space, Value
 
 # Each value of a sampled `+key=` is a composition of its own, and a study may have thousands.
 MAX_CACHED_CONFIGS = 64
+MAX_CACHED_OVERRIDES = 1000
+HYDRAS_SUBDIR = "${hydra.job.num}"
 
 
 class Composer:
@@ -33,7 +35,9 @@ class Composer:
     def __init__(self, loader: ConfigLoader, master: DictConfig, space: Space) -> None:
         self._loader, self._master, self._space = loader, master, space
         self._parser = OverridesParser.create(config_loader=loader)
+        self._overrides: dict[str, Override] = {}
         self._option_configs: dict[tuple[str, ...], DictConfig] = {}
+        self._templates: dict[tuple[str, ...], Template] = {}
         self._groups: dict[str, bool] = {}
 
     def is_group(self, key: str) -> bool:
@@ -57,14 +61,25 @@ class Composer:
         The config is cached; do not change it, and resolve nothing in it: OmegaConf keeps the
         results of some resolvers, which would then be the same in all trials.
         """
-        structural = {k: v for k, v in params.items() if self._is_structural(k)}
-        key = tuple(self.overrides(structural))
+        key = self._option_key(params)
         if key not in self._option_configs:
             self._option_configs[key] = self._loader.load_sweep_config(self._master, list(key))
         config = self._option_configs[key]
         while len(self._option_configs) > MAX_CACHED_CONFIGS:
-            del self._option_configs[next(iter(self._option_configs))]
+            oldest = next(iter(self._option_configs))
+            del self._option_configs[oldest]
+            self._templates.pop(oldest, None)
         return config
+
+    def _option_key(self, params: Mapping[str, Value]) -> tuple[str, ...]:
+        structural = {k: v for k, v in params.items() if self._is_structural(k)}
+        return tuple(self.overrides(structural))
+
+    def _template(self, params: Mapping[str, Value]) -> Template:
+        key, config = self._option_key(params), self.option_config(params)
+        if key not in self._templates:
+            self._templates[key] = Template(config)
+        return self._templates[key]
 
     def compose(self, params: Mapping[str, Value], number: int, folder: Path) -> DictConfig:
         """Return the config of trial `number`, equal to Hydra's own for the same overrides.
@@ -76,8 +91,17 @@ class Composer:
         config = self._composed_from_options(params)
         if config is None:
             config = self._loader.load_sweep_config(self._master, lines)
-        _set_job(config, lines, self._parser.parse_overrides(lines), number, folder)
+        _set_job(config, lines, self._parsed(lines), number, folder)
         return config
+
+    def _parsed(self, lines: Iterable[str]) -> list[Override]:
+        """Return parsed overrides; those of an earlier trial are not parsed again."""
+        while len(self._overrides) > MAX_CACHED_OVERRIDES:
+            del self._overrides[next(iter(self._overrides))]
+        for line in lines:
+            if line not in self._overrides:
+                self._overrides[line] = self._parser.parse_override(line)
+        return [self._overrides[line] for line in lines]
 
     def _composed_from_options(self, params: Mapping[str, Value]) -> DictConfig | None:
         """Return the config, or None if Hydra must compose it, or tell why it cannot."""
@@ -87,8 +111,8 @@ class Composer:
             return None
         plain = [override_line(k, v) for k, v in params.items() if not self._is_structural(k)]
         try:
-            config = copy.deepcopy(self.option_config(params))
-            for override in self._parser.parse_overrides(plain):
+            config = self._template(params).copy()
+            for override in self._parsed(plain):
                 OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except OmegaConfBaseException:
             return None
@@ -122,6 +146,8 @@ def _overlap(keys: Iterable[str]) -> bool:
 
 def job_subdir(config: DictConfig) -> str:
     """Return the job's folder, relative to that of the sweep, from `hydra.sweep.subdir`."""
+    if config.hydra.sweep._get_node("subdir")._value() == HYDRAS_SUBDIR:
+        return str(config.hydra.job.num)  # to parse the interpolation takes 1 ms
     previous = HydraConfig.instance().cfg
     # `${hydra:...}` is resolved against this config. `set_config` would copy all of it.
     HydraConfig.instance().cfg = config  # type: ignore[assignment]

@@ -29,9 +29,12 @@ worker process (with the basic launcher, in the parent process):
           lease            a worker's claim on a running trial, and how others judge it
           promotion        which trials are paused at a rung, and which go on
             curve            what a trial has reported so far, and how far it may run
+          point_index      the trials with the same parameters
         draw             draws the parameters, so that no two trials have the same ones
           draft            keeps them back until they are final
         attempt          runs the task, once or for several seeds
+          job              Hydra's job, with quick copies of the config
+          empty_files      removes what a trial leaves that wrote nothing
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobStatus, run_job
+from hydra.core.utils import JobStatus
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
@@ -17,6 +17,9 @@ from sweeper.errors import ConfigError
 from sweeper.launch.output import output_to
 from sweeper.space.compose import Composer, job_subdir
 from sweeper.space.live import Params
+from sweeper.sweep.budget import DONE
+from sweeper.sweep.empty_files import remove_empty
+from sweeper.sweep.job import run_trial_job
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.verdict import Verdict, judge_error, judge_return
@@ -62,8 +65,7 @@ class Attempt:
             KeyboardInterrupt: the task was interrupted.
         """
         if self.spec.repeats == 1:
-            with self._output(self.reporter.info.folder):
-                return self._run_job(config)
+            return self._run_in(self.reporter.info.folder, config)
         all_values, first = list(done), first_seed(config)
         for number in range(len(done), self.spec.repeats):
             verdict = self._run_seed(config, first + number, number)
@@ -84,21 +86,21 @@ class Attempt:
         with read_write(own), open_dict(own), read_write(own.hydra):
             own.hydra.sweep.subdir = subdir
         self.reporter.start_repeat(info, number)
+        return self._run_in(folder, own)
+
+    def _run_in(self, folder: Path, config: DictConfig) -> Verdict:
         with self._output(folder):
-            return self._run_job(own)
+            verdict = self._run_job(config)
+        if verdict.state in DONE:
+            remove_empty(folder, config)
+        return verdict
 
     def _output(self, folder: Path) -> AbstractContextManager[None]:
         return output_to(folder) if self.spec.capture_output else nullcontext()
 
     def _run_job(self, config: DictConfig) -> Verdict:
         try:
-            job = run_job(
-                hydra_context=self.context,
-                task_function=self.task,
-                config=config,
-                job_dir_key="hydra.sweep.dir",
-                job_subdir_key="hydra.sweep.subdir",
-            )
+            job = run_trial_job(self.context, self.task, config)
         except (Exception, SystemExit) as error:
             return judge_error(error)
         if job.status == JobStatus.FAILED:

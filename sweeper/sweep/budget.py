@@ -22,6 +22,7 @@ THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 SURPLUS = "surplus: the budget was already taken"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
+FINISHED = (*DONE, TrialState.FAIL)
 EXHAUSTED = "the sampler found no point that the study does not have"
 
 
@@ -66,7 +67,7 @@ class Budget:
         Failed trials do not count. In a grid, those that failed under this command do. Trials of
         other studies never count.
         """
-        if trial.state != TrialState.FAIL:
+        if trial.state is not TrialState.FAIL:
             return is_own(trial)
         return self.exhaustive and bool(failures([trial], self.started_at))
 
@@ -75,7 +76,7 @@ class Budget:
 
         Of a grid, it is the number of their points. Paused trials count.
         """
-        ended = [t for t in trials if t.state.is_finished() or self.is_paused(t)]
+        ended = [t for t in trials if t.state in FINISHED or self.is_paused(t)]
         finished = [t for t in ended if self.counts(t)]
         if self.exhaustive:
             return len({t.system_attrs.get(POINT_KEY) for t in finished})
@@ -96,8 +97,9 @@ class Budget:
 
     def only_failed(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether as many trials failed as were asked for, though all of them may fail."""
-        n_failed = len(failures(trials, self.started_at))
-        return self.all_may_fail and self.n_trials is not None and n_failed >= self.n_trials
+        if not self.all_may_fail or self.n_trials is None:
+            return False
+        return len(failures(trials, self.started_at)) >= self.n_trials
 
     def fatal(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return a trial whose failure under this command shows that every trial would fail.
@@ -171,7 +173,8 @@ class Budget:
             n_failed = len(failures(trials, self.started_at))
             if sum(map(self.counts, trials)) + n_failed >= self.n_points:
                 return True
-        signs = [t for t in trials if t.user_attrs.get(FAILURE_KEY) == EXHAUSTED]
+        failed = [t for t in trials if t.state is TrialState.FAIL]
+        signs = [t for t in failed if t.user_attrs.get(FAILURE_KEY) == EXHAUSTED]
         # Only the points that failed under an earlier command may be run again.
         return any(_failed_since(t, self.started_at) for t in signs) or (
             bool(signs) and not failures(trials)
@@ -205,6 +208,8 @@ class Budget:
 
         The answer depends only on trials with lower numbers, so all workers give the same one.
         """
+        if not self.exhaustive and (self.n_trials is None or trial.number < self.n_trials):
+            return True  # there are not more earlier ones than its number
         earlier = [t for t in trials if t.number < trial.number and self.counts(t)]
         if not self.exhaustive:
             return self.n_trials is None or len(earlier) < self.n_trials
@@ -222,7 +227,8 @@ def failures(trials: Sequence[FrozenTrial], since: float = 0.0) -> list[FrozenTr
 
     Those that were ended because they were not needed are left out.
     """
-    return [t for t in trials if _failed_since(t, since) and not was_not_needed(t)]
+    failed = [t for t in trials if t.state is TrialState.FAIL]  # few of thousands
+    return [t for t in failed if _failed_since(t, since) and not was_not_needed(t)]
 
 
 def was_not_needed(trial: FrozenTrial) -> bool:

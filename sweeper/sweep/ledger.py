@@ -20,9 +20,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from sweeper.space.same_point import same_point
 from sweeper.sweep.budget import (
     FAILURE_KEY,
+    FINISHED,
     POINT_KEY,
     SURPLUS,
     THREADS_KEY,
@@ -41,6 +41,7 @@ from sweeper.sweep.curve import (
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
+from sweeper.sweep.point_index import PointIndex
 from sweeper.sweep.promotion import Halving, Rungs, length_of
 from sweeper.sweep.storage import file_lock, read_trials
 
@@ -98,6 +99,7 @@ class Ledger:
         self._study, self._storage, self._grid = study, storage, grid
         self.budget = budget
         self._command, self._judge = command, LeaseJudge(budget.lease_seconds)
+        self._points = PointIndex()
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
         self._length: float | None = None  # of a trial, in epochs, once it is known
@@ -187,13 +189,13 @@ class Ledger:
         self, trials: Sequence[FrozenTrial], claim: Claim, params: Mapping[str, Any]
     ) -> FrozenTrial | None:
         """Return a trial with these parameters that runs, has run, or waits to be run again."""
-        failed = {t.number for t in failures(trials, self.budget.started_at)}
+        same = self._points.with_params(trials, params)
+        failed = {t.number for t in failures(same, self.budget.started_at)}
         return next(
             (
                 t
-                for t in trials
+                for t in same
                 if t._trial_id != claim.trial_id
-                and same_point(t.params, params)
                 and is_own(t)
                 and (t.state in ENDED or t.number in failed or t.number < claim.number)
                 and (t.state != TrialState.FAIL or t.number in failed)
@@ -405,7 +407,8 @@ class Ledger:
 
     def _fail_hopeless(self, trials: Sequence[FrozenTrial]) -> bool:
         """Fail the trials whose workers died too often; return whether there are any."""
-        deaths_of = [(t, self._deaths_to_count(t)) for t in trials]
+        unfinished = (t for t in trials if t.state not in FINISHED)
+        deaths_of = [(t, self._deaths_to_count(t)) for t in unfinished]
         hopeless = [(t, deaths) for t, deaths in deaths_of if deaths > self.budget.max_retries]
         for trial, deaths in hopeless:
             lease = Lease.read(trial.system_attrs)

@@ -20,7 +20,7 @@ from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.study import Counts
 from sweeper.tracking import tags
-from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
 from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
 from sweeper.trial import TrialInfo
 
@@ -79,6 +79,10 @@ class MLflowStudy:
 
     def trial_finished(self, trial: TrialInfo, outcome: Outcome) -> None:
         """Do nothing: `study_finished` records the trials that did not run."""
+
+    def worker_finished(self) -> None:
+        """Wait until the trials of this worker are delivered, so that the parent finds them."""
+        wait_for_trials()
 
     def study_finished(self, study: StudyInfo) -> None:
         """Record counts, the best trial, results and figures, and end the parent run."""

@@ -72,7 +72,8 @@ class Observer(Protocol):
     those of the trials in the workers. If `study_opened` returns an id, every trial has it as
     `parent_id`; when the study is resumed, `study_opened` receives it as `study.parent_id`.
     `trial_started` is not called for a trial whose task never ran, such as a duplicate or one
-    whose config could not be composed; `trial_finished` is.
+    whose config could not be composed; `trial_finished` is. An observer may have a method
+    `worker_finished` too, which is called in a worker that leaves without being interrupted.
     """
 
     def study_opened(self, study: StudyInfo) -> str | None: ...
@@ -100,6 +101,9 @@ class Observers:
     def trial_finished(self, trial: TrialInfo, outcome: Outcome) -> None:
         self._call_all(lambda o: o.trial_finished(trial, outcome))
 
+    def worker_finished(self) -> None:
+        self._call_all(lambda o: getattr(o, "worker_finished", _nothing)())
+
     def study_finished(self, study: StudyInfo) -> None:
         self._call_all(lambda o: o.study_finished(study))
 
@@ -117,3 +121,7 @@ class Observers:
                     exc_info=WANTS_TRACEBACK,
                 )
         return returned
+
+
+def _nothing() -> None:
+    """Do nothing, in place of a method that an observer does not have."""

@@ -25,7 +25,7 @@ from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
 from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
-from sweeper.sweep.draw import Drawer, Drawn
+from sweeper.sweep.draw import Drawer, Drawn, with_known_space
 from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.sweep.observer import Outcome
@@ -128,7 +128,8 @@ class Session:
 
     def _draw(self, claim: Claim) -> Drawn:
         if self._spec.sampler.seeded:
-            self._study.sampler = self._spec.sampler.sampler(claim.number)
+            sampler = self._spec.sampler.sampler(claim.number)
+            self._study.sampler = with_known_space(sampler, self._study.sampler)
         drawer = Drawer(self._study, self.ledger, self._suggest, self._points)
         return drawer.draw(claim, self._study.sampler)
 

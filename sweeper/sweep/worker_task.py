@@ -63,6 +63,8 @@ class Worker:
                     session.run(claim)
                 except KeyboardInterrupt:  # the task has ended, and its trial was put back
                     interrupt.request()
+            if not interrupt.requested:
+                self.spec.observers.worker_finished()
         # Each trial directs Python's logging to its own folder.
         configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
         interrupted = interrupt.requested and not session.ledger.command_has_ended()

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
 
+from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
@@ -141,12 +142,25 @@ class MLflowTracker:
         self._append("reconcile", {"study": study, "study_key": study_key, "trials": ends})
 
     def finish(self, status: Status, reason: str = "") -> None:
-        """End the run, and wait up to `flush_seconds` for the delivery of its records."""
+        """End the run, and wait up to `flush_seconds` for the delivery of its records.
+
+        The run of a trial is delivered while the worker's next trial trains. The end of that one
+        waits for it, or `wait_for_trials` at the end of the worker.
+        """
         if self._outbox is None or self._closing.is_set():
             return
         self._append("finish", {"status": status, "reason": reason})
         self._closing.set()
         self._closing_others.set()
+        if trial.info() is not None and not trial.must_stop_now():
+            wait_for_trials()
+            _finished_trials.append(self)
+            return
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait up to `flush_seconds` for the delivery of a run that has ended."""
+        assert self._outbox is not None
         self._join(self._threads)
         if not self._outbox.progress.finished:
             self._warn_of_undelivered_records()
@@ -200,6 +214,16 @@ class MLflowTracker:
             self._delivery.failure or f"{self._flush_seconds:g} seconds were not enough",
             self._outboxes,
         )
+
+
+_finished_trials: list[MLflowTracker] = []
+"""The trackers of trials that have ended, and that may not be delivered yet."""
+
+
+def wait_for_trials() -> None:
+    """Wait for the delivery of the trials that this process has run."""
+    while _finished_trials:
+        _finished_trials.pop(0).wait()
 
 
 def _start_body(info: RunInfo) -> dict[str, Any]:

@@ -19,7 +19,7 @@ PACKAGE = Path(sweeper.__file__).parent
 COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker"}
 GROUND = {
     *("concealment", "errors", "files", "hydra_versions", "objectives", "schema", "secrets"),
-    *("text", "trial"),
+    *("text", "trial", "yaml_text"),
 }
 """Shared by all; one of them may import another."""
 

@@ -4,7 +4,7 @@ from optuna.trial import TrialState
 
 from sweeper.space.grid import all_points
 from sweeper.space.live import suggest
-from sweeper.sweep.draw import Drawer
+from sweeper.sweep.draw import Drawer, with_known_space
 from sweeper.sweep.study import open_study
 
 COMPLETE = TrialState.COMPLETE
@@ -106,3 +106,29 @@ def test_a_point_that_is_not_used_leaves_no_trace(drawer) -> None:
     rounds = [key for key in trial.system_attrs if key.startswith("round")]
     assert sampler.n > 1
     assert len(rounds) <= 1
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_trials_own_sampler_draws_the_same_with_the_space_of_an_earlier_one(
+    drawer, monkeypatch
+) -> None:
+    draws = drawer("x=interval(0,9)", "y=interval(0,9)", finite=False)
+    seen = [TPESampler(seed=0, multivariate=True, n_startup_trials=2)]
+    drawn(draws, 5, seen[0])
+
+    def next_point(sampler):
+        claim = draws.ledger.claim()
+        params = draws.draw(claim, sampler).params
+        draws.ledger.finish(claim, TrialState.FAIL, None, {"duplicate_of": 0})
+        return params
+
+    alone, other = (TPESampler(seed=7, multivariate=True, n_startup_trials=2) for _ in range(2))
+    known = with_known_space(other, seen[0])
+    assert known._search_space is seen[0]._search_space
+    assert next_point(alone) == next_point(known)
+
+
+def test_a_sampler_of_another_kind_keeps_its_own_space() -> None:
+    sampler = NSGAIISampler(seed=0)
+    space = sampler._search_space
+    assert with_known_space(sampler, TPESampler(seed=0))._search_space is space

@@ -45,3 +45,14 @@ def test_the_traceback_is_shown_if_asked_for(caplog, monkeypatch) -> None:
     monkeypatch.setattr("sweeper.sweep.observer.WANTS_TRACEBACK", True)
     Observers((Raises(),)).study_opened(INFO)
     assert "Traceback" in caplog.text
+
+
+def test_an_observer_need_not_care_for_workers() -> None:
+    told: list[str] = []
+
+    class Cares:
+        def worker_finished(self):
+            told.append("finished")
+
+    Observers((Returns(None), Cares())).worker_finished()
+    assert told == ["finished"]

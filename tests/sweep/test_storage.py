@@ -68,3 +68,15 @@ def test_a_damaged_journal_is_named_with_its_remedy(tmp_path, garbage, position)
     with pytest.raises(ConfigError, match=r"journal.log.*damaged \(.*study=fresh") as refusal:
         open_storage(None, tmp_path)
     assert len(str(refusal.value).splitlines()) == 1
+
+
+def test_the_journal_waits_for_the_disk_at_the_end_of_a_trial_only(tmp_path, monkeypatch) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(None, tmp_path))
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", synced.append)
+    trial = study.ask()
+    trial.report(trial.suggest_float("x", 0, 1), step=0)
+    trial.set_user_attr("a", 1)
+    assert synced == []
+    study.tell(trial, 1.0)
+    assert len(synced) == 1

@@ -14,12 +14,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.tracking.deliver import deliver
 from sweeper.tracking.delivery import Delivery
-from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
 from sweeper.tracking.outbox import Outbox, Progress
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker
+from sweeper.trial import TrialInfo
 
 INFO = RunInfo(
     experiment="digits",
@@ -133,6 +135,37 @@ def test_a_new_run_has_a_tag_for_the_run_that_it_could_not_continue(
     )
     assert second != first
     assert client(database).get_run(second).data.tags["sweeper.resumed_from"] == first
+
+
+class Reporter:
+    """The study's side of a trial that need not stop."""
+
+    def __init__(self, stops_now: bool = False) -> None:
+        self.info = TrialInfo("study", 0, 0, Path(), {})
+        self._stops_now = stops_now
+
+    def must_stop_now(self) -> bool:
+        return self._stops_now
+
+
+@pytest.mark.parametrize("stops_now", [False, True])
+def test_a_trial_waits_for_its_delivery_only_if_the_worker_leaves(
+    database: str, tmp_path: Path, stops_now: bool
+) -> None:
+    waited: list[bool] = []
+
+    class Tracked(MLflowTracker):
+        def wait(self) -> None:
+            super().wait()
+            waited.append(True)
+
+    with trial.reported_by(Reporter(stops_now)):  # type: ignore[arg-type]
+        tracker = Tracked(database, folder=tmp_path)
+        record(tracker)
+        assert bool(waited) is stops_now
+    wait_for_trials()
+    assert waited == [True]
+    assert client(database).get_run(tracker.run_id).info.status == "FINISHED"
 
 
 def test_a_replayed_outbox_makes_no_second_run_and_no_second_point(
