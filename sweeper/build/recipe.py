@@ -22,6 +22,7 @@ from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
 from sweeper.training.checkpoint import checkpoint_to_resume
+from sweeper.training.compiler import defer_compiler
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
@@ -31,6 +32,10 @@ from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
 
 CPU = torch.device("cpu")
+META = torch.device("meta")
+# A network of this size is checked on the CPU in milliseconds. The first network on the meta
+# device costs a process about a second, for which torch imports its symbolic shapes.
+SMALL_NETWORK = 2_000_000
 DEFAULT_THREADS = torch.get_num_threads()
 
 
@@ -138,6 +143,8 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     recipe = Recipe.of(cfg, choices)
     options, trainer = recipe.options, recipe.trainer
     autocast_context = recipe.autocast()
+    if not trainer.compile:
+        defer_compiler()
     _configure_torch(trainer)
     data = recipe.data()
     adapter = options.adapter(data.profile)
@@ -171,7 +178,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
 def verify(cfg: DictConfig) -> None:
     """Check that a composed config, with its `hydra` node, can be built.
 
-    The data is read. The network is built on the meta device, so its weights take no memory.
+    The data is read. A large network is built on the meta device, so its weights take no memory.
 
     Raises:
         SweeperError: the config cannot be built.
@@ -179,11 +186,14 @@ def verify(cfg: DictConfig) -> None:
     recipe = Recipe.of(*_without_hydra(cfg))
     options, trainer = recipe.options, recipe.trainer
     recipe.autocast()  # raises for a device or precision that this machine does not support
+    defer_compiler()
     options.tracker(Path.cwd())
     data = recipe.data(CPU)
-    meta = torch.device("meta")
-    model = recipe.trainable_network(options.adapter(data.profile), data.profile, meta)
-    with meta:
+    adapter = options.adapter(data.profile)
+    size = options.n_parameters(adapter, data.profile.input_shape)
+    device = CPU if size is not None and size <= SMALL_NETWORK else META
+    with torch.random.fork_rng(devices=[]), device:
+        model = recipe.trainable_network(adapter, data.profile, device)
         freeze(model, trainer.freeze)
         options.watch(model)
         options.updates.build(model, data.steps_per_epoch, recipe.settings, trainer, CPU)
@@ -211,7 +221,7 @@ def network(cfg: DictConfig) -> Network:
     description = recipe.options.describe()
     adapter = recipe.options.unweighted_adapter(description.n_classes)
     try:
-        model, _ = recipe.network(adapter, description.shape, torch.device("meta"))
+        model, _ = recipe.network(adapter, description.shape, META)
     except ConfigError:  # the network may need values, which the meta device does not have
         model, _ = recipe.network(adapter, description.shape)
     if recipe.trainer.activation_checkpointing:
