@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,6 @@ META = torch.device("meta")
 # A network of this size is checked on the CPU in milliseconds. The first network on the meta
 # device costs a process about a second, for which torch imports its symbolic shapes.
 SMALL_NETWORK = 2_000_000
-DEFAULT_THREADS = torch.get_num_threads()
 
 
 @dataclass(frozen=True)
@@ -258,8 +257,14 @@ def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:
     return own, named_choices(own, cfg.hydra.runtime.choices)
 
 
+@cache
+def _default_threads() -> int:
+    """Return the number of threads that this process had before its first run."""
+    return torch.get_num_threads()
+
+
 def _configure_torch(trainer: TrainerSettings) -> None:
-    torch.set_num_threads(trainer.threads or DEFAULT_THREADS)
+    torch.set_num_threads(trainer.threads or _default_threads())
     if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
         torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
     torch.backends.cudnn.benchmark = not trainer.deterministic

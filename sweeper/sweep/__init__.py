@@ -7,6 +7,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
     run_study        plans the study, opens it, launches its workers, and writes the results
       plan             reads and checks everything before the first trial
         settings/        the values of `hydra.sweeper`
+        verification     calls the function that checks the configs
         identity         what two commands must share to run the same study
         points           the default config and the user's points, as first trials
         elsewhere/       points and trials of other studies and runs, for the same purpose
