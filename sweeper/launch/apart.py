@@ -67,7 +67,8 @@ def answer(connection_descriptor: int, lifeline_descriptor: int) -> None:
     threading.Thread(target=exit_with_parent, args=(lifeline_descriptor,), daemon=True).start()
     connection = Connection(connection_descriptor)
     function, arguments = pickle.loads(connection.recv_bytes())
-    result, error = None, None
+    result: Any = None
+    error: Exception | None = None
     try:
         result = function(*arguments)
     except ConfigError as known:

@@ -64,7 +64,7 @@ class ForkServer:
 
     def __init__(self, modules: Sequence[str]) -> None:
         own, other = socket.socketpair()
-        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         # Libraries start threads when they are imported, unless they are told to use one alone.
         environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": path}
         with other:

@@ -270,8 +270,9 @@ def _start(environment: dict[str, str], payload: bytes) -> Slot:
 
 def _forked(variables: dict[str, str], descriptors: tuple[int, int]) -> Process | None:
     """Fork a worker process that has imported everything; return None if that cannot be done."""
-    server = current_server()
-    return server and server.fork("sweeper.launch.process:main", variables, descriptors)
+    if (server := current_server()) is None:
+        return None
+    return server.fork("sweeper.launch.process:main", variables, descriptors)
 
 
 def _fresh(variables: dict[str, str], descriptors: tuple[int, int]) -> Process:

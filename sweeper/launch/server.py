@@ -20,7 +20,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
 
 from sweeper.launch.leaving import leave
 from sweeper.launch.resources import THREAD_VARIABLES
@@ -97,9 +97,13 @@ class Server:
 
 def is_safe_to_fork() -> bool:
     """Return whether this process has one thread only, and no GPU."""
-    opened = (f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd"))
-    uses_gpu = any(os.readlink(p).startswith("/dev/nvidia") for p in opened if os.path.islink(p))
-    return threading.active_count() == len(os.listdir("/proc/self/task")) == 1 and not uses_gpu
+    n_threads = sum(1 for _ in Path("/proc/self/task").iterdir())
+    return threading.active_count() == n_threads == 1 and not _uses_gpu()
+
+
+def _uses_gpu() -> bool:
+    files = [os.path.realpath(path) for path in Path("/proc/self/fd").iterdir()]
+    return any(file.startswith("/dev/nvidia") for file in files)
 
 
 def _run_child(entry: str, environment: Mapping[str, str], descriptors: Sequence[int]) -> None:
@@ -124,7 +128,7 @@ def _use_threads(environment: Mapping[str, str]) -> None:
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(number)
     if "numpy" in sys.modules:
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         threadpool_limits(limits=number)
 

@@ -16,6 +16,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
         database         few queries a trial, and patience while the server is away
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
+      recorder         a process for MLflow, which neither the command nor its workers import
       board            shows the progress while the workers run
       results/         the best trials as files, folders and commands
 
