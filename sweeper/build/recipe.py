@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
 from sweeper.training.checkpoint import checkpoint_to_resume
+from sweeper.training.compiler import defer_compiler
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
@@ -38,7 +39,10 @@ from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
 
 CPU = torch.device("cpu")
-DEFAULT_THREADS = torch.get_num_threads()
+META = torch.device("meta")
+# A network of this size is checked on the CPU in milliseconds. The first network on the meta
+# device costs a process about a second, for which torch imports its symbolic shapes.
+SMALL_NETWORK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     recipe = Recipe.of(cfg, choices)
     options, trainer = recipe.options, recipe.trainer
     autocast_context = recipe.autocast()
+    if not trainer.compile:
+        defer_compiler()
     _configure_torch(trainer)
     data = recipe.data()
     adapter = options.adapter(data.profile)
@@ -179,7 +185,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
 def verify(cfg: DictConfig) -> None:
     """Check that a composed config, with its `hydra` node, can be built.
 
-    The data is read. The network is built on the meta device, so its weights take no memory.
+    The data is read. A large network is built on the meta device, so its weights take no memory.
 
     Raises:
         SweeperError: the config cannot be built.
@@ -187,11 +193,14 @@ def verify(cfg: DictConfig) -> None:
     recipe = Recipe.of(*_without_hydra(cfg))
     options, trainer = recipe.options, recipe.trainer
     recipe.autocast()  # raises for a device or precision that this machine does not support
+    defer_compiler()
     options.tracker(Path.cwd())
     data = recipe.data(CPU)
-    meta = torch.device("meta")
-    model = recipe.trainable_network(options.adapter(data.profile), data.profile, meta)
-    with meta:
+    adapter = options.adapter(data.profile)
+    size = options.n_parameters(adapter, data.profile.input_shape)
+    device = CPU if size is not None and size <= SMALL_NETWORK else META
+    with torch.random.fork_rng(devices=[]), device:
+        model = recipe.trainable_network(adapter, data.profile, device)
         freeze(model, trainer.freeze)
         options.watch(model)
         options.updates.build(model, data.steps_per_epoch, recipe.settings, trainer, CPU)
@@ -219,7 +228,7 @@ def network(cfg: DictConfig) -> Network:
     description = recipe.options.describe()
     adapter = recipe.options.unweighted_adapter(description.n_classes)
     try:
-        model, _ = recipe.network(adapter, description.shape, torch.device("meta"))
+        model, _ = recipe.network(adapter, description.shape, META)
     except ConfigError:  # the network may need values, which the meta device does not have
         model, _ = recipe.network(adapter, description.shape)
     if recipe.trainer.activation_checkpointing:
@@ -256,8 +265,14 @@ def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:
     return own, named_choices(own, cfg.hydra.runtime.choices)
 
 
+@cache
+def _default_threads() -> int:
+    """Return the number of threads that this process had before its first run."""
+    return torch.get_num_threads()
+
+
 def _configure_torch(trainer: TrainerSettings) -> None:
-    torch.set_num_threads(trainer.threads or DEFAULT_THREADS)
+    torch.set_num_threads(trainer.threads or _default_threads())
     if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
         torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
     torch.backends.cudnn.benchmark = not trainer.deterministic

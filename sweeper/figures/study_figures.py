@@ -15,6 +15,14 @@ from optuna.trial import TrialState
 log = logging.getLogger(__name__)
 
 
+def import_figures() -> None:
+    """Import what `study_figures` imports when it draws, which takes seconds."""
+    matplotlib.use("Agg")
+    from matplotlib import pyplot  # noqa: F401
+    from optuna.importance import PedAnovaImportanceEvaluator  # noqa: F401
+    from optuna.visualization import matplotlib as draw  # noqa: F401
+
+
 def study_figures(study: optuna.Study, names: Sequence[str]) -> Iterator[tuple[str, Figure]]:
     """Yield the name of each figure and the figure; close a figure before the next is drawn.
 

@@ -2,13 +2,20 @@
 
 In the parent process, the plugin's `LocalLauncher` calls
 
-    local      starts worker processes, gives them jobs, and replaces those that die
-    resources  how many workers this machine can run, with how many threads and which GPU
+    local        starts worker processes, gives them jobs, and replaces those that die
+    resources    how many workers this machine can run, with how many threads and which GPU
+    early        starts a fork server while the command still reads its config
+    fork_server  this process's side of it
+    apart        calls a function in a process that it forks
 
 and starts in each worker process
 
-    process    imports the task once, then runs one Hydra job after another
-    output     writes the output of a job to the job's folder
+    process      imports the task once, then runs one Hydra job after another
+    output       writes the output of a job to the job's folder
+    leaving      ends the process
+
+A worker is forked from `server`, a process that has imported everything, or a fresh process where
+there is no such server.
 
 A study launches one long job in each process: a `sweep.worker_task.Worker`, which runs many trials.
 """

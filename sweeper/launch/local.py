@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.singleton import Singleton
@@ -23,6 +23,7 @@ from omegaconf import DictConfig
 
 from sweeper.cli.interrupts import SIGNALS, Interrupt, Interrupted
 from sweeper.errors import TrainingError
+from sweeper.launch.early import current_server
 from sweeper.launch.process import READY
 from sweeper.launch.resources import n_workers, worker_environment
 
@@ -44,6 +45,20 @@ class Job:
     overrides: list[str]
 
 
+class Process(Protocol):
+    """What the pool needs of a process: that of `subprocess.Popen`."""
+
+    returncode: Any
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int: ...
+
+    def send_signal(self, sig: int) -> None: ...
+
+    def kill(self) -> None: ...
+
+
 @dataclass
 class Slot:
     """A worker process, with its share of the machine and the job that it runs.
@@ -59,7 +74,7 @@ class Slot:
     """
 
     environment: dict[str, str]
-    process: "subprocess.Popen[bytes]"
+    process: Process
     connection: Connection
     lifeline: int
     ready: bool = False
@@ -241,14 +256,9 @@ def _start(environment: dict[str, str], payload: bytes) -> Slot:
     parent_socket, child_socket = socket.socketpair()
     lifeline_read, lifeline_write = os.pipe()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    variables = {**os.environ, **environment, "PYTHONPATH": path}
     descriptors = (child_socket.fileno(), lifeline_read)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sweeper.launch.process", *map(str, descriptors)],
-        env={**os.environ, **environment, "PYTHONPATH": path},
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    process = _forked(variables, descriptors) or _fresh(variables, descriptors)
     child_socket.close()
     os.close(lifeline_read)
     connection = Connection(parent_socket.detach())
@@ -256,6 +266,23 @@ def _start(environment: dict[str, str], payload: bytes) -> Slot:
     with contextlib.suppress(BrokenPipeError):
         connection.send_bytes(payload)
     return Slot(environment, process, connection, lifeline_write)
+
+
+def _forked(variables: dict[str, str], descriptors: tuple[int, int]) -> Process | None:
+    """Fork a worker process that has imported everything; return None if that cannot be done."""
+    if (server := current_server()) is None:
+        return None
+    return server.fork("sweeper.launch.process:main", variables, descriptors)
+
+
+def _fresh(variables: dict[str, str], descriptors: tuple[int, int]) -> Process:
+    return subprocess.Popen(
+        [sys.executable, "-m", "sweeper.launch.process", *map(str, descriptors)],
+        env=variables,
+        pass_fds=descriptors,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _exit_cause(returncode: int) -> str:

@@ -16,6 +16,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import OmegaConf, open_dict
 
+from sweeper.launch.leaving import leave
 from sweeper.launch.output import output_to
 
 READY = "ready"
@@ -30,7 +31,7 @@ def main(connection_descriptor: int, lifeline_descriptor: int) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-    threading.Thread(target=_exit_with_parent, args=(lifeline_descriptor,), daemon=True).start()
+    threading.Thread(target=exit_with_parent, args=(lifeline_descriptor,), daemon=True).start()
     connection = Connection(connection_descriptor)
     runner = JobRunner(*pickle.loads(connection.recv_bytes()))
     connection.send(READY)
@@ -69,7 +70,7 @@ class JobRunner:
             )
 
 
-def _exit_with_parent(lifeline_descriptor: int) -> None:
+def exit_with_parent(lifeline_descriptor: int) -> None:
     """Exit when the pipe's other end closes.
 
     The parent closes it only after this process has ended, so an earlier close means that the
@@ -80,9 +81,4 @@ def _exit_with_parent(lifeline_descriptor: int) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(*map(int, sys.argv[1:]))
-    except KeyboardInterrupt:  # before the job could handle the signal
-        sys.exit(130)
-    except (ConnectionError, EOFError):  # the parent has closed the connection
-        sys.exit(1)
+    leave(main, *map(int, sys.argv[1:]))

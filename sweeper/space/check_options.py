@@ -14,41 +14,63 @@ from sweeper.text import in_one_line
 Verify = Callable[[DictConfig], Any]
 """Function that raises a SweeperError for a config that cannot work."""
 
+VerifyAll = Callable[[Sequence[DictConfig]], Sequence[Exception | None]]
+"""Function that returns the error of each config, or None if it can work."""
 
-def check_options(live: LiveSpace, verify: Verify | None = None) -> None:
+
+def verifying(verify: Verify) -> VerifyAll:
+    """Return the function that calls `verify` with one config after another."""
+    return lambda configs: [_error_of(lambda: verify(config)) for config in configs]  # noqa: B023
+
+
+def check_options(live: LiveSpace, verify_all: VerifyAll | None = None) -> None:
     """Compose a config for every option, for the ends of its space, and for every listed value.
 
-    Each config is then passed to `verify`.
+    The configs are then passed to `verify_all`.
 
     Raises:
-        ConfigError: a config cannot be composed, or `verify` refused it. The message has a line
+        ConfigError: a config cannot be composed, or `verify_all` refused it. The message has a line
             for each reason.
     """
     points = [point for options in live.option_choices() for point in live.probes(options)]
-    errors = [(point, _config_error(live, point, verify)) for point in points]
-    failed = [(point, error) for point, error in errors if error is not None]
+    errors = _errors(live, points, verify_all)
+    failed = [(p, e) for p, e in zip(points, errors, strict=True) if e is not None]
     points_of: dict[str, list[Params]] = {}
     for point, error in failed:
-        points_of.setdefault(_reason(error), []).append(point)
+        points_of.setdefault(reason_of_error(error), []).append(point)
     if len(points_of) == 1 and len(failed) == len(points) > 1:
-        lines = [f"{_reason(failed[0][1])} (at each point of the search space)"]
+        lines = [f"{reason_of_error(failed[0][1])} (at each point of the search space)"]
     else:
         lines = [f"{_points_text(live, each)}: {reason}" for reason, each in points_of.items()]
     if lines:
         raise ConfigError("\n".join(lines)) from failed[0][1]
 
 
-def _config_error(live: LiveSpace, point: Params, verify: Verify | None) -> Exception | None:
+def _errors(
+    live: LiveSpace, points: Sequence[Params], verify_all: VerifyAll | None
+) -> list[Exception | None]:
+    """Return the error of each point, None for those that can work."""
+    configs: dict[int, DictConfig] = {}
+
+    def compose(number: int) -> None:
+        configs[number] = live.composer.compose(points[number], 0, Path())
+
+    errors = [_error_of(lambda: compose(number)) for number in range(len(points))]  # noqa: B023
+    if verify_all is not None and configs:
+        for number, error in zip(configs, verify_all(list(configs.values())), strict=True):
+            errors[number] = error
+    return errors
+
+
+def _error_of(action: Callable[[], Any]) -> Exception | None:
     try:
-        config = live.composer.compose(point, 0, Path())
-        if verify is not None:
-            verify(config)
+        action()
     except Exception as error:  # a value may make anything fail that is built from it
         return error
     return None
 
 
-def _reason(error: Exception) -> str:
+def reason_of_error(error: Exception) -> str:
     """Return the message of an error in one line."""
     return in_one_line(user_message(error) or f"{type(error).__name__}: {error}")
 

@@ -7,6 +7,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
     run_study        plans the study, opens it, launches its workers, and writes the results
       plan             reads and checks everything before the first trial
         settings/        the values of `hydra.sweeper`
+        verification     calls the function that checks the configs
         identity         what two commands must share to run the same study
         points           the default config and the user's points, as first trials
         elsewhere/       points and trials of other studies and runs, for the same purpose
@@ -15,6 +16,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
         database         few queries a trial, and patience while the server is away
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
+      recorder         a process for MLflow, which neither the command nor its workers import
       board            shows the progress while the workers run
       results/         the best trials as files, folders and commands
 

@@ -69,10 +69,22 @@ class MLflowStudy:
         Raises:
             ConfigError: MLflow cannot use the URI, or the records cannot be written.
         """
-        tracker = self._tracker(study)
+        self.open(study)
         # The workers then find a database that exists, and a parent run.
-        tracker.wait_until_attempted()
-        return tracker.run_id
+        self.wait_until_open()
+        return self._tracker(study).run_id
+
+    def open(self, study: StudyInfo) -> str | None:
+        """Start the parent run as `study_opened` does, but do not wait for MLflow.
+
+        Return the id or the key of the run; trials can refer to it by either.
+        """
+        return self._tracker(study).run_id
+
+    def wait_until_open(self) -> None:
+        """Wait until MLflow has the run which `open` has started, or is known to be away."""
+        for tracker in self._trackers:
+            tracker.wait_until_attempted()
 
     def trial_started(self, trial: TrialInfo) -> None:
         """Do nothing: a trial that runs records itself."""

@@ -116,7 +116,7 @@ class Observers:
                 reason = without_password(in_one_line(error) or type(error).__name__)
                 log.error(
                     "Observer %s failed: %s",
-                    type(observer).__name__,
+                    type(getattr(observer, "original", observer)).__name__,
                     shortened(reason, 300),
                     exc_info=WANTS_TRACEBACK,
                 )

@@ -32,6 +32,7 @@ from sweeper.sweep.settings.study_settings import (
     read_settings,
 )
 from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.verification import verification
 
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
@@ -62,7 +63,6 @@ def plan_study(
         ConfigError: a setting, the space or an option in it cannot work.
     """
     settings = read_settings(keys)
-    verify = imported_function("verify", settings.verify) if settings.verify else None
     if settings.custom_search_space:
         imported_function("custom_search_space", settings.custom_search_space)
     launcher = config.hydra.launcher
@@ -71,7 +71,7 @@ def plan_study(
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
-        check_options(live, verify)
+        check_options(live, verification(settings.verify, config))
     grid = _grid(settings, live)
     if settings.repeats > 1 and live.space.parameters.keys() & {SEED_KEY, f"+{SEED_KEY}"}:
         raise ConfigError(

@@ -22,16 +22,18 @@ from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.cli.overrides import quoted
 from sweeper.errors import ConfigError, SweeperError, TrainingError
+from sweeper.launch.apart import can_call_apart
 from sweeper.launch.resources import n_workers
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, Ledger, progress_of
-from sweeper.sweep.observer import StudyInfo
+from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce, naming_workers
 from sweeper.sweep.plan import StudyPlan, plan_study
 from sweeper.sweep.points import enqueue
+from sweeper.sweep.recorder import Recorder, recorded, start_recorder
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.storage import file_lock, open_storage
 from sweeper.sweep.study import (
@@ -73,8 +75,26 @@ def run_study(
         SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM,
             129 for SIGHUP.
     """
+    recorder = start_recorder(keys) if can_call_apart() else None
+    try:
+        return _run_study(keys, task, context, config, arguments, recorder)
+    finally:
+        if recorder is not None:
+            recorder.close()
+
+
+def _run_study(
+    keys: Mapping[str, Any],
+    task: TaskFunction,
+    context: HydraContext,
+    config: DictConfig,
+    arguments: Sequence[str],
+    recorder: Recorder | None,
+) -> Results:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     plan = plan_study(keys, context.config_loader, config, arguments)
+    logs = config.hydra.hydra_logging, config.hydra.verbose
+    observers = recorded(plan.spec.observers, recorder, plan.spec, logs)
     master = copy.deepcopy(config)
     with read_write(master.hydra), open_dict(master.hydra):
         master.hydra.sweep.dir = str(plan.spec.folder)
@@ -90,7 +110,7 @@ def run_study(
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
         ledger = Ledger(study, storage, plan.spec.folder, plan.spec.budget)
         announce(plan, study, ledger.has_work(), config)
-        info = _opened(plan, study, info)
+        info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
     workers = Workers(plan, Worker(spec, task, context, master), study, storage)
     with Board(study, spec, in_terminal=spec.capture_output):
@@ -99,7 +119,7 @@ def run_study(
     if not plan.settings.join:
         results.write()
         has_ended = spec.budget.has_ended(results.trials)
-        spec.observers.study_finished(replace(info, has_ended=has_ended))
+        observers.study_finished(replace(info, has_ended=has_ended))
     return _conclude(plan, results, interrupt)
 
 
@@ -108,9 +128,9 @@ def _started_at(plan: StudyPlan, started_at: float) -> StudyPlan:
     return replace(plan, spec=replace(plan.spec, budget=budget))
 
 
-def _opened(plan: StudyPlan, study: PulledStudy, info: StudyInfo) -> StudyInfo:
+def _opened(observers: Observers, study: PulledStudy, info: StudyInfo) -> StudyInfo:
     """Tell the observers of the study; return its description with the id that they gave it."""
-    parent_id = plan.spec.observers.study_opened(info)
+    parent_id = observers.study_opened(info)
     if parent_id is not None:
         study.set_user_attr(PARENT_KEY, parent_id)
     return replace(info, parent_id=parent_id)

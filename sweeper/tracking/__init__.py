@@ -7,6 +7,7 @@ mlflow             `MLflowTracker`: writes records to an outbox; its thread deli
       scan         finds the records in the file of an outbox, and what is damaged
       damaged      the folder for what cannot be delivered
     delivery       sends the records of an outbox to MLflow; `deliver` is the command for it
+    courier        delivers the outboxes of a study's trials in one process
     store          each kind of record as calls of MLflow's client
     uri            the tracking URI: default value, check, and the password that records lack
 tensorboard        `TensorBoardTracker`: writes event files into the run's folder

@@ -4,6 +4,9 @@ The training process writes each record to an outbox on disk. A background threa
 opens the database or connects to the server, and delivers the records in batches. While the
 server is unreachable the records stay in the outbox. The next run in the same folder delivers
 the records that this run leaves behind, even if this process is killed.
+
+A trial of a study hands its outbox to the courier of the study's command, if there is one. Its
+process then imports no MLflow, and does not wait at its end.
 """
 
 import logging
@@ -23,6 +26,7 @@ from pydantic import NonNegativeFloat
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri
+from sweeper.tracking.courier import Handover, has_courier
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.records import Operation
@@ -81,7 +85,8 @@ class MLflowTracker:
         """
         info = replace(info, experiment=self._experiment or info.experiment)
         self._continued = info.run_id
-        abandoned = abandoned_outboxes(self._outboxes)
+        # A courier takes up the abandoned outboxes itself, when the study is opened and finished.
+        abandoned = [] if has_courier() else abandoned_outboxes(self._outboxes)
         try:
             self._outbox = Outbox.create(self._outboxes)
             self._outbox.append("start", {"uri": self.uri, **_start_body(info)})
@@ -90,10 +95,9 @@ class MLflowTracker:
             raise ConfigError(message + "start in a folder you may write to.") from error
         self._delivery = Delivery(self._outbox, uris=[self._uri])
         self._closing, self._closing_others = threading.Event(), threading.Event()
-        self._threads = [
-            self._start_thread(deliver_until_closed, self._delivery, self._closing),
-            *self._start_delivery_of(abandoned),
-        ]
+        self._handover = Handover.of(self._outbox, self._uri)
+        own = [] if self._handover else [self._start_own_delivery()]
+        self._threads = [*own, *self._start_delivery_of(abandoned)]
 
     def wait_until_attempted(self) -> None:
         """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
@@ -150,6 +154,12 @@ class MLflowTracker:
         if self._outbox is None or self._closing.is_set():
             return
         self._append("finish", {"status": status, "reason": reason})
+        if self._handover is not None:
+            if self._handover.finish():
+                self._closing.set()
+                self._outbox.release()
+                return
+            self._threads.append(self._start_own_delivery())
         self._closing.set()
         self._closing_others.set()
         if trial.info() is not None and not trial.must_stop_now():
@@ -193,6 +203,9 @@ class MLflowTracker:
         if not deliveries:
             return []
         return [self._start_thread(deliver_abandoned, deliveries, self._closing_others)]
+
+    def _start_own_delivery(self) -> threading.Thread:
+        return self._start_thread(deliver_until_closed, self._delivery, self._closing)
 
     def _start_thread(
         self, deliver: Callable[..., None], deliveries: object, closing: threading.Event

@@ -120,6 +120,26 @@ class Outbox:
             raise
         return outbox
 
+    @classmethod
+    def shared(cls, folder: Path, descriptor: int) -> "Outbox":
+        """Become the second owner of an outbox; `descriptor` is a copy of the first owner's.
+
+        The lock lasts until both have closed theirs.
+        """
+        return cls(folder, io.FileIO(descriptor, "a+"))
+
+    def fileno(self) -> int:
+        """Return the descriptor of the file with the records, which holds the lock."""
+        return self._file.fileno()
+
+    def conclude(self) -> None:
+        """End the run if its first owner has died without doing so."""
+        self._size = os.fstat(self._file.fileno()).st_size
+        try:
+            self._repair()
+        except (DamagedRecordError, OSError) as error:  # the next owner sets it aside
+            log.warning("tracking: %s cannot be concluded: %s", self.folder, error)
+
     def append(self, op: Operation, body: Mapping[str, Any], time_ms: int | None = None) -> None:
         """Append a record; `time_ms` defaults to the current time.
 

@@ -16,6 +16,7 @@
     watch_settings  the checked values of `tracking.watch`
     pretrained      reads the file of `init.weights`
     devices  seeding  recompute    device and precision, random numbers, activation checkpointing
+    compiler                       keeps torch's compiler from being imported without need
     schedules  muon                targets of the groups `scheduler` and `optimizer`
 
 `sweeper.run` puts the callbacks together and calls `fit`. Nothing here reads a config.

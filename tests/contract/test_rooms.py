@@ -31,7 +31,7 @@ ARROWS = {
     "launch": {"cli"},
     "worker": {"sweep", "cli"},
     # work: trains
-    "__main__": {"app"},
+    "__main__": {"app", "launch"},  # starts to import torch for the workers before all else
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
     "app": {"run", "build", "configs", "cli"},

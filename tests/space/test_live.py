@@ -3,7 +3,7 @@ import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.errors import ConfigError, ShapeError
-from sweeper.space.check_options import check_options
+from sweeper.space.check_options import check_options, verifying
 from sweeper.space.live import config_key, suggest
 
 
@@ -66,7 +66,7 @@ def test_a_config_that_verify_refuses_is_listed_with_its_point(live) -> None:
             raise ShapeError("nothing is left of the image")
 
     with pytest.raises(ConfigError) as error:
-        check_options(live("shape=sphere,plane"), refuse)
+        check_options(live("shape=sphere,plane"), verifying(refuse))
     assert str(error.value) == "shape=plane: nothing is left of the image"
 
 

@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 from sweeper.errors import SweeperError
 from sweeper.secrets import without_password
 
+LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
+
 
 class StudySweeper(Sweeper):
     """Sweeper that runs a multirun as an Optuna study."""
@@ -39,8 +41,11 @@ class StudySweeper(Sweeper):
         loader = cast(ConfigLoader, ConcealingLoader(hydra_context.config_loader))
         self.hydra_context = replace(hydra_context, config_loader=loader)
         self.config, self._task = config, task_function
+        if config.hydra.launcher._target_ == LOCAL_LAUNCHER:
+            _start_server(task_function)
 
     def sweep(self, arguments: list[str]) -> Any:
+        from sweeper.launch.early import close_server
         from sweeper.sweep.run_study import run_study
 
         assert self.hydra_context is not None
@@ -55,3 +60,17 @@ class StudySweeper(Sweeper):
             # Hydra prints only the message of this exception, without a traceback.
             message = without_password(str(error) or type(error).__name__)
             raise CompactHydraException(message) from (None if has_password else error)
+        finally:
+            close_server()
+
+
+def _start_server(task: TaskFunction) -> None:
+    """Let a server import what the task needs, while this process plans the study."""
+    import cloudpickle  # type: ignore[import-untyped]
+
+    from sweeper.launch.early import current_server, start_server
+
+    start_server(["sweeper.sweep.worker_task"])
+    server = current_server()
+    if server is not None:
+        server.load(cloudpickle.dumps(task))

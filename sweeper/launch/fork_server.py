@@ -1,0 +1,126 @@
+"""The parent's side of a fork server, whose program is `server`."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeper.launch.resources import THREAD_VARIABLES
+
+LOST = 1  # the exit code of a process whose server died, so that nobody knows it
+
+
+def can_fork() -> bool:
+    """Return whether this system can fork, and tell whether that is safe."""
+    return sys.platform == "linux" and Path("/proc/self/task").is_dir()
+
+
+class ForkedProcess:
+    """A process that a fork server has forked, with the interface of `subprocess.Popen`."""
+
+    def __init__(self, pid: int, status: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._status = status
+        self._pidfd = os.pidfd_open(pid)
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None if the process runs."""
+        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+            self.wait()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait until the process has ended; return its exit code, negative for a signal."""
+        if self.returncode is None:
+            content = os.read(self._status, 32)
+            if not content:  # the server has died
+                select.select([self._pidfd], [], [])
+            self.returncode = int(content) if content else LOST
+            os.close(self._status)
+            os.close(self._pidfd)
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.poll() is None:
+            try:
+                signal.pidfd_send_signal(self._pidfd, number)
+            except ProcessLookupError:
+                return
+
+    def kill(self) -> None:
+        """Kill the process."""
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """A fork server that imports `modules`."""
+
+    def __init__(self, modules: Sequence[str]) -> None:
+        own, other = socket.socketpair()
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        # Libraries start threads when they are imported, unless they are told to use one alone.
+        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": path}
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sweeper.launch.server", str(other.fileno()), *modules],
+                env=environment,
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._socket = own
+        self._connection: Any = None
+
+    def load(self, content: bytes) -> None:
+        """Let the server import what a pickled object needs."""
+        try:
+            self._connected().send(("load", content))
+        except ConnectionError:
+            return  # `fork` fails too
+
+    def fork(
+        self, entry: str, environment: Mapping[str, str], descriptors: Sequence[int]
+    ) -> ForkedProcess | None:
+        """Fork a process that calls the function `entry` (`module:name`) with the descriptors.
+
+        Return None if the server has died, or cannot fork safely.
+        """
+        from multiprocessing import reduction
+
+        status_read, status_write = os.pipe()
+        try:
+            request = ("fork", entry, dict(environment), len(descriptors) + 1)
+            self._connected().send(request)
+            reduction.sendfds(self._socket, [*descriptors, status_write])
+            pid = self._connected().recv()
+            if pid > 0:
+                return ForkedProcess(pid, status_read)
+        except (OSError, EOFError):
+            pid = 0
+        finally:
+            os.close(status_write)
+        os.close(status_read)
+        return None
+
+    def close(self) -> None:
+        """End the server; the processes that it has forked go on."""
+        self._process.kill()
+        self._process.wait()
+        if self._connection is not None:
+            self._connection.close()
+        self._socket.close()
+
+    def _connected(self) -> Any:
+        if self._connection is None:
+            # Imported here, since the server is started before anything else is imported.
+            from multiprocessing.connection import Connection
+
+            self._connection = Connection(os.dup(self._socket.fileno()))
+        return self._connection

@@ -1,0 +1,40 @@
+"""The end of a worker process."""
+
+import atexit
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+
+def leave(main: Callable[..., object], *arguments: Any) -> NoReturn:
+    """Call the main function of a process, and end the process when it returns or raises.
+
+    Threads are waited for and functions of `atexit` are called, as at the end of any program. But
+    Python does not take its modules apart, which takes seconds with torch and MLflow.
+    """
+    code = 0
+    try:
+        main(*arguments)
+    except KeyboardInterrupt:  # before a job could handle the signal
+        code = 130
+    except (ConnectionError, EOFError):  # the parent has closed the connection
+        code = 1
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else int(error.code is not None)
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(code)

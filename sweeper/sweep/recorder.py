@@ -1,0 +1,182 @@
+"""A process of a study's command that keeps its MLflow run, and delivers the records of its trials.
+
+The command starts it before it plans the study. While the trials run, it imports what the end of
+the study needs. So neither the command nor its workers import MLflow, and nobody waits for it.
+
+    python -m sweeper.sweep.recorder DESCRIPTOR     the descriptor of a socket to the command
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import cloudpickle  # type: ignore[import-untyped]
+from hydra.core.utils import configure_log
+
+from sweeper.errors import ConfigError
+from sweeper.launch.leaving import leave
+from sweeper.sweep.observer import Observers, StudyInfo
+from sweeper.sweep.spec import StudySpec
+from sweeper.tracking.courier import VARIABLE
+
+DELIVERY_SECONDS = 30.0
+"""The longest wait for the records of the trials, as that of a run for its own."""
+OBSERVER = "sweeper.sweep.mlflow_study.MLflowStudy"
+
+
+class Recorder:
+    """The command's side of the process."""
+
+    def __init__(self) -> None:
+        own, other = socket.socketpair()
+        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+        with other:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sweeper.sweep.recorder", str(other.fileno())],
+                env={**os.environ, "PYTHONPATH": path},
+                pass_fds=[other.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        self._connection = Connection(own.detach())
+
+    def call(self, *request: Any) -> Any:
+        """Send a request; return the answer.
+
+        Raises:
+            ConfigError: the request failed.
+            EOFError, ConnectionError: the process has died.
+        """
+        self._connection.send_bytes(cloudpickle.dumps(request))
+        result, error = self._connection.recv()
+        if error is not None:
+            raise ConfigError(error)
+        return result
+
+    def close(self) -> None:
+        """End the process, unless it has ended."""
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+
+def start_recorder(keys: Mapping[str, Any]) -> Recorder | None:
+    """Start the process if the observers in the values of `hydra.sweeper` need it."""
+    nodes = [node for node in keys.get("observers") or () if isinstance(node, Mapping)]
+    targets = [node.get("_target_") for node in nodes]
+    has_own_storage = isinstance(keys.get("storage"), str | None)
+    return Recorder() if OBSERVER in targets and has_own_storage else None
+
+
+class Recorded:
+    """An observer whose two calls for the study are made in the recorder's process."""
+
+    def __init__(self, recorder: Recorder, observer: Any, spec: StudySpec, logs: Any) -> None:
+        self._recorder, self.original = recorder, observer
+        self._spec, self._logs = spec, logs
+
+    def study_opened(self, study: StudyInfo) -> str | None:
+        """Let the recorder open the study, and name it to the workers as their courier."""
+        request = dict(os.environ), self._logs, self.original, self._spec
+        try:
+            parent_id, courier = self._recorder.call(_open, *request, replace(study, storage=None))
+        except (EOFError, ConnectionError):
+            opened: str | None = self.original.study_opened(study)
+            return opened
+        os.environ[VARIABLE] = courier
+        return str(parent_id)
+
+    def trial_started(self, *_: Any) -> None:
+        """Do nothing: workers have the observer itself."""
+
+    trial_finished = trial_started
+
+    def study_finished(self, study: StudyInfo) -> None:
+        """Let the recorder finish the study; do it here if its process has died."""
+        os.environ.pop(VARIABLE, None)
+        try:
+            self._recorder.call(_finish, replace(study, storage=None))
+        except (EOFError, ConnectionError):
+            self.original.study_finished(study)
+
+
+def recorded(
+    observers: Observers, recorder: Recorder | None, spec: StudySpec, logs: Any
+) -> Observers:
+    """Return the observers, with those in place that are to be called in the recorder's process."""
+    if recorder is None:
+        return observers
+    members: list[Any] = []
+    for member in observers.members:
+        is_apart = f"{type(member).__module__}.{type(member).__qualname__}" == OBSERVER
+        members.append(Recorded(recorder, member, spec, logs) if is_apart else member)
+    return Observers(members)
+
+
+class _Desk:
+    """The state of the recorder's process."""
+
+    def __init__(self) -> None:
+        from sweeper.sweep.storage import open_storage
+        from sweeper.tracking.courier import Courier
+
+        self.open_storage = open_storage
+        self.courier = Courier()
+        self.observer: Any = None
+        self.spec: Any = None
+
+
+def _open(
+    desk: _Desk, environment: dict[str, str], logs: Sequence[Any], observer: Any, spec: Any,
+    study: StudyInfo,
+) -> tuple[str, str]:  # fmt: skip
+    os.environ.update(environment)
+    configure_log(*logs)
+    desk.observer, desk.spec = observer, spec
+    parent_id = observer.open(study)
+    threading.Thread(target=_prepare_end, args=(observer,), daemon=True).start()
+    return parent_id, desk.courier.name
+
+
+def _prepare_end(observer: Any) -> None:
+    """Import what the end of the study needs, once MLflow is imported."""
+    observer.wait_until_open()
+    from sweeper.figures.study_figures import import_figures
+
+    import_figures()
+
+
+def _finish(desk: _Desk, study: StudyInfo) -> None:
+    desk.courier.wait(DELIVERY_SECONDS)
+    storage = desk.open_storage(desk.spec.storage, desk.spec.folder)
+    desk.observer.study_finished(replace(study, storage=storage))
+
+
+def main(descriptor: int) -> None:
+    """Answer requests until the connection closes."""
+    connection = Connection(descriptor)
+    import sweeper.sweep.mlflow_study  # noqa: F401  # before the first request
+
+    desk = _Desk()
+    while True:
+        function: Callable[..., Any]
+        function, *arguments = cloudpickle.loads(connection.recv_bytes())
+        result, error = None, None
+        try:
+            result = function(desk, *arguments)
+        except Exception as raised:
+            error = str(raised) or type(raised).__name__
+        connection.send((result, error))
+
+
+if __name__ == "__main__":
+    from sweeper.sweep import recorder  # the functions in requests are those of this module
+
+    leave(recorder.main, int(sys.argv[1]))
