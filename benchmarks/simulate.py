@@ -1,0 +1,148 @@
+"""Rules that stop, pause or promote trials, compared on a virtual clock over tables of curves.
+
+    python benchmarks/simulate.py [--tables r1 digits crossing-50] [--rules none median p-3-1-1]
+
+Each repetition draws `--trials` points of a table at random, in random order, and gives them to
+every rule. `r1` and `digits` are recorded by `curves.py`; the other families are made up.
+
+seconds  summed over the workers, in training, looks at the validation images and starts
+wall     seconds until the last worker is done
+epochs   epochs trained, as a share of those of all trials
+regret   share of the trials that are truly better than the winner, in percent
+lost     the regret minus that without a rule
+accuracy true value of the winner, minus that without a rule, in percent
+
+The name of a promotion rule is p-ETA-R-FINISH, with these further parts: `best` or `mean` for the
+value of a rung, `breadth`, `m2` (a rung promotes from 2 eta members on), `value` or `log` for the
+trial that goes on at the end, `cap`. An R that ends in % is a share of the epochs.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rules import Halving, Median, Outcome, Promotion, Rule, Stopping, simulate
+from tables import MADE_UP, Table, table
+
+STOPPING: dict[str, Callable[[], Rule]] = {
+    "none": Stopping,
+    "median": Median,
+    "halving-3": lambda: Halving(eta=3),
+    "halving-4": lambda: Halving(eta=4),
+}
+WORDS: dict[str, dict[str, Any]] = {
+    **{value: {"value": value} for value in ("best", "mean", "trend")},
+    **{deepen: {"deepen": deepen} for deepen in ("value", "log")},
+    "breadth": {"breadth": True},
+    "cap": {"capped": True},
+    "pat1": {"patience": 1},
+    "pat2": {"patience": 2},
+}
+
+
+def rule(name: str) -> Rule:
+    """Return a new rule by its name."""
+    if name in STOPPING:
+        return STOPPING[name]()
+    _, eta, r, finish, *words = name.split("-")
+    options: dict[str, Any] = {"eta": int(eta), "finish": int(finish)}
+    options |= {"share": float(r[:-1]) / 100} if r.endswith("%") else {"r": float(r)}
+    for word in words:
+        options |= {"members": float(word[1:])} if word[1:].isdigit() else WORDS[word]
+    return Promotion(**options)
+
+
+def fits(name: str, curves: Table) -> bool:
+    """Return whether the table has a look at every rung of the rule."""
+    made = rule(name)
+    return not isinstance(made, Promotion) or set(made.rungs(curves)) <= set(curves.at)
+
+
+def draws(curves: Table, arguments: argparse.Namespace) -> list[list[int]]:
+    """Return the points of each repetition."""
+    random = np.random.default_rng(arguments.seed)
+    return [
+        random.choice(len(curves.true), arguments.trials, replace=False).tolist()
+        for _ in range(arguments.repeats)
+    ]
+
+
+def regret(curves: Table, points: list[int], winner: int) -> float:
+    """Return the share of the points that are truly better than the winner, in percent."""
+    return 100 * float((curves.true[points] > curves.true[winner]).mean())
+
+
+def row(
+    name: str, curves: Table, drawn: list[list[int]], found: list[Outcome], base: list[Outcome]
+) -> dict[str, Any]:
+    """Return the means over the repetitions; `base` are the studies without a rule."""
+    mean = statistics.fmean
+    regrets = [regret(curves, p, o.winner) for p, o in zip(drawn, found, strict=True)]
+    without = [regret(curves, p, o.winner) for p, o in zip(drawn, base, strict=True)]
+    won = [curves.true[o.winner] - curves.true[b.winner] for o, b in zip(found, base, strict=True)]
+    lost = [a - b for a, b in zip(regrets, without, strict=True)]
+    return {
+        "table": curves.name,
+        "rule": name,
+        "seconds": mean(o.seconds for o in found),
+        "wall": mean(o.wall for o in found),
+        "epochs": mean(o.share for o in found),
+        "complete": mean(o.complete for o in found),
+        "regret": mean(regrets),
+        "lost": mean(lost),
+        "error": statistics.stdev(lost) / len(lost) ** 0.5,
+        "accuracy": 100 * mean(map(float, won)),
+    }
+
+
+COLUMNS = {
+    "seconds": "9.1f",
+    "wall": "8.1f",
+    "epochs": "8.3f",
+    "complete": "9.1f",
+    "regret": "8.2f",
+    "lost": "7.2f",
+    "error": "7.2f",
+    "accuracy": "10.3f",
+}
+
+
+def main() -> None:
+    """Print a table and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--tables", nargs="+", default=["r1", "digits", *MADE_UP])
+    parser.add_argument(
+        "--rules", nargs="+", default=[*STOPPING, "p-3-1-1", "p-4-1-1", "p-4-0.25-1"]
+    )
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "simulate.json")
+    arguments = parser.parse_args()
+    rows = []
+    print(f"{'table':<14}{'rule':<26}" + "".join(f"{c:>{f.split('.')[0]}}" for c, f in COLUMNS.items()))
+    for name in arguments.tables:
+        curves = table(name)
+        drawn = draws(curves, arguments)
+        base = [simulate(curves, points, arguments.workers, Stopping()) for points in drawn]
+        for rule_name in arguments.rules:
+            if not fits(rule_name, curves):
+                continue
+            found = [simulate(curves, p, arguments.workers, rule(rule_name)) for p in drawn]
+            rows.append(row(rule_name, curves, drawn, found, base))
+            cells = "".join(f"{rows[-1][c]:>{f}}" for c, f in COLUMNS.items())
+            print(f"{name:<14}{rule_name:<26}{cells}", flush=True)
+    arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()
