@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,23 @@ class Table:
     look: Array
     start: Array
     true: Array
+    points: tuple[dict[str, Any], ...] = ()
+    """The parameters of recorded points by config key."""
+
+    def coordinates(self) -> list[dict[str, float]]:
+        """Return the parameters as numbers by short names; a list has a name for each place.
+
+        A place that a shorter list does not have is 0.
+        """
+        found: list[dict[str, float]] = []
+        for point in self.points:
+            flat: dict[str, float] = {}
+            for key, value in point.items():
+                name = key.rpartition(".")[2]
+                places = value if isinstance(value, list) else None
+                flat |= {name: value} if places is None else dict(zip((f"{name}_0", f"{name}_1"), [*places, 0], strict=False))
+            found.append(flat)
+        return found
 
     @property
     def epochs(self) -> int:
@@ -61,6 +79,7 @@ def recorded(name: str, path: Path | None = None) -> Table:
         look=np.array([row["look"] for row in rows]),
         start=np.full(len(rows), np.median([row["start"] for row in rows])),
         true=np.array([row["test"] or 0.0 for row in rows]),
+        points=tuple(row["point"] for row in rows),
     )
 
 
