@@ -29,7 +29,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from tables import Table, table
+from simulation.families import table
+from simulation.tables import Table
 
 APP = Path(__file__).parent / "replay" / "app.py"
 
@@ -66,7 +67,9 @@ def sweep(values: list[float]) -> str:
     if len(distinct) <= 8:
         return f"choice({','.join(f'{value:g}' for value in distinct)})"
     interval = f"interval({distinct[0]:g},{distinct[-1]:g})"
-    return f"tag(log,{interval})" if distinct[0] > 0 and distinct[-1] >= 4 * distinct[0] else interval
+    return (
+        f"tag(log,{interval})" if distinct[0] > 0 and distinct[-1] >= 4 * distinct[0] else interval
+    )
 
 
 def run(sampler: str, pruner: str, seed: int, folder: Path, arguments: argparse.Namespace) -> None:

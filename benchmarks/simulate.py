@@ -12,9 +12,14 @@ regret   share of the trials that are truly better than the winner, in percent
 lost     the regret minus that without a rule
 accuracy true value of the winner, minus that without a rule, in percent
 
-The name of a promotion rule is p-ETA-R-FINISH, with these further parts: `best` or `mean` for the
-value of a rung, `breadth`, `m2` (a rung promotes from 2 eta members on), `value` or `log` for the
-trial that goes on at the end, `cap`. An R that ends in % is a share of the epochs.
+The name of a promotion rule is p-ETA-R-FINISH, where R is in epochs, or in % of all epochs. These
+parts may follow:
+
+cap           deepen no more trials at a time than are missing
+best, mean    the value of a rung is the best so far, or the mean of the last two looks
+breadth       start all trials before one is promoted
+wait          a rung promotes from 2 ETA members on
+value, log    deepen the best paused trial of all, or the one with the best extrapolation
 """
 
 import argparse
@@ -26,8 +31,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rules import Halving, Median, Outcome, Promotion, Rule, Stopping, simulate
-from tables import MADE_UP, Table, table
+from simulation.clock import Outcome, Rule, simulate
+from simulation.families import MADE_UP, table
+from simulation.promotion import Promotion
+from simulation.stopping import Halving, Median, Stopping
+from simulation.tables import Table
 
 STOPPING: dict[str, Callable[[], Rule]] = {
     "none": Stopping,
@@ -36,12 +44,11 @@ STOPPING: dict[str, Callable[[], Rule]] = {
     "halving-4": lambda: Halving(eta=4),
 }
 WORDS: dict[str, dict[str, Any]] = {
-    **{value: {"value": value} for value in ("best", "mean", "trend")},
+    **{value: {"value": value} for value in ("best", "mean")},
     **{deepen: {"deepen": deepen} for deepen in ("value", "log")},
     "breadth": {"breadth": True},
+    "wait": {"members": 2},
     "cap": {"capped": True},
-    "pat1": {"patience": 1},
-    "pat2": {"patience": 2},
 }
 
 
@@ -50,11 +57,11 @@ def rule(name: str) -> Rule:
     if name in STOPPING:
         return STOPPING[name]()
     _, eta, r, finish, *words = name.split("-")
-    options: dict[str, Any] = {"eta": int(eta), "finish": int(finish)}
-    options |= {"share": float(r[:-1]) / 100} if r.endswith("%") else {"r": float(r)}
+    is_share = r.endswith("%")
+    options: dict[str, Any] = {"r": float(r[:-1]) / 100 if is_share else float(r)}
     for word in words:
-        options |= {"members": float(word[1:])} if word[1:].isdigit() else WORDS[word]
-    return Promotion(**options)
+        options |= WORDS[word]
+    return Promotion(eta=int(eta), is_share=is_share, finish=int(finish), **options)
 
 
 def fits(name: str, curves: Table) -> bool:
@@ -119,7 +126,9 @@ def main() -> None:
     )
     parser.add_argument("--tables", nargs="+", default=["r1", "digits", *MADE_UP])
     parser.add_argument(
-        "--rules", nargs="+", default=[*STOPPING, "p-3-1-1", "p-4-1-1", "p-4-0.25-1"]
+        "--rules",
+        nargs="+",
+        default=[*STOPPING, "p-3-1-1", "p-3-5%-1-cap", "p-3-5%-2-cap", "p-3-5%-3-cap"],
     )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
@@ -128,7 +137,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "simulate.json")
     arguments = parser.parse_args()
     rows = []
-    print(f"{'table':<14}{'rule':<26}" + "".join(f"{c:>{f.split('.')[0]}}" for c, f in COLUMNS.items()))
+    header = "".join(f"{column:>{form.split('.')[0]}}" for column, form in COLUMNS.items())
+    print(f"{'table':<14}{'rule':<26}{header}")
     for name in arguments.tables:
         curves = table(name)
         drawn = draws(curves, arguments)

@@ -22,7 +22,8 @@ def nearest(points: list[dict[str, float]], point: dict[str, float]) -> int:
     """
 
     def distance(other: dict[str, float]) -> float:
-        return sum((scaled[key](point[key]) - scaled[key](other[key])) ** 2 for key in point)
+        gaps = (scaled[key](point[key]) - scaled[key](other[key]) for key in point)
+        return math.hypot(*gaps)
 
     scaled = {key: scaling([other[key] for other in points]) for key in point}
     return min(range(len(points)), key=lambda index: distance(points[index]))
