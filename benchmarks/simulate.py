@@ -2,8 +2,9 @@
 
     python benchmarks/simulate.py [--tables r1 digits crossing-50] [--rules none median p-3-1-1]
 
-Each repetition draws `--trials` points of a table at random, in random order, and gives them to
-every rule. `r1` and `digits` are recorded by `curves.py`; the other families are made up.
+Each repetition draws `--trials` points of a table at random, and gives them to every rule in the
+same order: a random one, or with `--improving` one in which good points tend to come later, like
+those of a sampler that learns. `r1` and `digits` are recorded by `curves.py`; the other families are made up.
 
 seconds  summed over the workers, in training, looks at the validation images and starts
 wall     seconds until the last worker is done
@@ -52,6 +53,10 @@ WORDS: dict[str, dict[str, Any]] = {
 }
 
 
+NOISE = 0.35
+"""Of the order of improving points; their ranks are between 0 and 1."""
+
+
 def rule(name: str) -> Rule:
     """Return a new rule by its name."""
     if name in STOPPING:
@@ -72,11 +77,14 @@ def fits(name: str, curves: Table) -> bool:
 
 def draws(curves: Table, arguments: argparse.Namespace) -> list[list[int]]:
     """Return the points of each repetition."""
-    random = np.random.default_rng(arguments.seed)
-    return [
-        random.choice(len(curves.true), arguments.trials, replace=False).tolist()
-        for _ in range(arguments.repeats)
-    ]
+    random, drawn = np.random.default_rng(arguments.seed), []
+    for _ in range(arguments.repeats):
+        points = random.choice(len(curves.true), arguments.trials, replace=False)
+        if arguments.improving:
+            rank = curves.true[points].argsort().argsort() / len(points)
+            points = points[np.argsort(rank + random.normal(0, NOISE, len(points)))]
+        drawn.append(points.tolist())
+    return drawn
 
 
 def regret(curves: Table, points: list[int], winner: int) -> float:
@@ -133,6 +141,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--improving", action="store_true", help="good points come later")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "simulate.json")
     arguments = parser.parse_args()
