@@ -1,7 +1,7 @@
 """Learning curves of random points of two search spaces, for `simulate.py` and `replay.py`.
 
-    python benchmarks/curves.py r1 --points 300 --root data     # about an hour of CPU time
-    python benchmarks/curves.py digits --points 200             # about ten minutes
+    python benchmarks/curves.py r1 --points 300 --root data     # 20 to 30 CPU seconds a point
+    python benchmarks/curves.py digits --points 200             # 2 CPU seconds a point
 
 r1      `model=cnn` on 10,000 images of MNIST with 2,000 validation images, 5 epochs: learning rate,
         batch size, kernel size and channels; a value after each quarter of the first two epochs,
@@ -17,7 +17,7 @@ seconds  CPU seconds to train each part of an epoch (quarters for r1), without t
 look     CPU seconds of one look at the validation images
 start    CPU seconds to build the experiment
 
-CPU time of one thread hardly depends on what else the machine does. The lines are appended in the
+CPU time depends less than wall time on what else the machine does. The lines are appended in the
 order of completion. A command that was interrupted goes on where it stopped.
 """
 

@@ -4,7 +4,8 @@
 
 Each repetition draws `--trials` points of a table at random, and gives them to every rule in the
 same order: a random one, or with `--improving` one in which good points tend to come later, like
-those of a sampler that learns. `r1` and `digits` are recorded by `curves.py`; the other families are made up.
+those of a sampler that learns. `r1` and `digits` are recorded by `curves.py`; the families of
+`simulation/families.py` are made up.
 
 seconds  summed over the workers, in training, looks at the validation images and starts
 wall     seconds until the last worker is done
