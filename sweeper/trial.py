@@ -2,15 +2,20 @@
 
 Outside a study these functions do nothing, so a task function can always call them:
 
-    for epoch in range(epochs):
+    for epoch in range(first_epoch, epochs):
         trial.report(accuracy, step=epoch)
         if trial.should_stop():
             break
+
+A trial may be taken up again after it was paused, or after its process died. The task then finds
+the files of its earlier attempt in `trial.info().resume_folder`, and goes on from there. It saves
+what it needs for that before it stops. A task that never reads `resume_folder` cannot: its trials
+are pruned for good.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +27,7 @@ class TrialInfo:
     study: the name of the study.
     number: the number of the trial in the study.
     attempt: the number of the attempt at this trial, from 0. If it is above 0, an earlier attempt
-        was interrupted, and `folder` holds its files.
+        was paused or interrupted, and `folder` holds its files.
     folder: the folder of the trial.
     params: the values of the trial's parameters.
     parent_id: the id that the study's observer returned when the study was opened.
@@ -36,6 +41,7 @@ class TrialInfo:
     params: Mapping[str, Any]
     parent_id: str | None = None
     seed: int | None = None
+    _reads: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -44,8 +50,14 @@ class TrialInfo:
 
     @property
     def resume_folder(self) -> Path | None:
-        """The folder with the checkpoints of an earlier attempt, or None for the first attempt."""
+        """The folder with the files of an earlier attempt, or None for the first attempt."""
+        self._reads.append("resume_folder")
         return self.folder if self.attempt else None
+
+    @property
+    def asks_where_to_resume(self) -> bool:
+        """True if `resume_folder` was read, by a task that can go on with an earlier attempt."""
+        return bool(self._reads)
 
 
 class Reporter(Protocol):
@@ -57,7 +69,9 @@ class Reporter(Protocol):
     @property
     def info(self) -> TrialInfo: ...
 
-    def report(self, value: float, step: int) -> None: ...
+    def report(self, value: float, step: float, length: float | None = None) -> None: ...
+
+    def next_rung(self, epochs: float, length: float | None = None) -> float | None: ...
 
     def should_stop(self) -> bool: ...
 
@@ -82,10 +96,31 @@ def reported_by(reporter: Reporter) -> Iterator[None]:
         _reporter = previous
 
 
-def report(value: float, step: int) -> None:
-    """Report the objective value at `step`, by which pruners decide."""
+def report(value: float, step: float, length: float | None = None) -> None:
+    """Report the objective value at `step`, by which pruners decide.
+
+    A fractional step lies within an epoch: 2.25 after two epochs and a quarter of the third. Only
+    the pruner `promotion` regards such values, see `next_rung`.
+
+    Args:
+        value: The value.
+        step: Number of the epoch, or of any other step.
+        length: Number of reports with whole steps that a whole run makes, if it is known. The study
+            then knows earlier where to compare its trials, and what time they need.
+    """
     if _reporter is not None:
-        _reporter.report(value, step)
+        _reporter.report(value, step, length)
+
+
+def next_rung(epochs: float, length: float | None = None) -> float | None:
+    """Return the next position, in epochs, at which the study decides whether a trial is paused.
+
+    It is the first one after `epochs`, the number of epochs done. A task may report a value at a
+    position within an epoch. Otherwise its next whole epoch counts. `length` is that of `report`.
+
+    None outside a study, and if the study pauses no trial.
+    """
+    return None if _reporter is None else _reporter.next_rung(epochs, length)
 
 
 def should_stop() -> bool:
@@ -105,8 +140,9 @@ def must_stop_now() -> bool:
 def stop_reason() -> str | None:
     """Return the reason why `should_stop` or `must_stop_now` returned True, or None.
 
-    The reason is one of `pruned`, `infeasible` (a constraint is violated), `interrupted`,
-    `timeout`, `trial_timeout` and `lost` (another worker has taken over the trial).
+    The reason is one of `pruned`, `paused` (the trial may be taken up again), `infeasible` (a
+    constraint is violated), `interrupted`, `timeout`, `trial_timeout` and `lost` (another worker
+    has taken over the trial).
     """
     return _reporter.stop_reason() if _reporter is not None else None
 

@@ -87,7 +87,8 @@ class Run:
             return
         with Interrupt(self._request_stop) as interrupt:
             fit(self.experiment, self.state, self._callbacks(display))
-        if self.state.interrupted and self.state.epoch < self.state.epochs:
+        is_over = trial.stop_reason() in ("paused", "pruned", "infeasible")
+        if self.state.interrupted and self.state.epoch < self.state.epochs and not is_over:
             raise Interrupted(interrupt.number)
 
     def _request_stop(self) -> None:
@@ -107,7 +108,7 @@ class Run:
             TrackEpochs(experiment.tracker, self.n_tracked),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
-            ReportToTrial(),
+            ReportToTrial(experiment),
             SaveCheckpoints(self.store, experiment),
             display,
         ]

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -14,12 +15,13 @@ from rich.live import Live
 from rich.table import Table
 
 from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.curve import Place, curve_of, is_paused
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage, read_trials
-from sweeper.sweep.study import count_by_state
+from sweeper.sweep.study import Counts
 from sweeper.sweep.verdict import failure_text
 from sweeper.text import in_one_line, printable
 
@@ -38,10 +40,10 @@ class Board:
         self._multi_objective = len(study.directions) > 1
         self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = in_terminal and self._console.is_terminal
-        finished = [t for t in _own_trials(study) if t.state.is_finished()]
-        self._printed = {t.number for t in finished}
-        self._n_done = sum(t.state != TrialState.FAIL for t in finished)
-        self._n_finished_before, self._start_seconds = len(finished), time.monotonic()
+        trials = _own_trials(study)
+        self._printed = {(t.number, _event(t)) for t in trials}
+        self._done = {t.number for t in trials if _is_done(t)}
+        self._n_tried_before, self._start_seconds = _n_tried(trials), time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="board", daemon=True)
 
@@ -83,23 +85,27 @@ class Board:
 
     def _print_new(self, trials: Sequence[FrozenTrial]) -> None:
         for t in trials:
-            if t.state.is_finished() and t.number not in self._printed:
-                self._printed.add(t.number)
-                self._n_done += t.state != TrialState.FAIL
-                self._console.print(printable(self.line(t), newlines=True))
+            event = _event(t)
+            if event is None or (t.number, event) in self._printed:
+                continue
+            self._printed.add((t.number, event))
+            if _is_done(t):
+                self._done.add(t.number)
+            self._console.print(printable(self.line(t), newlines=True))
 
     def line(self, trial: FrozenTrial) -> str:
-        """Return a finished trial as a line."""
+        """Return a line on what has become of a trial last, with the number of trials done."""
+        event = _event(trial)
         total = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
-        head = f"[{self._n_done}{total}] trial {trial.number} {trial.state.name.lower()}"
+        head = f"[{len(self._done)}{total}] trial {trial.number} {event.word if event else ''}"
         if trial.state == TrialState.FAIL:
             return f"{head} ({_params_text(trial)}): {failure_text(trial)}"
-        return f"{head} {values_text(trial) if trial.values else ''}  {_params_text(trial)}"
+        return f"{head} {_value_of(trial)}  {_params_text(trial)}"
 
     def table(self, trials: Sequence[FrozenTrial]) -> Table:
         """Return a table of the running trials, with the counts and the best trial as its title."""
         table = Table(title=self._title(trials), caption=self._speed(trials), title_justify="left")
-        for column in ("trial", "worker", "step", "value", "parameters"):
+        for column in ("trial", "worker", "epochs", "value", "parameters"):
             table.add_column(column, overflow="fold")
         for t in trials:
             if t.state == TrialState.RUNNING:
@@ -107,12 +113,12 @@ class Board:
         return table
 
     def _title(self, trials: Sequence[FrozenTrial]) -> str:
-        n = count_by_state(trials)
-        n_done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        n = Counts.of(trials)
         total = "" if self._spec.budget.n_trials is None else f" of {self._spec.budget.n_trials}"
+        paused = f"{n.paused} paused, " if self._spec.budget.promotion is not None else ""
         line = (
-            f"{self._spec.name}: {n_done}{total} done, {n[TrialState.RUNNING]} running, "
-            f"{n[TrialState.PRUNED]} pruned, {n[TrialState.FAIL]} failed"
+            f"{self._spec.name}: {n.done}{total} done, {n.running} running, "
+            f"{paused}{n.pruned} pruned, {n.failed} failed"
         )
         best = self._best(trials)
         return line if best is None else f"{line}\nbest {values_text(best)}  {_params_text(best)}"
@@ -125,14 +131,51 @@ class Board:
         return max_or_min(complete, key=_first_value)
 
     def _speed(self, trials: Sequence[FrozenTrial]) -> str:
-        n_finished = sum(t.state.is_finished() for t in trials)
+        n_tried = _n_tried(trials)
         minutes = max((time.monotonic() - self._start_seconds) / 60, 1e-9)
-        trials_per_minute = (n_finished - self._n_finished_before) / minutes
+        trials_per_minute = (n_tried - self._n_tried_before) / minutes
         line = f"{trials_per_minute:.1f} trials per minute"
         if self._spec.budget.n_trials is None or not trials_per_minute:
             return line
-        n_remaining = max(0, self._spec.budget.n_trials - n_finished)
+        n_remaining = max(0, self._spec.budget.n_trials - n_tried)
         return f"{line}, about {n_remaining / trials_per_minute:.0f} min remaining"
+
+
+@dataclass(frozen=True)
+class Event:
+    """What has become of a trial, in words, and how often the trial was paused before."""
+
+    word: str
+    n_pauses: int
+
+
+def _event(trial: FrozenTrial) -> Event | None:
+    """Return what has become of a trial last: it was paused, promoted or ended."""
+    n_pauses = len(Place.of(trial).stretches)
+    if is_paused(trial):
+        return Event(f"paused after {curve_of(trial)[-1][0]:g} epochs,", n_pauses)
+    if trial.state == TrialState.RUNNING and n_pauses:
+        return Event("promoted", n_pauses)
+    return Event(trial.state.name.lower(), n_pauses) if trial.state.is_finished() else None
+
+
+def _is_done(trial: FrozenTrial) -> bool:
+    """Return whether a trial has ended well, or was paused at least once."""
+    has_stopped = trial.state.is_finished() or bool(Place.of(trial).stretches)
+    return has_stopped and trial.state != TrialState.FAIL
+
+
+def _n_tried(trials: Sequence[FrozenTrial]) -> int:
+    """Return the number of trials that have ended, or were paused at least once."""
+    return sum(t.state == TrialState.FAIL or _is_done(t) for t in trials)
+
+
+def _value_of(trial: FrozenTrial) -> str:
+    """Return the trial's values, or the last one that it has reported."""
+    if trial.values or trial.state == TrialState.PRUNED:
+        return values_text(trial) if trial.values else ""
+    curve = curve_of(trial)
+    return f"{curve[-1][1]:.6g}" if curve else ""
 
 
 def _own_trials(study: optuna.Study, anew: bool = False) -> list[FrozenTrial]:
@@ -147,10 +190,10 @@ def _own_trials(study: optuna.Study, anew: bool = False) -> list[FrozenTrial]:
 
 
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
-    lease, step = Lease.read(trial.system_attrs), trial.last_step
+    lease, curve = Lease.read(trial.system_attrs), curve_of(trial)
     worker = f"{lease.host_name} {lease.pid}" if lease else "?"
-    value = "" if step is None else f"{trial.intermediate_values[step]:.6g}"
-    return str(trial.number), worker, "" if step is None else str(step), value, _params_text(trial)
+    epochs, value = (f"{curve[-1][0]:g}", f"{curve[-1][1]:.6g}") if curve else ("", "")
+    return str(trial.number), worker, epochs, value, _params_text(trial)
 
 
 def _params_text(trial: FrozenTrial) -> str:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.sweep.curve import is_paused
+from sweeper.sweep.promotion import Halving, Promotion
 from sweeper.sweep.stop_rule import StopRule
 
 FAILURE_KEY = "failure"
@@ -28,7 +30,8 @@ class Budget:
     """Limits of a study and of the command that runs it.
 
     Args:
-        n_trials: Number of complete and pruned trials at which the study ends; None for no limit.
+        n_trials: Number of complete, pruned and paused trials at which the study ends; None for no
+            limit.
         exhaustive: True for a grid. `n_trials` is then the number of its points. A point whose
             trial failed is run again only by a later command.
         deadline: Time at which this command must end, in seconds since 1970.
@@ -42,6 +45,7 @@ class Budget:
         n_points: Number of points of a finite space, each of which is run once; None if the space
             is not known to be finite.
         stop: Rule that ends the study before its budget is spent, or None.
+        promotion: Rule by which trials are paused and promoted, or None.
     """
 
     n_trials: int | None
@@ -54,6 +58,7 @@ class Budget:
     trial_seconds: float | None = None
     n_points: int | None = None
     stop: StopRule | None = None
+    promotion: Promotion | None = None
 
     def counts(self, trial: FrozenTrial) -> bool:
         """Return whether a trial counts towards `n_trials`.
@@ -66,8 +71,12 @@ class Budget:
         return self.exhaustive and bool(failures([trial], self.started_at))
 
     def n_finished(self, trials: Sequence[FrozenTrial]) -> int:
-        """Return the number of finished trials that count towards `n_trials`; of a grid, points."""
-        finished = [t for t in trials if t.state.is_finished() and self.counts(t)]
+        """Return the number of trials that count towards `n_trials` and do not run or wait to run.
+
+        Of a grid, it is the number of their points. Paused trials count.
+        """
+        ended = [t for t in trials if t.state.is_finished() or self.is_paused(t)]
+        finished = [t for t in ended if self.counts(t)]
         if self.exhaustive:
             return len({t.system_attrs.get(POINT_KEY) for t in finished})
         return len(finished)
@@ -102,10 +111,52 @@ class Budget:
 
     def has_ended(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether the study has what was asked for, whatever command may come."""
-        n_done = sum(t.state in DONE and is_own(t) for t in trials)
+        n_done = sum(self.is_done(t) for t in trials)
         has_all = self.n_trials is not None and n_done >= self.n_trials
         has_no_other = any(t.user_attrs.get(FAILURE_KEY) == EXHAUSTED for t in trials)
-        return has_all or has_no_other or self.stop_reason(trials) is not None
+        has_ended = (has_all or has_no_other) and self.next_promoted(trials) is None
+        return has_ended or self.stop_reason(trials) is not None
+
+    def is_done(self, trial: FrozenTrial) -> bool:
+        """Return whether the study's own trial is complete, pruned or paused."""
+        return is_own(trial) and (trial.state in DONE or self.is_paused(trial))
+
+    def is_paused(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial waits for its promotion; without the rule, none does."""
+        return self.promotion is not None and is_paused(trial)
+
+    def has_room(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether there is a trial to start, a new one or one that waits to be run."""
+        return self.next_index(trials) is not None or any(
+            t.state == TrialState.WAITING and not self.is_paused(t) and self.admits(t, trials)
+            for t in trials
+        )
+
+    def next_promoted(
+        self, trials: Sequence[FrozenTrial], may_start: bool = True
+    ) -> FrozenTrial | None:
+        """Return the paused trial that a worker without a trial goes on with, or None.
+
+        `may_start` is False if there is no time to start a trial.
+        """
+        if self.promotion is None or not any(map(self.is_paused, trials)):
+            return None
+        halving = Halving(self.promotion, filter(is_own, trials))
+        return halving.next_trial(may_start and self.has_room(trials))
+
+    def urgent(self, trials: Sequence[FrozenTrial], now: float) -> FrozenTrial | None:
+        """Return the trial that needs all of the time until the deadline to be complete, or None.
+
+        Without it, the study would end without the result of its foremost trial.
+        """
+        if self.promotion is None or self.deadline is None:
+            return None
+        halving = Halving(self.promotion, filter(is_own, trials))
+        foremost = halving.foremost()
+        if foremost is None:
+            return None
+        seconds = halving.seconds_to_finish(foremost, now)
+        return foremost if now + seconds >= self.deadline else None
 
     def stop_reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the stop rule ends the study, or None."""
@@ -134,7 +185,8 @@ class Budget:
             return True
         if self.only_failed(trials) or self.stop_reason(trials) is not None:
             return True
-        return self.n_trials is not None and self.n_finished(trials) >= self.n_trials
+        has_all = self.n_trials is not None and self.n_finished(trials) >= self.n_trials
+        return has_all and self.next_promoted(trials) is None
 
     def next_index(self, trials: Sequence[FrozenTrial]) -> int | None:
         """Return the index of the next new trial, or None if all trials of the budget exist.

@@ -12,7 +12,7 @@ from sweeper.space.grid import Grid
 from sweeper.space.live import Params
 from sweeper.space.same_point import point_key
 from sweeper.sweep.budget import is_own
-from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
+from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft, paused_as
 from sweeper.sweep.ledger import Claim, Ledger
 
 SAMPLER_ROUNDS = 10
@@ -80,7 +80,8 @@ class Drawer:
         `point` holds values by Optuna's names that are used instead of drawn ones.
         """
         storage = self.study._storage
-        draft = Draft(storage, claim.trial_id, point)
+        pauses = self.ledger.budget.promotion is not None
+        draft = Draft(storage, claim.trial_id, point, paused_as(sampler) if pauses else None)
         study = draft.study(self.study)
         study.sampler = sampler
         trial = optuna.Trial(study, claim.trial_id)

@@ -31,8 +31,17 @@ from sweeper.sweep.budget import (
     failures,
     is_own,
 )
+from sweeper.sweep.curve import (
+    LOOKS_KEY,
+    PLACE_KEY,
+    Place,
+    Stretch,
+    curve_of,
+    looks_of,
+)
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
+from sweeper.sweep.promotion import Halving, Rungs, length_of
 from sweeper.sweep.storage import file_lock, read_trials
 
 log = logging.getLogger(__name__)
@@ -62,7 +71,7 @@ class Claim:
 def progress_of(trial: FrozenTrial) -> int:
     """Return a number that grows with each step that the trial reports for the first time."""
     last_step = trial.system_attrs.get(STEP_KEY)
-    return len(trial.intermediate_values) if last_step is None else int(last_step) + 1
+    return len(curve_of(trial)) if last_step is None else int(last_step) + 1
 
 
 def never() -> bool:
@@ -91,9 +100,13 @@ class Ledger:
         self._command, self._judge = command, LeaseJudge(budget.lease_seconds)
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
+        self._length: float | None = None  # of a trial, in epochs, once it is known
 
     def claim(self, should_leave: Callable[[], bool] = never) -> Claim | None:
-        """Claim an abandoned trial, a waiting one or a new one; return None if there is none.
+        """Claim a trial, or return None if there is none.
+
+        An abandoned trial comes first, then one that waits to be run, one that is promoted, and a
+        new one.
 
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
@@ -107,7 +120,9 @@ class Ledger:
                 if self._fail_hopeless(trials):
                     continue
                 claim = self._claim_abandoned(trials) or self._claim_waiting(trials)
-                claim = claim or self._claim_new(trials)
+                claim = claim or self._claim_promoted(trials)
+                if claim is None and self._has_room(trials):
+                    claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
                 if claim is not None or not uncertain:
                     return claim
@@ -123,11 +138,10 @@ class Ledger:
             trials, now = self._trials(), time.time()
             if self.budget.is_spent(trials, now):
                 return False
-            waiting = any(
-                t.state == TrialState.WAITING and self.budget.admits(t, trials) for t in trials
-            )
             abandoned = any(self._is_abandoned(t) for t in trials)
-            return waiting or abandoned or self.budget.next_index(trials) is not None
+            if abandoned or self._next_promoted(trials) is not None:
+                return True
+            return self._has_room(trials)
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
@@ -186,6 +200,96 @@ class Ledger:
             ),
             None,
         )
+
+    def note_look(self, claim: Claim, epochs: float, value: float) -> None:
+        """Record a value from within an epoch; `epochs` is its position.
+
+        An attempt that died may have recorded it just before.
+        """
+        looks = looks_of(self._storage.get_trial(claim.trial_id).system_attrs)
+        if all(position != epochs for position, _ in looks):
+            self._storage.set_trial_system_attr(
+                claim.trial_id, LOOKS_KEY, [*looks, (epochs, value)]
+            )
+
+    def next_rung(self, epochs: float, length: float | None) -> float | None:
+        """Return the position of the next rung of a trial, or None if no trial is paused.
+
+        `length` is the number of epochs of the trial, if it is known.
+        """
+        rungs = self._rungs(length)
+        return None if rungs is None else rungs.next_after(epochs)
+
+    def _rungs(self, length: float | None = None) -> Rungs | None:
+        rule = self.budget.promotion
+        if rule is None:
+            return None
+        if rule.min_resource is not None:
+            return rule.rungs(None)
+        if self._length is None:
+            self._length = length_of(filter(is_own, self._trials()))
+        return rule.rungs(self._length or length)
+
+    def note_length(self, claim: Claim, length: float) -> None:
+        """Record the number of epochs of a trial, unless that of the study's trials is known."""
+        self._rungs(length)
+        if self._length is None:
+            self._length = length
+            place = Place.of(self._storage.get_trial(claim.trial_id))
+            self._write_place(claim.trial_id, replace(place, length=length))
+
+    def pauses(self, claim: Claim) -> bool:
+        """Return whether a trial is paused by the rule of promotion after it has reported a value.
+
+        A trial that goes on at a rung is promoted from it.
+        """
+        rungs, place = self._rungs(), Place.of(self._storage.get_trial(claim.trial_id))
+        if rungs is None:
+            return False
+        curve = curve_of(self._storage.get_trial(claim.trial_id))
+        n_reached = rungs.n_reached(curve[-1][0]) if curve else 0
+        is_due = n_reached > place.target
+        if not is_due and self.budget.deadline is None:
+            return False
+        with file_lock(self._lock):
+            trials = self._trials()
+            trial = next(t for t in trials if t._trial_id == claim.trial_id)
+            if not self._goes_on(trial, trials, is_due):
+                return True
+            if is_due:
+                place = replace(Place.of(trial), target=n_reached, is_paused=False)
+                self._write_place(claim.trial_id, place)
+            return False
+
+    def _goes_on(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], is_due: bool) -> bool:
+        """Return whether a running trial goes on; `is_due` is True if it has reached its rung."""
+        assert self.budget.promotion is not None
+        urgent = self.budget.urgent(trials, time.time())
+        if urgent is not None and urgent.number == trial.number:
+            return True
+        if urgent is not None and self.budget.is_paused(urgent):
+            return False
+        halving = Halving(self.budget.promotion, filter(is_own, trials))
+        has_room = urgent is None and self.budget.has_room(trials)
+        return not is_due or halving.goes_on(trial, has_room)
+
+    def _has_room(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether there is a trial to start, and time for it."""
+        return self.budget.has_room(trials) and self.budget.urgent(trials, time.time()) is None
+
+    def pause(self, claim: Claim) -> None:
+        """Put the trial back as paused: it waits for its promotion."""
+        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+            if not self.owns(claim):
+                return
+            trial = self._storage.get_trial(claim.trial_id)
+            place = Place.of(trial)
+            start = trial.datetime_start.timestamp() if trial.datetime_start else time.time()
+            worker = f"{claim.lease.host_name} {claim.lease.pid}"
+            stretches = (*place.stretches, Stretch(start, time.time(), worker))
+            # Before the state: if its worker dies in between, the trial is abandoned.
+            self._write_place(claim.trial_id, replace(place, is_paused=True, stretches=stretches))
+            self._put_back(claim.trial_id, claim.lease)
 
     def note_step(self, claim: Claim, step: int) -> None:
         """Record that the trial made progress, where its report is not kept."""
@@ -321,12 +425,34 @@ class Ledger:
 
     def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         for trial in trials:
-            waiting = trial.state == TrialState.WAITING
+            waiting = trial.state == TrialState.WAITING and not self.budget.is_paused(trial)
             if waiting and self.budget.admits(trial, trials) and self._set_running(trial):
                 previous = Lease.read(trial.system_attrs)
                 deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
                 return self._claim_running(trial, deaths, cuts)
         return None
+
+    def _claim_promoted(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        """Claim the paused trial that is promoted, if any."""
+        trial = self._next_promoted(trials)
+        if trial is None or not self._set_running(trial):
+            return None
+        place, curve, rungs = Place.of(trial), curve_of(trial), self._rungs()
+        target = rungs.n_reached(curve[-1][0]) if rungs and curve else place.target
+        previous = Lease.read(trial.system_attrs)
+        claim = self._claim_running(trial, 0, previous.cuts if previous else 1)
+        self._write_place(trial._trial_id, replace(place, target=target, is_paused=False))
+        return claim
+
+    def _next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the paused trial that goes on next; if time is short, the foremost one."""
+        urgent = self.budget.urgent(trials, time.time())
+        if urgent is not None and self.budget.is_paused(urgent):
+            return urgent
+        return self.budget.next_promoted(trials, may_start=urgent is None)
+
+    def _write_place(self, trial_id: int, place: Place) -> None:
+        self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())
 
     def _set_running(self, trial: FrozenTrial) -> bool:
         """Set a waiting trial running; return False if another worker did so first.

@@ -17,7 +17,7 @@ from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, w
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
-from sweeper.sweep.study import count_by_state
+from sweeper.sweep.study import Counts
 from sweeper.tracking import tags
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
@@ -135,10 +135,11 @@ class MLflowStudy:
 
     def _metrics(self, study: optuna.Study, best: FrozenTrial | None) -> dict[str, float]:
         trials = study.get_trials(deepcopy=False)
-        counts = count_by_state(trials)
+        counts = Counts.of(trials)
         metrics = {
-            "trials/complete": float(counts[TrialState.COMPLETE]),
-            "trials/pruned": float(counts[TrialState.PRUNED]),
+            "trials/complete": float(counts.complete),
+            "trials/pruned": float(counts.pruned),
+            "trials/paused": float(counts.paused),
             "trials/failed": float(len(failures(trials))),
         }
         return metrics if best is None else metrics | self._best_metrics(best.values)

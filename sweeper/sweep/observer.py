@@ -54,8 +54,8 @@ class Outcome:
     that the study has accepted.
 
     Args:
-        state: `complete`, `pruned` or `failed`. `released` if the trial did not end here: it was
-            put back to be resumed, or another worker has taken it over.
+        state: `complete`, `pruned` or `failed`. `paused` if the trial waits for its promotion.
+            `released` if it was put back to be resumed, or another worker has taken it over.
         values: Values of the objectives of a complete trial.
         reason: Reason of any other state.
     """

@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 import __main__
 from sweeper.cli.git import CodeState
-from sweeper.sweep.budget import DONE, Budget, is_own
+from sweeper.sweep.budget import Budget, is_own
+from sweeper.sweep.curve import end_of
 from sweeper.sweep.plan import StudyPlan
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,11 @@ def opening_lines(
     `fresh` is the override that starts a new study.
     """
     own = [t for t in study.get_trials(deepcopy=False) if is_own(t)]
-    trials = [t for t in own if t.state in DONE]
+    budget = plan.spec.budget
+    trials = [t for t in own if budget.is_done(t)]
     if trials:
-        yield from _lines_of_trials(
-            plan.spec.budget, trials, has_work, fresh, code, _code_of(study)
-        )
-    n_waiting = sum(t.state == TrialState.WAITING for t in own)
+        yield from _lines_of_trials(budget, trials, has_work, fresh, code, _code_of(study))
+    n_waiting = sum(t.state == TrialState.WAITING and not budget.is_paused(t) for t in own)
     if n_waiting and not has_work:
         points = f"{n_waiting} enqueued point{' waits' if n_waiting == 1 else 's wait'}"
         yield f"{points}; type hydra.sweeper.n_trials={len(trials) + n_waiting}"
@@ -84,7 +84,7 @@ def _lines_of_trials(
 
 def _trials_text(trials: Sequence[FrozenTrial]) -> str:
     """Return how many trials were done and when, in words."""
-    last = max(t.datetime_complete for t in trials if t.datetime_complete is not None)
+    last = datetime.fromtimestamp(max(end for t in trials if (end := end_of(t)) is not None))
     days = {date.today(): "today", date.today() - timedelta(days=1): "yesterday"}
     when = f"{days.get(last.date(), f'{last:%Y-%m-%d}')} {last:%H:%M}"
     is_one = len(trials) == 1

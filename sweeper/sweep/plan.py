@@ -23,7 +23,7 @@ from sweeper.sweep.elsewhere.elsewhere import Elsewhere
 from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
 from sweeper.sweep.settings.dry_run import check_search
-from sweeper.sweep.settings.pruning import study_pruner
+from sweeper.sweep.settings.pruning import promotion_of, study_pruner
 from sweeper.sweep.settings.setting_rules import check_number_of_processes, imported_function
 from sweeper.sweep.settings.study_settings import (
     DEFAULT_FAILURE_RATE,
@@ -142,13 +142,15 @@ def _spec(
 ) -> StudySpec:
     name = settings.study_name or f"{config.hydra.job.name}-{identity.short_hash()}"
     launcher = config.hydra.launcher._target_
+    pruner = study_pruner(settings.pruner, config, settings.directions, grid is not None)
+    promotion = promotion_of(pruner, settings.directions, settings.resumable)
     return StudySpec(
         name=name,
         folder=_folder(config, name),
         space=live.space,
-        budget=_budget(settings, live, grid),
+        budget=replace(_budget(settings, live, grid), promotion=promotion),
         sampler=settings.sampler,
-        pruner=study_pruner(settings.pruner, config, settings.directions, grid is not None),
+        pruner=pruner,
         storage=settings.storage,
         custom_search_space=settings.custom_search_space,
         constraints=settings.constraints,

@@ -36,6 +36,7 @@ class StudyReporter:
         self._stop_reason: str | None = None
         self._has_new_report = False
         self._repeat = 0
+        self._has_told_length = False
 
     def start_repeat(self, info: TrialInfo, number: int) -> None:
         """Begin the run with seed `number`, from 0, of a trial that has several seeds.
@@ -44,23 +45,27 @@ class StudyReporter:
         """
         self.info, self._repeat = info, number
 
-    def report(self, value: float, step: int) -> None:
+    def report(self, value: float, step: float, length: float | None = None) -> None:
         """Write the value to the trial, unless another worker has taken the trial over."""
         if self._is_lost():
             return
         try:
             if self._repeat:
-                self._ledger.note_step(self._claim, self._repeat * STEPS_PER_REPEAT + step)
+                self._ledger.note_step(self._claim, self._repeat * STEPS_PER_REPEAT + int(step))
             elif len(self._trial.study.directions) == 1:
-                with warnings.catch_warnings():
-                    # An attempt that died may have reported this step just before.
-                    warnings.filterwarnings("ignore", message="The reported value is ignored")
-                    self._trial.report(float(value), step)
+                if length is not None:
+                    self._note_length(float(length))
+                self._report_first(float(value), step)
                 self._has_new_report = True
             else:
-                self._ledger.note_step(self._claim, step)
+                self._ledger.note_step(self._claim, int(step))
         except UpdateFinishedTrialError:
             self._stop_reason = "lost"
+
+    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
+        """Return the next position at which the study decides on the trial, or None."""
+        is_compared = not self._repeat and len(self._trial.study.directions) == 1
+        return self._ledger.next_rung(epochs, length) if is_compared else None
 
     def should_stop(self) -> bool:
         """Return whether the task should stop; once True, it stays True."""
@@ -95,14 +100,40 @@ class StudyReporter:
             return self._guard.reason
         if self._infeasible:
             return "infeasible"
-        return "pruned" if self._should_prune() else None
+        return self._decision()
 
-    def _should_prune(self) -> bool:
+    def _decision(self) -> str | None:
         """Ask the pruner, but only once after each report: its answer would be the same."""
         if not self._has_new_report:
-            return False
+            return None
         self._has_new_report = False
-        return self._trial.should_prune()
+        if self._can_pause():
+            return "paused" if self._ledger.pauses(self._claim) else None
+        return "pruned" if self._trial.should_prune() else None
+
+    def _can_pause(self) -> bool:
+        """Return whether the study pauses trials, and the task can go on with this one later."""
+        promotion = self._ledger.budget.promotion
+        if promotion is None or promotion.pauses is not None:
+            return promotion is not None and bool(promotion.pauses)
+        return self.info.asks_where_to_resume
+
+    def _note_length(self, length: float) -> None:
+        if not self._has_told_length:
+            self._has_told_length = True
+            self._ledger.note_length(self._claim, length)
+
+    def _report_first(self, value: float, step: float) -> None:
+        """Write a value of the trial's first run, which is the one that is compared."""
+        if step % 1:
+            whole = self._trial.storage.get_trial(self._claim.trial_id).intermediate_values
+            n_before = sum(each < step for each in whole)
+            self._ledger.note_look(self._claim, n_before + step % 1, value)
+            return
+        with warnings.catch_warnings():
+            # An attempt that died may have reported this step just before.
+            warnings.filterwarnings("ignore", message="The reported value is ignored")
+            self._trial.report(value, int(step))
 
     def _is_lost(self) -> bool:
         if self._stop_reason != "lost" and (

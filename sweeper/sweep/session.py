@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
 from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
@@ -100,8 +100,7 @@ class Session:
                     self._end_trial(claim, info, judge_repeat(drawn.original))
                     return
                 config = self._composer.compose(drawn.params, claim.number, self._spec.folder)
-                layout = TrialLayout.of(config)
-                record_layout(self._storage, claim, layout)
+                layout = self._layout(claim, config)
                 folder = self._spec.folder / layout.subdir
                 info = self._info = replace(info, folder=folder)
             except Exception as error:
@@ -111,6 +110,17 @@ class Session:
                 info, drawn.trial, claim, self.ledger, guard, self._spec.constraints
             )
             self._run_attempt(claim, config, reporter)
+
+    def _layout(self, claim: Claim, config: DictConfig) -> TrialLayout:
+        """Return where the trial's files are; a later attempt has them where the first one had."""
+        recorded = TrialLayout.recorded(self._storage.get_trial(claim.trial_id))
+        if recorded is None or not claim.attempt:
+            layout = TrialLayout.of(config)
+            record_layout(self._storage, claim, layout)
+            return layout
+        with read_write(config), open_dict(config), read_write(config.hydra):
+            config.hydra.sweep.subdir = recorded.subdir
+        return recorded
 
     def _should_leave(self) -> bool:
         ended = self._spec.foreign_launcher and self.ledger.command_has_ended()
@@ -174,11 +184,14 @@ class Session:
         reason = verdict.reason and without_password(verdict.reason)
         verdict = replace(verdict, reason=reason, details=without_password(verdict.details))
         ended = verdict.state is not None and self._finish(claim, verdict)
-        if not ended:
+        if verdict.is_pause:
+            self.ledger.pause(claim)
+        elif not ended:
             self.ledger.release(claim, alone=self._was_asked_alone())
         elif verdict.is_failure:
             self._report_failure(claim, info.folder / FAILURE_FILE, verdict)
         state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
+        state = "paused" if verdict.is_pause else state
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(info, outcome)
 

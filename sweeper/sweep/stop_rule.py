@@ -1,9 +1,12 @@
 """The rule that ends a study before its budget is spent."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.sweep.curve import end_of, is_paused
 
 
 @dataclass(frozen=True)
@@ -14,8 +17,8 @@ class StopRule:
 
     Args:
         value: Value at which the study ends; None for no such value.
-        patience: Number of complete and pruned trials without a better value after which the
-            study ends; None for no such number.
+        patience: Number of complete, pruned and paused trials without a better value after which
+            the study ends; None for no such number.
         maximize: True if a higher value is better.
     """
 
@@ -29,7 +32,7 @@ class StopRule:
         The trials count in the order in which they ended.
         """
         ended = [t for t in trials if _counts(t)]
-        ended.sort(key=lambda t: (t.datetime_complete is None, t.datetime_complete, t.number))
+        ended.sort(key=lambda t: (end_of(t) or math.inf, t.number))
         best: float | None = None
         n_since_best = 0
         for trial in ended:
@@ -52,7 +55,7 @@ def is_feasible(trial: FrozenTrial) -> bool:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or is_paused(trial)
 
 
 def _value(trial: FrozenTrial) -> float | None:

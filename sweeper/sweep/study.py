@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,12 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import rename_in_folder, rename_in_storage
+from sweeper.sweep.curve import is_paused
 from sweeper.sweep.identity import StudyIdentity, difference
 
 IDENTITY_KEY = "sweeper:search"
@@ -95,13 +97,32 @@ def _stamp() -> str:
     return datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
-def count_by_state(trials: Iterable[optuna.trial.FrozenTrial]) -> dict[TrialState, int]:
-    """Return the number of the study's own trials in each state; every state is a key.
+@dataclass(frozen=True)
+class Counts:
+    """The number of a study's own trials, by what became of them.
 
     Trials of other studies, and those that were ended without a run, are left out.
     """
-    states = [t.state for t in trials if is_own(t) and not was_not_needed(t)]
-    return {state: states.count(state) for state in TrialState}
+
+    complete: int
+    pruned: int
+    paused: int
+    failed: int
+    running: int
+
+    @staticmethod
+    def of(trials: Iterable[FrozenTrial]) -> "Counts":
+        """Return the counts of these trials."""
+        own = [t for t in trials if is_own(t) and not was_not_needed(t)]
+        states = [t.state for t in own]
+        names = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
+        complete, pruned, failed, running = map(states.count, names)
+        return Counts(complete, pruned, sum(map(is_paused, own)), failed, running)
+
+    @property
+    def done(self) -> int:
+        """Number of trials that count towards the budget: complete, pruned and paused ones."""
+        return self.complete + self.pruned + self.paused
 
 
 def _check_same(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:

@@ -40,6 +40,11 @@ class Verdict:
     user_attrs: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def is_pause(self) -> bool:
+        """True if the trial waits for its promotion."""
+        return self.state is None and self.reason == "paused"
+
+    @property
     def is_failure(self) -> bool:
         """True if the trial was run, or should have been, and failed."""
         was_needed = DUPLICATE_KEY not in self.user_attrs and self.reason != EXHAUSTED

@@ -67,15 +67,14 @@ def eval_weights(content: Mapping[str, Any]) -> dict[str, Any]:
 def checkpoint_to_resume(resume: str | None) -> Path | None:
     """Return the path of the checkpoint to resume from, or None for a run that starts anew.
 
-    Without a path in `resume`, a retried trial resumes from a checkpoint of its earlier attempt:
-    from `last.pt`, or from `best.pt` if `last.pt` is damaged. If both are, the trial starts anew,
-    because it would otherwise fail at every attempt.
+    A trial that is taken up again resumes from a checkpoint of its earlier attempt: from `last.pt`,
+    or from `best.pt` if `last.pt` is damaged. If both are, the trial starts as its first attempt
+    did, because it would otherwise fail at every attempt.
     """
-    if resume is not None:
-        return Path(resume)
+    start = None if resume is None else Path(resume)
     info = trial.info()
     if info is None or info.resume_folder is None:
-        return None
+        return start
     problems: list[str] = []
     for name in ("last.pt", "best.pt"):
         path = info.resume_folder / "checkpoints" / name
@@ -87,7 +86,7 @@ def checkpoint_to_resume(resume: str | None) -> Path | None:
         problems += [problem] if path.is_file() else []
     if problems:
         log.warning("%s; the trial starts again from its first epoch", problems[0])
-    return None
+    return start
 
 
 def _problem_of(path: Path) -> str | None:

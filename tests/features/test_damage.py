@@ -121,7 +121,10 @@ class Attempt:
         self.steps: list[int] = []
         self._stop_after, self._reason = stop_after, reason
 
-    def report(self, value: float, step: int) -> None:
+    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
+        return None
+
+    def report(self, value: float, step: float, length: float | None = None) -> None:
         self.steps.append(step)
 
     def should_stop(self) -> bool:

@@ -24,7 +24,10 @@ class Reporter:
         self.notes: dict[str, object] = {}
         self._stops = stops or {}
 
-    def report(self, value: float, step: int) -> None:
+    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
+        return None
+
+    def report(self, value: float, step: float, length: float | None = None) -> None:
         self.reports.append(step)
 
     def should_stop(self) -> bool:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -9,6 +10,7 @@ from rich.console import Console
 from sweeper.space.space import Space
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY, Budget
+from sweeper.sweep.curve import LOOKS_KEY, PLACE_KEY, Place, Stretch
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 
@@ -54,11 +56,23 @@ def test_a_finished_trial_is_a_line(make_board, trial, text) -> None:
     assert board.line(trials[0]) == f"[0/4] trial 0 {text}"
 
 
+def test_a_paused_and_a_promoted_trial_are_lines_too(make_board) -> None:
+    place = Place(stretches=(Stretch(0.0, 1.0, "host 7"),))
+    paused = {PLACE_KEY: replace(place, is_paused=True).record(), LOOKS_KEY: [[0.25, 0.5]]}
+    promoted = {PLACE_KEY: place.record(), LOOKS_KEY: [[0.25, 0.5]]}
+    board, trials = make_board(
+        create_trial(state=TrialState.WAITING, system_attrs=paused, **X),
+        create_trial(state=TrialState.RUNNING, system_attrs=promoted, **X),
+    )
+    assert board.line(trials[0]) == "[0/4] trial 0 paused after 0.25 epochs, 0.5  x=0.25"
+    assert board.line(trials[1]) == "[0/4] trial 1 promoted 0.5  x=0.25"
+
+
 def test_the_table_shows_counts_and_running_trials(make_board) -> None:
     board, trials = make_board(COMPLETE, FAILED, RUNNING)
     text = rendered(board.table(trials))
     assert "1 of 4 done, 1 running, 0 pruned, 1 failed" in text
-    assert all(word in text for word in ("│ 2", "│ 3", "0.75", "x=0.25", "trials per minute"))
+    assert all(word in text for word in ("│ 2", "│ 1", "0.75", "x=0.25", "trials per minute"))
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", "0.5"), ("maximize", "0.9")])

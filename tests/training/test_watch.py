@@ -116,7 +116,10 @@ class Study:
         self.info = TrialInfo("study", 0, 0, folder, {})
         self._last, self._epoch = last, 0
 
-    def report(self, value: float, step: int) -> None:
+    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
+        return None
+
+    def report(self, value: float, step: float, length: float | None = None) -> None:
         self._epoch = step
 
     def should_stop(self) -> bool:

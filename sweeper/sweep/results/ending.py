@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.budget import DONE, Budget, failures, is_own
+from sweeper.sweep.budget import Budget, failures, is_own
 
 
 def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> str | None:
@@ -15,7 +15,7 @@ def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> st
     stop = budget.stop_reason(trials)
     if stop is not None:
         return f"The study has ended: {stop}"
-    n_done = sum(t.state in DONE and is_own(t) for t in trials)
+    n_done = sum(map(budget.is_done, trials))
     if budget.n_trials is not None and n_done >= budget.n_trials:
         return None
     if budget.n_points is None and budget.is_exhausted(trials):

@@ -59,7 +59,7 @@ def missing_points(trials: Sequence[FrozenTrial], budget: Budget, live: LiveSpac
     has_trial = set(map(_key, others))
     failed = {_key(t): t for t in failures(trials) if _is_asked_for(t, budget)}
     absent = [trial for key, trial in failed.items() if key not in has_trial]
-    n_done = len({_key(t) for t in others if t.state.is_finished()})
+    n_done = len({_key(t) for t in others if t.state.is_finished() or budget.is_paused(t)})
     room = max(0, min(limits) - n_done)
     return Missing([_text(trial, live) for trial in absent[:room]], min(limits))
 

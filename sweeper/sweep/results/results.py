@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from rich.console import Console
 
 from sweeper.files import reason_of, write_text
@@ -24,7 +24,7 @@ from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
 from sweeper.sweep.results.missing import missing_points
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.study import count_by_state
+from sweeper.sweep.study import Counts
 from sweeper.sweep.verdict import failure_text
 
 log = logging.getLogger(__name__)
@@ -139,16 +139,15 @@ class Results:
             write_text(self.spec.folder / FRONT_FILE, script)
 
     def _counts_line(self, interrupted: bool) -> str:
-        n = count_by_state(self.trials)
-        n_done = n[TrialState.COMPLETE] + n[TrialState.PRUNED]
+        n = Counts.of(self.trials)
         n_trials = self.spec.budget.n_trials
-        total = "" if n_trials is None or n_done > n_trials else f" of {n_trials}"
+        total = "" if n_trials is None or n.done > n_trials else f" of {n_trials}"
+        parts = [f"{n.paused} paused"] * bool(n.paused) + [f"{n.pruned} pruned"]
         line = (
-            f"Study {self.spec.name}: {n_done}{total} trials done, {n[TrialState.PRUNED]} of them "
-            f"pruned, {len(failures(self.trials))} failed"
+            f"Study {self.spec.name}: {n.done}{total} trials done, {' and '.join(parts)} of them, "
+            f"{len(failures(self.trials))} failed"
         )
-        n_running = n[TrialState.RUNNING]
-        line += f", {n_running} running elsewhere" if n_running and not interrupted else ""
+        line += f", {n.running} running elsewhere" if n.running and not interrupted else ""
         return line + ("; interrupted, the same command resumes it" if interrupted else "")
 
     def _front_lines(self) -> list[str]:

@@ -7,6 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
 
 from sweeper.errors import ConfigError
+from sweeper.sweep.promotion import Promotion
+from sweeper.sweep.promotion_pruner import PromotionPruner
 from sweeper.sweep.settings.nodes import is_node
 from sweeper.sweep.settings.recipes import PrunerRecipe
 
@@ -39,6 +41,16 @@ def study_pruner(
         )
     log.info("No trial is pruned, since the study has %d objectives", len(directions))
     return NO_PRUNER
+
+
+def promotion_of(
+    recipe: PrunerRecipe, directions: Sequence[str], resumable: bool | None
+) -> Promotion | None:
+    """Return the rule of promotion of a study with this pruner, or None if it pauses no trial."""
+    pruner = recipe.pruner()
+    if not isinstance(pruner, PromotionPruner):
+        return None
+    return pruner.rule(directions[0] == "maximize", resumable)
 
 
 def _is_typed(config: DictConfig) -> bool:

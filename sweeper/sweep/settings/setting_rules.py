@@ -229,6 +229,7 @@ RULES: Mapping[str, Rule] = {
     "custom_search_space": _FUNCTION,
     "verify": _FUNCTION,
     "join": Rule("true or false", "false", _is_boolean),
+    "resumable": Rule("true, false or null", "true", lambda v: v is None or _is_boolean(v)),
     "warm_start": Rule("true or false", "true", _is_boolean),
     "check": Rule("true or false", "true", _is_boolean),
     "trials_per_gpu": Rule("a number of at least 1", "2", lambda v: _is_whole(v, 1)),

@@ -65,6 +65,7 @@ class StudySettings:
     repeats: int = 1
     stop: StopRule | None = None
     best: Choice = None
+    resumable: bool | None = None
     steering: Sequence[str] = ()
 
     @property
@@ -124,6 +125,7 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         repeats=keys["repeats"],
         stop=_stop(keys["stop"], directions),
         best=parse_choice(keys["best"], len(directions), objectives.names),
+        resumable=keys["resumable"],
         steering=keys["steering"],
     )
 

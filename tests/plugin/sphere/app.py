@@ -24,6 +24,8 @@ def main(cfg: DictConfig) -> float | None:
     info = trial.info()
     progress = info.folder / "steps.log" if info else None
     start = len(progress.read_text()) if progress and progress.exists() else 0
+    if cfg.resumes and info is not None:
+        assert (info.resume_folder is None) == (start == 0)
     for step in range(start, cfg.steps):
         time.sleep(cfg.step_seconds)
         trial.report(value, step)

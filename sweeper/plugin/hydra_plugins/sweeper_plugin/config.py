@@ -24,7 +24,7 @@ class StudySweeperConf:
     # Workers receive the sampler and the pruner as nodes, since Hydra's partials cannot be pickled.
     _recursive_: bool = False
     defaults: list[Any] = field(
-        default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "median"}]
+        default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "promotion"}]
     )
 
     # The sampler proposes parameters, the pruner stops weak trials. Choose them with
@@ -129,6 +129,12 @@ class StudySweeperConf:
     # The member of a Pareto front that has the folder `best/`: `knee`, or the name or the number,
     # from 0 on, of the objective in which it is the best. Null: none of them.
     best: Any = None
+
+    # True: the task can go on with an earlier attempt, whose files are in
+    # `sweeper.trial.info().resume_folder`, so that the pruner `promotion` may pause its trials.
+    # False: it cannot, so they are pruned as by `median`. Null: true for a task that reads
+    # `resume_folder`.
+    resumable: bool | None = None
 
     # Config keys, such as data.num_workers, whose values do not change the results of a trial. They
     # and the keys below them may differ between two commands of the same study.
@@ -253,6 +259,13 @@ SAMPLERS: dict[str, dict[str, Any]] = {
 
 PRUNERS: dict[str, dict[str, Any]] = {
     "none": {"_target_": "optuna.pruners.NopPruner"},
+    # Pauses trials and promotes the best of them later. The others can only stop a trial.
+    "promotion": {
+        "_target_": "sweeper.sweep.promotion_pruner.PromotionPruner",
+        "reduction_factor": 3,
+        "min_resource": "auto",
+        "finish": 2,
+    },
     "median": {
         "_target_": "optuna.pruners.MedianPruner",
         "n_startup_trials": 5,

@@ -1,0 +1,116 @@
+"""What a trial has reported so far, and how far it may run.
+
+Optuna's reports have whole steps. Values from within an epoch, at fractional steps, lie beside them
+in a system attribute.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+PLACE_KEY = "sweeper:place"
+LOOKS_KEY = "sweeper:looks"
+
+Look = tuple[float, float]
+"""A position in epochs, and the value there."""
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time in which a worker ran a trial, until it paused the trial.
+
+    Args:
+        start: Its start, in seconds since 1970.
+        end: Its end.
+        worker: Name of the worker: its host and process.
+    """
+
+    start: float
+    end: float
+    worker: str
+
+    @property
+    def seconds(self) -> float:
+        """Its length."""
+        return max(0.0, self.end - self.start)
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a trial may run, and whether it waits there for its promotion.
+
+    Args:
+        target: Index of the rung at which the next decision on the trial is due.
+        is_paused: True if it waits at a rung.
+        length: Number of epochs of the whole trial; None if the task has not told it.
+        stretches: The times in which it ran before it was paused.
+    """
+
+    target: int = 0
+    is_paused: bool = False
+    length: float | None = None
+    stretches: tuple[Stretch, ...] = ()
+
+    @staticmethod
+    def of(trial: FrozenTrial) -> "Place":
+        """Return the place of a trial."""
+        record = trial.system_attrs.get(PLACE_KEY)
+        if not record:
+            return Place()
+        known = {field.name for field in fields(Place)}
+        place = Place(**{name: value for name, value in record.items() if name in known})
+        return replace(place, stretches=tuple(Stretch(**s) for s in record.get("stretches", ())))
+
+    def record(self) -> dict[str, Any]:
+        """Return the place as JSON."""
+        return asdict(self) | {"stretches": [asdict(s) for s in self.stretches]}
+
+
+def is_paused(trial: FrozenTrial) -> bool:
+    """Return whether a trial waits at a rung for its promotion."""
+    return trial.state == TrialState.WAITING and Place.of(trial).is_paused
+
+
+def was_promoted(trial: FrozenTrial) -> bool:
+    """Return whether a trial was paused and taken up again."""
+    return bool(Place.of(trial).stretches) and not is_paused(trial)
+
+
+def curve_of(trial: FrozenTrial) -> list[Look]:
+    """Return the values that a trial has reported, in order.
+
+    Its whole steps count as epochs, whatever their numbers are: an application may count from 0,
+    or report every hundred updates.
+    """
+    values = trial.intermediate_values
+    whole = [(float(i), values[step]) for i, step in enumerate(sorted(values), start=1)]
+    looks = [(float(epochs), float(value)) for epochs, value in looks_of(trial.system_attrs)]
+    return sorted([*whole, *looks])
+
+
+def looks_of(system_attrs: Mapping[str, Any]) -> Sequence[Sequence[float]]:
+    """Return the values from within epochs, each with its position."""
+    looks: Sequence[Sequence[float]] = system_attrs.get(LOOKS_KEY, ())
+    return looks
+
+
+def seconds_of(trial: FrozenTrial, now: float) -> float:
+    """Return for how long a trial has run, without the times in which it was paused.
+
+    `now` is in seconds since 1970.
+    """
+    stretches = Place.of(trial).stretches
+    seconds = sum(stretch.seconds for stretch in stretches)
+    if trial.state != TrialState.WAITING and trial.datetime_start is not None:
+        end = now if trial.datetime_complete is None else trial.datetime_complete.timestamp()
+        seconds += max(0.0, end - trial.datetime_start.timestamp())
+    return seconds
+
+
+def end_of(trial: FrozenTrial) -> float | None:
+    """Return when a trial has ended or was paused, in seconds since 1970; None if it goes on."""
+    if trial.datetime_complete is not None:
+        return trial.datetime_complete.timestamp()
+    return Place.of(trial).stretches[-1].end if is_paused(trial) else None

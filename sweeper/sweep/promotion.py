@@ -1,0 +1,240 @@
+"""Asynchronous successive halving that pauses trials and promotes them later.
+
+Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algorithm 2. Decisions
+are derived from the trials in the storage alone, so any worker on any host can make them.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.sweep.curve import Look, Place, curve_of, is_paused, seconds_of
+
+EPSILON = 1e-9
+# Position of the first rung as a fraction of a trial, if nothing else was asked for.
+FIRST_RUNG = 0.05
+LOOKS_PER_EPOCH = 4
+# How much longer the foremost trial may need than was reckoned, before the time limit.
+MARGIN = 1.5
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """The rule by which trials are paused and promoted.
+
+    A trial is paused at a rung unless it is among the best `1 / reduction_factor` of the trials
+    that have reached this rung. A worker without a trial promotes such a trial, else it starts a
+    new one. Once there is no new one to start, it trains the foremost paused trials to their end.
+
+    Args:
+        reduction_factor: Inverse of the fraction of trials that go on at a rung; eta in the paper.
+        min_resource: Position of the first rung, in epochs; None for a twentieth of a trial. The
+            others follow in a geometric sequence. From one epoch on they are whole epochs.
+        finish: Number of trials that are trained to their end, at least.
+        maximize: True if a higher value is better.
+        pauses: False if no trial is paused; None if those are whose task asks where to go on.
+    """
+
+    reduction_factor: int = 3
+    min_resource: float | None = None
+    finish: int = 2
+    maximize: bool = False
+    pauses: bool | None = None
+
+    def rungs(self, length: float | None) -> "Rungs":
+        """Return the rungs; `length` is the number of epochs of a trial, None if not known."""
+        if self.min_resource is not None:
+            return Rungs(self.min_resource, self.reduction_factor)
+        first = 1.0
+        if length is not None:
+            first = max(round(FIRST_RUNG * length * LOOKS_PER_EPOCH), 1) / LOOKS_PER_EPOCH
+        return Rungs(first, self.reduction_factor)
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """The positions at which the trials of a study are compared, in epochs."""
+
+    first: float
+    factor: int
+
+    def at(self, index: int) -> float:
+        """Return the position of a rung."""
+        position = self.first * self.factor**index
+        return position if position < 1 else float(round(position))
+
+    def n_reached(self, epochs: float) -> int:
+        """Return the number of rungs at or before a position."""
+        index = 0
+        while self.at(index) <= epochs + EPSILON:
+            index += 1
+        return index
+
+    def next_after(self, epochs: float) -> float:
+        """Return the position of the first rung after another position."""
+        return self.at(self.n_reached(epochs))
+
+
+def length_of(trials: Iterable[FrozenTrial]) -> float | None:
+    """Return the number of epochs of a study's trials.
+
+    The first trial that has told it decides, else the longest complete one. None if there is none.
+    """
+    lengths: list[float] = []
+    for trial in trials:
+        if (told := Place.of(trial).length) is not None:
+            return told
+        if trial.state == TrialState.COMPLETE and trial.intermediate_values:
+            lengths.append(float(len(trial.intermediate_values)))
+    return max(lengths, default=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """A trial as the rule sees it.
+
+    Args:
+        trial: The trial.
+        looks: Its curve.
+        n_rungs: Number of rungs that it has reached.
+        place: How far it may run.
+        is_paused: True if it waits for its promotion.
+    """
+
+    trial: FrozenTrial
+    looks: Sequence[Look]
+    n_rungs: int
+    place: Place
+    is_paused: bool
+
+    @property
+    def epochs(self) -> float:
+        """Number of epochs after which it reported its last value."""
+        return self.looks[-1][0] if self.looks else 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """True if it was trained to its end, and has reported values."""
+        return self.trial.state == TrialState.COMPLETE and bool(self.looks)
+
+    @property
+    def is_running(self) -> bool:
+        """True if a worker has it, or had it and put it back."""
+        return not self.is_paused and not self.trial.state.is_finished()
+
+
+class Halving:
+    """The trials of a study, compared at its rungs.
+
+    Args:
+        rule: The rule of promotion.
+        trials: The trials in the order of their numbers.
+    """
+
+    def __init__(self, rule: Promotion, trials: Iterable[FrozenTrial]) -> None:
+        own = [t for t in trials if t.state != TrialState.FAIL]
+        self._rule, self._length = rule, length_of(own)
+        self.rungs = rule.rungs(self._length)
+        self._standings = [self._standing(t) for t in own]
+
+    def next_trial(self, has_room: bool) -> FrozenTrial | None:
+        """Return the paused trial that a worker without a trial goes on with, or None.
+
+        `has_room` is True if the study has a trial to start.
+        """
+        promoted = self._promotable()
+        if promoted is None and not has_room:
+            promoted = self._to_finish()
+        return None if promoted is None else promoted.trial
+
+    def goes_on(self, trial: FrozenTrial, has_room: bool) -> bool:
+        """Return whether a running trial that has reached its rung goes on at once."""
+        if self._is_pilot(trial):
+            return True
+        own = replace(self._standing(trial), is_paused=True)
+        self._standings = [s for s in self._standings if s.trial.number != trial.number]
+        self._standings.append(own)
+        is_in_top = own in self._top(own.n_rungs - 1)
+        return is_in_top or (not has_room and self._to_finish() is own)
+
+    def foremost(self) -> FrozenTrial | None:
+        """Return the trial that has come furthest, and of these the best, if it is not complete.
+
+        None if a trial is complete whose value no other one surpasses.
+        """
+        going = [s for s in self._standings if s.looks and not s.trial.state.is_finished()]
+        first = max(going, key=self._order, default=None)
+        complete = [self._last_score(s) for s in self._standings if s.is_complete]
+        if first is None or (complete and max(complete) >= self._last_score(first)):
+            return None
+        return first.trial
+
+    def seconds_to_finish(self, trial: FrozenTrial, now: float) -> float:
+        """Return the time that an unfinished trial needs to its end, with a margin, in seconds.
+
+        Where the length of a trial is not known, it reaches to the next rung. `now` is in seconds
+        since 1970.
+        """
+        own = self._standing(trial)
+        if not own.epochs:
+            return 0.0
+        length = own.place.length or self._length or self.rungs.next_after(own.epochs)
+        return MARGIN * seconds_of(trial, now) * max(0.0, length / own.epochs - 1)
+
+    def _standing(self, trial: FrozenTrial) -> Standing:
+        looks = curve_of(trial)
+        n_rungs = self.rungs.n_reached(looks[-1][0]) if looks else 0
+        return Standing(trial, looks, n_rungs, Place.of(trial), is_paused(trial))
+
+    def _is_pilot(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial is the first one, and is to show how long a trial is."""
+        is_known = self._rule.min_resource is not None or self._length is not None
+        return not is_known and trial.number == min(s.trial.number for s in self._standings)
+
+    def _promotable(self) -> Standing | None:
+        """Return the best paused trial that is in the top of its rung, the highest rung first."""
+        for rung in range(max((s.n_rungs for s in self._standings), default=0) - 1, -1, -1):
+            for standing in self._top(rung):
+                if standing.is_paused and standing.n_rungs == rung + 1:
+                    return standing
+        # The rungs move once the length of a trial is known.
+        return next((s for s in self._standings if s.is_paused and not s.n_rungs), None)
+
+    def _top(self, rung: int) -> list[Standing]:
+        """Return the trials that may go on from a rung, the best one first."""
+        members = [s for s in self._standings if s.n_rungs > rung or s.is_complete]
+        position = self.rungs.at(rung)
+        members.sort(key=lambda s: (-self._score_at(position, s), s.trial.number))
+        return members[: len(members) // self._rule.reduction_factor]
+
+    def _to_finish(self) -> Standing | None:
+        """Return the paused trial that is trained on once there is no trial to start."""
+        paused = [s for s in self._standings if s.is_paused]
+        first = max(paused, key=self._order, default=None)
+        if first is None:
+            return None
+        complete = [s for s in self._standings if s.is_complete]
+        running = [s for s in self._standings if s.is_running and s.place.target >= first.n_rungs]
+        if len(complete) + len(running) < self._rule.finish:
+            return first
+        best = max(paused, key=self._last_score)
+        scores = map(self._last_score, [*complete, *running])
+        return best if self._last_score(best) > max(scores, default=-math.inf) else None
+
+    def _order(self, standing: Standing) -> tuple[int, float, int]:
+        return standing.n_rungs, self._last_score(standing), -standing.trial.number
+
+    def _score_at(self, position: float, standing: Standing) -> float:
+        """Return the score of the first value at or after a position; higher is better."""
+        values = (value for epochs, value in standing.looks if epochs >= position - EPSILON)
+        return self._score(next(values, standing.looks[-1][1]))
+
+    def _last_score(self, standing: Standing) -> float:
+        return self._score(standing.looks[-1][1]) if standing.looks else -math.inf
+
+    def _score(self, value: float) -> float:
+        if math.isnan(value):
+            return -math.inf
+        return value if self._rule.maximize else -value

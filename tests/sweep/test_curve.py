@@ -1,0 +1,52 @@
+from datetime import datetime
+
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from sweeper.sweep.curve import (
+    LOOKS_KEY,
+    PLACE_KEY,
+    Place,
+    Stretch,
+    curve_of,
+    end_of,
+    is_paused,
+    seconds_of,
+)
+
+START = datetime(2026, 1, 1)
+BEGIN = START.timestamp()
+STRETCH = Stretch(BEGIN - 50, BEGIN - 20, "host 7")
+PAUSED = {PLACE_KEY: Place(1, True, 5.0, (STRETCH,)).record()}
+
+
+def test_a_place_survives_its_record() -> None:
+    trial = create_trial(state=TrialState.WAITING, system_attrs=PAUSED)
+    assert Place.of(trial) == Place(1, True, 5.0, (STRETCH,))
+    assert Place.of(create_trial(state=TrialState.WAITING)) == Place()
+    later = {PLACE_KEY: PAUSED[PLACE_KEY] | {"of a later version": 1}}
+    assert Place.of(create_trial(state=TrialState.WAITING, system_attrs=later)).target == 1
+
+
+@pytest.mark.parametrize("steps", [(0, 1, 2), (1, 2, 3), (100, 200, 300)])
+def test_whole_steps_count_as_epochs(steps) -> None:
+    trial = create_trial(
+        value=1.0,
+        intermediate_values={step: float(step) for step in steps},
+        system_attrs={LOOKS_KEY: [[0.25, 9.0]]},
+    )
+    assert [epochs for epochs, _ in curve_of(trial)] == [0.25, 1, 2, 3]
+    assert [value for _, value in curve_of(trial)] == [9.0, *map(float, steps)]
+
+
+def test_only_a_waiting_trial_is_paused() -> None:
+    assert is_paused(create_trial(state=TrialState.WAITING, system_attrs=PAUSED))
+    assert not is_paused(create_trial(state=TrialState.RUNNING, system_attrs=PAUSED))
+    assert not is_paused(create_trial(state=TrialState.WAITING))
+
+
+def test_the_time_in_which_a_trial_was_paused_does_not_count() -> None:
+    trial = create_trial(state=TrialState.WAITING, system_attrs=PAUSED)
+    assert (seconds_of(trial, BEGIN + 7), end_of(trial)) == (30, BEGIN - 20)
+    trial.state, trial.datetime_start = TrialState.RUNNING, START
+    assert (seconds_of(trial, BEGIN + 7), end_of(trial)) == (37, None)

@@ -1,0 +1,163 @@
+import math
+
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from sweeper.sweep.curve import LOOKS_KEY, PLACE_KEY, Place, Stretch
+from sweeper.sweep.promotion import Halving, Promotion, length_of
+
+COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
+RUNNING, WAITING = TrialState.RUNNING, TrialState.WAITING
+RULE = Promotion(reduction_factor=3, min_resource=1, finish=1, maximize=True)
+STATES = {"c": COMPLETE, "r": RUNNING, "i": WAITING, "x": PRUNED, "f": FAIL}
+
+
+def trial_of(number, state, values, **place):
+    """Return a trial that has reported a value after each epoch; `p` is a paused one."""
+    record = Place(is_paused=state == "p", **place).record()
+    trial = create_trial(
+        state=WAITING if state == "p" else STATES[state],
+        value=values[-1] if state == "c" else None,
+        intermediate_values=dict(enumerate(values)),
+        system_attrs={PLACE_KEY: record},
+    )
+    trial.number = number
+    return trial
+
+
+def halving(*trials, rule=RULE):
+    return Halving(rule, [trial_of(number, *each) for number, each in enumerate(trials)])
+
+
+def promoted(*trials, has_room=True, rule=RULE):
+    trial = halving(*trials, rule=rule).next_trial(has_room)
+    return None if trial is None else trial.number
+
+
+@pytest.mark.parametrize(
+    ("first", "factor", "positions"),
+    [(0.25, 3, [0.25, 0.75, 2, 7, 20]), (1, 4, [1, 4, 16]), (0.5, 2, [0.5, 1, 2, 4])],
+)
+def test_rungs_are_a_geometric_sequence_of_whole_epochs(first, factor, positions) -> None:
+    rungs = Promotion(factor, first).rungs(None)
+    assert [rungs.at(i) for i in range(len(positions))] == positions
+    assert [rungs.n_reached(p) for p in positions] == list(range(1, len(positions) + 1))
+    assert rungs.next_after(positions[0]) == positions[1]
+
+
+@pytest.mark.parametrize(
+    ("length", "first"), [(5, 0.25), (1, 0.25), (10, 0.5), (20, 1), (50, 2.5), (None, 1)]
+)
+def test_the_first_rung_is_a_twentieth_of_a_trial(length, first) -> None:
+    assert Promotion().rungs(length).first == first
+
+
+def test_the_best_third_of_a_rung_is_promoted_the_best_one_first() -> None:
+    two = (("p", [0.1]), ("p", [0.3]))
+    assert promoted(*two) is None
+    assert promoted(*two, ("p", [0.2])) == 1
+    assert promoted(*two, ("r", [0.4]), ("p", [0.2])) is None
+    assert promoted(*two, *[("p", [0.2])] * 4) == 1
+
+
+def test_a_trial_is_promoted_from_a_rung_once() -> None:
+    assert promoted(("p", [0.1]), ("p", [0.3, 0.1, 0.1]), ("p", [0.2])) is None
+
+
+def test_the_highest_rung_comes_first() -> None:
+    low = [("p", [0.9]), ("p", [0.8]), ("p", [0.1])]
+    high = [("p", [0.5, 0.5, 0.5]), ("p", [0.5, 0.5, 0.6]), ("p", [0.5, 0.5, 0.4])]
+    assert promoted(*low, *high) == 4
+
+
+def test_trials_are_compared_by_their_values_at_the_rung() -> None:
+    assert promoted(("r", [0.1, 0.9]), ("p", [0.3]), ("p", [0.2])) == 1
+    assert promoted(("x", [0.4, 0.1]), ("p", [0.3]), ("p", [0.2])) is None
+    assert promoted(("f", [0.4, 0.1]), ("p", [0.3]), ("p", [0.2])) is None
+    assert promoted(("p", [math.nan]), ("p", [0.3]), ("p", [0.2])) == 1
+    assert promoted(("p", [0.1]), ("p", [0.3]), ("p", [0.2]), rule=Promotion(3, 1, 1)) == 0
+
+
+def test_a_complete_trial_belongs_to_every_rung() -> None:
+    early = ("c", [0.95])  # it has stopped by itself
+    assert promoted(early, ("p", [0.5, 0.5, 0.5]), ("p", [0.5, 0.5, 0.4]), ("p", [0.9])) is None
+
+
+def test_without_a_trial_to_start_the_foremost_is_trained_to_its_end() -> None:
+    trials = [("p", [0.9]), ("p", [0.5, 0.5, 0.5])]
+    assert promoted(*trials) is None
+    assert promoted(*trials, has_room=False) == 1
+    assert promoted(*trials, ("c", [0.91] * 9), has_room=False) is None
+    assert promoted(*trials, ("c", [0.7] * 9), has_room=False) == 0  # better than the complete one
+
+
+def test_no_more_trials_are_finished_at_a_time_than_are_missing() -> None:
+    trials = [("p", [0.5]), ("p", [0.4])]
+    ahead, behind = ({"target": 1}, {"target": 0})
+    two = Promotion(3, 1, 2, maximize=True)
+    running = [trial_of(2, "r", [0.6], **ahead), trial_of(3, "c", [0.7] * 9)]
+    all_four = [*(trial_of(n, *t) for n, t in enumerate(trials)), *running]
+    assert Halving(two, all_four).next_trial(has_room=False) is None
+    all_four[2] = trial_of(2, "r", [], **behind)
+    assert Halving(two, all_four).next_trial(has_room=False).number == 0
+
+
+@pytest.mark.parametrize(
+    ("values", "has_room", "goes_on"),
+    [
+        ([0.3, 0.4, 0.9], True, True),
+        ([0.3, 0.4, 0.2], True, False),
+        ([0.3, 0.4], True, False),  # the best, but not of three
+        ([0.3, 0.4], False, True),
+        ([0.3, 0.2], False, False),
+    ],
+)
+def test_a_trial_that_reaches_a_rung_goes_on_or_not(values, has_room, goes_on) -> None:
+    paused = [trial_of(n, "p", [value]) for n, value in enumerate(values[:-1])]
+    own = trial_of(len(paused), "r", values[-1:])
+    assert Halving(RULE, [*paused, own]).goes_on(own, has_room) == goes_on
+
+
+def test_the_first_of_a_rung_is_paused_while_there_are_others_to_start() -> None:
+    alone = trial_of(0, "r", [0.3])
+    assert not Halving(RULE, [alone]).goes_on(alone, has_room=True)
+    assert Halving(RULE, [alone]).goes_on(alone, has_room=False)
+
+
+def test_the_first_trial_shows_how_long_a_trial_is() -> None:
+    rule = Promotion(maximize=True)
+    trials = [trial_of(0, "r", [0.1]), trial_of(1, "r", [0.2])]
+    assert [Halving(rule, trials).goes_on(t, True) for t in trials] == [True, False]
+    trials[0] = trial_of(0, "c", [0.1] * 50)
+    trials[1] = trial_of(1, "p", [0.2])
+    assert Halving(rule, trials).rungs.first == 2.5
+    assert Halving(rule, trials).next_trial(has_room=True).number == 1  # to its first rung
+
+
+def test_the_length_is_what_a_trial_tells_or_that_of_a_complete_one() -> None:
+    assert length_of([trial_of(0, "r", [0.1])]) is None
+    assert length_of([trial_of(0, "c", [0.1]), trial_of(1, "c", [0.1] * 7)]) == 7
+    assert length_of([trial_of(0, "c", [0.1] * 7), trial_of(1, "p", [0.1], length=9.0)]) == 9
+
+
+def test_the_foremost_trial_needs_its_speed_times_what_is_left() -> None:
+    stretch = Stretch(0.0, 10.0, "host 1")
+    trials = [
+        trial_of(0, "p", [0.9], length=5.0),
+        trial_of(1, "p", [0.5, 0.6, 0.6], length=5.0, stretches=(stretch,)),
+    ]
+    found = Halving(RULE, trials)
+    assert found.foremost() is trials[1]
+    assert found.seconds_to_finish(trials[1], now=100.0) == pytest.approx(1.5 * 10 * 2 / 3)
+    done = trial_of(2, "c", [0.6] * 5)
+    assert Halving(RULE, [*trials, done]).foremost() is None
+
+
+def test_looks_within_an_epoch_are_part_of_the_curve() -> None:
+    rule = Promotion(3, 0.25, maximize=True)
+    trials = [trial_of(n, "p", []) for n in range(3)]
+    for trial, value in zip(trials, (0.1, 0.3, 0.2), strict=True):
+        trial.system_attrs[LOOKS_KEY] = [(0.25, value)]
+    assert Halving(rule, trials).next_trial(has_room=True) is trials[1]
+    trials[1].system_attrs[LOOKS_KEY] = [(0.25, 0.3), (0.75, 0.4)]
+    assert Halving(rule, trials).next_trial(has_room=True) is None
