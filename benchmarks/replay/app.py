@@ -50,7 +50,7 @@ def replay(curve: dict[str, Any], scale: float, done: float) -> float:
         seconds = curve["clock"][now] - (0.0 if before is None else curve["clock"][before])
         time.sleep(scale * (seconds + curve["look"]))
         line = {"time": time.time(), "from": done, "to": position, "value": curve["val"][now]}
-        trial.report(curve["val"][now], int(position) if position.is_integer() else position)
+        trial.report(curve["val"][now], position, at[-1])
         with (folder / "progress.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps(line | {"index": curve["index"]}) + "\n")
         done = position
@@ -63,7 +63,7 @@ def replay(curve: dict[str, Any], scale: float, done: float) -> float:
 def next_position(at: list[float], done: float) -> float:
     """Return the end of the epoch, or the study's next rung if that is earlier and was recorded."""
     end = math.floor(done) + 1.0
-    rung = trial.next_rung(done) if hasattr(trial, "next_rung") else None
+    rung = trial.next_rung(done, at[-1])
     if rung is None or rung >= end:
         return end
     return min((position for position in at if position > done), key=lambda p: abs(p - rung))
