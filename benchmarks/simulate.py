@@ -1,0 +1,168 @@
+"""Rules that stop, pause or promote trials, compared on a virtual clock over tables of curves.
+
+    python benchmarks/simulate.py [--tables r1 digits crossing-50] [--rules none median p-3-1-1]
+
+Each repetition draws `--trials` points of a table at random, and gives them to every rule in the
+same order: a random one, or with `--improving` one in which good points tend to come later, like
+those of a sampler that learns. `r1` and `digits` are recorded by `curves.py`; the families of
+`simulation/families.py` are made up.
+
+seconds  summed over the workers, in training, looks at the validation images and starts
+wall     seconds until the last worker is done
+epochs   epochs trained, as a share of those of all trials
+regret   share of the trials that are truly better than the winner, in percent
+lost     the regret minus that without a rule
+accuracy true value of the winner, minus that without a rule, in percent
+
+The name of a promotion rule is p-ETA-R-FINISH, where R is in epochs, or in % of all epochs. These
+parts may follow:
+
+cap           deepen no more trials at a time than are missing
+best, mean    the value of a rung is the best so far, or the mean of the last two looks
+breadth       start all trials before one is promoted
+wait          a rung promotes from 2 ETA members on
+value, log    deepen the best paused trial of all, or the one with the best extrapolation
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from simulation.clock import Outcome, Rule, simulate
+from simulation.families import MADE_UP, table
+from simulation.promotion import Promotion
+from simulation.stopping import Halving, Median, Stopping
+from simulation.tables import Table
+
+STOPPING: dict[str, Callable[[], Rule]] = {
+    "none": Stopping,
+    "median": Median,
+    "halving-3": lambda: Halving(eta=3),
+    "halving-4": lambda: Halving(eta=4),
+}
+WORDS: dict[str, dict[str, Any]] = {
+    **{value: {"value": value} for value in ("best", "mean")},
+    **{deepen: {"deepen": deepen} for deepen in ("value", "log")},
+    "breadth": {"breadth": True},
+    "wait": {"members": 2},
+    "cap": {"capped": True},
+}
+
+
+NOISE = 0.35
+"""Of the order of improving points; their ranks are between 0 and 1."""
+
+
+def rule(name: str) -> Rule:
+    """Return a new rule by its name."""
+    if name in STOPPING:
+        return STOPPING[name]()
+    _, eta, r, finish, *words = name.split("-")
+    is_share = r.endswith("%")
+    options: dict[str, Any] = {"r": float(r[:-1]) / 100 if is_share else float(r)}
+    for word in words:
+        options |= WORDS[word]
+    return Promotion(eta=int(eta), is_share=is_share, finish=int(finish), **options)
+
+
+def fits(name: str, curves: Table) -> bool:
+    """Return whether the table has a look at every rung of the rule."""
+    made = rule(name)
+    return not isinstance(made, Promotion) or set(made.rungs(curves)) <= set(curves.at)
+
+
+def draws(curves: Table, arguments: argparse.Namespace) -> list[list[int]]:
+    """Return the points of each repetition."""
+    random, drawn = np.random.default_rng(arguments.seed), []
+    for _ in range(arguments.repeats):
+        points = random.choice(len(curves.true), arguments.trials, replace=False)
+        if arguments.improving:
+            rank = curves.true[points].argsort().argsort() / len(points)
+            points = points[np.argsort(rank + random.normal(0, NOISE, len(points)))]
+        drawn.append(points.tolist())
+    return drawn
+
+
+def regret(curves: Table, points: list[int], winner: int) -> float:
+    """Return the share of the points that are truly better than the winner, in percent."""
+    return 100 * float((curves.true[points] > curves.true[winner]).mean())
+
+
+def row(
+    name: str, curves: Table, drawn: list[list[int]], found: list[Outcome], base: list[Outcome]
+) -> dict[str, Any]:
+    """Return the means over the repetitions; `base` are the studies without a rule."""
+    mean = statistics.fmean
+    regrets = [regret(curves, p, o.winner) for p, o in zip(drawn, found, strict=True)]
+    without = [regret(curves, p, o.winner) for p, o in zip(drawn, base, strict=True)]
+    won = [curves.true[o.winner] - curves.true[b.winner] for o, b in zip(found, base, strict=True)]
+    lost = [a - b for a, b in zip(regrets, without, strict=True)]
+    return {
+        "table": curves.name,
+        "rule": name,
+        "seconds": mean(o.seconds for o in found),
+        "wall": mean(o.wall for o in found),
+        "epochs": mean(o.share for o in found),
+        "complete": mean(o.complete for o in found),
+        "regret": mean(regrets),
+        "lost": mean(lost),
+        "error": statistics.stdev(lost) / len(lost) ** 0.5,
+        "accuracy": 100 * mean(map(float, won)),
+    }
+
+
+COLUMNS = {
+    "seconds": "9.1f",
+    "wall": "8.1f",
+    "epochs": "8.3f",
+    "complete": "9.1f",
+    "regret": "8.2f",
+    "lost": "7.2f",
+    "error": "7.2f",
+    "accuracy": "10.3f",
+}
+
+
+def main() -> None:
+    """Print a table and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--tables", nargs="+", default=["r1", "digits", *MADE_UP])
+    parser.add_argument(
+        "--rules",
+        nargs="+",
+        default=[*STOPPING, "p-3-1-1", "p-3-5%-1-cap", "p-3-5%-2-cap", "p-3-5%-3-cap"],
+    )
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--improving", action="store_true", help="good points come later")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "simulate.json")
+    arguments = parser.parse_args()
+    rows = []
+    header = "".join(f"{column:>{form.split('.')[0]}}" for column, form in COLUMNS.items())
+    print(f"{'table':<14}{'rule':<26}{header}")
+    for name in arguments.tables:
+        curves = table(name)
+        drawn = draws(curves, arguments)
+        base = [simulate(curves, points, arguments.workers, Stopping()) for points in drawn]
+        for rule_name in arguments.rules:
+            if not fits(rule_name, curves):
+                continue
+            found = [simulate(curves, p, arguments.workers, rule(rule_name)) for p in drawn]
+            rows.append(row(rule_name, curves, drawn, found, base))
+            cells = "".join(f"{rows[-1][c]:>{f}}" for c, f in COLUMNS.items())
+            print(f"{name:<14}{rule_name:<26}{cells}", flush=True)
+    arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(f"written to {arguments.json}")
+
+
+if __name__ == "__main__":
+    main()

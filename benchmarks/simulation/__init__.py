@@ -1,0 +1,1 @@
+"""Studies on a virtual clock: tables of learning curves, and rules that decide what trains next."""
