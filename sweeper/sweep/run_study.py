@@ -281,7 +281,10 @@ class Workers:
         if not self.plan.spec.own_process:
             return 1
         n, budget = n_workers(self.plan.settings.n_jobs), self.plan.spec.budget
-        return n if budget.n_trials is None else min(n, budget.n_trials - budget.n_finished(trials))
+        if budget.n_trials is None:
+            return n
+        n_left = budget.n_trials - budget.n_finished(trials)
+        return min(n, max(1, n_left + sum(map(budget.is_paused, trials))))
 
     def _trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
