@@ -153,7 +153,8 @@ def _event(trial: FrozenTrial) -> Event | None:
     """Return what has become of a trial last: it was paused, promoted or ended."""
     n_pauses = len(Place.of(trial).stretches)
     if is_paused(trial):
-        return Event(f"paused after {curve_of(trial)[-1][0]:g} epochs,", n_pauses)
+        epochs = curve_of(trial)[-1][0]
+        return Event(f"paused after {epochs:g} epoch{'' if epochs == 1 else 's'},", n_pauses)
     if trial.state == TrialState.RUNNING and n_pauses:
         return Event("promoted", n_pauses)
     return Event(trial.state.name.lower(), n_pauses) if trial.state.is_finished() else None

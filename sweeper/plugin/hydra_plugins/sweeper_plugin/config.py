@@ -109,7 +109,7 @@ class StudySweeperConf:
     # Import path of a function (config, optuna trial) that suggests further parameters.
     custom_search_space: str | None = None
 
-    # Run the default config as the first trial, so that the best trial is never worse than it.
+    # Run the default config as the first trial, so that the others are compared with it.
     warm_start: bool = True
 
     # Points to try before others: a list of mappings of config keys to values. Keys that a point
