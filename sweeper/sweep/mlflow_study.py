@@ -191,9 +191,10 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
 
 
 def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
-    from sweeper.figures.study_figures import study_figures  # imports matplotlib
+    from sweeper.figures.cropped import save_cropped  # imports matplotlib
+    from sweeper.figures.study_figures import study_figures
 
     for name, figure in study_figures(study, names):
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=110, bbox_inches="tight")
+        save_cropped(figure, path)
         yield path
