@@ -84,9 +84,10 @@ class Recorded:
 
     def study_opened(self, study: StudyInfo) -> str | None:
         """Let the recorder open the study, and name it to the workers as their courier."""
-        request = dict(os.environ), self._logs, self.original, self._spec
+        place = self._spec.storage, self._spec.folder
+        request = dict(os.environ), self._logs, self.original, place, replace(study, storage=None)
         try:
-            parent_id, courier = self._recorder.call(_open, *request, replace(study, storage=None))
+            parent_id, courier = self._recorder.call(_open, *request)
         except (EOFError, ConnectionError):
             opened: str | None = self.original.study_opened(study)
             return opened
@@ -130,16 +131,17 @@ class _Desk:
         self.open_storage = open_storage
         self.courier = Courier()
         self.observer: Any = None
-        self.spec: Any = None
+        self.place: Any = None
+        """The storage of the study, and its folder."""
 
 
 def _open(
-    desk: _Desk, environment: dict[str, str], logs: Sequence[Any], observer: Any, spec: Any,
-    study: StudyInfo,
+    desk: _Desk, environment: dict[str, str], logs: Sequence[Any], observer: Any,
+    place: tuple[Any, Any], study: StudyInfo,
 ) -> tuple[str, str]:  # fmt: skip
     os.environ.update(environment)
     configure_log(*logs)
-    desk.observer, desk.spec = observer, spec
+    desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
     threading.Thread(target=_prepare_end, args=(observer,), daemon=True).start()
     return parent_id, desk.courier.name
@@ -155,7 +157,7 @@ def _prepare_end(observer: Any) -> None:
 
 def _finish(desk: _Desk, study: StudyInfo) -> None:
     desk.courier.wait(DELIVERY_SECONDS)
-    storage = desk.open_storage(desk.spec.storage, desk.spec.folder)
+    storage = desk.open_storage(*desk.place)
     desk.observer.study_finished(replace(study, storage=storage))
 
 
