@@ -61,18 +61,23 @@ class Recorder:
         return result
 
     def close(self) -> None:
-        """End the process, unless it has ended."""
+        """End the process, unless it has ended. What it has not delivered stays in the outboxes."""
+        os.environ.pop(VARIABLE, None)
         self._connection.close()
         self._process.kill()
         self._process.wait()
 
 
 def start_recorder(keys: Mapping[str, Any]) -> Recorder | None:
-    """Start the process if the observers in the values of `hydra.sweeper` need it."""
+    """Start the process if the observers in the values of `hydra.sweeper` need it.
+
+    A command that joins a study leaves its run to the command that has started it.
+    """
     nodes = [node for node in keys.get("observers") or () if isinstance(node, Mapping)]
     targets = [node.get("_target_") for node in nodes]
-    has_own_storage = isinstance(keys.get("storage"), str | None)
-    return Recorder() if OBSERVER in targets and has_own_storage else None
+    can_open_storage = isinstance(keys.get("storage"), str | None)
+    is_needed = OBSERVER in targets and can_open_storage and not keys.get("join")
+    return Recorder() if is_needed else None
 
 
 class Recorded:

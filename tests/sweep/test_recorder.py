@@ -18,7 +18,7 @@ from sweeper.sweep.recorder import OBSERVER, Recorder, recorded, start_recorder
 from sweeper.tracking import tags
 from sweeper.tracking.courier import VARIABLE
 
-LOGS = OmegaConf.create({"version": 1, "disable_existing_loggers": False}), False
+LOGS = OmegaConf.create({"version": 1, "root": {"level": "WARNING"}}), False
 
 
 @pytest.fixture
@@ -68,3 +68,4 @@ def test_a_study_that_mlflow_does_not_record_needs_no_process() -> None:
     assert start_recorder({"observers": [{"_target_": "my.Observer"}, object()]}) is None
     own_storage = {"observers": [{"_target_": OBSERVER}], "storage": object()}
     assert start_recorder(own_storage) is None
+    assert start_recorder({"observers": [{"_target_": OBSERVER}], "join": True}) is None
