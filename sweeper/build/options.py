@@ -203,7 +203,9 @@ class Options:
         Raises:
             ConfigError: the network cannot take the images, or the loss cannot read its outputs.
         """
-        model: nn.Module = self._model(**self._shapes(adapter, input_shape))
+        shapes = {"input_shape": input_shape, "num_classes": adapter.n_outputs}
+        arguments = {name: shape for name, shape in shapes.items() if self._model.accepts(name)}
+        model: nn.Module = self._model(**arguments)
         require_kind(model, nn.Module, self._model)
         outputs = _outputs_for_blank(model, self._model.name, input_shape, self.batch_size)
         output_shape = self._loss.checked_output_shape(adapter, outputs, self._model.name)
@@ -212,23 +214,6 @@ class Options:
         if self._weights is not None:
             copy_matching_weights(model, *self._weights)
         return model, output_shape
-
-    def n_parameters(self, adapter: Adapter, input_shape: ImageShape) -> int | None:
-        """Return the number of the network's parameters; None if it cannot be built without values.
-
-        The network is built on the meta device, so it takes no memory.
-        """
-        try:
-            with torch.device("meta"):
-                model: nn.Module = self._model(**self._shapes(adapter, input_shape))
-            return sum(parameter.numel() for parameter in model.parameters())
-        except Exception:  # `model` says what is wrong
-            return None
-
-    def _shapes(self, adapter: Adapter, input_shape: ImageShape) -> dict[str, object]:
-        """Return the network's arguments that depend on the data, if it has them."""
-        shapes = {"input_shape": input_shape, "num_classes": adapter.n_outputs}
-        return {name: shape for name, shape in shapes.items() if self._model.accepts(name)}
 
     def require_computable_loss(
         self, adapter: Adapter, outputs: OutputShape, profile: Profile

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from sweeper.launch.leaving import leave
 from sweeper.launch.resources import THREAD_VARIABLES
@@ -40,7 +41,8 @@ class Server:
     def serve(self) -> None:
         """Answer requests until the connection closes."""
         while True:
-            ready, _, _ = select.select([self._connection, self._wakeup], [], [])
+            watched: list[Any] = [self._connection, self._wakeup]
+            ready, _, _ = select.select(watched, [], [])
             if self._wakeup in ready:
                 self._wakeup.recv(4096)
                 self._report_ended()

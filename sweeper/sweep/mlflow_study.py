@@ -197,7 +197,8 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
 
 
 def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
-    from sweeper.figures.study_figures import study_figures  # imports matplotlib
+    from sweeper.figures.cropped import save_cropped  # imports matplotlib
+    from sweeper.figures.study_figures import study_figures
     from sweeper.figures.timeline import timeline
     from sweeper.sweep.bars import bars_of
 
@@ -205,5 +206,5 @@ def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterat
     own = [("timeline", timeline(bars))] if bars else []
     for name, figure in chain(own, study_figures(study, names)):
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=110, bbox_inches="tight")
+        save_cropped(figure, path)
         yield path
