@@ -45,7 +45,8 @@ def times_ms(folder: Path) -> tuple[list[float], list[float]]:
     trials = optuna.load_study(study_name="o", storage=storage).trials
     beside, within = [], []
     for trial, later in zip(trials, trials[1:], strict=False):
-        assert trial.datetime_start is not None and later.datetime_start is not None
+        assert trial.datetime_start is not None
+        assert later.datetime_start is not None
         content = read_checkpoint(study / str(trial.number) / "checkpoints" / "last.pt")
         epochs = sum(epoch["epoch_seconds"] for epoch in content["state"]["history"])
         whole = (later.datetime_start - trial.datetime_start).total_seconds()
