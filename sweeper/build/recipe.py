@@ -121,7 +121,8 @@ class Recipe:
 
     def to_device(self, model: nn.Module) -> nn.Module:
         """Move the network to the device of the run, in the trainer's memory format."""
-        layout = torch.channels_last if self.trainer.channels_last else torch.contiguous_format
+        is_last = self.options.channels_last(self.trainer, self.device)
+        layout = torch.channels_last if is_last else torch.contiguous_format
         return model.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
     def classifier(self, model: nn.Module, adapter: Adapter) -> Classifier:
