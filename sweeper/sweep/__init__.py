@@ -15,6 +15,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
         database         few queries a trial, and patience while the server is away
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
+      work             what is left to do: trials, then the jobs that follow the search
       board            shows the progress while the workers run
       results/         the best trials as files, folders and commands
 
@@ -33,6 +34,7 @@ worker process (with the basic launcher, in the parent process):
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends
+      finals/          what the workers do when the search is over: the winner is scored, once
 
 Both sides use `sweeper.space`; `spec`, the description of the study that is pickled for the
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer

@@ -20,6 +20,7 @@ from sweeper.space.space import parse_space
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.elsewhere.elsewhere import Elsewhere
+from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
 from sweeper.sweep.settings.dry_run import check_search
@@ -63,6 +64,8 @@ def plan_study(
     """
     settings = read_settings(keys)
     verify = imported_function("verify", settings.verify) if settings.verify else None
+    if settings.conclude:
+        imported_function("conclude", settings.conclude)
     if settings.custom_search_space:
         imported_function("custom_search_space", settings.custom_search_space)
     launcher = config.hydra.launcher
@@ -155,9 +158,18 @@ def _spec(
         observers=settings.observers,
         objectives=settings.objectives,
         repeats=settings.repeats,
+        finals=_finals(settings),
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
         foreign_launcher=launcher not in (BASIC_LAUNCHER, LOCAL_LAUNCHER),
+    )
+
+
+def _finals(settings: StudySettings) -> FinalStage:
+    return FinalStage(
+        conclude=settings.conclude,
+        choice=settings.best,
+        may_miss_points=settings.max_failure_rate is not None,
     )
 
 

@@ -34,7 +34,7 @@ ARROWS = {
     "__main__": {"app"},
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
-    "app": {"run", "build", "configs", "cli"},
+    "app": {"run", "configs", "cli"},
     "inspect": {"build", "summary", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},
     "predict": {"run", "figures", "data", "cli"},

@@ -16,6 +16,7 @@ from sweeper.files import reason_of, write_text
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.budget import failures
+from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.results.best_folder import remove_best_folder
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.ended_trial import EndedTrial
@@ -44,6 +45,7 @@ class Results:
         n_objectives: Number of objectives.
         choice: Which member of the front is chosen.
         chosen: The best trial, or the chosen member of the front; None if there is none.
+        scores: What came of `hydra.sweeper.conclude` for the chosen trial; None if nothing.
     """
 
     spec: StudySpec
@@ -53,6 +55,7 @@ class Results:
     n_objectives: int
     choice: Choice = None
     chosen: FrozenTrial | None = None
+    scores: Scores | None = None
 
     @staticmethod
     def of(
@@ -64,7 +67,8 @@ class Results:
         """
         trials, best = study.get_trials(deepcopy=False), best_trials(study)
         chosen = chosen_trial(best, study.directions, choice)
-        return Results(spec, live, trials, best, len(study.directions), choice, chosen)
+        scores = Scores.recorded(study.user_attrs, None if chosen is None else chosen.number)
+        return Results(spec, live, trials, best, len(study.directions), choice, chosen, scores)
 
     def write(self) -> None:
         """Write the results file, the commands of a Pareto front, and the folder of the best trial.
@@ -83,16 +87,21 @@ class Results:
             EndedTrial(self.chosen, self.live).link_best_folder(self.spec.folder, self.trials)
 
     def summary(self) -> dict[str, Any]:
-        """Return the content of the results file, in the format of the official Optuna sweeper."""
+        """Return the content of the results file, in the format of the official Optuna sweeper.
+
+        The scores of the winner are added to it, if there are any.
+        """
+        values = dict(self.scores.values) if self.scores else {}
+        scores = {"scores": values} if values else {}
         if self.n_objectives == 1:
             best = self.best[0]
             params = dict(self.live.by_key(best.params))
-            return {"name": "optuna", "best_params": params, "best_value": best.value}
+            return {"name": "optuna", "best_params": params, "best_value": best.value} | scores
         front = [
             {"params": dict(self.live.by_key(t.params)), "values": list(t.values)}
             for t in self.best
         ]
-        return {"name": "optuna", "solutions": front}
+        return {"name": "optuna", "solutions": front} | scores
 
     def show(self, interrupted: bool) -> None:
         """Print the counts, the best trials, and the commands that train them again."""
@@ -169,6 +178,7 @@ class Results:
         return [
             f"{word}: {values} in trial {number} of {self.spec.folder}",
             f"  {shlex.join(map(masked_uri, self.overrides(self.chosen)))}",
+            *(self.scores.lines if self.scores else []),
             f"Train it again: {self.command(self.chosen)}",
         ]
 

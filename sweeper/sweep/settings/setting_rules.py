@@ -228,6 +228,7 @@ RULES: Mapping[str, Rule] = {
     "auto": Rule("true, false or null", "true", lambda v: v is None or _is_boolean(v)),
     "custom_search_space": _FUNCTION,
     "verify": _FUNCTION,
+    "conclude": _FUNCTION,
     "join": Rule("true or false", "false", _is_boolean),
     "warm_start": Rule("true or false", "true", _is_boolean),
     "check": Rule("true or false", "true", _is_boolean),

@@ -56,6 +56,7 @@ class StudySettings:
     warm_start: bool
     check: bool
     verify: str | None
+    conclude: str | None = None
     enqueue: Sequence[Mapping[str, Any]] = ()
     enqueue_from: Sequence[Source] = ()
     trials_per_gpu: int = 1
@@ -115,6 +116,7 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         warm_start=keys["warm_start"],
         check=keys["check"],
         verify=keys["verify"],
+        conclude=keys["conclude"],
         enqueue=keys["enqueue"],
         enqueue_from=read_sources(keys["enqueue_from"]),
         trials_per_gpu=keys["trials_per_gpu"],
