@@ -34,7 +34,7 @@ worker process (with the basic launcher, in the parent process):
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends
-      finals/          what the workers do when the search is over: the winner is scored, once
+      finals/          what follows the search: finalists, and the scores of the winner
 
 Both sides use `sweeper.space`; `spec`, the description of the study that is pickled for the
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer

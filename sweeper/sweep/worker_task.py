@@ -62,7 +62,11 @@ class Worker:
             session = Session(*arguments)
             _run_all(session, interrupt)
             if self.spec.finals.is_needed and not interrupt.requested:
-                _run_all(FinalsSession(*arguments), interrupt)
+                finals = FinalsSession(*arguments)
+                _run_all(finals, interrupt)
+                while finals.waits():
+                    _run_all(session, interrupt)
+                    _run_all(finals, interrupt)
         # Each trial directs Python's logging to its own folder.
         configure_log(self.master.hydra.hydra_logging, self.master.hydra.verbose)
         interrupted = interrupt.requested and not session.ledger.command_has_ended()

@@ -1,8 +1,11 @@
-"""A real study of the digits: of its trials, the winner alone has scores on the test split."""
+"""Real studies of the digits: finalists, and a winner that alone has scores on the test split."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,33 @@ def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(tmp_path) -> Non
     best = "checkpoint=multirun/s/best/checkpoints/best.pt"
     evaluated = json.loads(run(tmp_path, "sweeper.evaluate", best, "--json"))
     assert evaluated["accuracy"] == scores["test/accuracy"]
+
+
+def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(tmp_path) -> None:
+    command = ("optimizer.lr=0.0001,0.01", *TINY, "hydra.sweeper.finalists=2",
+               "hydra.sweeper.finalist_seeds=2", "trainer.epochs=8")  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sweeper", "--multirun", *command],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    run_folder, deadline = tmp_path / "multirun/s/finals/0-seed-1", time.monotonic() + 400
+    while not (run_folder / "checkpoints/last.pt").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    workers = [int(c) for t in tasks for c in (t / "children").read_text().split()]
+    os.kill(workers[0], signal.SIGKILL)
+    out, _ = process.communicate(timeout=400)
+    assert process.returncode == 0, out
+    assert "was killed by SIGKILL" in out
+    results = OmegaConf.load(tmp_path / "multirun/s/optimization_results.yaml")
+    killed = next(each for each in results.finalists if each.trial == 0)
+    alone = run(tmp_path, "sweeper", "trainer.train_limit=200", "trainer.val_limit=60",
+                "model.channels=[4,8]", "trainer.epochs=8", "optimizer.lr=0.0001",
+                "seed=1", "tracking=none")  # fmt: skip
+    assert f"val accuracy  {killed['values'][1]:.4f}" in alone
+    scored = {name for name, scores in scores_of_runs(tmp_path).items() if scores}
+    assert scored == {"s", "trial 1"}
+    runs = {f"trial {trial} seed {seed}" for trial in (0, 1) for seed in (1, 2)}
+    assert runs < scores_of_runs(tmp_path).keys()

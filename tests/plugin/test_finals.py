@@ -1,7 +1,14 @@
-"""What follows a search: its winner is handed to a function, once, whoever dies meanwhile."""
+"""What follows a search: finalists run a race, and the winner is handed to a function, once."""
 
+import os
+import signal
+from pathlib import Path
+
+import optuna
 import pytest
 from omegaconf import OmegaConf
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 pytestmark = pytest.mark.slow
 NOTE = ("hydra.sweeper.conclude=finals.note", "hydra.sweeper.warm_start=false")
@@ -86,3 +93,93 @@ def test_of_a_pareto_front_the_chosen_member_is_scored(app, best, scored) -> Non
 def test_of_several_seeds_the_one_in_the_best_folder_is_scored(app) -> None:
     app.run("x=1,2", "+seed=4", "hydra.sweeper.repeats=2", *NOTE, "hydra/launcher=basic")
     assert calls(app) == ["trial 0 x=1 in seed-4"]
+
+
+RACE = ("+seed=0", "+noise=0.1", "hydra.sweeper.finalists=2", "hydra.sweeper.finalist_seeds=3")
+
+
+def jobs(app):
+    journal = JournalStorage(JournalFileBackend(str(app.folder / "journal.log")))
+    return optuna.load_study(study_name="s.finals", storage=journal).trials
+
+
+def keys(app) -> list[str]:
+    return [t.system_attrs["sweeper:point"] for t in jobs(app)]
+
+
+def test_finalists_run_with_further_seeds_on_all_workers(app) -> None:
+    out = app.run("x=3,1,2", *RACE, *NOTE, "hydra.sweeper.n_jobs=2")
+    assert sorted(keys(app)) == [
+        *(f"1-s{end}" for end in ("cores", "eed-1", "eed-2", "eed-3")),
+        *(f"2-seed-{seed}" for seed in (1, 2, 3)),
+    ]
+    first, second = results(app).finalists
+    assert (first.trial, second.trial) == (1, 2)
+    assert set(first["values"]) == {1, 2, 3}
+    assert first["mean"] == pytest.approx(2, abs=0.5)
+    assert second.p < 0.05
+    assert f"Trial 1 (x=1) beats the next (trial 2) with p = {second.p:.2g}" in out
+    assert "Finalist 2 with seed 3: " in out
+    assert (app.folder / "finals/2-seed-3/.hydra/config.yaml").is_file()
+    assert app.states() == ["COMPLETE"] * 3
+
+
+def test_luck_in_the_search_does_not_win(app) -> None:
+    command = ("x=3,1,2", "+luck=3", *RACE, *NOTE, "hydra/launcher=basic")
+    app.run(*command)
+    assert results(app).best_params.x == 1
+    assert OmegaConf.load(app.folder / "best/config.yaml").x == 1
+    assert calls(app) == ["trial 1 x=1 in 1"]
+    assert "nothing to run" in app.run(*command)
+
+
+def test_a_larger_study_has_another_race_and_repeats_no_run(app) -> None:
+    for n_trials in (3, 30, 60):
+        app.run(*RANDOM, *RACE, *NOTE, f"hydra.sweeper.n_trials={n_trials}",
+                "hydra/launcher=basic")  # fmt: skip
+    assert len(keys(app)) == len(set(keys(app)))
+    best = sorted(t.params["x"] for t in app.trials())[:2]
+    assert [app.trials()[f.trial].params["x"] for f in results(app).finalists] == best
+
+
+def test_a_finalists_run_is_resumed_after_its_worker_was_killed(app, wait_for) -> None:
+    process = app.start("x=1,2", *RACE, *NOTE, "hydra.sweeper.n_jobs=1", "steps=8",
+                        "step_seconds=0.1")  # fmt: skip
+    wait_for(lambda: (app.folder / "finals/1-seed-2/steps.log").exists())
+    tasks = Path(f"/proc/{process.pid}/task").iterdir()
+    workers = [int(c) for t in tasks for c in (t / "children").read_text().split()]
+    os.kill(workers[0], signal.SIGKILL)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    found = {t.system_attrs["sweeper:point"]: t for t in jobs(app)}
+    assert len(found) == len(jobs(app)) == 7
+    killed = found["1-seed-2"]
+    assert sorted(killed.intermediate_values) == list(range(8))
+    assert killed.system_attrs["sweeper:lease"]["deaths"] == 1
+    assert "Trial 0 (x=1) beats the next (trial 1)" in out
+
+
+def test_ctrl_c_puts_a_finalists_run_back(app, wait_for) -> None:
+    command = ("x=1,2", *RACE, "hydra.sweeper.n_jobs=2", "steps=8", "step_seconds=0.1")
+    process = app.start(*command)
+    wait_for(lambda: (app.folder / "finals/1-seed-1/steps.log").exists())
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "The finalists' runs are not complete" in out
+    assert "WAITING" in {t.state.name for t in jobs(app)}
+    assert "beats the next" in app.run(*command)
+    assert len(keys(app)) == len(set(keys(app))) == 6
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["x=1,2"], "hydra.sweeper.finalists: needs a whole number as the config's key seed"),
+        (["seed=1,2"], "finalists=2: each trial gets its own seeds, so seed cannot be swept"),
+        (["x=1,2", "hydra.sweeper.direction=[minimize,minimize]"], "null for a study with several"),
+    ],
+)
+def test_what_cannot_have_finalists_is_refused(app, overrides, message) -> None:
+    command = (*overrides, "hydra.sweeper.finalists=2", "hydra/launcher=basic")
+    assert message in app.run(*(f"+{o}" if o.startswith("seed") else o for o in command), code=1)

@@ -1,5 +1,6 @@
 """The jobs of one worker that follow the search: each is claimed, run and ended like a trial."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +17,12 @@ from optuna.trial import FrozenTrial
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.space.compose import job_subdir
+from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.finals.agenda import Agenda
 from sweeper.sweep.finals.job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.stage import finals_budget, finals_name
-from sweeper.sweep.ledger import Claim
+from sweeper.sweep.ledger import WAIT_SECONDS, Claim
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.results.ended_trial import EndedTrial
@@ -52,11 +54,20 @@ class FinalsSession(Session):
 
     def claim(self) -> Claim | None:
         """Return a job to do, or None if there is none or this worker should leave."""
+        if self._should_leave():
+            return None
         self._agenda.add_next()
         claim = super().claim()
         if claim is None:
             self._agenda.has_work()  # the results of the last job are recorded
         return claim
+
+    def waits(self) -> bool:
+        """Wait a moment for trials that run elsewhere; return False if no job will follow them."""
+        if self._should_leave() or not self._agenda.awaits_search():
+            return False
+        time.sleep(WAIT_SECONDS)
+        return True
 
     def run(self, claim: Claim) -> None:
         """Do a claimed job and end it, or put it back if it was asked to stop.
@@ -69,7 +80,8 @@ class FinalsSession(Session):
         with self._guard(claim) as guard:
             try:
                 subject = self._agenda.subject(job)
-                config, info = self._prepared(subject, info)
+                prepare = self._prepared_winner if job.seed is None else self._prepared_finalist
+                config, info = prepare(subject, info)
             except Exception as error:
                 self._end_trial(claim, info, judge_error(error))
                 return
@@ -85,16 +97,32 @@ class FinalsSession(Session):
             folder=self._search.folder / FINALS_FOLDER / job.key,
             params={},
             parent_id=self._search.parent_id,
+            seed=job.seed,
         )
 
-    def _prepared(self, subject: FrozenTrial, info: TrialInfo) -> tuple[DictConfig, TrialInfo]:
+    def _prepared_finalist(
+        self, subject: FrozenTrial, info: TrialInfo
+    ) -> tuple[DictConfig, TrialInfo]:
+        """Return the config of a finalist with another seed, and the description of its run."""
+        params = self._live.by_key(subject.params)
+        config = self._composed(params | {SEED_KEY: self._job.seed}, subject.number)
+        with read_write(config), open_dict(config), read_write(config.hydra):
+            config.hydra.sweep.subdir = str(info.folder.relative_to(self._search.folder))
+        return config, replace(info, params=params)
+
+    def _composed(self, params: Params, number: int) -> DictConfig:
+        return self._composer.compose(params, number, self._search.folder)
+
+    def _prepared_winner(
+        self, subject: FrozenTrial, info: TrialInfo
+    ) -> tuple[DictConfig, TrialInfo]:
         """Return the config of the winner's own run, and the description of that run."""
         params, seed = self._live.by_key(subject.params), EndedTrial(subject, self._live).seed
-        config = self._composer.compose(params, subject.number, self._search.folder)
+        config = self._composed(params, subject.number)
         subdir = job_subdir(config)
         if seed is not None:
-            subdir, own = f"{subdir}/seed-{seed}", params | {SEED_KEY: seed}
-            config = self._composer.compose(own, subject.number, self._search.folder)
+            subdir = f"{subdir}/seed-{seed}"
+            config = self._composed(params | {SEED_KEY: seed}, subject.number)
         with read_write(config), open_dict(config), read_write(config.hydra):
             config.hydra.sweep.subdir = subdir
             config.hydra.output_subdir = None  # the files of the winner are there already
@@ -104,11 +132,11 @@ class FinalsSession(Session):
         return config, replace(info, folder=folder, params=params, seed=seed, attempt=attempt)
 
     def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:
-        subject = self._agenda.subject(self._job)
-        assert self._search.finals.conclude is not None
-        function = get_method(self._search.finals.conclude)
-        task = Scoring(function, tuple(subject.values))
-        return replace(super()._attempt(claim, reporter), task=task)
+        attempt, path = super()._attempt(claim, reporter), self._search.finals.conclude
+        if self._job.seed is not None or path is None:
+            return attempt
+        values = tuple(self._agenda.subject(self._job).values)
+        return replace(attempt, task=Scoring(get_method(path), values))
 
     def _report_failure(self, claim: Claim, file: Path, verdict: Verdict) -> None:
         # The folder of the winner is no place for it: the winner itself has not failed.

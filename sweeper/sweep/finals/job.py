@@ -16,19 +16,23 @@ class FinalJob:
 
     Args:
         trial: Number of the search's trial that it is about.
+        seed: Seed with which the trial is trained again; None if the trial is scored.
     """
 
     trial: int
+    seed: int | None = None
 
     @property
     def key(self) -> str:
         """The key of the job; each is done once. It is the name of its folder too."""
-        return f"{self.trial}-scores"
+        return f"{self.trial}-{'scores' if self.seed is None else f'seed-{self.seed}'}"
 
     @property
     def text(self) -> str:
         """The job in words."""
-        return f"Scoring trial {self.trial}"
+        if self.seed is None:
+            return f"Scoring trial {self.trial}"
+        return f"Finalist {self.trial} with seed {self.seed}"
 
     @staticmethod
     def of(stored: FrozenTrial) -> "FinalJob":
@@ -41,6 +45,6 @@ class FinalJob:
             state=TrialState.WAITING,
             params=subject.params,
             distributions=subject.distributions,
-            user_attrs={JOB_KEY: [self.trial]},
+            user_attrs={JOB_KEY: [self.trial, self.seed]},
             system_attrs={POINT_KEY: self.key},
         )

@@ -19,17 +19,21 @@ class FinalStage:
     Args:
         conclude: Import path of the function that is called once with the winner, or None.
         choice: Which member of a Pareto front is the winner, as `results.front.Choice`.
+        n_finalists: Number of the best trials that are trained again; 0 for none.
+        seeds: The further seeds with which they are.
         may_miss_points: True if a study whose points failed has what was asked for.
     """
 
     conclude: str | None = None
     choice: str | int | None = None
+    n_finalists: int = 0
+    seeds: tuple[int, ...] = ()
     may_miss_points: bool = False
 
     @property
     def is_needed(self) -> bool:
         """True if there is anything to do."""
-        return self.conclude is not None
+        return self.conclude is not None or self.n_finalists > 0
 
 
 def finals_name(study: str) -> str:

@@ -5,11 +5,12 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from sweeper.space.space import Space
-from sweeper.sweep.budget import FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, Budget
+from sweeper.sweep.budget import FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, Budget, was_not_needed
 from sweeper.sweep.finals.agenda import Agenda, prepare_finals, search_is_over
-from sweeper.sweep.finals.final_records import Scores
+from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.finals.job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.stage import FinalStage
+from sweeper.sweep.results.front import best_trials
 from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
 from sweeper.sweep.stop_rule import StopRule
 
@@ -31,7 +32,7 @@ def make_spec(tmp_path):
             budget=budget,
             sampler=SamplerRecipe(optuna.samplers.RandomSampler()),
             pruner=PrunerRecipe(optuna.pruners.NopPruner()),
-            finals=FinalStage("a.function", **stage),
+            finals=FinalStage("a.function" if not stage.get("seeds") else None, **stage),
         )
 
     return make
@@ -109,3 +110,59 @@ def test_of_two_equal_jobs_one_is_done(agenda, study, storage) -> None:
     storage.create_new_trial(finals, FinalJob(1).template(stored))
     assert agenda.ledger.claim() is not None
     assert agenda.ledger.claim() is None
+
+
+@pytest.fixture
+def make_racing(make_spec, storage, study):
+    """Return a function that makes the agenda of so many finalists with three further seeds."""
+
+    def make(n: int) -> Agenda:
+        study.add_trials([create_trial(value=value) for value in (2.0, 1.0, 5.0)])
+        spec = make_spec(Budget(3), n_finalists=n, seeds=(1, 2, 3))
+        prepare_finals(spec, storage, ["minimize"])
+        return Agenda(spec, storage)
+
+    return make
+
+
+def finish(agenda, value: float | None) -> FinalJob:
+    """End the next run with a value, or as one that failed."""
+    agenda.add_next()
+    claim = agenda.ledger.claim()
+    job = FinalJob.of(next(t for t in agenda.trials() if t.number == claim.number))
+    state = TrialState.COMPLETE if value is not None else TrialState.FAIL
+    agenda.ledger.finish(claim, state, None if value is None else [value])
+    return job
+
+
+def test_finalists_get_their_seeds_in_turn_and_each_once(make_racing, study) -> None:
+    racing = make_racing(2)
+    done = [finish(racing, value) for value in (1.3, 1.1, 1.2, 1.0, 1.4, 1.25)]
+    assert done == [FinalJob(t, seed) for seed in (1, 2, 3) for t in (1, 0)]
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]) is None
+    racing.has_work()
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]).winner == 0
+    assert [t.number for t in best_trials(study)] == [0]
+
+
+def test_a_finalist_whose_run_failed_gets_no_other(make_racing, study) -> None:
+    racing = make_racing(3)
+    done = [finish(racing, value) for value in (None, 2.1, 5.2, 2.0, 5.0, 2.2, 5.1)]
+    assert done[3:] == [FinalJob(t, seed) for seed in (2, 3) for t in (0, 2)]
+    assert not racing.has_work()
+    assert [t.number for t in best_trials(study)] == [0]
+
+
+def test_a_run_that_waits_is_ended_when_its_finalist_is_out(make_racing) -> None:
+    racing = make_racing(3)
+    racing.add_next()
+    first = racing.ledger.claim()  # trial 1 with seed 1
+    finish(racing, 2.0)
+    finish(racing, 5.0)
+    racing.add_next()
+    second = racing.ledger.claim()  # trial 1 with seed 2
+    racing.ledger.release(second)
+    racing.ledger.finish(first, TrialState.FAIL)
+    racing.has_work()
+    [ended] = [t for t in racing.trials() if t.number == second.number]
+    assert was_not_needed(ended)
