@@ -40,6 +40,8 @@ Both sides use `sweeper.space`; `spec`, the description of the study that is pic
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer
 that keeps the study's parent run in MLflow.
 
+When a study is over, `explain` says what each parameter of its winner has brought.
+
 `sweeper.sweep(...)` is a call of `sweeper.api`.
 """
 

@@ -16,7 +16,7 @@ import sweeper
 
 PACKAGE = Path(sweeper.__file__).parent
 
-COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker"}
+COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker", "explain"}
 GROUND = {
     *("concealment", "errors", "files", "hydra_versions", "objectives", "schema", "secrets"),
     *("text", "trial"),
@@ -30,6 +30,7 @@ ARROWS = {
     "space": {"cli"},
     "launch": {"cli"},
     "worker": {"sweep", "cli"},
+    "explain": {"sweep", "figures", "cli"},
     # work: trains
     "__main__": {"app"},
     "sweeper": {"api"},
