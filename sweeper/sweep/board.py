@@ -17,7 +17,8 @@ from rich.table import Table
 
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import Place, curve_of, is_paused
-from sweeper.sweep.finals.job import FinalJob
+from sweeper.sweep.finals.agenda import finals_storage
+from sweeper.sweep.finals.final_job import FinalJob
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.results.deviation import values_text
@@ -68,11 +69,12 @@ class Board:
         # Opened again, because a database session belongs to one thread.
         storage = open_storage(self._spec.storage, self._spec.folder)
         study = optuna.load_study(study_name=self._spec.name, storage=storage)
-        told = {t.number for t in self._jobs(storage) if t.state.is_finished()}
+        finals = finals_storage(self._spec, storage)
+        told = {t.number for t in self._jobs(finals) if t.state.is_finished()}
         with self._screen() as screen:
             while True:
                 stopping = self._stop.wait(REFRESH_SECONDS)
-                trials, jobs = _own_trials(study, anew=stopping), self._jobs(storage)
+                trials, jobs = _own_trials(study, anew=stopping), self._jobs(finals)
                 if screen is not None:
                     screen.update(self.table(trials, jobs), refresh=True)
                 else:
@@ -84,12 +86,12 @@ class Board:
                 if stopping:
                     return
 
-    def _jobs(self, storage: BaseStorage) -> list[FrozenTrial]:
+    def _jobs(self, jobs: BaseStorage) -> list[FrozenTrial]:
         """Return the runs of the finalists, and the job that scores the winner after them."""
         if self._spec.finals.n_finalists == 0:
             return []
-        study_id = storage.get_study_id_from_name(finals_name(self._spec.name))
-        return [t for t in read_trials(storage, study_id) if not was_not_needed(t)]
+        study_id = jobs.get_study_id_from_name(finals_name(self._spec.name))
+        return [t for t in read_trials(jobs, study_id) if not was_not_needed(t)]
 
     def _screen(self) -> AbstractContextManager[Live | None]:
         return (

@@ -99,7 +99,7 @@ RACE = ("+seed=0", "+noise=0.1", "hydra.sweeper.finalists=2", "hydra.sweeper.fin
 
 
 def jobs(app):
-    journal = JournalStorage(JournalFileBackend(str(app.folder / "journal.log")))
+    journal = JournalStorage(JournalFileBackend(str(app.folder / "finals.log")))
     return optuna.load_study(study_name="s.finals", storage=journal).trials
 
 

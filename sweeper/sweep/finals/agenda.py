@@ -12,15 +12,15 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, is_own, was_not_needed
+from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
-from sweeper.sweep.finals.job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.race import Values, race
-from sweeper.sweep.finals.stage import finals_budget, finals_name
+from sweeper.sweep.finals.stage import JOURNAL, finals_budget, finals_name
 from sweeper.sweep.ledger import LOCK_FILE, Ledger
 from sweeper.sweep.results.front import best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.trial_folder import TrialLayout
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import file_lock, read_trials
+from sweeper.sweep.storage import file_lock, open_storage, read_trials
 from sweeper.sweep.study import open_study
 from sweeper.sweep.verdict import failure_text
 
@@ -30,10 +30,20 @@ def prepare_finals(spec: StudySpec, storage: BaseStorage, directions: Sequence[s
     if spec.finals.is_needed:
         optuna.create_study(
             study_name=finals_name(spec.name),
-            storage=storage,
+            storage=finals_storage(spec, storage),
             directions=[StudyDirection[d.upper()] for d in directions],
             load_if_exists=True,
         )
+
+
+def finals_storage(spec: StudySpec, storage: BaseStorage) -> BaseStorage:
+    """Return the storage of the jobs; `storage` is that of the search.
+
+    A journal in the study's folder holds a single study, which any program may then load.
+    """
+    if spec.storage is not None:
+        return storage
+    return open_storage(str(spec.folder / JOURNAL), spec.folder)
 
 
 def search_is_over(spec: StudySpec, trials: Sequence[FrozenTrial], now: float) -> bool:
@@ -62,12 +72,13 @@ class Agenda:
     """
 
     def __init__(self, spec: StudySpec, storage: BaseStorage) -> None:
-        self._spec, self._storage = spec, storage
+        self._spec, self._storage = spec, finals_storage(spec, storage)
         self._search = open_study(spec.name, storage)
         self._lock = spec.folder / LOCK_FILE
-        finals, budget = open_study(finals_name(spec.name), storage), finals_budget(spec.budget)
+        finals = open_study(finals_name(spec.name), self._storage)
         self._finals_id = finals._study_id
-        self.ledger = Ledger(finals, storage, spec.folder, budget, command=spec.command)
+        budget = finals_budget(spec.budget)
+        self.ledger = Ledger(finals, self._storage, spec.folder, budget, command=spec.command)
 
     def has_work(self) -> bool:
         """Return whether a worker could do a job now."""
@@ -87,7 +98,7 @@ class Agenda:
         """Return whether the end of trials that run elsewhere will leave runs for this worker."""
         if self._spec.finals.n_finalists == 0:
             return False
-        trials, budget = read_trials(self._storage, self._search._study_id), self._spec.budget
+        trials, budget = self._searched(), self._spec.budget
         goes_wrong = budget.fatal(trials) is not None or budget.too_many_failed(trials)
         is_late = budget.deadline is not None and time.time() >= budget.deadline
         runs = any(t.state == TrialState.RUNNING and is_own(t) for t in trials)
@@ -110,9 +121,12 @@ class Agenda:
         """Return the trials that stand for jobs."""
         return read_trials(self._storage, self._finals_id)
 
+    def _searched(self) -> list[FrozenTrial]:
+        return read_trials(self._search._storage, self._search._study_id)
+
     def _missing(self) -> FinalJob | None:
         """Return the first job that is still to be added, or None."""
-        searched, now = read_trials(self._storage, self._search._study_id), time.time()
+        searched, now = self._searched(), time.time()
         if not search_is_over(self._spec, searched, now):
             return None
         done = [t for t in self.trials() if not was_not_needed(t)]

@@ -20,8 +20,8 @@ from sweeper.space.compose import job_subdir
 from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.finals.agenda import Agenda
-from sweeper.sweep.finals.job import SCORES_KEY, FinalJob
-from sweeper.sweep.finals.stage import finals_budget, finals_name
+from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
+from sweeper.sweep.finals.stage import JOURNAL, finals_budget, finals_name
 from sweeper.sweep.ledger import WAIT_SECONDS, Claim
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
@@ -29,6 +29,7 @@ from sweeper.sweep.results.ended_trial import EndedTrial
 from sweeper.sweep.session import Session
 from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.storage import open_storage
 from sweeper.sweep.verdict import FAILURE_FILE, Verdict, judge_error
 from sweeper.trial import TrialInfo
 
@@ -50,7 +51,8 @@ class FinalsSession(Session):
         interrupt: Interrupt,
     ) -> None:
         super().__init__(_spec_of_jobs(spec), task, context, master, interrupt)
-        self._search, self._agenda = spec, Agenda(spec, self._storage)
+        self._search = spec
+        self._agenda = Agenda(spec, open_storage(spec.storage, spec.folder))
 
     def claim(self) -> Claim | None:
         """Return a job to do, or None if there is none or this worker should leave."""
@@ -151,6 +153,7 @@ def _spec_of_jobs(spec: StudySpec) -> StudySpec:
     return replace(
         spec,
         name=finals_name(spec.name),
+        storage=str(spec.folder / JOURNAL) if spec.storage is None else spec.storage,
         budget=finals_budget(spec.budget),
         sampler=SamplerRecipe(RandomSampler()),
         pruner=PrunerRecipe(NopPruner()),

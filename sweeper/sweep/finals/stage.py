@@ -1,7 +1,8 @@
 """What a study does when its search is over, and the second study that keeps the jobs.
 
-The jobs are trials of a study of their own in the same storage. So they are claimed, resumed and
-retried like all trials, and neither a budget nor a sampler nor a page of the search meets them.
+The jobs are trials of a study of their own. So they are claimed, resumed and retried like all
+trials, and neither a budget nor a sampler nor a page of the search meets them. It lies in a journal
+of its own, or beside the search in a database that the user has chosen.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, replace
 from sweeper.sweep.budget import Budget
 
 SUFFIX = ".finals"
+JOURNAL = "finals.log"
 
 
 @dataclass(frozen=True)
@@ -59,4 +61,5 @@ def finals_budget(search: Budget) -> Budget:
         max_failure_rate=None,
         n_points=None,
         stop=None,
+        promotion=None,
     )

@@ -7,8 +7,8 @@ from optuna.trial import TrialState, create_trial
 from sweeper.space.space import Space
 from sweeper.sweep.budget import FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, Budget, was_not_needed
 from sweeper.sweep.finals.agenda import Agenda, prepare_finals, search_is_over
+from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.final_records import Finalists, Scores
-from sweeper.sweep.finals.job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.results.front import best_trials
 from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
@@ -102,10 +102,11 @@ def test_a_host_without_the_winners_files_leaves_it_to_others(agenda, study) -> 
     assert not agenda.has_work()
 
 
-def test_of_two_equal_jobs_one_is_done(agenda, study, storage) -> None:
+def test_of_two_equal_jobs_one_is_done(agenda, study) -> None:
     study.add_trials([create_trial(value=2.0), create_trial(value=1.0)])
     agenda.add_next()
     [stored] = agenda.trials()
+    storage = agenda.ledger._storage
     finals = storage.get_study_id_from_name("s.finals")
     storage.create_new_trial(finals, FinalJob(1).template(stored))
     assert agenda.ledger.claim() is not None
