@@ -60,7 +60,7 @@ class Storm:
         return subprocess.Popen(self._command, cwd=self._folder, stdout=subprocess.DEVNULL)
 
     def _kill(self, parent: "subprocess.Popen[bytes]") -> None:
-        workers = children(parent.pid)
+        workers = [w for server in children(parent.pid) for w in children(server)]
         victim = self._random.choice(["worker"] * 3 + ["parent", "all"])
         if parent.poll() is not None or (victim == "worker" and not workers):
             return
