@@ -30,7 +30,7 @@ class Change:
     @property
     def text(self) -> str:
         """The change in words."""
-        return f"{self.key} ({self.default} -> {self.winner})"
+        return f"{self.key} ({_shown(self.default)} -> {_shown(self.winner)})"
 
 
 def changes(path: Ablation, texts: Mapping[str, tuple[str, str]], maximize: bool) -> list[Change]:
@@ -80,3 +80,11 @@ def _of_rest(found: Sequence[Change]) -> str:
 def _names(found: Sequence[Change]) -> str:
     *first, last = (change.key for change in found)
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def _shown(text: str) -> str:
+    """Return a value in words; of a number, four digits."""
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text

@@ -11,6 +11,7 @@ from optuna.study import StudyDirection
 
 from sweeper.cli.overrides import override_text
 from sweeper.errors import ConfigError
+from sweeper.secrets import MASK
 from sweeper.space.live import config_key
 from sweeper.sweep.command import recorded_command
 from sweeper.sweep.elsewhere.address import open_existing
@@ -57,6 +58,11 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     """
     folder = place.absolute()
     command = recorded_command(folder)
+    if command.storage is not None and MASK in command.storage:
+        raise ConfigError(
+            f"{place}: the study is in {command.storage}, whose password is not on record; put it "
+            "into ~/.pgpass, and leave it out of hydra.sweeper.storage"
+        )
     name, storage = open_existing(command.place(folder), command.study)
     study = optuna.load_study(study_name=name, storage=storage)
     if len(study.directions) > 1:
