@@ -181,8 +181,7 @@ class Run:
     def _finish(self) -> None:
         tracker, reason = self.experiment.tracker, trial.stop_reason()
         if reason is None:
-            info = trial.info()
-            if info is not None and info.attempt:  # the tag may say that the trial was paused
+            if trial.info() is not None:  # the tag of an earlier attempt may say `paused`
                 tracker.set_tags({STATE: "complete"})
             tracker.finish("FINISHED", self.state.stop_reason or "")
         else:
