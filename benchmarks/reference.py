@@ -69,7 +69,7 @@ def plain(folder: Path, root: str, seed: int) -> list[str]:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value).replace(" ", "")
+    return value if isinstance(value, str) else json.dumps(value).replace(" ", "")
 
 
 CONTESTANTS: dict[str, Callable[[Path, str, int], list[str]]] = {

@@ -3,14 +3,11 @@
 import re
 import sys
 from contextlib import nullcontext, redirect_stdout
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from hydra.utils import get_original_cwd
-from omegaconf import OmegaConf
 
 from sweeper.cli.console import MaskedOutput
 from sweeper.cli.leftovers import remove_written
@@ -35,18 +32,10 @@ def executed(cfg: "DictConfig") -> tuple["Run", float | tuple[float, ...]]:
         KeyboardInterrupt: the run was interrupted; its state is saved.
     """
     # torch takes seconds to import, and --help does not need it.
-    from sweeper.build.recipe import named_choices
     from sweeper.run.invocation import Invocation
     from sweeper.run.start import start
 
-    settings = HydraConfig.get()
-    invocation = Invocation(
-        choices=named_choices(cfg, settings.runtime.choices),
-        overrides=_typed(settings.overrides.task),
-        arguments=sys.argv[1:],
-        folder=Path(settings.runtime.output_dir),
-        start_folder=Path(get_original_cwd()),
-    )
+    settings, invocation = HydraConfig.get(), Invocation.of_job(cfg)
     try:
         run = start(cfg, invocation)
     except (Exception, KeyboardInterrupt):
@@ -66,12 +55,6 @@ def task(cfg: "DictConfig") -> float | tuple[float, ...]:
             # Hydra would print another line before the error of a single run.
             exit_with_line(error)
         raise
-
-
-def _typed(overrides: Any) -> list[str]:
-    """Return overrides as they were typed; they may refer to keys of the run's config."""
-    lines: Any = OmegaConf.to_container(overrides, resolve=False)
-    return list(lines)
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """`sweeper.sweep` and what it returns."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import recorded_command
 from sweeper.sweep.curve import is_paused
 from sweeper.sweep.elsewhere.address import absolute, open_existing
+from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.storage import open_storage
 
@@ -42,6 +43,8 @@ class Study:
         front: The best trial; with several objectives, the Pareto front.
         chosen: The best trial; with several objectives, the member of the front that
             `hydra.sweeper.best` chooses. None if there is none.
+        scores: Scores of `best` on the test split, such as `test/accuracy`; empty if there are
+            none.
         optuna: The study of Optuna, for everything that Optuna does with one.
     """
 
@@ -49,6 +52,7 @@ class Study:
     folder: Path
     front: tuple[BestTrial, ...]
     chosen: BestTrial | None = field(repr=False)
+    scores: Mapping[str, float]
     optuna: OptunaStudy = field(repr=False)
 
     @property
@@ -160,13 +164,15 @@ def _check(overrides: Sequence[Any]) -> None:
 
 def _study(study: OptunaStudy, folder: Path, choice: Choice, retraining: Retraining) -> Study:
     best = best_trials(study)
-    front = {t.number: best_trial_of(t, folder, *retraining(t)) for t in best}
     chosen = chosen_trial(best, study.directions, choice)
+    scores = Scores.recorded(study.user_attrs, None if chosen is None else chosen.number)
+    front = {t.number: best_trial_of(t, folder, *retraining(t)) for t in best}
     return Study(
         name=study.study_name,
         folder=folder,
         front=tuple(front.values()),
         chosen=None if chosen is None else front[chosen.number],
+        scores={} if scores is None else scores.values,
         optuna=study,
     )
 

@@ -67,6 +67,11 @@ class LossOption:
         """The name of the option."""
         return self._criterion_option.name
 
+    @property
+    def is_per_image(self) -> bool:
+        """True if the other images of a batch do not change the loss of an image."""
+        return self._adapter_class.is_per_image
+
     def require_label_type(self, label_type: LabelType, data: str) -> None:
         """Check that the loss can learn from labels of this type; `data` is the data option.
 

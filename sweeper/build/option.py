@@ -232,9 +232,10 @@ def _partial(
         trust(target)
         return functools.partial(known, **{k: v for k, v in node.items() if k != "_target_"})
     made: functools.partial[Any] = instantiated(group, name, {**node, "_partial_": True}, trust)
-    is_class = isinstance(made.func, type) and not issubclass(made.func, type)
+    function: Any = made.func
+    is_class = isinstance(function, type) and not issubclass(function, type)
     if is_class and target.startswith(("torch.", "sweeper.")):
-        _ALLOWED[target] = made.func
+        _ALLOWED[target] = function
     return made
 
 

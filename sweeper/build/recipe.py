@@ -40,9 +40,6 @@ from sweeper.training.settings import RunSettings, TrainerSettings
 
 CPU = torch.device("cpu")
 META = torch.device("meta")
-# A network of this size is checked on the CPU in milliseconds. The first network on the meta
-# device costs a process about a second, for which torch imports its symbolic shapes.
-SMALL_NETWORK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,8 @@ class Recipe:
 
     def to_device(self, model: nn.Module) -> nn.Module:
         """Move the network to the device of the run, in the trainer's memory format."""
-        layout = torch.channels_last if self.trainer.channels_last else torch.contiguous_format
+        is_last = self.options.channels_last(self.trainer, self.device)
+        layout = torch.channels_last if is_last else torch.contiguous_format
         return model.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 
     def classifier(self, model: nn.Module, adapter: Adapter) -> Classifier:
@@ -185,7 +183,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
 def verify(cfg: DictConfig) -> None:
     """Check that a composed config, with its `hydra` node, can be built.
 
-    The data is read. A large network is built on the meta device, so its weights take no memory.
+    The data is read. The network is built on the meta device, so its weights take no memory.
 
     Raises:
         SweeperError: the config cannot be built.
@@ -197,10 +195,8 @@ def verify(cfg: DictConfig) -> None:
     options.tracker(Path.cwd())
     data = recipe.data(CPU)
     adapter = options.adapter(data.profile)
-    size = options.n_parameters(adapter, data.profile.input_shape)
-    device = CPU if size is not None and size <= SMALL_NETWORK else META
-    with torch.random.fork_rng(devices=[]), device:
-        model = recipe.trainable_network(adapter, data.profile, device)
+    model = recipe.trainable_network(adapter, data.profile, META)
+    with META:
         freeze(model, trainer.freeze)
         options.watch(model)
         options.updates.build(model, data.steps_per_epoch, recipe.settings, trainer, CPU)

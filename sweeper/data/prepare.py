@@ -9,7 +9,7 @@ from typing import Any, Literal
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from sweeper.data.image_data import ImageData, Subset
+from sweeper.data.image_data import ImageData, Subset, evaluation_batch_size
 from sweeper.data.kept import kept
 from sweeper.data.normalise import Normalise, statistics_for
 from sweeper.data.pipeline import Pipeline, decoded_size, input_steps
@@ -116,6 +116,7 @@ def prepare(
         },
         train_pipeline=Pipeline((*steps.train, *steps.enlarge), normalise),
         eval_pipeline=Pipeline((*steps.evaluation, *steps.enlarge), normalise),
+        eval_batch_size=evaluation_batch_size(batch_size, input_shape, device),
     )
 
 

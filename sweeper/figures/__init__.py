@@ -7,10 +7,13 @@ strings            the accuracy by length, for data with strings
 grid_of_images     images under their titles
 histograms         the distributions of weights and gradients, layer by layer
 feature_sheets     the feature maps of a layer
+waterfall          what each of several changes added to a value
 study_figures      Optuna's figures of a study
 timeline           which worker ran which trial of a study, and when
+cropped            saves a figure of a study without its margins
 style              the canvas and the titles of all of them
 
-Nothing here reads or saves files. `run.pictures` draws the figures of a run, `training.watch` and
-`tracking` those of its network, `predict` its images, and `sweep` those of a study.
+Nothing else here reads or saves files. `run.pictures` draws the figures of a run, `training.watch`
+and `tracking` those of its network, `predict` its images, `sweep` those of a study, and `explain`
+that of its winner.
 """

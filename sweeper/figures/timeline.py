@@ -14,7 +14,7 @@ COLOURS = {
     "pruned": "#ccbb44",
     "failed": "#ee6677",
 }
-PROMOTED = "promoted before"
+PROMOTED = "promoted"
 NARROWEST_LABELLED = 0.03
 """Width of the narrowest bar that has room for a number, as a fraction of the figure."""
 

@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from sweeper.launch.leaving import leave
 from sweeper.launch.resources import THREAD_VARIABLES
@@ -40,7 +41,8 @@ class Server:
     def serve(self) -> None:
         """Answer requests until the connection closes."""
         while True:
-            ready, _, _ = select.select([self._connection, self._wakeup], [], [])
+            watched: list[Any] = [self._connection, self._wakeup]
+            ready, _, _ = select.select(watched, [], [])
             if self._wakeup in ready:
                 self._wakeup.recv(4096)
                 self._report_ended()
@@ -149,6 +151,16 @@ def _import(modules: Sequence[str]) -> None:
             continue
 
 
+def _warm_up() -> None:
+    """Let Hydra find its plugins and build the tables of its parser, once for all processes."""
+    if "hydra" in sys.modules:
+        from hydra.core.override_parser.overrides_parser import OverridesParser
+        from hydra.core.plugins import Plugins
+
+        Plugins.instance()
+        OverridesParser.create().parse_override("key=[1,text]")
+
+
 def _wakeup_by(number: int) -> socket.socket:
     """Return a socket that can be read after each signal of this number."""
     reader, writer = socket.socketpair()
@@ -173,6 +185,7 @@ def main(arguments: Sequence[str]) -> None:
     gc.disable()  # nothing that an import creates is garbage
     server = Server(int(arguments[0]))
     _import(arguments[1:])
+    _warm_up()
     gc.freeze()
     server.serve()
 

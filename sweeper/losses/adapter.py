@@ -25,6 +25,8 @@ class Adapter(nn.Module):
 
     label_types: ClassVar[frozenset[LabelType]] = frozenset({"multiclass"})
     """The label types that the loss can learn from."""
+    is_per_image: ClassVar[bool] = True
+    """True if the other images of a batch do not change the loss of an image."""
 
     def __init__(
         self, criterion: nn.Module, num_classes: int, label_type: LabelType = "multiclass"

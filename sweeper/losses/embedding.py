@@ -7,6 +7,7 @@ Snell et al., "Prototypical Networks", 2017).
 """
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 import torch
 from pydantic import PositiveInt
@@ -69,6 +70,7 @@ class Embedding(Adapter):
     The loss of a batch without triplets is 0, and its weight in the mean of an epoch is 0.
     """
 
+    is_per_image: ClassVar[bool] = False
     means: Tensor
     """The mean point of each class, (K, D) float32."""
     seen: Tensor

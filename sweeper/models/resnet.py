@@ -1,5 +1,7 @@
 """Residual networks of bottleneck blocks (He et al., 2015, "Deep Residual Learning")."""
 
+from typing import ClassVar
+
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
@@ -51,6 +53,9 @@ class ResNet(nn.Module):
     Raises:
         ConfigError: the two lists are empty or differ in length.
     """
+
+    slow_channels_last: ClassVar[bool] = True
+    """On a CPU its convolutions of size 1 are slower in this memory format."""
 
     def __init__(
         self,

@@ -6,6 +6,7 @@
       pictures    the figures that a run or an evaluation writes
       closing     the text that a run prints at its end
     invocation    the command line that asked for the run, and the folders that it works in
+    conclude      the score of a study's winner on the test split, which `sweeper.sweep` asks for
     restore       a trained network from its checkpoint, for `evaluate` and `predict`
       trust       the check of the classes that the checkpoint's config names
 

@@ -1,10 +1,17 @@
 """The invocation of a run: its command line and its folders."""
 
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.utils import get_original_cwd
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.build.recipe import named_choices
 from sweeper.cli.overrides import quoted
 from sweeper.secrets import masked_uri
 
@@ -23,6 +30,20 @@ class Invocation:
     """The folder that the run writes to."""
     start_folder: Path
     """The folder that the command was started in; relative paths in the config refer to it."""
+
+    @staticmethod
+    def of_job(cfg: DictConfig) -> "Invocation":
+        """Return the invocation of the job that Hydra runs in this process, with this config."""
+        settings = HydraConfig.get()
+        # As they were typed; they may refer to keys of the run's config.
+        overrides: Any = OmegaConf.to_container(settings.overrides.task, resolve=False)
+        return Invocation(
+            choices=named_choices(cfg, settings.runtime.choices),
+            overrides=list(overrides),
+            arguments=sys.argv[1:],
+            folder=Path(settings.runtime.output_dir),
+            start_folder=Path(get_original_cwd()),
+        )
 
     def resume_command(self, checkpoint: Path) -> str:
         """Return the command line that resumes this run from one of its checkpoints.

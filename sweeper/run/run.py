@@ -80,6 +80,29 @@ class Run:
         values = self._values()
         return values if len(values) > 1 else values[0]
 
+    def score(self) -> dict[str, float]:
+        """Score the best network of a run that has ended on the test split, and record the scores.
+
+        Return nothing if the data has no test split.
+
+        Raises:
+            CheckpointError: `best.pt` is missing, damaged or not that of the best epoch.
+        """
+        tracker = self.experiment.tracker
+        try:
+            self.store.load_best(self.experiment, self.state)
+            scores = _test_scores(self._test_predictions())
+            if scores:
+                tracker.log_metrics(scores, step=self.state.epoch)
+        finally:
+            tracker.finish("FINISHED")
+        return scores
+
+    def _test_predictions(self) -> Predictions | None:
+        """Return the predictions for the test split, or None if the data has none."""
+        data = self.experiment.data
+        return predictions_of(self.experiment.classifier, data.test()) if data.has_test else None
+
     def _train(self, display: EpochLines) -> None:
         for name, size in self._sizes().items():
             trial.note(name, size)
@@ -114,7 +137,7 @@ class Run:
         ]
 
     def _evaluate(self) -> None:
-        """Evaluate the best network; this is the only time that a run uses the test split."""
+        """Evaluate the best network; a run outside a study uses the test split only here."""
         experiment, state = self.experiment, self.state
         if state.best_epoch is None:
             raise TrainingError(f"the run ended before its first epoch: {state.stop_reason}")
@@ -124,10 +147,9 @@ class Run:
         monitored = {state.metric, headline(experiment.data.profile.label_type)}
         scores = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
         scores |= self._sizes()
-        test = None
-        if experiment.data.has_test:
-            test = predictions_of(experiment.classifier, experiment.data.test())
-            scores |= {f"test/{name}": value for name, value in test.metrics.items()}
+        # Of a study, the winner alone is scored on the test split, when the search is over.
+        test = self._test_predictions() if trial.info() is None else None
+        scores |= _test_scores(test)
         self.scores.update(scores)
         experiment.tracker.log_metrics(scores, step=state.epoch)
         self._track_best()
@@ -159,6 +181,8 @@ class Run:
     def _finish(self) -> None:
         tracker, reason = self.experiment.tracker, trial.stop_reason()
         if reason is None:
+            if trial.info() is not None:  # the tag of an earlier attempt may say `paused`
+                tracker.set_tags({STATE: "complete"})
             tracker.finish("FINISHED", self.state.stop_reason or "")
         else:
             tracker.set_tags({STATE: reason})
@@ -179,3 +203,8 @@ class Run:
     def _sizes(self) -> dict[str, float]:
         counts = (self.summary.parameters, self.summary.multiply_adds)
         return dict(zip(SIZES, counts, strict=True))
+
+
+def _test_scores(test: Predictions | None) -> dict[str, float]:
+    metrics = {} if test is None else test.metrics
+    return {f"test/{name}": value for name, value in metrics.items()}

@@ -17,6 +17,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
       recorder         a process for MLflow, which neither the command nor its workers import
+      work             what is left to do: trials, then the jobs that follow the search
       board            shows the progress while the workers run
       results/         the best trials as files, folders and commands
 
@@ -40,11 +41,14 @@ worker process (with the basic launcher, in the parent process):
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
         verdict          the state and values with which a trial ends
+      finals/          what follows the search: finalists, and the scores of the winner
 
 Both sides use `sweeper.space`; `spec`, the description of the study that is pickled for the
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer
 that keeps the study's parent run in MLflow, with a timeline made of `bars`. `promotion_pruner` is
 the option that chooses the rule of promotion.
+
+When a study is over, `explain` says what each parameter of its winner has brought.
 
 `sweeper.sweep(...)` is a call of `sweeper.api`.
 """

@@ -108,8 +108,10 @@ class Attempt:
         return judge_return(job.return_value, self.spec.objectives, self.reporter.stop_reason())
 
 
-def first_seed(config: DictConfig) -> int:
+def first_seed(config: DictConfig, setting: str = "repeats") -> int:
     """Return the seed of the config, which is the first one of a repeated trial.
+
+    `setting` is the key of `hydra.sweeper` that needs it, for the message.
 
     Raises:
         ConfigError: the config has no such key, or its value is not a whole number.
@@ -119,7 +121,7 @@ def first_seed(config: DictConfig) -> int:
         is_there = SEED_KEY in config
         shown = f"is {printable(override_line('', seed)[1:])}" if is_there else "is not there"
         raise ConfigError(
-            f"hydra.sweeper.repeats: needs a whole number as the config's key {SEED_KEY}, which "
+            f"hydra.sweeper.{setting}: needs a whole number as the config's key {SEED_KEY}, which "
             f"{shown}; type {'' if is_there else '+'}{SEED_KEY}=0, and let the task use it"
         )
     return seed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.live import Live
@@ -16,6 +17,9 @@ from rich.table import Table
 
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import Place, curve_of, is_paused
+from sweeper.sweep.finals.agenda import finals_storage
+from sweeper.sweep.finals.final_job import FinalJob
+from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.spec import StudySpec
@@ -65,16 +69,29 @@ class Board:
         # Opened again, because a database session belongs to one thread.
         storage = open_storage(self._spec.storage, self._spec.folder)
         study = optuna.load_study(study_name=self._spec.name, storage=storage)
+        finals = finals_storage(self._spec, storage)
+        told = {t.number for t in self._jobs(finals) if t.state.is_finished()}
         with self._screen() as screen:
             while True:
                 stopping = self._stop.wait(REFRESH_SECONDS)
-                trials = _own_trials(study, anew=stopping)
+                trials, jobs = _own_trials(study, anew=stopping), self._jobs(finals)
                 if screen is not None:
-                    screen.update(self.table(trials), refresh=True)
+                    screen.update(self.table(trials, jobs), refresh=True)
                 else:
                     self._print_new(trials)
+                    for job in jobs:
+                        if job.state.is_finished() and job.number not in told:
+                            told.add(job.number)
+                            self._console.print(printable(_job_line(job)))
                 if stopping:
                     return
+
+    def _jobs(self, jobs: BaseStorage) -> list[FrozenTrial]:
+        """Return the runs of the finalists, and the job that scores the winner after them."""
+        if self._spec.finals.n_finalists == 0:
+            return []
+        study_id = jobs.get_study_id_from_name(finals_name(self._spec.name))
+        return [t for t in read_trials(jobs, study_id) if not was_not_needed(t)]
 
     def _screen(self) -> AbstractContextManager[Live | None]:
         return (
@@ -102,14 +119,20 @@ class Board:
             return f"{head} ({_params_text(trial)}): {failure_text(trial)}"
         return f"{head} {_value_of(trial)}  {_params_text(trial)}"
 
-    def table(self, trials: Sequence[FrozenTrial]) -> Table:
-        """Return a table of the running trials, with the counts and the best trial as its title."""
+    def table(self, trials: Sequence[FrozenTrial], jobs: Sequence[FrozenTrial] = ()) -> Table:
+        """Return a table of the running trials, with the counts and the best trial as its title.
+
+        The jobs that follow the search are below the trials.
+        """
         table = Table(title=self._title(trials), caption=self._speed(trials), title_justify="left")
         for column in ("trial", "worker", "epochs", "value", "parameters"):
             table.add_column(column, overflow="fold")
         for t in trials:
             if t.state == TrialState.RUNNING:
                 table.add_row(*_running_row(t))
+        for job in jobs:
+            if job.state == TrialState.RUNNING:
+                table.add_row(FinalJob.of(job).text, *_running_row(job)[1:])
         return table
 
     def _title(self, trials: Sequence[FrozenTrial]) -> str:
@@ -153,7 +176,8 @@ def _event(trial: FrozenTrial) -> Event | None:
     """Return what has become of a trial last: it was paused, promoted or ended."""
     n_pauses = len(Place.of(trial).stretches)
     if is_paused(trial):
-        return Event(f"paused after {curve_of(trial)[-1][0]:g} epochs,", n_pauses)
+        epochs = curve_of(trial)[-1][0]
+        return Event(f"paused after {epochs:g} epoch{'' if epochs == 1 else 's'},", n_pauses)
     if trial.state == TrialState.RUNNING and n_pauses:
         return Event("promoted", n_pauses)
     return Event(trial.state.name.lower(), n_pauses) if trial.state.is_finished() else None
@@ -187,6 +211,13 @@ def _own_trials(study: optuna.Study, anew: bool = False) -> list[FrozenTrial]:
         read_trials(study._storage, study._study_id) if anew else study.get_trials(deepcopy=False)
     )
     return [t for t in trials if is_own(t) and not was_not_needed(t)]
+
+
+def _job_line(job: FrozenTrial) -> str:
+    """Return a job that has ended as a line."""
+    is_done = job.state == TrialState.COMPLETE
+    text = values_text(job) if is_done else f"failed: {failure_text(job)}"
+    return f"{FinalJob.of(job).text}: {text}"
 
 
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ def is_paused(trial: FrozenTrial) -> bool:
 
 def was_promoted(trial: FrozenTrial) -> bool:
     """Return whether a trial was paused and taken up again."""
-    return bool(Place.of(trial).stretches) and not is_paused(trial)
+    return len(Place.of(trial).stretches) > is_paused(trial)
 
 
 def curve_of(trial: FrozenTrial) -> list[Look]:

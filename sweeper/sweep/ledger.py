@@ -401,7 +401,7 @@ class Ledger:
         return trial.state == TrialState.RUNNING and self._standing(trial) == Standing.LAPSED
 
     def _standing(self, trial: FrozenTrial) -> Standing:
-        if self._lock.read_text() == str(trial._trial_id):
+        if self._lock.read_text() == self._mark(trial):
             return Standing.LAPSED
         return self._judge.standing(trial._trial_id, Lease.read(trial.system_attrs))
 
@@ -457,13 +457,17 @@ class Ledger:
     def _write_place(self, trial_id: int, place: Place) -> None:
         self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())
 
+    def _mark(self, trial: FrozenTrial) -> str:
+        """Return what identifies a trial in the lock file, which two studies may share."""
+        return f"{self._study.study_name} {trial._trial_id}"
+
     def _set_running(self, trial: FrozenTrial) -> bool:
         """Set a waiting trial running; return False if another worker did so first.
 
-        The trial's id stays in the lock file until the lease is written. If this process dies in
+        The trial's mark stays in the lock file until the lease is written. If this process dies in
         between, the next process that holds the lock knows that nobody runs the trial.
         """
-        self._lock.write_text(str(trial._trial_id))
+        self._lock.write_text(self._mark(trial))
         succeeded = False
         with suppress(UpdateFinishedTrialError):
             succeeded = self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)

@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper.secrets import concealed
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, was_not_needed
+from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
@@ -107,7 +108,9 @@ class MLflowStudy:
             ends = list(self._ends(loaded.get_trials(deepcopy=False)))
             tracker.reconcile(study.name, study.parent_id, ends)
             best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
-            tracker.log_metrics(self._metrics(loaded, best), step=0)
+            scores = Scores.recorded(loaded.user_attrs, None if best is None else best.number)
+            metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
+            tracker.log_metrics(metrics, step=0)
             tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
             results = study.folder / "optimization_results.yaml"
             if results.is_file():
@@ -197,7 +200,8 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
 
 
 def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
-    from sweeper.figures.study_figures import study_figures  # imports matplotlib
+    from sweeper.figures.cropped import save_cropped  # imports matplotlib
+    from sweeper.figures.study_figures import study_figures
     from sweeper.figures.timeline import timeline
     from sweeper.sweep.bars import bars_of
 
@@ -205,5 +209,5 @@ def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterat
     own = [("timeline", timeline(bars))] if bars else []
     for name, figure in chain(own, study_figures(study, names)):
         path = folder / f"{name}.png"
-        figure.savefig(path, dpi=110, bbox_inches="tight")
+        save_cropped(figure, path)
         yield path

@@ -1,7 +1,7 @@
 """The plan of a study: settings and space, read and checked before the first trial."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from sweeper.space.space import parse_space
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.elsewhere.elsewhere import Elsewhere
+from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
 from sweeper.sweep.settings.dry_run import check_search
@@ -63,6 +64,8 @@ def plan_study(
         ConfigError: a setting, the space or an option in it cannot work.
     """
     settings = read_settings(keys)
+    if settings.conclude:
+        imported_function("conclude", settings.conclude)
     if settings.custom_search_space:
         imported_function("custom_search_space", settings.custom_search_space)
     launcher = config.hydra.launcher
@@ -73,13 +76,13 @@ def plan_study(
     if settings.check:
         check_options(live, verification(settings.verify, config))
     grid = _grid(settings, live)
-    if settings.repeats > 1 and live.space.parameters.keys() & {SEED_KEY, f"+{SEED_KEY}"}:
-        raise ConfigError(
-            f"hydra.sweeper.repeats={settings.repeats}: each trial gets its own seeds, so "
-            f"{SEED_KEY} cannot be swept; leave it out, or type hydra.sweeper.repeats=1"
-        )
-    if settings.repeats > 1:
-        first_seed(live.composer.option_config(live.first_point()))
+    for key, value, none in _settings_of_seeds(settings):
+        if live.space.parameters.keys() & {SEED_KEY, f"+{SEED_KEY}"}:
+            raise ConfigError(
+                f"hydra.sweeper.{key}={value}: each trial gets its own seeds, so {SEED_KEY} cannot "
+                f"be swept; leave it out, or type hydra.sweeper.{key}={none}"
+            )
+        first_seed(live.composer.option_config(live.first_point()), key)
     identity = study_identity(settings, live, is_grid=grid is not None)
     spec = _spec(settings, live, identity, grid, config)
     if settings.check:
@@ -89,6 +92,14 @@ def plan_study(
         elsewhere = Elsewhere(live, spec, settings.directions, _metrics(settings, config))
         points += elsewhere.take(settings.enqueue_from, settings.fresh)
     return StudyPlan(_with_workers(settings), live, identity, spec, points)
+
+
+def _settings_of_seeds(settings: StudySettings) -> Iterator[tuple[str, int, str]]:
+    """Yield the settings that train trials with several seeds, and the value that does not."""
+    if settings.repeats > 1:
+        yield "repeats", settings.repeats, "1"
+    if settings.finalists is not None:
+        yield "finalists", settings.finalists, "null"
 
 
 def _with_workers(settings: StudySettings) -> StudySettings:
@@ -157,9 +168,25 @@ def _spec(
         observers=settings.observers,
         objectives=settings.objectives,
         repeats=settings.repeats,
+        finals=_finals(settings, live),
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
         foreign_launcher=launcher not in (BASIC_LAUNCHER, LOCAL_LAUNCHER),
+    )
+
+
+def _finals(settings: StudySettings, live: LiveSpace) -> FinalStage:
+    seeds = range(0)
+    if settings.finalists is not None:
+        config = live.composer.option_config(live.first_point())
+        first = first_seed(config, "finalists") + settings.repeats
+        seeds = range(first, first + settings.finalist_seeds)
+    return FinalStage(
+        n_finalists=settings.finalists or 0,
+        seeds=tuple(seeds),
+        conclude=settings.conclude,
+        choice=settings.best,
+        may_miss_points=settings.max_failure_rate is not None,
     )
 
 

@@ -61,18 +61,23 @@ class Recorder:
         return result
 
     def close(self) -> None:
-        """End the process, unless it has ended."""
+        """End the process, unless it has ended. What it has not delivered stays in the outboxes."""
+        os.environ.pop(VARIABLE, None)
         self._connection.close()
         self._process.kill()
         self._process.wait()
 
 
 def start_recorder(keys: Mapping[str, Any]) -> Recorder | None:
-    """Start the process if the observers in the values of `hydra.sweeper` need it."""
+    """Start the process if the observers in the values of `hydra.sweeper` need it.
+
+    A command that joins a study leaves its run to the command that has started it.
+    """
     nodes = [node for node in keys.get("observers") or () if isinstance(node, Mapping)]
     targets = [node.get("_target_") for node in nodes]
-    has_own_storage = isinstance(keys.get("storage"), str | None)
-    return Recorder() if OBSERVER in targets and has_own_storage else None
+    can_open_storage = isinstance(keys.get("storage"), str | None)
+    is_needed = OBSERVER in targets and can_open_storage and not keys.get("join")
+    return Recorder() if is_needed else None
 
 
 class Recorded:
@@ -84,9 +89,10 @@ class Recorded:
 
     def study_opened(self, study: StudyInfo) -> str | None:
         """Let the recorder open the study, and name it to the workers as their courier."""
-        request = dict(os.environ), self._logs, self.original, self._spec
+        place = self._spec.storage, self._spec.folder
+        request = dict(os.environ), self._logs, self.original, place, replace(study, storage=None)
         try:
-            parent_id, courier = self._recorder.call(_open, *request, replace(study, storage=None))
+            parent_id, courier = self._recorder.call(_open, *request)
         except (EOFError, ConnectionError):
             opened: str | None = self.original.study_opened(study)
             return opened
@@ -130,16 +136,17 @@ class _Desk:
         self.open_storage = open_storage
         self.courier = Courier()
         self.observer: Any = None
-        self.spec: Any = None
+        self.place: Any = None
+        """The storage of the study, and its folder."""
 
 
 def _open(
-    desk: _Desk, environment: dict[str, str], logs: Sequence[Any], observer: Any, spec: Any,
-    study: StudyInfo,
+    desk: _Desk, environment: dict[str, str], logs: Sequence[Any], observer: Any,
+    place: tuple[Any, Any], study: StudyInfo,
 ) -> tuple[str, str]:  # fmt: skip
     os.environ.update(environment)
     configure_log(*logs)
-    desk.observer, desk.spec = observer, spec
+    desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
     threading.Thread(target=_prepare_end, args=(observer,), daemon=True).start()
     return parent_id, desk.courier.name
@@ -155,7 +162,7 @@ def _prepare_end(observer: Any) -> None:
 
 def _finish(desk: _Desk, study: StudyInfo) -> None:
     desk.courier.wait(DELIVERY_SECONDS)
-    storage = desk.open_storage(desk.spec.storage, desk.spec.folder)
+    storage = desk.open_storage(*desk.place)
     desk.observer.study_finished(replace(study, storage=storage))
 
 

@@ -16,7 +16,7 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
 from sweeper.cli.messages import WANTS_TRACEBACK
@@ -27,8 +27,9 @@ from sweeper.launch.resources import n_workers
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.finals.agenda import prepare_finals
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, Ledger, progress_of
+from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, progress_of
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce, naming_workers
 from sweeper.sweep.plan import StudyPlan, plan_study
@@ -44,6 +45,7 @@ from sweeper.sweep.study import (
     set_aside,
     set_folder_aside,
 )
+from sweeper.sweep.work import Work, work_of
 from sweeper.sweep.worker_task import Worker
 from sweeper.text import in_one_line, shortened
 
@@ -108,11 +110,10 @@ def _run_study(
         study.set_user_attr(STARTED_KEY, plan.spec.budget.started_at)
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
-        ledger = Ledger(study, storage, plan.spec.folder, plan.spec.budget)
-        announce(plan, study, ledger.has_work(), config)
+        announce(plan, study, any(work.has_work() for work in work_of(plan.spec, storage)), config)
         info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
-    workers = Workers(plan, Worker(spec, task, context, master), study, storage)
+    workers = Workers(plan, Worker(spec, task, context, master), work_of(spec, storage))
     with Board(study, spec, in_terminal=spec.capture_output):
         interrupt = workers.run()
     results = Results.of(study, plan.spec, plan.live, plan.settings.best)
@@ -142,8 +143,7 @@ class Workers:
 
     plan: StudyPlan
     worker: Worker
-    study: PulledStudy
-    storage: BaseStorage
+    work: Sequence[Work]
 
     def run(self) -> KeyboardInterrupt | None:
         """Run the workers; return the interrupt if a signal ended them.
@@ -180,42 +180,61 @@ class Workers:
                 hurry.cancel()
         if not interrupt.requested:
             return None
-        self._ledger().release_command()
+        for work in self.work:
+            work.ledger.release_command()
         return Interrupted(interrupt.number)
 
     def _launch_until_done(self, interrupt: Interrupt) -> None:
-        ledger, before = self._ledger(), self._trials()
-        if not ledger.has_work() and not any(t.state == TrialState.RUNNING for t in before):
+        before = self._progress()
+        if not self._has_work() and not any(state == TrialState.RUNNING for state, *_ in before):
             return
         while not interrupt.requested:
-            failure = self._launch(self._n_workers(before), interrupt)
-            self._wait_for_others(ledger, interrupt)
-            if interrupt.requested or not ledger.has_work():
+            failure = self._launch(self._n_workers(), interrupt)
+            self._wait_for_others(interrupt)
+            if interrupt.requested or not self._has_work():
                 return
-            after = self._trials()
-            if _progress(before) == _progress(after):
+            after = self._progress()
+            if before == after:
                 raise failure or TrainingError(
                     "the workers ended although trials are left; the same command resumes the study"
                 )
             before = after
 
-    def _wait_for_others(self, ledger: Ledger, interrupt: Interrupt) -> None:
+    def _wait_for_others(self, interrupt: Interrupt) -> None:
         """Wait until no trial runs, also elsewhere, or until there is work for a worker.
 
         A worker that has joined the study leaves its results to this command.
         """
         has_told = self.plan.settings.join
-        while not interrupt.requested and not ledger.has_work():
-            trials = self._trials()
-            running = [str(t.number) for t in trials if t.state == TrialState.RUNNING]
-            is_spent = self.plan.spec.budget.is_spent(trials, time.time())
-            leaves = self.plan.settings.join and not ledger.uncertain(trials)
-            if not running or is_spent or leaves:
+        while not interrupt.requested and not self._has_work():
+            running = self._running()
+            leaves = self.plan.settings.join and not self._is_uncertain()
+            if not running or leaves:
                 return
             if not has_told:
-                log.info("Waiting for trial %s, which another process runs", ", ".join(running))
+                log.info("Waiting for %s, which another process runs", ", ".join(running))
                 has_told = True
             time.sleep(WAIT_SECONDS)
+
+    def _has_work(self) -> bool:
+        return any(work.has_work() for work in self.work)
+
+    def _is_uncertain(self) -> bool:
+        return any(work.ledger.uncertain(work.trials()) for work in self.work)
+
+    def _running(self) -> list[str]:
+        """Return the trials and jobs that run, in words, as far as they are still wanted."""
+        now, running = time.time(), []
+        for work in self.work:
+            trials = work.trials()
+            if not work.ledger.budget.is_spent(trials, now):
+                running += [work.text(t) for t in trials if t.state == TrialState.RUNNING]
+        return running
+
+    def _progress(self) -> list[tuple[TrialState, int, Lease | None]]:
+        """Return what changes when a worker claims a trial, reports, or ends a trial."""
+        trials = (t for work in self.work for t in work.trials())
+        return [(t.state, progress_of(t), Lease.read(t.system_attrs)) for t in trials]
 
     def _launch(self, n: int, interrupt: Interrupt) -> SweeperError | None:
         """Run `n` workers to their end; return an error if the launcher itself failed."""
@@ -253,18 +272,16 @@ class Workers:
     def _end_command(self) -> None:
         spec = self.plan.spec
         storage = open_storage(spec.storage, spec.folder)
-        study = open_study(spec.name, storage)
-        Ledger(study, storage, spec.folder, spec.budget, command=spec.command).end_command()
+        for work in work_of(spec, storage):
+            work.ledger.end_command()
 
     def _wait_for_own_trials(self) -> None:
         """Wait until this command's workers have put back their trials, for a limited time."""
         deadline = time.monotonic() + LEAVE_SECONDS
-        while self._ledger().runs_trials_of_command() and time.monotonic() < deadline:
+        while time.monotonic() < deadline and any(
+            work.ledger.runs_trials_of_command() for work in self.work
+        ):
             time.sleep(0.1)
-
-    def _ledger(self) -> Ledger:
-        spec = self.plan.spec
-        return Ledger(self.study, self.storage, spec.folder, spec.budget, command=spec.command)
 
     def _worker_overrides(self) -> list[str]:
         """Return the overrides of a worker's own job, whose folder is not that of any trial."""
@@ -277,14 +294,11 @@ class Workers:
             "hydra.job.chdir=false",
         ]
 
-    def _n_workers(self, trials: Sequence[FrozenTrial]) -> int:
+    def _n_workers(self) -> int:
         if not self.plan.spec.own_process:
             return 1
-        n, budget = n_workers(self.plan.settings.n_jobs), self.plan.spec.budget
-        return n if budget.n_trials is None else min(n, budget.n_trials - budget.n_finished(trials))
-
-    def _trials(self) -> list[FrozenTrial]:
-        return self.study.get_trials(deepcopy=False)
+        most = max(work.size() for work in self.work)
+        return int(min(n_workers(self.plan.settings.n_jobs), most))
 
 
 def _prepare_storage(plan: StudyPlan) -> BaseStorage:
@@ -302,6 +316,7 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
         if spec.name not in {s.study_name for s in storage.get_all_studies()}:
             _require_new(plan)
         create_study(spec.name, storage, plan.identity)
+        prepare_finals(spec, storage, plan.settings.directions)
         enqueue(open_study(spec.name, storage), plan.initial_points)
     return storage
 
@@ -375,8 +390,3 @@ def _conclude(plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | 
     if plan.settings.max_failure_rate is None and (missing := results.missing()):
         raise TrainingError(missing)
     return results
-
-
-def _progress(trials: Sequence[FrozenTrial]) -> list[tuple[TrialState, int, Lease | None]]:
-    """Return what changes when a worker claims a trial, reports, or ends a trial."""
-    return [(t.state, progress_of(t), Lease.read(t.system_attrs)) for t in trials]

@@ -74,7 +74,8 @@ class Session:
         self._study = open_study(spec.name, self._storage, sampler, pruner)
         self._composer = Composer(context.config_loader, master, spec.space)
         self._live = LiveSpace(spec.space, self._composer)
-        grid = required_grid(self._live) if spec.budget.exhaustive else ()
+        is_grid = spec.budget.exhaustive and spec.budget.n_trials is not None
+        grid = required_grid(self._live) if is_grid else ()
         self._points = None if spec.custom_search_space else all_points(self._live)
         self.ledger = Ledger(
             self._study, self._storage, spec.folder, spec.budget, grid, spec.command
@@ -208,9 +209,12 @@ class Session:
         except OSError as error:  # a full disk must not end the worker too
             log.warning("%s cannot be written: %s", file, error.strerror)
         if WANTS_TRACEBACK:
-            log.warning("Trial %d failed: %s", claim.number, text)
+            log.warning("%s failed: %s", self._claimed_text(claim), text)
         else:
-            log.warning("Trial %d failed: %s; see %s", claim.number, verdict.reason, file)
+            log.warning("%s failed: %s; see %s", self._claimed_text(claim), verdict.reason, file)
+
+    def _claimed_text(self, claim: Claim) -> str:
+        return f"Trial {claim.number}"
 
     def _finish(self, claim: Claim, verdict: Verdict) -> bool:
         assert verdict.state is not None

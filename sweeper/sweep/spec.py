@@ -9,6 +9,7 @@ from optuna.storages import BaseStorage
 
 from sweeper.space.space import Space
 from sweeper.sweep.budget import Budget
+from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.verdict import Objectives
@@ -31,6 +32,7 @@ class StudySpec:
         observers: Followers of the study.
         objectives: What the task must return.
         repeats: Number of seeds with which each trial is run.
+        finals: What the workers do when the search is over.
         parent_id: Id that an observer returned for the study.
         capture_output: True if each trial's output is written to its folder.
         own_process: True if the trials do not run in the process of the command.
@@ -51,6 +53,7 @@ class StudySpec:
     observers: Observers = field(default_factory=Observers)
     objectives: Objectives = field(default_factory=lambda: Objectives(1))
     repeats: int = 1
+    finals: FinalStage = field(default_factory=FinalStage)
     parent_id: str | None = None
     capture_output: bool = False
     own_process: bool = False

@@ -18,6 +18,7 @@ from sweeper.errors import ConfigError
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import rename_in_folder, rename_in_storage
 from sweeper.sweep.curve import is_paused
+from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.identity import StudyIdentity, difference
 
 IDENTITY_KEY = "sweeper:search"
@@ -70,15 +71,22 @@ def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
     """Append the time to the names of a database's study and of its folder, if they exist."""
     stamp = _stamp()
     aside = f"{name}.{stamp}"
-    if name in {s.study_name for s in storage.get_all_studies()}:
-        optuna.copy_study(
-            from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=aside
-        )
+    names = {s.study_name for s in storage.get_all_studies()}
+    if finals_name(name) in names:
+        _rename(finals_name(name), finals_name(aside), storage)
+    if name in names:
+        _rename(name, aside, storage)
         rename_in_storage(open_study(aside, storage), aside)
-        optuna.delete_study(study_name=name, storage=storage)
     moved = set_folder_aside(folder, stamp)
     if moved is not None:
         rename_in_folder(moved, name, aside)
+
+
+def _rename(name: str, new: str, storage: BaseStorage) -> None:
+    optuna.copy_study(
+        from_study_name=name, from_storage=storage, to_storage=storage, to_study_name=new
+    )
+    optuna.delete_study(study_name=name, storage=storage)
 
 
 def set_folder_aside(folder: Path, stamp: str | None = None) -> Path | None:

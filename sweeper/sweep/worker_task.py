@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from sweeper.cli.interrupts import SIGNALS, Interrupt
 from sweeper.launch.local import LocalPool
+from sweeper.sweep.finals.finals_session import FinalsSession
 from sweeper.sweep.session import Session
 from sweeper.sweep.spec import StudySpec
 from sweeper.text import in_one_line
@@ -57,12 +58,15 @@ class Worker:
     def _run_trials(self) -> WorkerReport:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with Interrupt() as interrupt:
-            session = Session(self.spec, self.task, self.context, self.master, interrupt)
-            while (claim := session.claim()) is not None:
-                try:
-                    session.run(claim)
-                except KeyboardInterrupt:  # the task has ended, and its trial was put back
-                    interrupt.request()
+            arguments = (self.spec, self.task, self.context, self.master, interrupt)
+            session = Session(*arguments)
+            _run_all(session, interrupt)
+            if self.spec.finals.is_needed and not interrupt.requested:
+                finals = FinalsSession(*arguments)
+                _run_all(finals, interrupt)
+                while finals.waits():
+                    _run_all(session, interrupt)
+                    _run_all(finals, interrupt)
             if not interrupt.requested:
                 self.spec.observers.worker_finished()
         # Each trial directs Python's logging to its own folder.
@@ -95,6 +99,14 @@ class Worker:
             return WorkerReport(interrupted=True)
         report: WorkerReport = result.return_value
         return report
+
+
+def _run_all(session: Session, interrupt: Interrupt) -> None:
+    while (claim := session.claim()) is not None:
+        try:
+            session.run(claim)
+        except KeyboardInterrupt:  # the task has ended, and its trial was put back
+            interrupt.request()
 
 
 def _handlers_of_the_launcher() -> dict[int, Callable[[int, None], object]]:

@@ -111,7 +111,7 @@ class TrainerSettings:
     epochs: PositiveInt
     device: str
     precision: Literal["fp32", "bf16", "fp16"]
-    channels_last: bool
+    channels_last: bool | Literal["auto"]
     compile: bool
     clip_norm: PositiveFloat | None
     accumulate: PositiveInt

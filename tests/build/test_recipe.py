@@ -157,7 +157,8 @@ def test_a_scheduler_with_rates_in_the_ratio_of_lr_scale_is_accepted(built) -> N
 
 
 @pytest.mark.parametrize(
-    "trainer", ["channels_last=true", "precision=bf16", "ema_decay=0.9", "threads=1"]
+    "trainer",
+    ["channels_last=true", "channels_last=false", "precision=bf16", "ema_decay=0.9", "threads=1"],
 )
 def test_every_trainer_setting_trains_a_step(built, trainer) -> None:
     threads = torch.get_num_threads()
@@ -180,3 +181,24 @@ def test_init_sets_the_weights(built) -> None:
 def test_a_search_space_is_not_passed_to_the_target(composed, built) -> None:
     assert "search" in composed().cfg.model
     assert not hasattr(built().model, "search")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "is_last"),
+    [
+        (("data.image_size=32", "model.channels=[4,8]"), True),
+        (("model=resnet50", "model.blocks=[1]", "model.channels=[4]"), False),
+        (("model.channels=[4,8]", "trainer.channels_last=false"), False),
+    ],
+)
+def test_the_memory_format_is_the_faster_one_of_the_network(built, overrides, is_last) -> None:
+    experiment = built(*overrides, "trainer.device=cpu", "trainer.train_limit=64")
+    weight = next(p for p in experiment.model.parameters() if p.ndim == 4 and min(p.shape[1:]) > 1)
+    assert weight.is_contiguous(memory_format=torch.channels_last) is is_last
+
+
+@pytest.mark.parametrize(("loss", "n"), [("cross_entropy", 2048), ("triplet_margin", 64)])
+def test_images_are_evaluated_in_large_batches_if_their_losses_are_their_own(
+    built, loss, n
+) -> None:
+    assert built(f"loss={loss}").data.eval_batch_size == n

@@ -16,7 +16,7 @@ import sweeper
 
 PACKAGE = Path(sweeper.__file__).parent
 
-COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker"}
+COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker", "explain"}
 GROUND = {
     *("concealment", "errors", "files", "hydra_versions", "objectives", "schema", "secrets"),
     *("text", "trial", "yaml_text"),
@@ -30,11 +30,12 @@ ARROWS = {
     "space": {"cli"},
     "launch": {"cli"},
     "worker": {"sweep", "cli"},
+    "explain": {"sweep", "figures", "cli"},
     # work: trains
     "__main__": {"app", "launch"},  # starts to import torch for the workers before all else
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
-    "app": {"run", "build", "configs", "cli"},
+    "app": {"run", "configs", "cli"},
     "inspect": {"build", "summary", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},
     "predict": {"run", "figures", "data", "cli"},

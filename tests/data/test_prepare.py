@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def test_a_single_training_image_needs_batches_of_one(prepared: Any, source: Any
 
 
 def test_evaluation_uses_every_image(prepared: Any, source: Any) -> None:
-    data = prepared(source, batch_size=17)
+    data = replace(prepared(source), eval_batch_size=17)
     assert [len(labels) for _, labels in data.val()] == [17, 1]
 
 

@@ -120,9 +120,14 @@ def study(request, database: str, tmp_path: Path) -> Study:
     return Study(request.node.originalname, database, tmp_path)
 
 
-def workers(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def workers(pid: int) -> list[int]:
+    """Return the worker processes of a command, which are forked from its server."""
+    return [worker for server in children(pid) for worker in children(server)]
 
 
 def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:

@@ -8,7 +8,9 @@ from omegaconf import open_dict
 
 from sweeper import trial
 from sweeper.build.recipe import verify
-from sweeper.errors import ConfigError
+from sweeper.errors import CheckpointError, ConfigError
+from sweeper.run.conclude import score_winner
+from sweeper.run.invocation import Invocation
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.trial import TrialInfo
 
@@ -100,6 +102,40 @@ def test_a_trials_run_is_tied_to_its_study(ran, tracked, tmp_path) -> None:
     tied = {"mlflow.parentRunId": "parent", "sweeper.study": "study", "sweeper.trial": "7"}
     assert tied.items() <= info.tags.items()
     assert info.name == "trial 7"
+
+
+def test_a_trial_leaves_the_test_split_to_the_winner(ran, tracked, tmp_path) -> None:
+    with trial.reported_by(Reporter(tmp_path / "run")):
+        ran(*QUICK, "trainer.epochs=2")
+    assert not any(name.startswith("test/") for name in logged(tracked))
+
+
+def logged(tracked) -> dict[str, float]:
+    metrics = [entry[1] for entry in tracked if entry[0] == "metrics"]
+    return {name: value for each in metrics for name, value in each.items()}
+
+
+def test_the_winner_has_the_scores_of_a_run_outside_a_study(
+    ran, tracked, composed, tmp_path, monkeypatch
+) -> None:
+    ran(*QUICK, "trainer.epochs=3", folder="alone")
+    alone = {k: v for k, v in logged(tracked).items() if k.startswith("test/")}
+    reporter = Reporter(tmp_path / "run", attempt=1)
+    got = composed(*QUICK, "trainer.epochs=3")
+    invocation = Invocation(got.choices, QUICK, QUICK, tmp_path / "run", tmp_path)
+    monkeypatch.setattr(Invocation, "of_job", lambda cfg: invocation)
+    with trial.reported_by(reporter):
+        ran(*QUICK, "trainer.epochs=3")
+        tracked.clear()
+        assert score_winner(got.cfg, reporter.info) == alone
+    assert logged(tracked) == alone
+    assert tracked[-1] == ("finish", "FINISHED", "")
+
+
+def test_a_winner_without_a_checkpoint_is_not_scored(composed, tmp_path) -> None:
+    reporter = Reporter(tmp_path / "run", attempt=1)
+    with trial.reported_by(reporter), pytest.raises(CheckpointError, match="of trial 7"):
+        score_winner(composed().cfg, reporter.info)
 
 
 def test_several_metrics_are_several_values(ran) -> None:

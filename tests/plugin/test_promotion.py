@@ -130,3 +130,12 @@ def test_a_promoted_trial_has_its_stretches_on_record(app) -> None:
     assert all(p.stretches for p, t in zip(places, app.trials(), strict=True) if is_paused(t))
     assert all(s.end >= s.start and s.worker for p in places for s in p.stretches)
     assert json.loads(json.dumps([p.record() for p in places]))
+
+
+def test_paused_trials_are_taken_up_though_there_are_no_others(app) -> None:
+    six = (*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=6")
+    app.run(*six, "hydra.sweeper.pruner.finish=1")
+    complete, paused = n_states(app)
+    assert paused > 0
+    app.run(*six, "hydra.sweeper.pruner.finish=6")
+    assert n_states(app) == (6, 0)

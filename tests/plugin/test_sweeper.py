@@ -19,6 +19,11 @@ def children(pid):
     return [int(c) for t in tasks for c in (t / "children").read_text().split()]
 
 
+def workers_of(pid):
+    """Return the worker processes of a command, which are forked from its server."""
+    return [worker for server in children(pid) for worker in children(server)]
+
+
 def test_a_finite_space_is_run_point_by_point(app) -> None:
     app.run("x=1,2", "shape=sphere,plane", "hydra/launcher=basic")
     points = [tuple(t.params.values()) for t in app.trials()]
@@ -57,11 +62,14 @@ def test_the_same_command_runs_only_the_missing_trials(app) -> None:
     assert app.states() == ["COMPLETE"] * 5
 
 
-def test_a_killed_workers_trial_is_resumed_from_its_checkpoint(app, wait_for) -> None:
+@pytest.mark.parametrize("victim", ["worker", "server and worker"])
+def test_a_killed_workers_trial_is_resumed_from_its_checkpoint(app, wait_for, victim) -> None:
     process = app.start(*SPACE, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1",
                         "steps=8", "step_seconds=0.1")  # fmt: skip
     wait_for(lambda: (app.folder / "0/steps.log").exists())
-    os.kill(children(process.pid)[0], signal.SIGKILL)
+    [worker] = workers_of(process.pid)
+    for pid in [worker] if victim == "worker" else [*children(process.pid), worker]:
+        os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     assert process.returncode == 0
     first = app.trials()[0]
@@ -76,8 +84,8 @@ def test_after_a_kill_the_same_command_completes_the_study(app, wait_for, victim
                "steps=5", "step_seconds=0.1")  # fmt: skip
     process = app.start(*command)
     wait_for(lambda: (app.folder / "1/steps.log").exists())
-    workers = children(process.pid)
-    for pid in [process.pid, *(workers if victims == "all" else [])]:
+    others = [*children(process.pid), *workers_of(process.pid)]
+    for pid in [process.pid, *(others if victims == "all" else [])]:
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     app.run(*command)

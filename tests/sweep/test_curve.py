@@ -12,6 +12,7 @@ from sweeper.sweep.curve import (
     end_of,
     is_paused,
     seconds_of,
+    was_promoted,
 )
 
 START = datetime(2026, 1, 1)
@@ -43,6 +44,14 @@ def test_only_a_waiting_trial_is_paused() -> None:
     assert is_paused(create_trial(state=TrialState.WAITING, system_attrs=PAUSED))
     assert not is_paused(create_trial(state=TrialState.RUNNING, system_attrs=PAUSED))
     assert not is_paused(create_trial(state=TrialState.WAITING))
+
+
+def test_a_promoted_trial_was_paused_and_taken_up_again() -> None:
+    twice = {PLACE_KEY: Place(2, True, None, (STRETCH, STRETCH)).record()}
+    paused = [create_trial(state=TrialState.WAITING, system_attrs=a) for a in (PAUSED, twice)]
+    running = create_trial(state=TrialState.RUNNING, system_attrs=PAUSED)
+    assert [was_promoted(t) for t in (*paused, running)] == [False, True, True]
+    assert not was_promoted(create_trial(value=1.0))
 
 
 def test_the_time_in_which_a_trial_was_paused_does_not_count() -> None:

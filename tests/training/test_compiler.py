@@ -29,3 +29,10 @@ def test_the_compiler_is_imported_when_something_is_compiled() -> None:
     code = f"{STEP}\n{compiled}\noptimizer.zero_grad()\n"
     code += f"assert not isinstance(torch._dynamo, DeferredCompiler)\n{marked}.__name__"
     python(f"{code}\nassert {marked} is not type(optimizer).zero_grad.__wrapped__")
+
+
+def test_a_network_on_the_meta_device_does_not_import_sympy() -> None:
+    code = "import sys, torch\nfrom sweeper.training.compiler import defer_compiler\n"
+    code += "defer_compiler()\nwith torch.device('meta'):\n"
+    code += "    torch.nn.Conv2d(1, 2, 3)(torch.zeros(1, 1, 8, 8)).sum().backward()\n"
+    python(f"{code}assert 'sympy' not in sys.modules")

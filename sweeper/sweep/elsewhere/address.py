@@ -10,6 +10,7 @@ from optuna.storages import BaseStorage
 
 from sweeper.errors import ConfigError
 from sweeper.secrets import connectable, masked_uri, revealed
+from sweeper.sweep.finals.stage import without_finals
 from sweeper.sweep.storage import open_storage
 from sweeper.text import shortened
 
@@ -83,7 +84,7 @@ def open_existing(storage: str, name: str | None) -> tuple[str, BaseStorage]:
     """
     check_file(storage)
     opened = open_storage(storage, Path.cwd())
-    names = optuna.get_all_study_names(opened)
+    names = without_finals(optuna.get_all_study_names(opened))
     if name is None and len(names) == 1:
         return names[0], opened
     if name is None or name not in names:

@@ -17,7 +17,7 @@ def values_text(trial: FrozenTrial) -> str:
     if not repeats or not deviations:
         return ", ".join(f"{v:.6g}" for v in trial.values)
     pairs = zip(trial.values, deviations, strict=True)
-    values = ", ".join(_with_deviation(value, deviation) for value, deviation in pairs)
+    values = ", ".join(with_deviation(value, deviation) for value, deviation in pairs)
     return f"{values} ({len(repeats)} seeds)"
 
 
@@ -55,7 +55,7 @@ def _numbers(record: Any, trial: FrozenTrial) -> list[float]:
     return list(record) if are_numbers else []
 
 
-def _with_deviation(value: float, deviation: float) -> str:
+def with_deviation(value: float, deviation: float) -> str:
     """Return a mean and its standard deviation, which has one digit after leading zeros."""
     decimals = max(0, -math.floor(math.log10(deviation))) if deviation > 0 else math.inf
     if decimals > MAX_DECIMALS or max(abs(value), deviation) > LARGEST_IN_DIGITS:

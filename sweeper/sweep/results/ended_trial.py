@@ -39,6 +39,11 @@ class EndedTrial:
         lines += [] if seed is None else [f"{SEED_KEY}={seed}"]
         return threads_prefix(self.trial) + command_line([masked_uri(line) for line in lines])
 
+    @property
+    def seed(self) -> int | None:
+        """The seed of the run that stands for the trial; None if it was run with one seed only."""
+        return self._seed(typical_repeat(self.trial) or 0)
+
     def link_best_folder(self, study_folder: Path, others: Sequence[FrozenTrial]) -> None:
         """Make `best/` of the study's folder from the files of this trial.
 
@@ -46,7 +51,7 @@ class EndedTrial:
         """
         layout = layout_of(self.trial, study_folder, self.live)
         folder = study_folder / layout.subdir
-        seed_folder = folder / f"seed-{self._seed(typical_repeat(self.trial) or 0)}"
+        seed_folder = folder / f"seed-{self.seed}"
         source = seed_folder if seed_folder.is_dir() else folder
         configs = None if layout.output_subdir is None else source / layout.output_subdir
         recorded = filter(None, map(TrialLayout.recorded, others))

@@ -10,6 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.space.same_point import point_key
 from sweeper.sweep.budget import DUPLICATE_KEY, is_own
+from sweeper.sweep.finals.final_records import Finalists
 from sweeper.sweep.settings.setting_rules import refused
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.text import near_names
@@ -26,18 +27,27 @@ def best_trials(study: Study) -> list[FrozenTrial]:
     """Return the best trial in a list; for several objectives the Pareto front, by number.
 
     The list is empty if no feasible trial is complete. No two members have the same parameters,
-    and none was imported from another study.
+    and none was imported from another study. If finalists have run a race, its winner is the best.
     """
-    complete = {t.number: t for t in study.get_trials(deepcopy=False) if _is_candidate(t)}
-    trials = [t for t in complete.values() if t.user_attrs.get(DUPLICATE_KEY) not in complete]
-    losses = _losses(trials, study.directions)
     if len(study.directions) == 1:
-        return trials and [trials[int(losses[:, 0].argmin())]]
+        ranked = ranked_trials(study)
+        finalists = Finalists.recorded(study.user_attrs, [t.number for t in ranked])
+        winner = None if finalists is None else finalists.winner
+        return [t for t in ranked if t.number == winner] or ranked[:1]
+    trials = _candidates(study)
+    losses = _losses(trials, study.directions)
     front: dict[Hashable, FrozenTrial] = {}
     for trial, loss in zip(trials, losses, strict=True):
         if not _is_beaten(loss, losses):
             front.setdefault(point_key(trial.params) or trial.number, trial)
     return list(front.values())
+
+
+def ranked_trials(study: Study) -> list[FrozenTrial]:
+    """Return the complete trials of a study with one objective, the best of the search first."""
+    trials = _candidates(study)
+    losses = _losses(trials, study.directions)[:, 0]
+    return [trials[i] for i in np.argsort(losses, kind="stable")]
 
 
 def chosen_trial(
@@ -92,6 +102,12 @@ def parse_choice(value: Any, n_objectives: int, names: Sequence[str] = ()) -> Ch
     near = near_names(str(value), [KNEE, *names]) or [KNEE]
     must = f"{KNEE}, the number of an objective ({numbers}){named}, or null"
     raise refused("best", value, must, f"type hydra.sweeper.best={near[0]}")
+
+
+def _candidates(study: Study) -> list[FrozenTrial]:
+    """Return the complete, feasible trials, one for each point."""
+    complete = {t.number: t for t in study.get_trials(deepcopy=False) if _is_candidate(t)}
+    return [t for t in complete.values() if t.user_attrs.get(DUPLICATE_KEY) not in complete]
 
 
 def _is_candidate(trial: FrozenTrial) -> bool:

@@ -16,11 +16,12 @@ from sweeper.files import reason_of, write_text
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.budget import failures
+from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.results.best_folder import remove_best_folder
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.ended_trial import EndedTrial
 from sweeper.sweep.results.ending import ending_line, silent_constraints
-from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
+from sweeper.sweep.results.front import Choice, best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
 from sweeper.sweep.results.missing import missing_points
 from sweeper.sweep.spec import StudySpec
@@ -44,6 +45,8 @@ class Results:
         n_objectives: Number of objectives.
         choice: Which member of the front is chosen.
         chosen: The best trial, or the chosen member of the front; None if there is none.
+        finalists: The race of the finalists; None if there was none.
+        scores: What came of `hydra.sweeper.conclude` for the chosen trial; None if nothing.
     """
 
     spec: StudySpec
@@ -53,6 +56,8 @@ class Results:
     n_objectives: int
     choice: Choice = None
     chosen: FrozenTrial | None = None
+    finalists: Finalists | None = None
+    scores: Scores | None = None
 
     @staticmethod
     def of(
@@ -64,7 +69,12 @@ class Results:
         """
         trials, best = study.get_trials(deepcopy=False), best_trials(study)
         chosen = chosen_trial(best, study.directions, choice)
-        return Results(spec, live, trials, best, len(study.directions), choice, chosen)
+        scores = Scores.recorded(study.user_attrs, None if chosen is None else chosen.number)
+        n_objectives, finalists = len(study.directions), None
+        if n_objectives == 1:
+            ranking = [t.number for t in ranked_trials(study)]
+            finalists = Finalists.recorded(study.user_attrs, ranking)
+        return Results(spec, live, trials, best, n_objectives, choice, chosen, finalists, scores)
 
     def write(self) -> None:
         """Write the results file, the commands of a Pareto front, and the folder of the best trial.
@@ -83,16 +93,22 @@ class Results:
             EndedTrial(self.chosen, self.live).link_best_folder(self.spec.folder, self.trials)
 
     def summary(self) -> dict[str, Any]:
-        """Return the content of the results file, in the format of the official Optuna sweeper."""
+        """Return the content of the results file, in the format of the official Optuna sweeper.
+
+        The finalists and the scores of the winner are added to it, if there are any.
+        """
+        values = dict(self.scores.values) if self.scores else {}
+        more: dict[str, Any] = {"finalists": self.finalists.summary} if self.finalists else {}
+        more |= {"scores": values} if values else {}
         if self.n_objectives == 1:
             best = self.best[0]
             params = dict(self.live.by_key(best.params))
-            return {"name": "optuna", "best_params": params, "best_value": best.value}
+            return {"name": "optuna", "best_params": params, "best_value": best.value} | more
         front = [
             {"params": dict(self.live.by_key(t.params)), "values": list(t.values)}
             for t in self.best
         ]
-        return {"name": "optuna", "solutions": front}
+        return {"name": "optuna", "solutions": front} | more
 
     def show(self, interrupted: bool) -> None:
         """Print the counts, the best trials, and the commands that train them again."""
@@ -168,8 +184,19 @@ class Results:
         return [
             f"{word}: {values} in trial {number} of {self.spec.folder}",
             f"  {shlex.join(map(masked_uri, self.overrides(self.chosen)))}",
+            *self._final_lines(self.chosen),
             f"Train it again: {self.command(self.chosen)}",
         ]
+
+    def _final_lines(self, winner: FrozenTrial) -> list[str]:
+        """Return what the race of the finalists and the scores of the winner have shown."""
+        lines = self.scores.lines if self.scores else []
+        if self.finalists is not None:
+            params = " ".join(f"{k}={v}" for k, v in self.live.by_key(winner.params).items())
+            return [*self.finalists.lines, self.finalists.sentence(params), *lines]
+        if self.spec.finals.n_finalists and len(self.trials) > 1:
+            return ["The finalists' runs are not complete; the same command goes on", *lines]
+        return lines
 
     def _choice_text(self) -> str:
         names = self.spec.objectives.names

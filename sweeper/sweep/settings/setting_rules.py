@@ -209,6 +209,10 @@ RULES: Mapping[str, Rule] = {
     "n_jobs": Rule(_JOBS, "auto", _is_number_of_jobs),
     "metric": Rule("a key, a list of keys, or null", "accuracy", _is_metric),
     "repeats": Rule("a number of at least 1", "3", lambda v: _is_whole(v, 1)),
+    "finalists": Rule(
+        "a number of at least 2, or null", "3", lambda v: v is None or _is_whole(v, 2)
+    ),
+    "finalist_seeds": Rule("a number of at least 1", "5", lambda v: _is_whole(v, 1)),
     "stop": Rule("a mapping with a value, a patience or both, or null", "{patience: 30}", _is_stop),
     "best": Rule("knee, the name or the number of an objective, or null", "knee", _is_choice),
     "steering": Rule("a list of config keys", "[data.num_workers]", _is_texts),
@@ -228,6 +232,7 @@ RULES: Mapping[str, Rule] = {
     "auto": Rule("true, false or null", "true", lambda v: v is None or _is_boolean(v)),
     "custom_search_space": _FUNCTION,
     "verify": _FUNCTION,
+    "conclude": _FUNCTION,
     "join": Rule("true or false", "false", _is_boolean),
     "resumable": Rule("true, false or null", "true", lambda v: v is None or _is_boolean(v)),
     "warm_start": Rule("true or false", "true", _is_boolean),

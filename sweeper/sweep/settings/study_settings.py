@@ -56,6 +56,9 @@ class StudySettings:
     warm_start: bool
     check: bool
     verify: str | None
+    conclude: str | None = None
+    finalists: int | None = None
+    finalist_seeds: int = 5
     enqueue: Sequence[Mapping[str, Any]] = ()
     enqueue_from: Sequence[Source] = ()
     trials_per_gpu: int = 1
@@ -116,6 +119,9 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         warm_start=keys["warm_start"],
         check=keys["check"],
         verify=keys["verify"],
+        conclude=keys["conclude"],
+        finalists=_finalists(keys["finalists"], directions),
+        finalist_seeds=keys["finalist_seeds"],
         enqueue=keys["enqueue"],
         enqueue_from=read_sources(keys["enqueue_from"]),
         trials_per_gpu=keys["trials_per_gpu"],
@@ -171,6 +177,13 @@ def _stop(rule: Any, directions: Sequence[str]) -> StopRule | None:
         hint = "type hydra.sweeper.stop=null"
         raise refused("stop", rule, "null for a study with several objectives", hint)
     return StopRule(rule.get("value"), rule.get("patience"), directions[0] == "maximize")
+
+
+def _finalists(n: int | None, directions: Sequence[str]) -> int | None:
+    if n is not None and len(directions) > 1:
+        hint = "type hydra.sweeper.finalists=null"
+        raise refused("finalists", n, "null for a study with several objectives", hint)
+    return n
 
 
 def _study_name(value: str | None) -> str | None:

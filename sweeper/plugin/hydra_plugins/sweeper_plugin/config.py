@@ -109,7 +109,7 @@ class StudySweeperConf:
     # Import path of a function (config, optuna trial) that suggests further parameters.
     custom_search_space: str | None = None
 
-    # Run the default config as the first trial, so that the best trial is never worse than it.
+    # Run the default config as the first trial, so that the others are compared with it.
     warm_start: bool = True
 
     # Points to try before others: a list of mappings of config keys to values. Keys that a point
@@ -147,6 +147,20 @@ class StudySweeperConf:
     # Import path of a function (config) that `check` calls with each of these configs. It raises
     # a SweeperError for a config that cannot work.
     verify: str | None = None
+
+    # Number of the best trials that are trained again when the search is over, with further seeds.
+    # The worst are dropped once a test separates them, and the one with the best mean is the
+    # winner. Null: the best trial is the winner.
+    finalists: int | None = None
+
+    # Number of these seeds: they follow those of the trials, see `repeats`.
+    finalist_seeds: int = 5
+
+    # Import path of a function (config, trial) that a worker calls once when the study has what was
+    # asked for, with the config and the `sweeper.trial.TrialInfo` of its best trial; of a Pareto
+    # front, with those of the member that `best` chooses. It returns a mapping of names to numbers,
+    # which the results show. Null: nothing is called.
+    conclude: str | None = None
 
     # Objects that are called when the study and its trials start and end, each a `_target_`. Their
     # methods are those of sweeper.sweep.observer.Observer.

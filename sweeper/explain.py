@@ -1,0 +1,60 @@
+"""Explain the winner of a study: which change from the default config brought how much.
+
+    python -m sweeper.explain STUDY_FOLDER [epochs=N] [limit=N]
+
+From the default config on, each step changes the parameter that improves the metric most, until the
+winner is reached (an ablation path). Runs of the study are used again; those that are missing are
+run as trials of a study of their own, in explain/ in the folder of the study. The same command goes
+on after an interruption. Prints a table and three sentences, and draws explanation.png.
+
+    epochs=5     run everything anew, with so many epochs
+    limit=2000   run everything anew, with so many training images
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sweeper.cli.arguments import parse_arguments, run_tool
+from sweeper.errors import ConfigError
+from sweeper.sweep.explain.account import sentences, table
+from sweeper.sweep.explain.explanation import Explanation, explained
+from sweeper.text import printable
+
+BOUNDS = {"epochs": "trainer.epochs", "limit": "trainer.train_limit"}
+FIGURE = "explanation.png"
+
+
+def explain(argv: Sequence[str]) -> None:
+    """Print and draw the explanation of a study's winner.
+
+    Raises:
+        SweeperError: there is no such study, it cannot be explained, or a run failed.
+    """
+    arguments = parse_arguments(argv, tuple(BOUNDS))
+    if len(arguments.positional) != 1 or arguments.overrides:
+        raise ConfigError("type python -m sweeper.explain STUDY_FOLDER, such as multirun/NAME")
+    for key, value in arguments.values.items():
+        if not value.isdecimal() or int(value) < 1:
+            raise ConfigError(f"{key}={value}: must be a number of at least 1; type {key}=5")
+    folder = Path(arguments.positional[0])
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: there is no such folder; type one such as multirun/NAME")
+    bounds = [f"{BOUNDS[key]}={value}" for key, value in sorted(arguments.values.items())]
+    found = explained(folder, bounds)
+    _draw(found, folder / FIGURE)
+    lines = [table(found.start, found.changes, found.baseline), *sentences(found.changes)]
+    lines.append(f"figure: {folder / FIGURE}")
+    sys.stdout.write(printable("\n".join(lines), newlines=True) + "\n")
+
+
+def _draw(found: Explanation, path: Path) -> None:
+    from sweeper.figures.waterfall import waterfall  # imports matplotlib
+
+    rows = [(change.text, change.value, change.gain) for change in found.changes]
+    figure = waterfall(found.start, rows, found.baseline, "value of the objective")
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    run_tool(explain, __doc__)

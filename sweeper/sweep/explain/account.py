@@ -1,0 +1,90 @@
+"""The account of an ablation path: a table, and three sentences."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sweeper.sweep.explain.ablation import Ablation
+from sweeper.text import aligned
+
+SHARE_OF_NOTHING = 0.05  # of the whole gain; a change that brings less did not matter
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change from the default to the winner.
+
+    Args:
+        key: Config key.
+        default: Default value, in Hydra's override grammar.
+        winner: Value of the winner.
+        value: Value of the metric after the change.
+        gain: Improvement that the change brought; negative if it made things worse.
+    """
+
+    key: str
+    default: str
+    winner: str
+    value: float
+    gain: float
+
+    @property
+    def text(self) -> str:
+        """The change in words."""
+        return f"{self.key} ({_shown(self.default)} -> {_shown(self.winner)})"
+
+
+def changes(path: Ablation, texts: Mapping[str, tuple[str, str]], maximize: bool) -> list[Change]:
+    """Return the changes of a whole path; `texts` has the default and the winner's value by key."""
+    assert path.start is not None
+    before, found, sign = path.start, list[Change](), 1 if maximize else -1
+    for step in path.steps:
+        gain = sign * (step.value - before)
+        found.append(Change(step.key, *texts[step.key], step.value, gain))
+        before = step.value
+    return found
+
+
+def table(start: float, found: Sequence[Change], baseline: str) -> str:
+    """Return the path as a table, a line for each change; `baseline` names its first point."""
+    rows = [(f"{c.text}", f"{c.value:.4f}", f"{c.gain:+.4f}") for c in found]
+    return aligned([("", "value", "gain")], [(baseline, f"{start:.4f}", ""), *rows])
+
+
+def sentences(found: Sequence[Change]) -> list[str]:
+    """Return what mattered most, what did not matter, and what the rest brought."""
+    if not found:
+        return ["The winner is the default config."]
+    total = sum(change.gain for change in found)
+    most = max(found, key=lambda change: change.gain)
+    scale = max(abs(total), *(abs(change.gain) for change in found))
+    others = [change for change in found if change is not most]
+    little = [c for c in others if c.gain <= SHARE_OF_NOTHING * scale]
+    rest = [c for c in others if c not in little]
+    first = f"{most.text} mattered most: it brought {most.gain:+.4f} of {total:+.4f} in all."
+    return [first, _of_little(little), _of_rest(rest)]
+
+
+def _of_little(found: Sequence[Change]) -> str:
+    if not found:
+        return "Every other change helped too."
+    worse = f" ({sum(c.gain for c in found):+.4f} together)"
+    return f"{_names(found)} did not help{worse}."
+
+
+def _of_rest(found: Sequence[Change]) -> str:
+    if not found:
+        return "The rest brought nothing."
+    return f"The rest, {_names(found)}, brought {sum(c.gain for c in found):+.4f}."
+
+
+def _names(found: Sequence[Change]) -> str:
+    *first, last = (change.key for change in found)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _shown(text: str) -> str:
+    """Return a value in words; of a number, four digits."""
+    try:
+        return f"{float(text):.4g}"
+    except ValueError:
+        return text

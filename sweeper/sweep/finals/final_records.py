@@ -1,0 +1,131 @@
+"""The results of the jobs that follow a search, as its study keeps them in user attributes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from sweeper.sweep.finals.race import Place
+from sweeper.sweep.results.deviation import with_deviation
+
+SCORES_RECORD = "sweeper:scores"
+FINALISTS_RECORD = "sweeper:finalists"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores of a study's winner.
+
+    Args:
+        trial: Number of the trial.
+        values: Scores by their names; empty if the function returned none.
+        failure: Why there are none; None if nothing failed.
+    """
+
+    trial: int
+    values: Mapping[str, float] = field(default_factory=dict)
+    failure: str | None = None
+
+    @staticmethod
+    def recorded(user_attrs: Mapping[str, Any], trial: int | None) -> "Scores | None":
+        """Return what the attributes of a study say of the scores of this trial, if anything."""
+        record = user_attrs.get(SCORES_RECORD)
+        return Scores(**record) if record is not None and record["trial"] == trial else None
+
+    def record(self) -> dict[str, Any]:
+        """Return the scores as JSON."""
+        return asdict(self)
+
+    @property
+    def lines(self) -> list[str]:
+        """What a command says of the scores when it ends."""
+        if self.failure is not None:
+            return [f"Not scored: {self.failure}; the same command tries again"]
+        texts = [f"{name} {value:.4f}" for name, value in self.values.items()]
+        return [f"Scored once, at the end: {', '.join(texts)}"] if texts else []
+
+
+@dataclass(frozen=True)
+class Finalists:
+    """The finalists of a study after their race.
+
+    Args:
+        trials: Numbers of the trials, as the search ranked them.
+        seeds: The further seeds.
+        places: Their places in the race, the winner first.
+    """
+
+    trials: Sequence[int]
+    seeds: Sequence[int]
+    places: Sequence[Place]
+
+    @staticmethod
+    def recorded(user_attrs: Mapping[str, Any], ranking: Sequence[int]) -> "Finalists | None":
+        """Return the finalists on record among the attributes of a study.
+
+        `ranking` are the numbers of its complete trials, the best first. None is returned if the
+        best of them are others now.
+        """
+        record = user_attrs.get(FINALISTS_RECORD)
+        if record is None or list(ranking[: len(record["trials"])]) != record["trials"]:
+            return None
+        places = [Place(**p | {"values": tuple(p["values"])}) for p in record["places"]]
+        return Finalists(record["trials"], record["seeds"], places)
+
+    def record(self) -> dict[str, Any]:
+        """Return the finalists as JSON."""
+        places = [asdict(p) | {"values": list(p.values)} for p in self.places]
+        return {"trials": list(self.trials), "seeds": list(self.seeds), "places": places}
+
+    @property
+    def winner(self) -> int | None:
+        """The number of the winner; None if a run of each finalist failed."""
+        return next((p.trial for p in self.places if not p.is_behind), None)
+
+    @property
+    def summary(self) -> list[dict[str, Any]]:
+        """The finalists for the results file, the winner first."""
+        return [
+            {
+                "trial": place.trial,
+                "values": dict(zip(self.seeds, place.values, strict=False)),
+                "mean": place.mean,
+                "deviation": place.deviation,
+                "p": place.p,
+            }
+            for place in self.places
+        ]
+
+    @property
+    def lines(self) -> list[str]:
+        """The finalists as lines, the winner first."""
+        return [_line(place) for place in self.places]
+
+    def sentence(self, params: str) -> str:
+        """Return what the race has shown; `params` are those of the winner."""
+        alike = [p.trial for p in self.places if not p.is_behind]
+        if not alike:
+            return "No finalist could be trained with all of the further seeds"
+        n_seeds = len(self.places[0].values)
+        seeds = f"{n_seeds} further seed{'' if n_seeds == 1 else 's'}"
+        if len(alike) > 1:
+            names = f"{', '.join(map(str, alike[:-1]))} and {alike[-1]}"
+            together = f"Trials {names} cannot be told apart with {seeds}"
+            return f"{together}; trial {alike[0]} ({params}) has the best mean"
+        tested = [p for p in self.places[1:] if p.p is not None]
+        if not tested:
+            return f"Trial {alike[0]} ({params}) is the only finalist whose runs did not fail"
+        beaten = f"the next (trial {tested[0].trial}) with p = {tested[0].p:.2g}"
+        return f"Trial {alike[0]} ({params}) beats {beaten}, after {seeds}"
+
+
+def _line(place: Place) -> str:
+    """Return a finalist in words."""
+    head = f"  finalist {place.trial}:"
+    if place.mean is None:
+        return f"{head} its first run failed"
+    value = f"{place.mean:.6g}"
+    if place.deviation is not None:
+        value = f"{with_deviation(place.mean, place.deviation)} ({len(place.values)} seeds)"
+    if place.p is not None:
+        return f"{head} {value}, p = {place.p:.2g}"
+    return f"{head} {value}{', then a run failed' if place.is_behind else ''}"

@@ -1,0 +1,132 @@
+"""The fork server: a process that has imported what its forks need."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sweeper.launch import early
+from sweeper.launch.apart import call_apart
+from sweeper.launch.fork_server import ForkServer, can_fork
+from sweeper.launch.resources import THREAD_VARIABLES
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not can_fork(), reason="this system cannot fork safely"),
+]
+
+CHILD = """
+import os, sys, time
+EXIT = {"leave": lambda: sys.exit(7), "stay": lambda: time.sleep(60)}
+def main(descriptor):
+    import numpy, torch
+    facts = os.getppid(), os.getsid(0), torch.get_num_threads(), numpy.random.rand()
+    os.write(descriptor, repr((*facts, os.environ["FACT"])).encode())
+    os.close(descriptor)
+    EXIT[os.environ["FACT"]]()
+"""
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch) -> Iterator[ForkServer]:
+    (tmp_path / "forked_child.py").write_text(CHILD)
+    (tmp_path / "thread_at_import.py").write_text(
+        "import threading, time\n"
+        "threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    server = ForkServer(["torch"])
+    yield server
+    server.close()
+
+
+def fork(server: ForkServer, fact: str, threads: str = "1"):
+    """Fork a process; return it with the facts that it tells, or None."""
+    reader, writer = os.pipe()
+    variables = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, threads), "FACT": fact}
+    process = server.fork("forked_child:main", variables, [writer])
+    os.close(writer)
+    with os.fdopen(reader) as facts:
+        return process and (process, eval(facts.read()))
+
+
+def test_a_forked_process_has_its_own_session_threads_and_random_numbers(server) -> None:
+    (one, facts), (other, others) = fork(server, "leave", "2"), fork(server, "leave")
+    assert facts[0] == others[0] != os.getpid()
+    assert (facts[1], others[1]) == (one.pid, other.pid)
+    assert (facts[2], others[2]) == (2, 1)
+    assert facts[3] != others[3]
+
+
+def test_the_exit_code_of_a_forked_process_is_known(server) -> None:
+    process, _ = fork(server, "leave")
+    assert process.wait() == process.poll() == 7
+
+
+def test_a_forked_process_can_be_killed(server) -> None:
+    process, _ = fork(server, "stay")
+    assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    assert process.wait() == -signal.SIGTERM
+    process.kill()  # does nothing now
+
+
+def test_the_end_of_a_process_whose_server_died_is_noticed(server) -> None:
+    process, _ = fork(server, "stay")
+    server.close()
+    process.kill()
+    assert process.wait() == 1
+
+
+def test_a_server_with_threads_does_not_fork(server) -> None:
+    server.load(b"cthread_at_import\nthreading\n.")  # a pickle that imports the module
+    assert server.fork("forked_child:main", os.environ, []) is None
+
+
+def test_a_server_that_died_does_not_fork(server) -> None:
+    server._process.kill()
+    assert server.fork("forked_child:main", os.environ, []) is None
+
+
+def test_a_server_ends_with_its_parent(server) -> None:
+    fork(server, "leave")
+    server._connection.close()
+    server._socket.close()
+    assert server._process.wait(30) == 0
+
+
+def test_a_call_apart_returns_or_raises_what_the_function_does(monkeypatch, server) -> None:
+    monkeypatch.setattr(early, "_servers", [server])
+    pid, loaded = call_apart(lambda: (os.getpid(), "torch" in sys.modules))
+    assert pid != os.getpid()
+    assert loaded
+    with pytest.raises(Exception, match="ZeroDivisionError"):
+        call_apart(lambda: 1 // 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("--multirun search=cnn", True),
+        ("-m hydra/launcher=local a=1,2", True),
+        ("a=1", False),
+        ("-m hydra/launcher=joblib", False),
+        ("-m --cfg job", False),
+        ("--multirun --help", False),
+    ],
+)
+def test_a_server_is_started_for_a_study_with_local_workers(line, expected) -> None:
+    assert early.runs_study(line.split()) == expected
+
+
+def test_a_command_that_starts_no_worker_leaves_no_server(tmp_path: Path) -> None:
+    code = (
+        "from sweeper.launch.early import start_server, current_server; start_server([]); "
+        "print(current_server()._process.pid)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert not Path(f"/proc/{done.stdout.strip()}").exists()

@@ -1,0 +1,17 @@
+"""What follows a search: `hydra.sweeper.conclude=finals.note` writes a line for each call."""
+
+import os
+import signal
+from pathlib import Path
+
+
+def note(cfg, trial):
+    diary = Path.cwd() / "concluded.txt"
+    with diary.open("a") as file:
+        file.write(f"trial {trial.number} x={cfg.x} in {trial.folder.name}\n")
+    if (kill := Path.cwd() / "kill").exists():
+        kill.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if Path("broken").exists():
+        raise ValueError("the file is broken")
+    return {"test/loss": cfg.x}

@@ -1,0 +1,80 @@
+"""The ablation path, from the values of its points."""
+
+import pytest
+
+from sweeper.sweep.explain.ablation import Ablation, Point, Step, ablation
+from sweeper.sweep.explain.account import Change, changes, sentences, table
+
+
+def points(**values: float) -> dict[Point, float]:
+    """Return points by the letters of their changes; `none` is the default config."""
+    return {Point("" if name == "none" else name): value for name, value in values.items()}
+
+
+ALL = points(none=0.5, a=0.6, b=0.8, c=0.5, ab=0.82, bc=0.79, abc=0.9)
+
+
+@pytest.mark.parametrize(
+    ("known", "missing"),
+    [
+        (points(abc=0.9), [""]),
+        (points(none=0.5, a=0.6), ["b", "c"]),
+        (points(none=0.5, a=0.6, b=0.8, c=0.5), ["ab", "bc"]),
+        (points(none=0.5, a=0.6, b=0.8, c=0.5, ab=0.82, bc=0.79), ["abc"]),
+        (ALL, []),
+    ],
+)
+def test_the_next_step_alone_says_what_is_missing(known, missing) -> None:
+    found = ablation("abc", known, maximize=True).missing
+    assert {*found} == {Point(each) for each in missing}
+
+
+def test_each_step_takes_the_change_that_improves_most() -> None:
+    assert ablation("abc", ALL, maximize=True) == Ablation(
+        0.5, (Step("b", 0.8), Step("a", 0.82), Step("c", 0.9))
+    )
+    down = {point: -value for point, value in ALL.items()}
+    assert [step.key for step in ablation("abc", down, maximize=False).steps] == ["b", "a", "c"]
+
+
+def test_no_more_runs_are_needed_than_the_source_says() -> None:
+    known: dict[Point, float] = {}
+    while missing := ablation("abcd", known, maximize=True).missing:
+        known |= {point: len(point) + sum(map(ord, point)) / 1000 for point in missing}
+    assert len(known) == 4 * 5 / 2 + 1  # and the default config
+
+
+def change(key: str, gain: float) -> Change:
+    return Change(key, "1", "2", 0.0, gain)
+
+
+@pytest.mark.parametrize(
+    ("gains", "expected"),
+    [
+        (
+            {"a": 0.3, "b": 0.1, "c": -0.01},
+            [
+                "a (1 -> 2) mattered most: it brought +0.3000 of +0.3900 in all.",
+                "c did not help (-0.0100 together).",
+                "The rest, b, brought +0.1000.",
+            ],
+        ),
+        ({"a": 0.3}, ["a (1 -> 2) mattered", "Every other change helped", "The rest brought no"]),
+        (
+            {"a": 0.0, "b": 0.3, "c": 0.0},
+            ["b (1 -> 2) mattered most", "a and c did not help", "The rest brought nothing."],
+        ),
+        ({}, ["The winner is the default config."]),
+    ],
+)
+def test_three_sentences_say_what_mattered(gains, expected) -> None:
+    said = sentences([change(key, gain) for key, gain in gains.items()])
+    assert len(said) == len(expected)
+    assert all(one.startswith(start) for one, start in zip(said, expected, strict=True))
+
+
+def test_gains_are_improvements_in_either_direction() -> None:
+    path = Ablation(2.0, (Step("x", 1.5), Step("y", 1.6)))
+    found = changes(path, {"x": ("1", "2"), "y": ("3", "4")}, maximize=False)
+    assert [c.gain for c in found] == pytest.approx([0.5, -0.1])
+    assert "x (1 -> 2)" in table(2.0, found, "default config")

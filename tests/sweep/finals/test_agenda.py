@@ -1,0 +1,169 @@
+"""When a search is over, and which jobs follow it."""
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from sweeper.space.space import Space
+from sweeper.sweep.budget import FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, Budget, was_not_needed
+from sweeper.sweep.finals.agenda import Agenda, prepare_finals, search_is_over
+from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
+from sweeper.sweep.finals.final_records import Finalists, Scores
+from sweeper.sweep.finals.stage import FinalStage
+from sweeper.sweep.results.front import best_trials
+from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
+from sweeper.sweep.stop_rule import StopRule
+
+DONE = create_trial(value=1.0)
+RUNS = create_trial(state=TrialState.RUNNING)
+WAITS = create_trial(state=TrialState.WAITING)
+FAILED = create_trial(state=TrialState.FAIL, user_attrs={FAILURE_KEY: "it broke"})
+FATAL = create_trial(state=TrialState.FAIL, user_attrs={FAILURE_KEY: "text", FATAL_KEY: True})
+ELSEWHERE = create_trial(value=0.5, user_attrs={IMPORTED_KEY: True})
+
+
+@pytest.fixture
+def make_spec(tmp_path):
+    def make(budget: Budget, **stage) -> StudySpec:
+        return StudySpec(
+            name="s",
+            folder=tmp_path,
+            space=Space({}, {}, ()),
+            budget=budget,
+            sampler=SamplerRecipe(optuna.samplers.RandomSampler()),
+            pruner=PrunerRecipe(optuna.pruners.NopPruner()),
+            finals=FinalStage("a.function" if not stage.get("seeds") else None, **stage),
+        )
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("budget", "trials", "expected"),
+    [
+        (Budget(2), [DONE, DONE], True),
+        (Budget(2), [DONE, ELSEWHERE], False),
+        (Budget(2), [DONE, DONE, RUNS], False),
+        (Budget(1), [DONE, WAITS], True),
+        (Budget(2), [DONE, DONE, FATAL], False),
+        (Budget(2, deadline=5.0), [DONE, WAITS], False),
+        (Budget(None, deadline=5.0), [DONE, WAITS], True),
+        (Budget(None, deadline=15.0), [DONE], False),
+        (Budget(9, stop=StopRule(1.0, None, False)), [DONE], True),
+        (Budget(2, n_points=2), [DONE, FAILED], False),
+    ],
+)
+def test_a_search_is_over_when_it_has_what_was_asked_for(
+    make_spec, budget, trials, expected
+) -> None:
+    assert search_is_over(make_spec(budget), trials, now=10.0) == expected
+
+
+def test_points_may_be_missing_if_the_user_says_so(make_spec) -> None:
+    spec = make_spec(Budget(2, n_points=2, max_failure_rate=0.9), may_miss_points=True)
+    assert search_is_over(spec, [DONE, FAILED], now=10.0)
+
+
+@pytest.fixture
+def study(storage):
+    return optuna.create_study(study_name="s", storage=storage)
+
+
+@pytest.fixture
+def agenda(make_spec, storage, study, tmp_path):
+    spec = make_spec(Budget(2))
+    prepare_finals(spec, storage, ["minimize"])
+    (tmp_path / "1").mkdir()
+    return Agenda(spec, storage)
+
+
+def test_the_winner_is_scored_once_however_often_someone_looks(agenda, study) -> None:
+    study.add_trials([create_trial(value=2.0), create_trial(value=1.0)])
+    assert agenda.has_work()
+    agenda.add_next()
+    agenda.add_next()
+    assert [FinalJob.of(t) for t in agenda.trials()] == [FinalJob(1)]
+    claim = agenda.ledger.claim()
+    assert not agenda.has_work()
+    agenda.ledger.finish(claim, TrialState.COMPLETE, [1.0], {SCORES_KEY: {"test/loss": 3.0}})
+    assert not agenda.has_work()
+    assert Scores.recorded(study.user_attrs, 1) == Scores(1, {"test/loss": 3.0})
+    assert Scores.recorded(study.user_attrs, 0) is None
+
+
+def test_nothing_follows_a_search_that_goes_on(agenda, study) -> None:
+    study.add_trial(create_trial(value=2.0))
+    agenda.add_next()
+    assert agenda.trials() == []
+
+
+def test_a_host_without_the_winners_files_leaves_it_to_others(agenda, study) -> None:
+    study.add_trials([create_trial(value=1.0), create_trial(value=2.0)])
+    assert not agenda.has_work()
+
+
+def test_of_two_equal_jobs_one_is_done(agenda, study) -> None:
+    study.add_trials([create_trial(value=2.0), create_trial(value=1.0)])
+    agenda.add_next()
+    [stored] = agenda.trials()
+    storage = agenda.ledger._storage
+    finals = storage.get_study_id_from_name("s.finals")
+    storage.create_new_trial(finals, FinalJob(1).template(stored))
+    assert agenda.ledger.claim() is not None
+    assert agenda.ledger.claim() is None
+
+
+@pytest.fixture
+def make_racing(make_spec, storage, study):
+    """Return a function that makes the agenda of so many finalists with three further seeds."""
+
+    def make(n: int) -> Agenda:
+        study.add_trials([create_trial(value=value) for value in (2.0, 1.0, 5.0)])
+        spec = make_spec(Budget(3), n_finalists=n, seeds=(1, 2, 3))
+        prepare_finals(spec, storage, ["minimize"])
+        return Agenda(spec, storage)
+
+    return make
+
+
+def finish(agenda, value: float | None) -> FinalJob:
+    """End the next run with a value, or as one that failed."""
+    agenda.add_next()
+    claim = agenda.ledger.claim()
+    job = FinalJob.of(next(t for t in agenda.trials() if t.number == claim.number))
+    state = TrialState.COMPLETE if value is not None else TrialState.FAIL
+    agenda.ledger.finish(claim, state, None if value is None else [value])
+    return job
+
+
+def test_finalists_get_their_seeds_in_turn_and_each_once(make_racing, study) -> None:
+    racing = make_racing(2)
+    done = [finish(racing, value) for value in (1.3, 1.1, 1.2, 1.0, 1.4, 1.25)]
+    assert done == [FinalJob(t, seed) for seed in (1, 2, 3) for t in (1, 0)]
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]) is None
+    racing.has_work()
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]).winner == 0
+    assert [t.number for t in best_trials(study)] == [0]
+
+
+def test_a_finalist_whose_run_failed_gets_no_other(make_racing, study) -> None:
+    racing = make_racing(3)
+    done = [finish(racing, value) for value in (None, 2.1, 5.2, 2.0, 5.0, 2.2, 5.1)]
+    assert done[3:] == [FinalJob(t, seed) for seed in (2, 3) for t in (0, 2)]
+    assert not racing.has_work()
+    assert [t.number for t in best_trials(study)] == [0]
+
+
+def test_a_run_that_waits_is_ended_when_its_finalist_is_out(make_racing) -> None:
+    racing = make_racing(3)
+    racing.add_next()
+    first = racing.ledger.claim()  # trial 1 with seed 1
+    finish(racing, 2.0)
+    finish(racing, 5.0)
+    racing.add_next()
+    second = racing.ledger.claim()  # trial 1 with seed 2
+    racing.ledger.release(second)
+    racing.ledger.finish(first, TrialState.FAIL)
+    racing.has_work()
+    [ended] = [t for t in racing.trials() if t.number == second.number]
+    assert was_not_needed(ended)

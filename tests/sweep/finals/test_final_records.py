@@ -1,0 +1,55 @@
+"""What the race of the finalists has shown, in words and for the results file."""
+
+import pytest
+
+from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Finalists
+from sweeper.sweep.finals.race import Place
+
+FIRST, CLOSE = Place(7, (0.98, 0.99)), Place(3, (0.97, 0.99), 0.5)
+BEHIND, FAILED = Place(12, (0.5, 0.6), 0.012, True), Place(1, (0.9,), None, True)
+
+
+@pytest.mark.parametrize(
+    ("places", "sentence"),
+    [
+        (
+            [FIRST, BEHIND],
+            "Trial 7 (x=1) beats the next (trial 12) with p = 0.012, after 2 further seeds",
+        ),
+        (
+            [FIRST, CLOSE, Place(12, (0.97, 0.97), 0.6)],
+            "Trials 7, 3 and 12 cannot be told apart with 2 further seeds; trial 7 (x=1) has the "
+            "best mean",
+        ),
+        ([FIRST, FAILED], "Trial 7 (x=1) is the only finalist whose runs did not fail"),
+        ([FIRST, FAILED, BEHIND], "Trial 7 (x=1) beats the next (trial 12)"),
+        ([FAILED], "No finalist could be trained with all of the further seeds"),
+    ],
+)
+def test_a_sentence_says_who_wins_and_how_surely(places, sentence) -> None:
+    assert Finalists([1], [1, 2], places).sentence("x=1").startswith(sentence)
+
+
+def test_each_finalist_has_a_line() -> None:
+    places = [FIRST, BEHIND, FAILED, Place(2, (), None, True)]
+    assert Finalists([1], [1, 2], places).lines == [
+        "  finalist 7: 0.985 ± 0.007 (2 seeds)",
+        "  finalist 12: 0.55 ± 0.07 (2 seeds), p = 0.012",
+        "  finalist 1: 0.9, then a run failed",
+        "  finalist 2: its first run failed",
+    ]
+
+
+def test_the_results_file_has_the_values_by_seed() -> None:
+    [summary] = Finalists([7], [4, 5], [FIRST]).summary
+    assert summary["values"] == {4: 0.98, 5: 0.99}
+
+
+@pytest.mark.parametrize(
+    ("ranking", "counts"), [([7, 12, 3], True), ([12, 7], False), ([7], False)]
+)
+def test_a_race_counts_as_long_as_its_finalists_are_the_best(ranking, counts) -> None:
+    finalists = Finalists([7, 12], [1, 2], [BEHIND, FIRST])
+    found = Finalists.recorded({FINALISTS_RECORD: finalists.record()}, ranking)
+    assert (found == finalists) if counts else (found is None)
+    assert finalists.winner == 7
