@@ -232,6 +232,9 @@ class Halving:
         return self._score(next(values, standing.looks[-1][1]))
 
     def _last_score(self, standing: Standing) -> float:
+        """Return the score of a trial's last value, of a complete one that of its result."""
+        if standing.is_complete:
+            return self._score(standing.trial.values[0])
         return self._score(standing.looks[-1][1]) if standing.looks else -math.inf
 
     def _score(self, value: float) -> float:
