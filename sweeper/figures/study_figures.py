@@ -32,8 +32,10 @@ def study_figures(study: optuna.Study, names: Sequence[str]) -> Iterator[tuple[s
     names: the names of the objectives.
     """
     matplotlib.use("Agg")
-    # matplotlib would log a message for every list of numbers.
+    # matplotlib would log a message for every list of numbers, Optuna one for every parameter that
+    # few complete trials have in common.
     logging.getLogger("matplotlib.category").setLevel(logging.WARNING)
+    logging.getLogger("optuna.visualization").setLevel(logging.ERROR)
     from matplotlib import pyplot
     from optuna.visualization import matplotlib as draw
 
