@@ -23,7 +23,8 @@ def main(cfg: DictConfig) -> float | None:
         time.sleep(10_000)
     value = cfg.x**2 + cfg.shape.get("radius", 0) + cfg.shape.get("tilt", 0)
     seed = cfg.get("seed", 0)
-    value += cfg.get("noise", 0) * random.Random(f"{seed} {cfg.x}").gauss()
+    if "noise" in cfg:
+        value += cfg.noise * random.Random(f"{seed} {cfg.x}").gauss()
     value -= 1000 if seed == 0 and cfg.get("luck") == cfg.x else 0
     info = trial.info()
     progress = info.folder / "steps.log" if info else None
