@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
@@ -44,13 +45,17 @@ def study_pruner(
 
 
 def promotion_of(
-    recipe: PrunerRecipe, directions: Sequence[str], resumable: bool | None
+    recipe: PrunerRecipe, directions: Sequence[str], resumable: bool | None, n_finalists: int = 0
 ) -> Promotion | None:
-    """Return the rule of promotion of a study with this pruner, or None if it pauses no trial."""
+    """Return the rule of promotion of a study with this pruner, or None if it pauses no trial.
+
+    At least `n_finalists` trials are trained to their end.
+    """
     pruner = recipe.pruner()
     if not isinstance(pruner, PromotionPruner):
         return None
-    return pruner.rule(directions[0] == "maximize", resumable)
+    rule = pruner.rule(directions[0] == "maximize", resumable)
+    return replace(rule, finish=max(rule.finish, n_finalists))
 
 
 def _is_typed(config: DictConfig) -> bool:

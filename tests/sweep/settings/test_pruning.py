@@ -5,7 +5,8 @@ from omegaconf import OmegaConf
 from optuna.pruners import MedianPruner, NopPruner
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.settings.pruning import study_pruner
+from sweeper.sweep.promotion import Promotion
+from sweeper.sweep.settings.pruning import promotion_of, study_pruner
 from sweeper.sweep.settings.recipes import PrunerRecipe
 
 ONE, TWO = ["minimize"], ["minimize"] * 2
@@ -45,3 +46,18 @@ def test_a_study_with_several_objectives_says_that_it_is_not_pruned(caplog) -> N
     with caplog.at_level(logging.INFO):
         study_pruner(MEDIAN, config(), TWO, False)
     assert "No trial is pruned, since the study has 2 objectives" in caplog.text
+
+
+PROMOTION = PrunerRecipe(
+    {"_target_": "sweeper.sweep.promotion_pruner.PromotionPruner", "finish": 2, "min_resource": 1}
+)
+
+
+def test_only_the_pruner_of_promotion_pauses_trials() -> None:
+    assert promotion_of(MEDIAN, ONE, None) is None
+    assert promotion_of(PROMOTION, ["maximize"], False) == Promotion(3, 1, 2, True, False)
+
+
+def test_all_finalists_are_trained_to_their_end() -> None:
+    rules = (promotion_of(PROMOTION, ONE, None, n_finalists=n) for n in (0, 5))
+    assert [rule.finish for rule in rules] == [2, 5]
