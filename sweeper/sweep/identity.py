@@ -20,6 +20,7 @@ from sweeper.sweep.settings.study_settings import StudySettings
 from sweeper.text import shortened
 
 CONFIG, OVERRIDE, STEERING = "config ", "override ", "steering"
+GROWING = "growing"
 METRIC = f"{CONFIG}hydra.sweeper.metric"
 FULL_GRID = "every point of the space"
 MAX_SHOWN = 5
@@ -39,6 +40,7 @@ class StudyIdentity:
         values: Values of the default config that are neither swept nor steer, as text. They are no
             part of the hash, so that a study is refused, and not forgotten, after a file changed.
         steering: Config keys that are left out, with all below them.
+        growing: Config keys whose number a later command may raise.
     """
 
     space: Mapping[str, Any]
@@ -48,11 +50,13 @@ class StudyIdentity:
     settings: Mapping[str, Any] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     steering: Sequence[str] = ()
+    growing: Sequence[str] = ()
 
     def record(self) -> dict[str, Any]:
         """Return all of it as a flat mapping, to store, compare and show."""
         values = {f"{CONFIG}{key}": value for key, value in self.values.items()}
-        return self._typed() | values | {STEERING: list(self.steering)}
+        lists = {STEERING: list(self.steering), GROWING: list(self.growing)}
+        return self._typed() | values | lists
 
     def short_hash(self) -> str:
         """Return a hash of what the command says, with eight hexadecimal digits."""
@@ -70,9 +74,10 @@ class StudyIdentity:
 def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Return what differs between the records of two identities, or an empty text.
 
-    Keys that steer in one of them are not compared.
+    Keys that steer in one of them are not compared, nor those that may grow and have grown.
     """
     steering = [*stored.get(STEERING, ()), *new.get(STEERING, ())]
+    steering += [key for key in new.get(GROWING, ()) if _has_grown(key, stored, new)]
     olds, news = (_comparable(record, steering) for record in (stored, new))
     if not any(key.startswith(CONFIG) for key in olds):  # an earlier version did not record them
         news = {key: value for key, value in news.items() if not key.startswith(CONFIG)}
@@ -93,8 +98,21 @@ def _comparable(record: Mapping[str, Any], steering: Sequence[str]) -> dict[str,
     return {
         key: masked_uri(value) if isinstance(value, str) else value
         for key, value in record.items()
-        if key != STEERING and not steers(key.partition(" ")[2] or key, steering)
+        if key not in (STEERING, GROWING) and not steers(key.partition(" ")[2] or key, steering)
     }
+
+
+def _has_grown(key: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return whether a config key has a number in both records, in the new one a higher one."""
+    old_text, new_text = (_value_of(key, record) for record in (stored, new))
+    are_numbers = _is_number(old_text) and _is_number(new_text)
+    return are_numbers and float(new_text) > float(old_text)
+
+
+def _value_of(key: str, record: Mapping[str, Any]) -> str:
+    """Return the value of a config key, which was typed or is in a file; empty if it is neither."""
+    typed = record.get(f"{OVERRIDE}{key}")
+    return str(record.get(f"{CONFIG}{key}", "")) if typed is None else str(typed).partition("=")[2]
 
 
 def _change(key: str, old: Any, new: Any) -> str:
@@ -148,6 +166,7 @@ def study_identity(settings: StudySettings, live: LiveSpace, is_grid: bool) -> S
         settings=settings.of_results,
         values=config_values(live, settings.steering) | metric,
         steering=settings.steering,
+        growing=settings.growing,
     )
 
 

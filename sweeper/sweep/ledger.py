@@ -226,18 +226,16 @@ class Ledger:
         rule = self.budget.promotion
         if rule is None:
             return None
-        if rule.min_resource is not None:
+        if rule.min_resource is not None or rule.length is not None:
             return rule.rungs(None)
         if self._length is None:
             self._length = length_of(filter(is_own, self._trials()))
         return rule.rungs(self._length or length)
 
     def note_length(self, claim: Claim, length: float) -> None:
-        """Record the number of epochs of a trial, unless that of the study's trials is known."""
-        self._rungs(length)
-        if self._length is None:
-            self._length = length
-            place = Place.of(self._storage.get_trial(claim.trial_id))
+        """Record the number of epochs of a trial, unless it is on record."""
+        place = Place.of(self._storage.get_trial(claim.trial_id))
+        if self.budget.promotion is not None and place.length != length:
             self._write_place(claim.trial_id, replace(place, length=length))
 
     def pauses(self, claim: Claim) -> bool:

@@ -35,6 +35,7 @@ class Promotion:
         finish: Number of trials that are trained to their end, at least.
         maximize: True if a higher value is better.
         pauses: False if no trial is paused; None if those are whose task asks where to go on.
+        length: Number of epochs of a trial; None if its trials are to show it.
     """
 
     reduction_factor: int = 3
@@ -42,12 +43,13 @@ class Promotion:
     finish: int = 2
     maximize: bool = False
     pauses: bool | None = None
+    length: float | None = None
 
     def rungs(self, length: float | None) -> "Rungs":
-        """Return the rungs; `length` is the number of epochs of a trial, None if not known."""
+        """Return the rungs; `length` is the number of epochs of a trial, if the trials show it."""
         if self.min_resource is not None:
             return Rungs(self.min_resource, self.reduction_factor)
-        first = 1.0
+        first, length = 1.0, self.length or length
         if length is not None:
             first = max(round(FIRST_RUNG * length * LOOKS_PER_EPOCH), 1) / LOOKS_PER_EPOCH
         return Rungs(first, self.reduction_factor)
@@ -101,6 +103,8 @@ class Standing:
         n_rungs: Number of rungs that it has reached.
         place: How far it may run.
         is_paused: True if it waits for its promotion.
+        is_complete: True if it was trained to its end, and has reported values. Its end may have
+            moved since: then it is not.
     """
 
     trial: FrozenTrial
@@ -108,16 +112,12 @@ class Standing:
     n_rungs: int
     place: Place
     is_paused: bool
+    is_complete: bool
 
     @property
     def epochs(self) -> float:
         """Number of epochs after which it reported its last value."""
         return self.looks[-1][0] if self.looks else 0.0
-
-    @property
-    def is_complete(self) -> bool:
-        """True if it was trained to its end, and has reported values."""
-        return self.trial.state == TrialState.COMPLETE and bool(self.looks)
 
     @property
     def is_running(self) -> bool:
@@ -135,7 +135,7 @@ class Halving:
 
     def __init__(self, rule: Promotion, trials: Iterable[FrozenTrial]) -> None:
         own = [t for t in trials if t.state != TrialState.FAIL]
-        self._rule, self._length = rule, length_of(own)
+        self._rule, self._length = rule, rule.length or length_of(own)
         self.rungs = rule.rungs(self._length)
         self._standings = [self._standing(t) for t in own]
 
@@ -180,13 +180,17 @@ class Halving:
         own = self._standing(trial)
         if not own.epochs:
             return 0.0
-        length = own.place.length or self._length or self.rungs.next_after(own.epochs)
+        lengths = [each for each in (own.place.length, self._length) if each is not None]
+        length = max(lengths, default=self.rungs.next_after(own.epochs))
         return MARGIN * seconds_of(trial, now) * max(0.0, length / own.epochs - 1)
 
     def _standing(self, trial: FrozenTrial) -> Standing:
         looks = curve_of(trial)
         n_rungs = self.rungs.n_reached(looks[-1][0]) if looks else 0
-        return Standing(trial, looks, n_rungs, Place.of(trial), is_paused(trial))
+        place, is_complete = Place.of(trial), trial.state == TrialState.COMPLETE and bool(looks)
+        if self._rule.length is not None and place.length is not None:
+            is_complete = is_complete and place.length >= self._rule.length
+        return Standing(trial, looks, n_rungs, place, is_paused(trial), is_complete)
 
     def _is_pilot(self, trial: FrozenTrial) -> bool:
         """Return whether a trial is the first one, and is to show how long a trial is."""
@@ -233,7 +237,7 @@ class Halving:
 
     def _last_score(self, standing: Standing) -> float:
         """Return the score of a trial's last value, of a complete one that of its result."""
-        if standing.is_complete:
+        if standing.trial.state == TrialState.COMPLETE:
             return self._score(standing.trial.values[0])
         return self._score(standing.looks[-1][1]) if standing.looks else -math.inf
 

@@ -22,19 +22,29 @@ class PromotionPruner(BasePruner):
         reduction_factor: Inverse of the fraction of trials that go on at a rung.
         min_resource: Position of the first rung, in epochs; `auto` for a twentieth of a trial.
         finish: Number of trials that are trained to their end, at least.
+        max_resource: Number of epochs of a trial; `auto` for what the config says, see
+            `settings.pruning`, or else what the first trials show.
 
     Raises:
         ValueError: an argument is out of its range.
     """
 
     def __init__(
-        self, reduction_factor: int = 3, min_resource: float | str = "auto", finish: int = 2
+        self,
+        reduction_factor: int = 3,
+        min_resource: float | str = "auto",
+        finish: int = 2,
+        max_resource: float | str = "auto",
     ) -> None:
         if reduction_factor < 2:
             raise ValueError(f"reduction_factor must be at least 2, but got {reduction_factor}")
         if finish < 1:
             raise ValueError(f"finish must be at least 1, but got {finish}")
-        self._rule = Promotion(reduction_factor, _position(min_resource), finish)
+        first, length = (
+            _position("min_resource", min_resource),
+            _position("max_resource", max_resource),
+        )
+        self._rule = Promotion(reduction_factor, first, finish, length=length)
         self._median = MedianPruner()
 
     def rule(self, maximize: bool, pauses: bool | None = None) -> Promotion:
@@ -46,9 +56,9 @@ class PromotionPruner(BasePruner):
         return self._median.prune(study, trial)
 
 
-def _position(min_resource: float | str) -> float | None:
-    if min_resource == "auto":
+def _position(name: str, value: float | str) -> float | None:
+    if value == "auto":
         return None
-    if isinstance(min_resource, str) or not 0 < min_resource < math.inf:
-        raise ValueError(f"min_resource must be auto or above 0, but got {min_resource}")
-    return min_resource
+    if isinstance(value, str) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be auto or above 0, but got {value}")
+    return float(value)

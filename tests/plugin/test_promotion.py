@@ -69,6 +69,17 @@ def test_a_larger_study_takes_up_what_was_paused(app) -> None:
     assert n_steps(app)[2:4] == [3, 3]
 
 
+def test_longer_trials_take_up_what_was_paused(app) -> None:
+    six = (*PROMOTION, "tells_length=true", "hydra.sweeper.growing=[steps]",
+           "hydra.sweeper.n_trials=6")  # fmt: skip
+    app.run(*six, "steps=9", "hydra.sweeper.pruner.max_resource=9")
+    assert n_steps(app).count(9) == 2
+    app.run(*six, "steps=18", "hydra.sweeper.pruner.max_resource=18")
+    assert sorted(n_steps(app))[-4:] == [9, 9, 18, 18]
+    out = app.run(*six, "steps=8", code=1)
+    assert "steps: steps=18 -> steps=8" in out
+
+
 @pytest.mark.parametrize("keys", [("resumes=false",), ("hydra.sweeper.resumable=false",)])
 def test_a_task_that_cannot_go_on_is_not_paused(app, keys) -> None:
     app.run(*PROMOTION, FIRST_RUNG, *keys, "hydra.sweeper.n_trials=8")

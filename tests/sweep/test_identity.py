@@ -90,3 +90,20 @@ def test_interpolations_are_compared_as_they_are_written() -> None:
     live = SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}),
                            option_choices=lambda: [{}], parameters=lambda options: {})  # fmt: skip
     assert config_values(live, []) == {"where": "${oc.env:SOME_FOLDER}", "all.of": "${where}"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_same"),
+    [
+        ({"config y": "2"}, {"config y": "3"}, True),
+        ({"config y": "2"}, {"override y": "y=3"}, True),
+        ({"override y": "y=2"}, {"override y": "y=3.5"}, True),
+        ({"override y": "y=4"}, {"config y": "3"}, False),
+        ({"config y": "text"}, {"config y": "3"}, False),
+        ({"override y": "y=4"}, {}, False),
+    ],
+)
+def test_a_growing_number_may_be_raised(old, new, is_same) -> None:
+    bare = {key: value for key, value in RECORD.items() if key != "config y"}
+    assert (difference(bare | old, bare | new | {"growing": ["y"]}) == "") == is_same
+    assert difference(bare | old, bare | new) != ""

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -138,6 +139,14 @@ def test_the_length_is_what_a_trial_tells_or_that_of_a_complete_one() -> None:
     assert length_of([trial_of(0, "r", [0.1])]) is None
     assert length_of([trial_of(0, "c", [0.1]), trial_of(1, "c", [0.1] * 7)]) == 7
     assert length_of([trial_of(0, "c", [0.1] * 7), trial_of(1, "p", [0.1], length=9.0)]) == 9
+
+
+def test_a_trial_that_was_complete_when_trials_were_shorter_is_not_complete_now() -> None:
+    trials = [trial_of(0, "c", [0.9] * 4, length=4.0), trial_of(1, "p", [0.5] * 3, length=4.0)]
+    rules = (replace(RULE, length=length) for length in (4.0, 8.0))
+    short, long = (Halving(rule, trials).next_trial(has_room=False) for rule in rules)
+    assert short is None
+    assert long is trials[1]
 
 
 def test_the_foremost_trial_needs_its_speed_times_what_is_left() -> None:

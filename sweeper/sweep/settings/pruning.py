@@ -1,13 +1,15 @@
 """The pruner of a study: that of the settings, unless the study prunes no trial."""
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
 
 from sweeper.errors import ConfigError
+from sweeper.space.live import LiveSpace
 from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.promotion_pruner import PromotionPruner
 from sweeper.sweep.settings.nodes import is_node
@@ -16,6 +18,8 @@ from sweeper.sweep.settings.recipes import PrunerRecipe
 log = logging.getLogger(__name__)
 
 NO_PRUNER = PrunerRecipe(NopPruner)
+LENGTH_KEYS = ("trainer.epochs", "trainer.max_epochs", "epochs", "max_epochs", "n_epochs")
+"""The keys by which a config may name the number of epochs of a run."""
 CHOOSING = ("hydra/sweeper/pruner", "hydra.sweeper.pruner")
 
 
@@ -56,6 +60,32 @@ def promotion_of(
         return None
     rule = pruner.rule(directions[0] == "maximize", resumable)
     return replace(rule, finish=max(rule.finish, n_finalists))
+
+
+def with_length(rule: Promotion | None, live: LiveSpace) -> Promotion | None:
+    """Return the rule with the number of epochs that the default config names, if it names one.
+
+    A study that searches the number has no such length.
+    """
+    if rule is None or rule.length is not None:
+        return rule
+    swept = {key.lstrip("+") for key in live.space.parameters}
+    length = _length_of(live.composer.option_config(live.first_point()), swept)
+    return replace(rule, length=length)
+
+
+def _length_of(config: DictConfig, swept: Container[str]) -> float | None:
+    numbers = (_number(config, key) for key in LENGTH_KEYS if key not in swept)
+    return next((number for number in numbers if number is not None), None)
+
+
+def _number(config: DictConfig, key: str) -> float | None:
+    try:
+        value = OmegaConf.select(config, key)
+    except Exception:  # any interpolation may be in a config, and its resolver may raise anything
+        return None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value < math.inf else None
 
 
 def _is_typed(config: DictConfig) -> bool:

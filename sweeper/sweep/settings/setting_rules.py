@@ -215,6 +215,7 @@ RULES: Mapping[str, Rule] = {
     "finalist_seeds": Rule("a number of at least 1", "5", lambda v: _is_whole(v, 1)),
     "stop": Rule("a mapping with a value, a patience or both, or null", "{patience: 30}", _is_stop),
     "best": Rule("knee, the name or the number of an objective, or null", "knee", _is_choice),
+    "growing": Rule("a list of config keys", "[trainer.epochs]", _is_texts),
     "steering": Rule("a list of config keys", "[data.num_workers]", _is_texts),
     "max_failure_rate": Rule(
         "a number between 0 and 1, or null", "0.5", lambda v: v is None or _is_number(v, 0, 1)

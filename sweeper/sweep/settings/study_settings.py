@@ -69,6 +69,7 @@ class StudySettings:
     stop: StopRule | None = None
     best: Choice = None
     resumable: bool | None = None
+    growing: Sequence[str] = ()
     steering: Sequence[str] = ()
 
     @property
@@ -132,6 +133,7 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         stop=_stop(keys["stop"], directions),
         best=parse_choice(keys["best"], len(directions), objectives.names),
         resumable=keys["resumable"],
+        growing=keys["growing"],
         steering=keys["steering"],
     )
 

@@ -30,10 +30,10 @@ def main(cfg: DictConfig) -> float | None:
     progress = info.folder / "steps.log" if info else None
     start = len(progress.read_text()) if progress and progress.exists() else 0
     if cfg.resumes and info is not None:
-        assert (info.resume_folder is None) == (start == 0)
+        assert info.resume_folder is not None or start == 0
     for step in range(start, cfg.steps):
         time.sleep(cfg.step_seconds)
-        trial.report(value, step)
+        trial.report(value, step, length=cfg.steps if cfg.tells_length else None)
         if progress:
             progress.write_text("." * (step + 1))
         if trial.should_stop():

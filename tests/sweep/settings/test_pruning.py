@@ -6,7 +6,7 @@ from optuna.pruners import MedianPruner, NopPruner
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.promotion import Promotion
-from sweeper.sweep.settings.pruning import promotion_of, study_pruner
+from sweeper.sweep.settings.pruning import _length_of, promotion_of, study_pruner
 from sweeper.sweep.settings.recipes import PrunerRecipe
 
 ONE, TWO = ["minimize"], ["minimize"] * 2
@@ -61,3 +61,23 @@ def test_only_the_pruner_of_promotion_pauses_trials() -> None:
 def test_all_finalists_are_trained_to_their_end() -> None:
     rules = (promotion_of(PROMOTION, ONE, None, n_finalists=n) for n in (0, 5))
     assert [rule.finish for rule in rules] == [2, 5]
+
+
+@pytest.mark.parametrize(
+    ("config", "length"),
+    [
+        ({"trainer": {"epochs": 5}}, 5.0),
+        ({"trainer": {"max_epochs": 7}, "epochs": 9}, 7.0),
+        ({"epochs": 9}, 9.0),
+        ({"epochs": "${nothing}"}, None),
+        ({"trainer": [1], "epochs": [2]}, None),
+        ({"epochs": True}, None),
+        ({}, None),
+    ],
+)
+def test_a_config_may_name_the_number_of_epochs(config, length) -> None:
+    assert _length_of(OmegaConf.create(config), ()) == length
+
+
+def test_a_number_of_epochs_that_is_searched_is_no_length() -> None:
+    assert _length_of(OmegaConf.create({"epochs": 9}), {"epochs"}) is None

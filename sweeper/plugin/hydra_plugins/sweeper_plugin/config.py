@@ -136,6 +136,10 @@ class StudySweeperConf:
     # `resume_folder`.
     resumable: bool | None = None
 
+    # Config keys, such as trainer.epochs, whose number a later command of the same study may raise.
+    # The trials that were paused then go on further; complete ones keep their results.
+    growing: list[str] = field(default_factory=list)
+
     # Config keys, such as data.num_workers, whose values do not change the results of a trial. They
     # and the keys below them may differ between two commands of the same study.
     steering: list[str] = field(default_factory=list)
@@ -279,6 +283,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
         "reduction_factor": 3,
         "min_resource": "auto",
         "finish": 2,
+        "max_resource": "auto",
     },
     "median": {
         "_target_": "optuna.pruners.MedianPruner",
