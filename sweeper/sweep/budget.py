@@ -19,6 +19,8 @@ IMPORTED_KEY = "sweeper:imported"
 POINT_KEY = "sweeper:point"
 # Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
+# The values of the config keys that a later command may raise, when the trial ran last.
+GROWN_KEY = "sweeper:grown"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 SURPLUS = "surplus: the budget was already taken"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)

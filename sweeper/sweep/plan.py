@@ -170,6 +170,7 @@ def _spec(
         observers=settings.observers,
         objectives=settings.objectives,
         repeats=settings.repeats,
+        growing=tuple(settings.growing),
         finals=_finals(settings, live),
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,

@@ -13,7 +13,7 @@ from pathlib import Path
 import optuna
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
-from omegaconf import DictConfig, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
@@ -24,7 +24,7 @@ from sweeper.space.compose import Composer
 from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
-from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.budget import FAILURE_KEY, GROWN_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.draw import Drawer, Drawn, with_known_space
 from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Claim, Ledger
@@ -147,6 +147,9 @@ class Session:
         threads = os.environ.get(THREADS_VARIABLE)
         if stored.user_attrs.get(THREADS_KEY, "") != threads:
             self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
+        grown = _numbers(config, self._spec.growing)
+        if stored.user_attrs.get(GROWN_KEY, {}) != grown:
+            self._storage.set_trial_user_attr(claim.trial_id, GROWN_KEY, grown)
         done = [tuple(values) for values in stored.user_attrs.get(REPEATS_KEY, ())]
         with current_trial.reported_by(reporter):
             self._spec.observers.trial_started(info)
@@ -250,3 +253,9 @@ class Session:
             params={},
             parent_id=self._spec.parent_id,
         )
+
+
+def _numbers(config: DictConfig, keys: Sequence[str]) -> dict[str, float]:
+    """Return the numbers among the values of these config keys."""
+    values = {key: OmegaConf.select(config, key) for key in keys}
+    return {k: v for k, v in values.items() if isinstance(v, int | float)}

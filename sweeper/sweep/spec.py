@@ -33,6 +33,7 @@ class StudySpec:
         objectives: What the task must return.
         repeats: Number of seeds with which each trial is run.
         finals: What the workers do when the search is over.
+        growing: Config keys whose number a later command may raise.
         parent_id: Id that an observer returned for the study.
         capture_output: True if each trial's output is written to its folder.
         own_process: True if the trials do not run in the process of the command.
@@ -53,6 +54,7 @@ class StudySpec:
     observers: Observers = field(default_factory=Observers)
     objectives: Objectives = field(default_factory=lambda: Objectives(1))
     repeats: int = 1
+    growing: tuple[str, ...] = ()
     finals: FinalStage = field(default_factory=FinalStage)
     parent_id: str | None = None
     capture_output: bool = False

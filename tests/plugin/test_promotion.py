@@ -31,6 +31,10 @@ def n_states(app):
     return complete, paused
 
 
+def done(app):
+    return [t for t in app.trials() if t.state.name == "COMPLETE"]
+
+
 def best(app):
     return min(app.trials(), key=lambda t: abs(t.params["x"]))
 
@@ -74,8 +78,12 @@ def test_longer_trials_take_up_what_was_paused(app) -> None:
            "hydra.sweeper.n_trials=6")  # fmt: skip
     app.run(*six, "steps=9", "hydra.sweeper.pruner.max_resource=9")
     assert n_steps(app).count(9) == 2
-    app.run(*six, "steps=18", "hydra.sweeper.pruner.max_resource=18")
+    out = app.run(*six, "steps=18", "hydra.sweeper.pruner.max_resource=18")
     assert sorted(n_steps(app))[-4:] == [9, 9, 18, 18]
+    grown = {t.user_attrs["sweeper:grown"]["steps"] for t in app.trials() if t.state.is_finished()}
+    assert grown == {9, 18}
+    winner = min(done(app), key=lambda t: t.value)
+    assert f"steps={len(winner.intermediate_values)}" in out.splitlines()[-1]
     out = app.run(*six, "steps=8", code=1)
     assert "steps: steps=18 -> steps=8" in out
 

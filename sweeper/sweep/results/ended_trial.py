@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
 from sweeper.cli.overrides import command_line
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.attempt import SEED_KEY, first_seed
-from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.budget import GROWN_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.results.best_folder import link_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
@@ -28,7 +29,13 @@ class EndedTrial:
     @property
     def overrides(self) -> list[str]:
         """The overrides that give the trial's config."""
-        return self.live.composer.overrides(self.live.by_key(self.trial.params))
+        lines = self.live.composer.overrides(self.live.by_key(self.trial.params))
+        config = self.live.composer.option_config(self.live.first_point())
+        for key, number in self.trial.user_attrs.get(GROWN_KEY, {}).items():
+            if OmegaConf.select(config, key) != number:  # a later command has raised it
+                lines = [*(line for line in lines if not line.startswith(f"{key}="))]
+                lines.append(f"{key}={number}")
+        return lines
 
     @property
     def command(self) -> str:
