@@ -31,7 +31,7 @@ class TrialInfo:
     folder: the folder of the trial.
     params: the values of the trial's parameters.
     parent_id: the id that the study's observer returned when the study was opened.
-    seed: the seed of this run if the study runs each trial with several seeds, otherwise None.
+    seed: the seed of this run if the trial is run with several seeds, otherwise None.
     """
 
     study: str
@@ -50,7 +50,10 @@ class TrialInfo:
 
     @property
     def resume_folder(self) -> Path | None:
-        """The folder with the files of an earlier attempt, or None for the first attempt."""
+        """The folder with the files of an earlier attempt, or None for the first attempt.
+
+        A study pauses the trials of a task that reads it, since these can go on.
+        """
         self._reads.append("resume_folder")
         return self.folder if self.attempt else None
 
@@ -118,7 +121,7 @@ def next_rung(epochs: float, length: float | None = None) -> float | None:
     It is the first one after `epochs`, the number of epochs done. A task may report a value at a
     position within an epoch. Otherwise its next whole epoch counts. `length` is that of `report`.
 
-    None outside a study, and if the study pauses no trial.
+    None outside a study, and if the trial cannot be paused.
     """
     return None if _reporter is None else _reporter.next_rung(epochs, length)
 

@@ -11,10 +11,11 @@ from sweeper.figures.style import new_figure
 COLOURS = {
     "complete": "#4477aa",
     "paused": "#bbccdd",
+    "put back": "#dddddd",
     "pruned": "#ccbb44",
     "failed": "#ee6677",
 }
-PROMOTED = "promoted"
+GOES_ON = "goes on"
 NARROWEST_LABELLED = 0.03
 """Width of the narrowest bar that has room for a number, as a fraction of the figure."""
 
@@ -29,7 +30,7 @@ class Bar:
         start: Its start, in seconds since 1970.
         end: Its end.
         state: What became of the trial at its end, a key of `COLOURS`.
-        is_promoted: True if the trial was paused before.
+        is_promoted: True if the trial ran before, and goes on.
     """
 
     worker: str
@@ -65,7 +66,7 @@ def timeline(bars: Sequence[Bar]) -> Figure:
     axes.set_title("Trials by worker")
     shown = [Patch(color=COLOURS[state], label=state) for state in _states(bars)]
     if any(bar.is_promoted for bar in bars):
-        shown.append(Patch(facecolor="white", edgecolor="black", label=PROMOTED))
+        shown.append(Patch(facecolor="white", edgecolor="black", label=GOES_ON))
     axes.legend(handles=shown, loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 

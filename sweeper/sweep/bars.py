@@ -6,7 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.figures.timeline import Bar
 from sweeper.sweep.budget import is_own, was_not_needed
-from sweeper.sweep.curve import Place, end_of
+from sweeper.sweep.curve import Place, end_of, start_of
 from sweeper.sweep.lease import Lease
 
 ENDS = {
@@ -19,7 +19,7 @@ ENDS = {
 def bars_of(trials: Iterable[FrozenTrial]) -> list[Bar]:
     """Return a bar for each time in which a worker ran one of the study's own trials.
 
-    Times that ended because a worker died or put its trial back are part of the next one.
+    A time that ended with the death of its worker is not known, and left out.
     """
     return [bar for t in trials if is_own(t) and not was_not_needed(t) for bar in _bars(t)]
 
@@ -27,8 +27,9 @@ def bars_of(trials: Iterable[FrozenTrial]) -> list[Bar]:
 def _bars(trial: FrozenTrial) -> Iterator[Bar]:
     stretches, number = Place.of(trial).stretches, trial.number
     for n_before, s in enumerate(stretches):
-        yield Bar(s.worker, number, s.start, s.end, "paused", is_promoted=n_before > 0)
-    lease, start, end = Lease.read(trial.system_attrs), trial.datetime_start, end_of(trial)
+        state = "paused" if s.is_pause else "put back"
+        yield Bar(s.worker, number, s.start, s.end, state, is_promoted=n_before > 0)
+    lease, start, end = Lease.read(trial.system_attrs), start_of(trial), end_of(trial)
     if trial.state in ENDS and start is not None and end is not None:
-        worker = f"{lease.host_name} {lease.pid}" if lease else "?"
-        yield Bar(worker, number, start.timestamp(), end, ENDS[trial.state], bool(stretches))
+        worker = lease.worker if lease else "?"
+        yield Bar(worker, number, start, end, ENDS[trial.state], bool(stretches))

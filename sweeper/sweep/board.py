@@ -174,7 +174,7 @@ class Event:
 
 def _event(trial: FrozenTrial) -> Event | None:
     """Return what has become of a trial last: it was paused, promoted or ended."""
-    n_pauses = len(Place.of(trial).stretches)
+    n_pauses = Place.of(trial).n_pauses
     if is_paused(trial):
         epochs = curve_of(trial)[-1][0]
         return Event(f"paused after {epochs:g} epoch{'' if epochs == 1 else 's'},", n_pauses)
@@ -185,7 +185,7 @@ def _event(trial: FrozenTrial) -> Event | None:
 
 def _is_done(trial: FrozenTrial) -> bool:
     """Return whether a trial has ended well, or was paused at least once."""
-    has_stopped = trial.state.is_finished() or bool(Place.of(trial).stretches)
+    has_stopped = trial.state.is_finished() or Place.of(trial).n_pauses > 0
     return has_stopped and trial.state != TrialState.FAIL
 
 
@@ -222,7 +222,7 @@ def _job_line(job: FrozenTrial) -> str:
 
 def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
     lease, curve = Lease.read(trial.system_attrs), curve_of(trial)
-    worker = f"{lease.host_name} {lease.pid}" if lease else "?"
+    worker = lease.worker if lease else "?"
     epochs, value = (f"{curve[-1][0]:g}", f"{curve[-1][1]:.6g}") if curve else ("", "")
     return str(trial.number), worker, epochs, value, _params_text(trial)
 

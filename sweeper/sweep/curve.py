@@ -19,17 +19,19 @@ Look = tuple[float, float]
 
 @dataclass(frozen=True)
 class Stretch:
-    """A time in which a worker ran a trial, until it paused the trial.
+    """A time in which a worker ran a trial, until it put the trial back.
 
     Args:
         start: Its start, in seconds since 1970.
-        end: Its end.
+        end: Its end, in seconds since 1970.
         worker: Name of the worker: its host and process.
+        is_pause: True if the trial was paused then; False if its worker was asked to leave.
     """
 
     start: float
     end: float
     worker: str
+    is_pause: bool = True
 
     @property
     def seconds(self) -> float:
@@ -45,13 +47,20 @@ class Place:
         target: Index of the rung at which the next decision on the trial is due.
         is_paused: True if it waits at a rung.
         length: Number of epochs of the whole trial; None if the task has not told it.
-        stretches: The times in which it ran before it was paused.
+        stretches: The times in which it ran before it was put back.
+        started: When its current worker took it over from one that died, in seconds since 1970.
     """
 
     target: int = 0
     is_paused: bool = False
     length: float | None = None
     stretches: tuple[Stretch, ...] = ()
+    started: float | None = None
+
+    @property
+    def n_pauses(self) -> int:
+        """Number of times that it was paused."""
+        return sum(stretch.is_pause for stretch in self.stretches)
 
     @staticmethod
     def of(trial: FrozenTrial) -> "Place":
@@ -75,7 +84,8 @@ def is_paused(trial: FrozenTrial) -> bool:
 
 def was_promoted(trial: FrozenTrial) -> bool:
     """Return whether a trial was paused and taken up again."""
-    return len(Place.of(trial).stretches) > is_paused(trial)
+    n_pauses = Place.of(trial).n_pauses
+    return n_pauses > 1 or (n_pauses == 1 and not is_paused(trial))
 
 
 def curve_of(trial: FrozenTrial) -> list[Look]:
@@ -97,16 +107,26 @@ def looks_of(system_attrs: Mapping[str, Any]) -> Sequence[Sequence[float]]:
 
 
 def seconds_of(trial: FrozenTrial, now: float) -> float:
-    """Return for how long a trial has run, without the times in which it was paused.
+    """Return for how many seconds a trial has run, without the times in which it waited.
 
-    `now` is in seconds since 1970.
+    A time that ended with the death of its worker is not known, and left out. `now` is in seconds
+    since 1970.
     """
-    stretches = Place.of(trial).stretches
-    seconds = sum(stretch.seconds for stretch in stretches)
-    if trial.state != TrialState.WAITING and trial.datetime_start is not None:
+    place, start = Place.of(trial), start_of(trial)
+    seconds = sum(stretch.seconds for stretch in place.stretches)
+    if trial.state != TrialState.WAITING and start is not None:
         end = now if trial.datetime_complete is None else trial.datetime_complete.timestamp()
-        seconds += max(0.0, end - trial.datetime_start.timestamp())
+        seconds += max(0.0, end - start)
     return seconds
+
+
+def start_of(trial: FrozenTrial) -> float | None:
+    """Return when the last worker of a trial began with it, in seconds since 1970."""
+    started = Place.of(trial).started
+    # Optuna sets the time anew when a waiting trial is run, but not when a worker is replaced.
+    if trial.datetime_start is None:
+        return started
+    return max(trial.datetime_start.timestamp(), started or 0.0)
 
 
 def end_of(trial: FrozenTrial) -> float | None:

@@ -73,6 +73,11 @@ class Lease:
         """Name of the host, for messages."""
         return self.host.partition("/")[0]
 
+    @property
+    def worker(self) -> str:
+        """Name of the worker: its host and process."""
+        return f"{self.host_name} {self.pid}"
+
     def process_is_alive(self) -> bool | None:
         """Return whether its process runs, or None if this host cannot tell."""
         if self.host != this_host():

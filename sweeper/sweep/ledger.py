@@ -38,6 +38,7 @@ from sweeper.sweep.curve import (
     Stretch,
     curve_of,
     looks_of,
+    start_of,
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
@@ -215,7 +216,7 @@ class Ledger:
             )
 
     def next_rung(self, epochs: float, length: float | None) -> float | None:
-        """Return the position of the next rung of a trial, or None if no trial is paused.
+        """Return the position of the next rung of a trial, or None without the rule of promotion.
 
         `length` is the number of epochs of the trial, if it is known.
         """
@@ -233,7 +234,7 @@ class Ledger:
         return rule.rungs(self._length or length)
 
     def note_length(self, claim: Claim, length: float) -> None:
-        """Record the number of epochs of a trial, unless it is on record."""
+        """Record the number of epochs of a trial, which a later attempt may raise."""
         place = Place.of(self._storage.get_trial(claim.trial_id))
         if self.budget.promotion is not None and place.length != length:
             self._write_place(claim.trial_id, replace(place, length=length))
@@ -243,12 +244,12 @@ class Ledger:
 
         A trial that goes on at a rung is promoted from it.
         """
-        rungs, place = self._rungs(), Place.of(self._storage.get_trial(claim.trial_id))
+        rungs, stored = self._rungs(), self._storage.get_trial(claim.trial_id)
         if rungs is None:
             return False
-        curve = curve_of(self._storage.get_trial(claim.trial_id))
+        curve = curve_of(stored)
         n_reached = rungs.n_reached(curve[-1][0]) if curve else 0
-        is_due = n_reached > place.target
+        is_due = n_reached > Place.of(stored).target
         if not is_due and self.budget.deadline is None:
             return False
         with file_lock(self._lock):
@@ -280,16 +281,8 @@ class Ledger:
     def pause(self, claim: Claim) -> None:
         """Put the trial back as paused: it waits for its promotion."""
         with file_lock(self._lock), suppress(UpdateFinishedTrialError):
-            if not self.owns(claim):
-                return
-            trial = self._storage.get_trial(claim.trial_id)
-            place = Place.of(trial)
-            start = trial.datetime_start.timestamp() if trial.datetime_start else time.time()
-            worker = f"{claim.lease.host_name} {claim.lease.pid}"
-            stretches = (*place.stretches, Stretch(start, time.time(), worker))
-            # Before the state: if its worker dies in between, the trial is abandoned.
-            self._write_place(claim.trial_id, replace(place, is_paused=True, stretches=stretches))
-            self._put_back(claim.trial_id, claim.lease)
+            if self.owns(claim):
+                self._put_back(self._storage.get_trial(claim.trial_id), claim.lease, paused=True)
 
     def note_step(self, claim: Claim, step: int) -> None:
         """Record that the trial made progress, where its report is not kept."""
@@ -306,7 +299,7 @@ class Ledger:
                 trial = self._storage.get_trial(claim.trial_id)
                 no_progress = progress_of(trial) == claim.lease.progress
                 deaths = claim.lease.deaths + 1 if alone and no_progress else claim.lease.deaths
-                self._put_back(claim.trial_id, replace(claim.lease, deaths=deaths))
+                self._put_back(trial, replace(claim.lease, deaths=deaths))
 
     def release_command(self) -> None:
         """Put back the trials that this command's processes left behind when they were ended.
@@ -320,7 +313,7 @@ class Ledger:
                     continue
                 if lease.command == self._command and lease.process_is_alive() is False:
                     with suppress(UpdateFinishedTrialError):
-                        self._put_back(trial._trial_id, lease)
+                        self._put_back(trial, lease)
 
     def runs_trials_of_command(self) -> bool:
         """Return whether a worker of this command has a trial."""
@@ -373,9 +366,18 @@ class Ledger:
         attrs = self._storage.get_study_user_attrs(self._study_id)
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
 
-    def _put_back(self, trial_id: int, lease: Lease) -> None:
-        self._write_lease(trial_id, replace(lease, cuts=lease.cuts + 1))
-        self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
+    def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
+        if self.budget.promotion is not None:
+            # Before the state: if this process dies in between, the trial is abandoned.
+            place, now = Place.of(trial), time.time()
+            stretch = Stretch(start_of(trial) or now, now, lease.worker, paused)
+            stretches = (*place.stretches, stretch)
+            self._write_place(
+                trial._trial_id,
+                replace(place, is_paused=paused, stretches=stretches, started=None),
+            )
+        self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1))
+        self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def _waiting_line(self, trials: Sequence[FrozenTrial]) -> str:
         numbers = ", ".join(str(t.number) for t in trials)
@@ -392,7 +394,11 @@ class Ledger:
             if self._is_abandoned(trial):
                 previous = Lease.read(trial.system_attrs)
                 cuts = 1 if previous is None else previous.cuts + 1
-                return self._claim_running(trial, _deaths(trial), cuts)
+                claim = self._claim_running(trial, _deaths(trial), cuts)
+                if self.budget.promotion is not None:
+                    place = replace(Place.of(trial), started=time.time())
+                    self._write_place(trial._trial_id, place)
+                return claim
         return None
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:

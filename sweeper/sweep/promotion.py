@@ -4,6 +4,7 @@ Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algor
 are derived from the trials in the storage alone, so any worker on any host can make them.
 """
 
+import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.sweep.curve import Look, Place, curve_of, is_paused, seconds_of
 
-EPSILON = 1e-9
+EPSILON = 1e-9  # epochs
 # Position of the first rung as a fraction of a trial, if nothing else was asked for.
 FIRST_RUNG = 0.05
-LOOKS_PER_EPOCH = 4
+PARTS_OF_EPOCH = 4  # the first rung lies at a whole number of them
 # How much longer the foremost trial may need than was reckoned, before the time limit.
 MARGIN = 1.5
 
@@ -34,7 +35,8 @@ class Promotion:
             others follow in a geometric sequence. From one epoch on they are whole epochs.
         finish: Number of trials that are trained to their end, at least.
         maximize: True if a higher value is better.
-        pauses: False if no trial is paused; None if those are whose task asks where to go on.
+        pauses: False if no trial is paused, True if each may be. None: a trial may be paused if
+            its task reads `resume_folder`.
         length: Number of epochs of a trial; None if its trials are to show it.
     """
 
@@ -46,12 +48,12 @@ class Promotion:
     length: float | None = None
 
     def rungs(self, length: float | None) -> "Rungs":
-        """Return the rungs; `length` is the number of epochs of a trial, if the trials show it."""
+        """Return the rungs; `length`, in epochs, is that of a trial if the rule has none."""
         if self.min_resource is not None:
             return Rungs(self.min_resource, self.reduction_factor)
         first, length = 1.0, self.length or length
         if length is not None:
-            first = max(round(FIRST_RUNG * length * LOOKS_PER_EPOCH), 1) / LOOKS_PER_EPOCH
+            first = max(round(FIRST_RUNG * length * PARTS_OF_EPOCH), 1) / PARTS_OF_EPOCH
         return Rungs(first, self.reduction_factor)
 
 
@@ -103,8 +105,8 @@ class Standing:
         n_rungs: Number of rungs that it has reached.
         place: How far it may run.
         is_paused: True if it waits for its promotion.
-        is_complete: True if it was trained to its end, and has reported values. Its end may have
-            moved since: then it is not.
+        is_complete: True if it was trained to its end, and has reported values. False if a later
+            command has raised the number of epochs.
     """
 
     trial: FrozenTrial
@@ -153,11 +155,11 @@ class Halving:
         """Return whether a running trial that has reached its rung goes on at once."""
         if self._is_pilot(trial):
             return True
-        own = replace(self._standing(trial), is_paused=True)
-        self._standings = [s for s in self._standings if s.trial.number != trial.number]
-        self._standings.append(own)
-        is_in_top = own in self._top(own.n_rungs - 1)
-        return is_in_top or (not has_room and self._to_finish() is own)
+        own, compared = replace(self._standing(trial), is_paused=True), copy.copy(self)
+        others = [s for s in self._standings if s.trial.number != trial.number]
+        compared._standings = [*others, own]
+        is_in_top = own in compared._top(own.n_rungs - 1)
+        return is_in_top or (not has_room and compared._to_finish() is own)
 
     def foremost(self) -> FrozenTrial | None:
         """Return the trial that has come furthest, and of these the best, if it is not complete.
@@ -203,7 +205,7 @@ class Halving:
             for standing in self._top(rung):
                 if standing.is_paused and standing.n_rungs == rung + 1:
                     return standing
-        # The rungs move once the length of a trial is known.
+        # A trial that was paused before the length was known may lie before the first rung.
         return next((s for s in self._standings if s.is_paused and not s.n_rungs), None)
 
     def _top(self, rung: int) -> list[Standing]:
@@ -220,6 +222,7 @@ class Halving:
         if first is None:
             return None
         complete = [s for s in self._standings if s.is_complete]
+        # Those that run towards a higher rung than that of the first will be ahead of it.
         running = [s for s in self._standings if s.is_running and s.place.target >= first.n_rungs]
         if len(complete) + len(running) < self._rule.finish:
             return first

@@ -14,9 +14,8 @@ class PromotionPruner(BasePruner):
     """Pruner that pauses trials at rungs, and promotes the best of them later.
 
     Optuna's pruners can only stop a trial. Workers of this sweeper ask `rule` which trial is paused
-    and which one goes on. A trial that cannot go on once it has stopped, and every trial under
-    another loop, such as Optuna's own, is pruned as Optuna's `MedianPruner` prunes it, which is
-    more careful.
+    and which one goes on. A trial that cannot go on once it has stopped is pruned as by Optuna's
+    `MedianPruner`, and so is every trial under another loop, such as Optuna's own.
 
     Args:
         reduction_factor: Inverse of the fraction of trials that go on at a rung.

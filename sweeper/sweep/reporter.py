@@ -65,7 +65,9 @@ class StudyReporter:
     def next_rung(self, epochs: float, length: float | None = None) -> float | None:
         """Return the next position at which the study decides on the trial, or None."""
         is_compared = not self._repeat and len(self._trial.study.directions) == 1
-        return self._ledger.next_rung(epochs, length) if is_compared else None
+        if not is_compared or not self._can_pause():
+            return None
+        return self._ledger.next_rung(epochs, length)
 
     def should_stop(self) -> bool:
         """Return whether the task should stop; once True, it stays True."""

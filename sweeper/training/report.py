@@ -56,8 +56,8 @@ class ReportToTrial(Callback):
 
     def _can_look(self, state: RunState) -> bool:
         """Return whether the metric can be measured within an epoch, and cheaply."""
-        learns = self._experiment.adapter.needs_training_outputs  # would need all training images
-        return state.metric.startswith("val/") and not learns
+        needs_training_images = self._experiment.adapter.needs_training_outputs
+        return state.metric.startswith("val/") and not needs_training_images
 
 
 def measure_aside(experiment: Experiment) -> dict[str, float]:

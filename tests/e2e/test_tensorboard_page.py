@@ -83,7 +83,7 @@ def test_every_trial_is_a_run(served) -> None:
 @pytest.mark.parametrize(
     ("plugin", "tags"),
     [
-        ("scalars", {"val/accuracy", "train/loss", "best/val_accuracy", "test/accuracy"}),
+        ("scalars", {"val/accuracy", "train/loss", "best/val_accuracy"}),
         ("images", {"watch/inputs", "watch/layers/features.0.0", "watch/layers/features.1.0"}),
         ("histograms", {"weights/features.0.0", "gradients/classifier.1"}),
     ],
@@ -91,6 +91,11 @@ def test_every_trial_is_a_run(served) -> None:
 def test_a_trial_shows_numbers_pictures_and_histograms(served, plugin, tags) -> None:
     shown = served(f"plugin/{plugin}/tags")
     assert all(tags <= set(shown[trial]) for trial in TRIALS)
+
+
+def test_only_the_winner_shows_its_score_on_the_test_split(served) -> None:
+    shown = served("plugin/scalars/tags")
+    assert sum("test/accuracy" in shown[trial] for trial in TRIALS) == 1
 
 
 def test_curves_have_a_point_an_epoch(served) -> None:

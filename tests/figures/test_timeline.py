@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.figures.timeline import PROMOTED, Bar, timeline
+from sweeper.figures.timeline import GOES_ON, Bar, timeline
 
 
 def test_each_worker_has_a_row_and_each_stretch_a_bar() -> None:
@@ -16,7 +16,7 @@ def test_each_worker_has_a_row_and_each_stretch_a_bar() -> None:
     assert [(p.get_x(), p.get_width()) for p in axes.patches] == [(0, 1), (0, 4), (1.5, 2.5)]
     assert [text.get_text() for text in axes.texts] == ["0", "1", "0"]
     legend = [text.get_text() for text in axes.get_legend().get_texts()]
-    assert legend == ["complete", "paused", PROMOTED]
+    assert legend == ["complete", "paused", GOES_ON]
 
 
 def test_without_bars_there_is_no_figure() -> None:

@@ -12,6 +12,7 @@ from sweeper.sweep.curve import (
     end_of,
     is_paused,
     seconds_of,
+    start_of,
     was_promoted,
 )
 
@@ -58,4 +59,12 @@ def test_the_time_in_which_a_trial_was_paused_does_not_count() -> None:
     trial = create_trial(state=TrialState.WAITING, system_attrs=PAUSED)
     assert (seconds_of(trial, BEGIN + 7), end_of(trial)) == (30, BEGIN - 20)
     trial.state, trial.datetime_start = TrialState.RUNNING, START
+    assert start_of(trial) == BEGIN
     assert (seconds_of(trial, BEGIN + 7), end_of(trial)) == (37, None)
+
+
+def test_a_trial_that_a_dead_worker_had_is_timed_from_the_next_one_on() -> None:
+    taken_over = {PLACE_KEY: Place(stretches=(STRETCH,), started=BEGIN + 900).record()}
+    trial = create_trial(state=TrialState.RUNNING, system_attrs=taken_over)
+    trial.datetime_start = START
+    assert seconds_of(trial, BEGIN + 907) == 37

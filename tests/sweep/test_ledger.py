@@ -424,3 +424,17 @@ def make_ledger_again(ledger, promotion=Promotion()):  # noqa: B008 (it is froze
     """Return the ledger of another worker of the same study."""
     budget = replace(ledger.budget, promotion=promotion)
     return Ledger(ledger._study, ledger._storage, ledger._lock.parent, budget)
+
+
+def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    claim = reported(ledger, storage, 0.5)
+    ledger.release(claim)
+    (stretch,) = Place.of(storage.get_trial(claim.trial_id)).stretches
+    assert (stretch.worker, stretch.is_pause) == (claim.lease.worker, False)
+    assert not is_paused(storage.get_trial(claim.trial_id))
+    again = ledger.claim()
+    assert (again.number, again.attempt) == (0, 1)
+    abandon(storage, again)
+    ledger.claim()
+    assert Place.of(storage.get_trial(claim.trial_id)).started == pytest.approx(time.time(), abs=9)
