@@ -110,6 +110,9 @@ def report(value: float, step: float, length: float | None = None) -> None:
         step: Number of the epoch, or of any other step.
         length: Number of reports with whole steps that a whole run makes, if it is known. The study
             then knows earlier where to compare its trials, and what time they need.
+
+    Raises:
+        ValueError: the step or the length is infinite or nan, or the length is not positive.
     """
     if _reporter is not None:
         _reporter.report(value, step, length)

@@ -19,8 +19,6 @@ IMPORTED_KEY = "sweeper:imported"
 POINT_KEY = "sweeper:point"
 # Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
-# The values of the config keys that a later command may raise, when the trial ran last.
-GROWN_KEY = "sweeper:grown"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
 SURPLUS = "surplus: the budget was already taken"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -118,8 +116,8 @@ class Budget:
         n_done = sum(self.is_done(t) for t in trials)
         has_all = self.n_trials is not None and n_done >= self.n_trials
         has_no_other = any(t.user_attrs.get(FAILURE_KEY) == EXHAUSTED for t in trials)
-        has_ended = (has_all or has_no_other) and self.next_promoted(trials) is None
-        return has_ended or self.stop_reason(trials) is not None
+        has_ended = has_all or has_no_other or self.stop_reason(trials) is not None
+        return has_ended and self.next_promoted(trials) is None
 
     def is_done(self, trial: FrozenTrial) -> bool:
         """Return whether the study's own trial is complete, pruned or paused."""
@@ -131,22 +129,19 @@ class Budget:
 
     def has_room(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether there is a trial to start, a new one or one that waits to be run."""
+        if self.stop_reason(trials) is not None:
+            return False
         return self.next_index(trials) is not None or any(
             t.state == TrialState.WAITING and not self.is_paused(t) and self.admits(t, trials)
             for t in trials
         )
 
-    def next_promoted(
-        self, trials: Sequence[FrozenTrial], may_start: bool = True
-    ) -> FrozenTrial | None:
-        """Return the paused trial that a worker without a trial goes on with, or None.
-
-        `may_start` is False if there is no time to start a trial.
-        """
+    def next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the paused trial that a worker without a trial goes on with, or None."""
         if self.promotion is None or not any(map(self.is_paused, trials)):
             return None
         halving = Halving(self.promotion, filter(is_own, trials))
-        return halving.next_trial(may_start and self.has_room(trials))
+        return halving.next_trial(self.has_room(trials))
 
     def urgent(self, trials: Sequence[FrozenTrial], now: float) -> FrozenTrial | None:
         """Return the trial that needs all of the time until the deadline to be complete, or None.
@@ -188,9 +183,10 @@ class Budget:
             return True
         if self.too_many_failed(trials) or self.fatal(trials) is not None:
             return True
-        if self.only_failed(trials) or self.stop_reason(trials) is not None:
+        if self.only_failed(trials):
             return True
         has_all = self.n_trials is not None and self.n_finished(trials) >= self.n_trials
+        has_all = has_all or self.stop_reason(trials) is not None
         return has_all and self.next_promoted(trials) is None
 
     def next_index(self, trials: Sequence[FrozenTrial]) -> int | None:

@@ -12,6 +12,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 PLACE_KEY = "sweeper:place"
 LOOKS_KEY = "sweeper:looks"
+# The values of the config keys that a later command may raise, when the trial ran last.
+GROWN_KEY = "sweeper:grown"
 
 Look = tuple[float, float]
 """A position in epochs, and the value there."""

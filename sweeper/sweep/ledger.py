@@ -43,7 +43,7 @@ from sweeper.sweep.curve import (
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
 from sweeper.sweep.point_index import PointIndex
-from sweeper.sweep.promotion import Halving, Rungs, length_of
+from sweeper.sweep.promotion import Halving, Rungs
 from sweeper.sweep.storage import file_lock, read_trials
 
 log = logging.getLogger(__name__)
@@ -122,9 +122,11 @@ class Ledger:
                     return None
                 if self._fail_hopeless(trials):
                     continue
-                claim = self._claim_abandoned(trials) or self._claim_waiting(trials)
+                claim = None
+                if self.budget.stop_reason(trials) is None:
+                    claim = self._claim_abandoned(trials) or self._claim_waiting(trials)
                 claim = claim or self._claim_promoted(trials)
-                if claim is None and self._has_room(trials):
+                if claim is None and self.budget.has_room(trials):
                     claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
                 if claim is not None or not uncertain:
@@ -144,7 +146,7 @@ class Ledger:
             abandoned = any(self._is_abandoned(t) for t in trials)
             if abandoned or self._next_promoted(trials) is not None:
                 return True
-            return self._has_room(trials)
+            return self.budget.has_room(trials)
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
@@ -228,9 +230,9 @@ class Ledger:
         if rule is None:
             return None
         if rule.min_resource is not None or rule.length is not None:
-            return rule.rungs(None)
+            return rule.rungs(rule.length)
         if self._length is None:
-            self._length = length_of(filter(is_own, self._trials()))
+            self._length = rule.length_in(filter(is_own, self._trials()))
         return rule.rungs(self._length or length)
 
     def note_length(self, claim: Claim, length: float) -> None:
@@ -238,6 +240,7 @@ class Ledger:
         place = Place.of(self._storage.get_trial(claim.trial_id))
         if self.budget.promotion is not None and place.length != length:
             self._write_place(claim.trial_id, replace(place, length=length))
+            self._length = None
 
     def pauses(self, claim: Claim) -> bool:
         """Return whether a trial is paused by the rule of promotion after it has reported a value.
@@ -247,8 +250,10 @@ class Ledger:
         rungs, stored = self._rungs(), self._storage.get_trial(claim.trial_id)
         if rungs is None:
             return False
-        curve = curve_of(stored)
-        n_reached = rungs.n_reached(curve[-1][0]) if curve else 0
+        curve, length = curve_of(stored), Place.of(stored).length
+        if not curve or (length is not None and curve[-1][0] >= length):
+            return False  # its end is not worth a pause
+        n_reached = rungs.n_reached(curve[-1][0])
         is_due = n_reached > Place.of(stored).target
         if not is_due and self.budget.deadline is None:
             return False
@@ -271,12 +276,7 @@ class Ledger:
         if urgent is not None and self.budget.is_paused(urgent):
             return False
         halving = Halving(self.budget.promotion, filter(is_own, trials))
-        has_room = urgent is None and self.budget.has_room(trials)
-        return not is_due or halving.goes_on(trial, has_room)
-
-    def _has_room(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Return whether there is a trial to start, and time for it."""
-        return self.budget.has_room(trials) and self.budget.urgent(trials, time.time()) is None
+        return not is_due or halving.goes_on(trial, self.budget.has_room(trials))
 
     def pause(self, claim: Claim) -> None:
         """Put the trial back as paused: it waits for its promotion."""
@@ -396,7 +396,7 @@ class Ledger:
                 cuts = 1 if previous is None else previous.cuts + 1
                 claim = self._claim_running(trial, _deaths(trial), cuts)
                 if self.budget.promotion is not None:
-                    place = replace(Place.of(trial), started=time.time())
+                    place = replace(Place.of(trial), is_paused=False, started=time.time())
                     self._write_place(trial._trial_id, place)
                 return claim
         return None
@@ -456,7 +456,7 @@ class Ledger:
         urgent = self.budget.urgent(trials, time.time())
         if urgent is not None and self.budget.is_paused(urgent):
             return urgent
-        return self.budget.next_promoted(trials, may_start=urgent is None)
+        return self.budget.next_promoted(trials)
 
     def _write_place(self, trial_id: int, place: Place) -> None:
         self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())

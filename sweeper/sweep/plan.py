@@ -24,7 +24,7 @@ from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
 from sweeper.sweep.settings.dry_run import check_search
-from sweeper.sweep.settings.pruning import promotion_of, study_pruner, with_length
+from sweeper.sweep.settings.pruning import promotion_of, study_pruner, with_numbers
 from sweeper.sweep.settings.setting_rules import check_number_of_processes, imported_function
 from sweeper.sweep.settings.study_settings import (
     DEFAULT_FAILURE_RATE,
@@ -156,7 +156,7 @@ def _spec(
     pruner = study_pruner(settings.pruner, config, settings.directions, grid is not None)
     n_finalists = settings.finalists or 0
     promotion = promotion_of(pruner, settings.directions, settings.resumable, n_finalists)
-    promotion = with_length(promotion, live)
+    promotion = with_numbers(promotion, live, settings.growing)
     return StudySpec(
         name=name,
         folder=_folder(config, name),

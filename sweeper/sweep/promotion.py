@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.curve import Look, Place, curve_of, is_paused, seconds_of
+from sweeper.sweep.curve import GROWN_KEY, Look, Place, curve_of, is_paused, seconds_of
+from sweeper.sweep.stop_rule import is_feasible
 
 EPSILON = 1e-9  # epochs
 # Position of the first rung as a fraction of a trial, if nothing else was asked for.
@@ -37,7 +38,10 @@ class Promotion:
         maximize: True if a higher value is better.
         pauses: False if no trial is paused, True if each may be. None: a trial may be paused if
             its task reads `resume_folder`.
-        length: Number of epochs of a trial; None if its trials are to show it.
+        length: Number of epochs of a trial, if the user has named it.
+        config_length: Number of epochs that the config names. What a trial tells counts before it.
+        grown: Values of the config keys that a later command may raise. A complete trial with a
+            lower value counts as one that is not trained to its end.
     """
 
     reduction_factor: int = 3
@@ -46,12 +50,34 @@ class Promotion:
     maximize: bool = False
     pauses: bool | None = None
     length: float | None = None
+    config_length: float | None = None
+    grown: tuple[tuple[str, float], ...] = ()
+
+    def length_in(self, trials: Iterable[FrozenTrial]) -> float | None:
+        """Return the number of epochs of a study's trials; None if it is not known.
+
+        Without a number in the settings, it is the highest one that a trial has told, else that of
+        the config, else that of the longest complete trial.
+        """
+        if self.length is not None:
+            return self.length
+        seen = list(trials)
+        told = [each for each in (Place.of(t).length for t in seen) if each is not None]
+        if told or self.config_length is not None:
+            return max(told, default=self.config_length)
+        complete = (t for t in seen if t.state == TrialState.COMPLETE and t.intermediate_values)
+        return max((float(len(t.intermediate_values)) for t in complete), default=None)
+
+    def has_shorter_run(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial was run before a later command raised its number of epochs."""
+        values = trial.user_attrs.get(GROWN_KEY, {})
+        return any(values.get(key, value) < value for key, value in self.grown)
 
     def rungs(self, length: float | None) -> "Rungs":
-        """Return the rungs; `length`, in epochs, is that of a trial if the rule has none."""
+        """Return the rungs; `length` is the number of epochs of a trial, None if not known."""
         if self.min_resource is not None:
             return Rungs(self.min_resource, self.reduction_factor)
-        first, length = 1.0, self.length or length
+        first = 1.0
         if length is not None:
             first = max(round(FIRST_RUNG * length * PARTS_OF_EPOCH), 1) / PARTS_OF_EPOCH
         return Rungs(first, self.reduction_factor)
@@ -79,20 +105,6 @@ class Rungs:
     def next_after(self, epochs: float) -> float:
         """Return the position of the first rung after another position."""
         return self.at(self.n_reached(epochs))
-
-
-def length_of(trials: Iterable[FrozenTrial]) -> float | None:
-    """Return the number of epochs of a study's trials.
-
-    The first trial that has told it decides, else the longest complete one. None if there is none.
-    """
-    lengths: list[float] = []
-    for trial in trials:
-        if (told := Place.of(trial).length) is not None:
-            return told
-        if trial.state == TrialState.COMPLETE and trial.intermediate_values:
-            lengths.append(float(len(trial.intermediate_values)))
-    return max(lengths, default=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +148,8 @@ class Halving:
     """
 
     def __init__(self, rule: Promotion, trials: Iterable[FrozenTrial]) -> None:
-        own = [t for t in trials if t.state != TrialState.FAIL]
-        self._rule, self._length = rule, rule.length or length_of(own)
+        own = [t for t in trials if t.state != TrialState.FAIL and is_feasible(t)]
+        self._rule, self._length = rule, rule.length_in(own)
         self.rungs = rule.rungs(self._length)
         self._standings = [self._standing(t) for t in own]
 
@@ -168,8 +180,8 @@ class Halving:
         """
         going = [s for s in self._standings if s.looks and not s.trial.state.is_finished()]
         first = max(going, key=self._order, default=None)
-        complete = [self._last_score(s) for s in self._standings if s.is_complete]
-        if first is None or (complete and max(complete) >= self._last_score(first)):
+        complete = [self._best_score(s) for s in self._standings if s.is_complete]
+        if first is None or (complete and max(complete) >= self._best_score(first)):
             return None
         return first.trial
 
@@ -182,17 +194,20 @@ class Halving:
         own = self._standing(trial)
         if not own.epochs:
             return 0.0
-        lengths = [each for each in (own.place.length, self._length) if each is not None]
-        length = max(lengths, default=self.rungs.next_after(own.epochs))
-        return MARGIN * seconds_of(trial, now) * max(0.0, length / own.epochs - 1)
+        length = self._length or self.rungs.next_after(own.epochs)
+        # A running trial has come further than to its last report, by less than one more.
+        further = 0.0
+        if own.is_running:
+            further = own.epochs - (own.looks[-2][0] if len(own.looks) > 1 else 0.0)
+        seconds_per_epoch = seconds_of(trial, now) / (own.epochs + further)
+        return MARGIN * seconds_per_epoch * max(0.0, length - own.epochs)
 
     def _standing(self, trial: FrozenTrial) -> Standing:
         looks = curve_of(trial)
         n_rungs = self.rungs.n_reached(looks[-1][0]) if looks else 0
-        place, is_complete = Place.of(trial), trial.state == TrialState.COMPLETE and bool(looks)
-        if self._rule.length is not None and place.length is not None:
-            is_complete = is_complete and place.length >= self._rule.length
-        return Standing(trial, looks, n_rungs, place, is_paused(trial), is_complete)
+        is_complete = trial.state == TrialState.COMPLETE and bool(looks)
+        is_complete = is_complete and not self._rule.has_shorter_run(trial)
+        return Standing(trial, looks, n_rungs, Place.of(trial), is_paused(trial), is_complete)
 
     def _is_pilot(self, trial: FrozenTrial) -> bool:
         """Return whether a trial is the first one, and is to show how long a trial is."""
@@ -226,9 +241,9 @@ class Halving:
         running = [s for s in self._standings if s.is_running and s.place.target >= first.n_rungs]
         if len(complete) + len(running) < self._rule.finish:
             return first
-        best = max(paused, key=self._last_score)
-        scores = map(self._last_score, [*complete, *running])
-        return best if self._last_score(best) > max(scores, default=-math.inf) else None
+        best = max(paused, key=self._best_score)
+        scores = map(self._best_score, [*complete, *running])
+        return best if self._best_score(best) > max(scores, default=-math.inf) else None
 
     def _order(self, standing: Standing) -> tuple[int, float, int]:
         return standing.n_rungs, self._last_score(standing), -standing.trial.number
@@ -239,10 +254,11 @@ class Halving:
         return self._score(next(values, standing.looks[-1][1]))
 
     def _last_score(self, standing: Standing) -> float:
-        """Return the score of a trial's last value, of a complete one that of its result."""
-        if standing.trial.state == TrialState.COMPLETE:
-            return self._score(standing.trial.values[0])
         return self._score(standing.looks[-1][1]) if standing.looks else -math.inf
+
+    def _best_score(self, standing: Standing) -> float:
+        """Return the score of a trial's best report; what its task returns may be anything else."""
+        return max((self._score(value) for _, value in standing.looks), default=-math.inf)
 
     def _score(self, value: float) -> float:
         if math.isnan(value):

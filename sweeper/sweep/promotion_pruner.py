@@ -58,6 +58,6 @@ class PromotionPruner(BasePruner):
 def _position(name: str, value: float | str) -> float | None:
     if value == "auto":
         return None
-    if isinstance(value, str) or not 0 < value < math.inf:
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
         raise ValueError(f"{name} must be auto or above 0, but got {value}")
     return float(value)

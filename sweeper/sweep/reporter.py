@@ -1,5 +1,6 @@
 """The connection between a running task and its Optuna trial."""
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -47,6 +48,9 @@ class StudyReporter:
 
     def report(self, value: float, step: float, length: float | None = None) -> None:
         """Write the value to the trial, unless another worker has taken the trial over."""
+        for name, number in (("step", step), ("length", 1 if length is None else length)):
+            if not math.isfinite(number) or (name == "length" and number <= 0):
+                raise ValueError(f"sweeper.trial.report: {name} must be a number, but is {number}")
         if self._is_lost():
             return
         try:
@@ -130,7 +134,8 @@ class StudyReporter:
         if step % 1:
             whole = self._trial.storage.get_trial(self._claim.trial_id).intermediate_values
             n_before = sum(each < step for each in whole)
-            self._ledger.note_look(self._claim, n_before + step % 1, value)
+            position = n_before + step % 1 if n_before else step
+            self._ledger.note_look(self._claim, position, value)
             return
         with warnings.catch_warnings():
             # An attempt that died may have reported this step just before.

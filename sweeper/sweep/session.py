@@ -24,7 +24,8 @@ from sweeper.space.compose import Composer
 from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
-from sweeper.sweep.budget import FAILURE_KEY, GROWN_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.draw import Drawer, Drawn, with_known_space
 from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Claim, Ledger

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.curve import end_of, is_paused
+from sweeper.sweep.curve import Place, curve_of
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,32 @@ class StopRule:
     def reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the study ends, or None if it goes on.
 
-        The trials count in the order in which they ended.
+        The trials count in the order in which they ended or were paused last. A trial that was
+        paused counts with its last value, but the study does not end because of that value alone.
         """
+        results = [result for t in trials if (result := _value(t)) is not None]
+        reached = max(results, key=self._score, default=None)
+        if self._is_reached(reached):
+            return f"the best value reached {reached:.6g}"
         ended = [t for t in trials if _counts(t)]
-        ended.sort(key=lambda t: (end_of(t) or math.inf, t.number))
+        ended.sort(key=lambda t: (_end(t), t.number))
         best: float | None = None
         n_since_best = 0
         for trial in ended:
-            value = _value(trial)
+            value = _value(trial) if trial.state.is_finished() else _last_value(trial)
             is_better = value is not None and (best is None or self._is_better(value, best))
             best, n_since_best = (value, 0) if is_better else (best, n_since_best + 1)
-        if self.value is not None and best is not None and not self._is_better(self.value, best):
-            return f"the best value reached {best:.6g}"
         if self.patience is not None and best is not None and n_since_best >= self.patience:
             return f"the last {n_since_best} trials did not improve the best value {best:.6g}"
         return None
+
+    def _is_reached(self, value: float | None) -> bool:
+        if self.value is None or value is None:
+            return False
+        return not self._is_better(self.value, value)
+
+    def _score(self, value: float) -> float:
+        return value if self.maximize else -value
 
     def _is_better(self, value: float, than: float) -> bool:
         return value > than if self.maximize else value < than
@@ -55,7 +66,25 @@ def is_feasible(trial: FrozenTrial) -> bool:
 
 
 def _counts(trial: FrozenTrial) -> bool:
-    return trial.state in (TrialState.COMPLETE, TrialState.PRUNED) or is_paused(trial)
+    """Return whether a trial has ended well, or was paused, though it may run again."""
+    has_ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+    return has_ended or (not trial.state.is_finished() and Place.of(trial).n_pauses > 0)
+
+
+def _end(trial: FrozenTrial) -> float:
+    """Return when a trial was paused last, else when it ended, in seconds since 1970.
+
+    A rule that is met stays met while trials that were paused before are finished.
+    """
+    pauses = [s.end for s in Place.of(trial).stretches if s.is_pause]
+    ended = trial.datetime_complete
+    return max(pauses) if pauses else math.inf if ended is None else ended.timestamp()
+
+
+def _last_value(trial: FrozenTrial) -> float | None:
+    curve = curve_of(trial)
+    is_usable = curve and math.isfinite(curve[-1][1]) and is_feasible(trial)
+    return curve[-1][1] if is_usable else None
 
 
 def _value(trial: FrozenTrial) -> float | None:

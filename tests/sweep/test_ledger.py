@@ -385,7 +385,7 @@ def test_an_abandoned_trial_comes_before_a_promoted_one(make_ledger, storage) ->
     assert [ledger.claim().number, ledger.claim().number] == [3, 1]
 
 
-def test_near_the_time_limit_only_the_foremost_trial_goes_on(make_ledger, storage) -> None:
+def test_near_the_time_limit_the_foremost_trial_goes_on_first(make_ledger, storage) -> None:
     keys = {"n_trials": 9, **PROMOTING}
     ledger = make_ledger(**keys)
     first = reported(ledger, storage, 0.3, 0.3, 0.3)
@@ -398,8 +398,7 @@ def test_near_the_time_limit_only_the_foremost_trial_goes_on(make_ledger, storag
     assert make_ledger(**keys, deadline=time.time() + 9000).claim().number == 2
     short = make_ledger(**keys, deadline=time.time() + 1000)
     assert short.pauses(second)
-    assert short.claim().number == 0
-    assert short.claim() is None
+    assert [short.claim().number, short.claim().number] == [0, 3]
 
 
 def test_a_value_from_within_an_epoch_is_recorded_once(make_ledger, storage) -> None:
@@ -438,3 +437,28 @@ def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(make_ledger, stor
     abandon(storage, again)
     ledger.claim()
     assert Place.of(storage.get_trial(claim.trial_id)).started == pytest.approx(time.time(), abs=9)
+
+
+def test_a_trial_is_not_paused_at_its_end(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    claim = ledger.claim()
+    ledger.note_length(claim, 3.0)
+    for step in range(2):
+        storage.set_trial_intermediate_value(claim.trial_id, step, 0.5)
+    assert ledger.pauses(claim)
+    storage.set_trial_intermediate_value(claim.trial_id, 2, 0.5)
+    assert not ledger.pauses(claim)
+
+
+def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
+    pause(ledger, storage, 0.1)
+    pause(ledger, storage, 0.2)
+    assert ledger.budget.stop_reason(storage.get_all_trials(0)) is not None
+    assert ledger.has_work()
+    claim = ledger.claim()
+    assert claim.number == 0
+    assert ledger.claim() is None
+    assert ledger.finish(claim, COMPLETE, [0.1])
+    assert not ledger.has_work()
+    assert ledger.budget.has_ended(storage.get_all_trials(0))

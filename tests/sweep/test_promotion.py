@@ -1,11 +1,12 @@
 import math
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from sweeper.sweep.curve import LOOKS_KEY, PLACE_KEY, Place, Stretch
-from sweeper.sweep.promotion import Halving, Promotion, length_of
+from sweeper.sweep.curve import GROWN_KEY, LOOKS_KEY, PLACE_KEY, Place, Stretch
+from sweeper.sweep.promotion import Halving, Promotion
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 RUNNING, WAITING = TrialState.RUNNING, TrialState.WAITING
@@ -135,15 +136,20 @@ def test_the_first_trial_shows_how_long_a_trial_is() -> None:
     assert Halving(rule, trials).next_trial(has_room=True).number == 1  # to its first rung
 
 
-def test_the_length_is_what_a_trial_tells_or_that_of_a_complete_one() -> None:
-    assert length_of([trial_of(0, "r", [0.1])]) is None
-    assert length_of([trial_of(0, "c", [0.1]), trial_of(1, "c", [0.1] * 7)]) == 7
-    assert length_of([trial_of(0, "c", [0.1] * 7), trial_of(1, "p", [0.1], length=9.0)]) == 9
+def test_the_length_is_that_of_the_user_of_a_trial_of_the_config_or_of_a_complete_one() -> None:
+    silent = [trial_of(0, "c", [0.1]), trial_of(1, "c", [0.1] * 7)]
+    told = [*silent, trial_of(2, "p", [0.1], length=9.0)]
+    assert RULE.length_in([trial_of(0, "r", [0.1])]) is None
+    assert [RULE.length_in(trials) for trials in (silent, told)] == [7, 9]
+    config = replace(RULE, config_length=20.0)
+    assert [config.length_in(trials) for trials in (silent, told)] == [20, 9]
+    assert replace(config, length=5.0).length_in(told) == 5
 
 
 def test_a_trial_that_was_complete_when_trials_were_shorter_is_not_complete_now() -> None:
-    trials = [trial_of(0, "c", [0.9] * 4, length=4.0), trial_of(1, "p", [0.5] * 3, length=4.0)]
-    rules = (replace(RULE, length=length) for length in (4.0, 8.0))
+    trials = [trial_of(0, "c", [0.9] * 4), trial_of(1, "p", [0.5] * 3)]
+    trials[0].user_attrs[GROWN_KEY] = {"epochs": 4}
+    rules = (replace(RULE, grown=(("epochs", value),)) for value in (4, 8))
     short, long = (Halving(rule, trials).next_trial(has_room=False) for rule in rules)
     assert short is None
     assert long is trials[1]
@@ -160,6 +166,20 @@ def test_the_foremost_trial_needs_its_speed_times_what_is_left() -> None:
     assert found.seconds_to_finish(trials[1], now=100.0) == pytest.approx(1.5 * 10 * 2 / 3)
     done = trial_of(2, "c", [0.6] * 5)
     assert Halving(RULE, [*trials, done]).foremost() is None
+
+
+def test_an_infeasible_trial_takes_no_place() -> None:
+    trials = [trial_of(0, "c", [0.9] * 9), trial_of(1, "p", [0.3]), trial_of(2, "p", [0.2])]
+    assert Halving(RULE, trials).next_trial(has_room=False) is None
+    trials[0] = create_trial(value=0.9, intermediate_values={0: 0.9}, constraints={"size": 1.0})
+    assert Halving(RULE, trials).next_trial(has_room=False) is trials[1]
+
+
+def test_a_trial_that_runs_is_timed_by_its_next_report() -> None:
+    trial = trial_of(0, "r", [0.5, 0.5], length=10.0)
+    trial.datetime_start = datetime.fromtimestamp(0)
+    seconds = Halving(RULE, [trial]).seconds_to_finish(trial, now=30.0)
+    assert seconds == pytest.approx(1.5 * 8 * 30 / 3)
 
 
 def test_looks_within_an_epoch_are_part_of_the_curve() -> None:

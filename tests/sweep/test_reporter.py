@@ -5,6 +5,7 @@ import optuna
 import pytest
 
 from sweeper import trial as current
+from sweeper.sweep.curve import curve_of
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.trial import TrialInfo
 
@@ -65,6 +66,21 @@ def test_values_and_notes_are_stored_unless_the_trial_was_lost(reporter, storage
 
 def test_a_pruner_is_asked_only_after_a_report(reporter) -> None:
     assert not reporter(pruner=AlwaysPrune()).should_stop()
+
+
+@pytest.mark.parametrize(
+    ("step", "length"), [(float("nan"), None), (float("inf"), None), (1, float("inf")), (1, 0)]
+)
+def test_a_step_or_length_that_is_no_number_is_refused(reporter, step, length) -> None:
+    with current.reported_by(reporter()), pytest.raises(ValueError, match="must be a number"):
+        current.report(0.5, step, length)
+
+
+def test_fractional_steps_alone_are_positions(reporter, storage) -> None:
+    with current.reported_by(reporter()):
+        for step in (0.5, 1.5):
+            current.report(step, step)
+    assert curve_of(storage.get_all_trials(0)[0]) == [(0.5, 0.5), (1.5, 1.5)]
 
 
 def test_outside_a_study_everything_is_a_no_op() -> None:

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from sweeper.sweep.curve import PLACE_KEY, Place, Stretch
 from sweeper.sweep.stop_rule import StopRule
 
 START = datetime(2026, 1, 1)
@@ -37,6 +38,18 @@ def ended(*values):
 )
 def test_the_rule_is_met_by_the_value_or_by_patience(rule, values, stops) -> None:
     assert (rule.reason(ended(*values)) is not None) == stops
+
+
+def test_a_paused_trial_that_is_better_is_no_miss() -> None:
+    complete, *paused = ended(0.6, 0.5, 0.4)
+    for trial, value in zip(paused, (0.7, 0.8), strict=True):
+        place = Place(is_paused=True, stretches=(Stretch(0.0, START.timestamp() + value, "w"),))
+        trial.state, trial.datetime_complete = TrialState.WAITING, None
+        trial.system_attrs = {PLACE_KEY: place.record()}
+        trial.intermediate_values = {0: value}
+    assert StopRule(None, 2, maximize=True).reason([complete, *paused]) is None
+    assert StopRule(None, 2, maximize=False).reason([complete, *paused]) is not None
+    assert StopRule(0.8, None, maximize=True).reason([complete, *paused]) is None
 
 
 def test_trials_count_in_the_order_in_which_they_ended() -> None:

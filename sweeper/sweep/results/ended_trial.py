@@ -13,7 +13,8 @@ from sweeper.cli.overrides import command_line
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.attempt import SEED_KEY, first_seed
-from sweeper.sweep.budget import GROWN_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.results.best_folder import link_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of

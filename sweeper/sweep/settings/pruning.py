@@ -62,16 +62,20 @@ def promotion_of(
     return replace(rule, finish=max(rule.finish, n_finalists))
 
 
-def with_length(rule: Promotion | None, live: LiveSpace) -> Promotion | None:
-    """Return the rule with the number of epochs that the default config names, if it names one.
+def with_numbers(
+    rule: Promotion | None, live: LiveSpace, growing: Sequence[str]
+) -> Promotion | None:
+    """Return the rule with the number of epochs in the default config, and what may be raised.
 
-    A study that searches the number has no such length.
+    Keys that the study searches have no such number.
     """
-    if rule is None or rule.length is not None:
-        return rule
+    if rule is None:
+        return None
     swept = {key.lstrip("+") for key in live.space.parameters}
-    length = _length_of(live.composer.option_config(live.first_point()), swept)
-    return replace(rule, length=length)
+    config = live.composer.option_config(live.first_point())
+    numbers = ((key, _number(config, key)) for key in growing if key not in swept)
+    grown = tuple((key, number) for key, number in numbers if number is not None)
+    return replace(rule, config_length=_length_of(config, swept), grown=grown)
 
 
 def _length_of(config: DictConfig, swept: Container[str]) -> float | None:
