@@ -33,13 +33,27 @@ def event_files(folder: Path) -> list[Path]:
 def epoch_events(folder: Path, history: Sequence[Mapping[str, float]]) -> Iterator[Any]:
     """Yield the events of the epochs of a resumed run; `history` has the metrics of each.
 
-    Three kinds of events are skipped: those of later epochs, which are trained again; test
-    metrics of a run that had ended; and those of step 0, which each run writes at its start.
+    Of step 0 they are the graph and the pictures. Three kinds of events are skipped: those of later
+    epochs, which are trained again; test metrics of a run that had ended; and the other ones of
+    step 0, which each run writes at its start.
     """
     for path in event_files(folder):
         for event in LegacyEventFileLoader(str(path)).Load():
+            if event.step == 0 and (event.HasField("graph_def") or _is_picture(event)):
+                yield event
             if 1 <= event.step <= len(history) and _is_of_epoch(event, history[event.step - 1]):
                 yield event
+
+
+def names(event: Any) -> set[tuple[str, int]]:
+    """Return the tags of an event with its step; a graph has the tag `graph`."""
+    tags = {"graph"} if event.HasField("graph_def") else {v.tag for v in event.summary.value}
+    return {(tag, event.step) for tag in tags}
+
+
+def _is_picture(event: Any) -> bool:
+    values = event.summary.value
+    return bool(values) and all(value.HasField("image") for value in values)
 
 
 def _is_of_epoch(event: Any, metrics: Mapping[str, float]) -> bool:

@@ -74,14 +74,14 @@ class TensorBoardTracker:
     def start(self, info: RunInfo) -> None:
         """Begin a run; copy the events of the finished epochs if it resumes another run."""
         # The module imports TensorBoard.
-        from sweeper.tracking.events import epoch_events, event_files, event_writer
+        from sweeper.tracking.events import epoch_events, event_files, event_writer, names
 
         folder, resumed = info.folder / FOLDER, info.resumed
         old_files = event_files(folder)
         events = list(epoch_events(resumed.folder / FOLDER, resumed.history)) if resumed else []
         self._writer = event_writer(folder)
         for event in events:
-            new = {(value.tag, event.step) for value in event.summary.value} - self._written
+            new = names(event) - self._written
             if new:  # an event is in two files if an earlier resume was killed while it copied
                 self._written |= new
                 self._writer.file_writer.add_event(event, event.step, event.wall_time)
@@ -130,7 +130,8 @@ class TensorBoardTracker:
         """Record the graph of operations if the network can be traced."""
         from sweeper.tracking.events import write_graph
 
-        write_graph(self._writer, model, images)
+        if self._register("graph", 0):
+            write_graph(self._writer, model, images)
 
     @_spares_the_run
     def set_tags(self, tags: Mapping[str, str]) -> None:
