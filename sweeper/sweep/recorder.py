@@ -21,6 +21,7 @@ import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.utils import configure_log
 
 from sweeper.errors import ConfigError
+from sweeper.hydra_versions import as_main
 from sweeper.launch.leaving import leave
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
@@ -145,7 +146,8 @@ def _open(
     place: tuple[Any, Any], study: StudyInfo,
 ) -> tuple[str, str]:  # fmt: skip
     os.environ.update(environment)
-    configure_log(*logs)
+    with as_main():
+        configure_log(*logs)
     desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
     threading.Thread(target=_prepare_end, args=(observer,), daemon=True).start()

@@ -14,6 +14,7 @@ from hydra.core.utils import configure_log, setup_globals
 from omegaconf import DictConfig
 
 from sweeper.errors import ConfigError
+from sweeper.hydra_versions import as_main
 from sweeper.launch.apart import call_apart, can_call_apart
 from sweeper.secrets import without_password
 from sweeper.space.check_options import VerifyAll, reason_of_error, verifying
@@ -57,7 +58,8 @@ def _error_texts(
     """Return the reason and the traceback of the error of each config, None if it can work."""
     setup_globals()
     Singleton.set_state(singletons)
-    configure_log(*logs)
+    with as_main():
+        configure_log(*logs)
     errors = verifying(imported_function("verify", path))(configs)
     return [None if error is None else _texts(error) for error in errors]
 

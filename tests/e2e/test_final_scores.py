@@ -12,6 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
+from sweeper.sweep.lease import Lease
+from sweeper.sweep.storage import open_storage
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 TINY = ["trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
         "model.channels=[4,8]", "hydra.sweeper.study_name=s", "hydra.sweeper.check=false",
@@ -58,9 +61,9 @@ def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(tmp_path) 
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
-    tasks = Path(f"/proc/{process.pid}/task").iterdir()
-    workers = [int(c) for t in tasks for c in (t / "children").read_text().split()]
-    os.kill(workers[0], signal.SIGKILL)
+    journal = open_storage(str(tmp_path / "multirun/s/finals.log"), tmp_path)
+    leases = [Lease.read(t.system_attrs) for t in journal.get_all_trials(0)]
+    os.kill(next(lease.pid for lease in leases if lease), signal.SIGKILL)
     out, _ = process.communicate(timeout=400)
     assert process.returncode == 0, out
     assert "was killed by SIGKILL" in out
