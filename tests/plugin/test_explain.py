@@ -43,7 +43,7 @@ def test_groups_are_those_of_the_winner_from_the_start(app) -> None:
     app.run("shape=sphere,plane", "x=choice(0.5,1.0)", "hydra/launcher=basic")
     out = explain(app)
     assert "default config with shape=plane" in out
-    assert "x (1.0 -> 0.5) mattered most" in out
+    assert "x (1 -> 0.5) mattered most" in out
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
 import os
 import signal
-from pathlib import Path
 
 import optuna
 import pytest
 from omegaconf import OmegaConf
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+
+from sweeper.sweep.lease import Lease
 
 pytestmark = pytest.mark.slow
 NOTE = ("hydra.sweeper.conclude=finals.note", "hydra.sweeper.warm_start=false")
@@ -146,9 +147,8 @@ def test_a_finalists_run_is_resumed_after_its_worker_was_killed(app, wait_for) -
     process = app.start("x=1,2", *RACE, *NOTE, "hydra.sweeper.n_jobs=1", "steps=8",
                         "step_seconds=0.1")  # fmt: skip
     wait_for(lambda: (app.folder / "finals/1-seed-2/steps.log").exists())
-    tasks = Path(f"/proc/{process.pid}/task").iterdir()
-    workers = [int(c) for t in tasks for c in (t / "children").read_text().split()]
-    os.kill(workers[0], signal.SIGKILL)
+    (running,) = (t for t in jobs(app) if t.state.name == "RUNNING")
+    os.kill(Lease.read(running.system_attrs).pid, signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     found = {t.system_attrs["sweeper:point"]: t for t in jobs(app)}

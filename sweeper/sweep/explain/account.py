@@ -60,8 +60,11 @@ def sentences(found: Sequence[Change]) -> list[str]:
     others = [change for change in found if change is not most]
     little = [c for c in others if c.gain <= SHARE_OF_NOTHING * scale]
     rest = [c for c in others if c not in little]
+    if most.gain <= 0:
+        return [f"No change helped: together they brought {total:+.4f}."]
     first = f"{most.text} mattered most: it brought {most.gain:+.4f} of {total:+.4f} in all."
-    return [first, _of_little(little), _of_rest(rest)]
+    little_text = _of_little(little) if others else "No other parameter was changed."
+    return [first, little_text, _of_rest(rest)]
 
 
 def _of_little(found: Sequence[Change]) -> str:

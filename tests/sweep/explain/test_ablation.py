@@ -59,7 +59,8 @@ def change(key: str, gain: float) -> Change:
                 "The rest, b, brought +0.1000.",
             ],
         ),
-        ({"a": 0.3}, ["a (1 -> 2) mattered", "Every other change helped", "The rest brought no"]),
+        ({"a": 0.3}, ["a (1 -> 2) mattered", "No other parameter", "The rest brought no"]),
+        ({"a": -0.1, "b": 0.0}, ["No change helped: together they brought -0.1000."]),
         (
             {"a": 0.0, "b": 0.3, "c": 0.0},
             ["b (1 -> 2) mattered most", "a and c did not help", "The rest brought nothing."],
