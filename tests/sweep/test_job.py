@@ -66,8 +66,9 @@ def test_a_task_that_raises_fails_the_job(context, config) -> None:
     def task(cfg: DictConfig) -> float:
         raise ValueError("no")
 
+    before = HydraConfig.instance().cfg
     assert run_trial_job(context, task, config).status == JobStatus.FAILED
-    assert not HydraConfig.initialized()
+    assert HydraConfig.instance().cfg is before
 
 
 def test_hydras_own_function_is_back_after_the_job(context, config) -> None:
