@@ -21,6 +21,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeper.sweep.budget import (
+    DONE,
     FAILURE_KEY,
     FINISHED,
     POINT_KEY,
@@ -53,7 +54,6 @@ STEP_KEY = "sweeper:step"
 # The commands that were asked to end, a list of their identifiers. Their workers leave.
 ENDED_COMMANDS_KEY = "sweeper:ended_commands"
 WAIT_SECONDS = 1.0
-ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Ledger:
                 for t in same
                 if t._trial_id != claim.trial_id
                 and is_own(t)
-                and (t.state in ENDED or t.number in failed or t.number < claim.number)
+                and (t.state in DONE or t.number in failed or t.number < claim.number)
                 and (t.state != TrialState.FAIL or t.number in failed)
             ),
             None,

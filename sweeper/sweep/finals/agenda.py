@@ -15,7 +15,7 @@ from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, is_own, was_no
 from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
 from sweeper.sweep.finals.race import Values, race
-from sweeper.sweep.finals.stage import JOURNAL, finals_budget, finals_name
+from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.ledger import LOCK_FILE, Ledger
 from sweeper.sweep.results.front import best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.trial_folder import TrialLayout
@@ -37,13 +37,9 @@ def prepare_finals(spec: StudySpec, storage: BaseStorage, directions: Sequence[s
 
 
 def finals_storage(spec: StudySpec, storage: BaseStorage) -> BaseStorage:
-    """Return the storage of the jobs; `storage` is that of the search.
-
-    A journal in the study's folder holds a single study, which any program may then load.
-    """
-    if spec.storage is not None:
-        return storage
-    return open_storage(str(spec.folder / JOURNAL), spec.folder)
+    """Return the storage of the jobs; `storage` is that of the search."""
+    place = finals_place(spec.storage, spec.folder)
+    return storage if place is spec.storage else open_storage(place, spec.folder)
 
 
 def search_is_over(spec: StudySpec, trials: Sequence[FrozenTrial], now: float) -> bool:

@@ -21,7 +21,7 @@ from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.finals.agenda import Agenda
 from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
-from sweeper.sweep.finals.stage import JOURNAL, finals_budget, finals_name
+from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.ledger import WAIT_SECONDS, Claim
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
@@ -153,7 +153,7 @@ def _spec_of_jobs(spec: StudySpec) -> StudySpec:
     return replace(
         spec,
         name=finals_name(spec.name),
-        storage=str(spec.folder / JOURNAL) if spec.storage is None else spec.storage,
+        storage=finals_place(spec.storage, spec.folder),
         budget=finals_budget(spec.budget),
         sampler=SamplerRecipe(RandomSampler()),
         pruner=PrunerRecipe(NopPruner()),

@@ -7,6 +7,9 @@ of its own, or beside the search in a database that the user has chosen.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+
+from optuna.storages import BaseStorage
 
 from sweeper.sweep.budget import Budget
 
@@ -41,6 +44,14 @@ class FinalStage:
 def finals_name(study: str) -> str:
     """Return the name of the study that keeps the jobs of `study`."""
     return f"{study}{SUFFIX}"
+
+
+def finals_place(storage: str | BaseStorage | None, folder: Path) -> str | BaseStorage:
+    """Return where the jobs are, for a search in `storage`: beside it, or in a journal in `folder`.
+
+    A study's own journal holds a single study, which any program may then load.
+    """
+    return str(folder / JOURNAL) if storage is None else storage
 
 
 def without_finals(names: Sequence[str]) -> list[str]:
