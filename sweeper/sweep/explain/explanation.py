@@ -35,13 +35,11 @@ class Explanation:
     """What each change brought.
 
     Args:
-        trial: Number of the winner.
         baseline: Name of the first point.
         start: Value of the first point.
         changes: The changes, in order.
     """
 
-    trial: int
     baseline: str
     start: float
     changes: Sequence[Change]
@@ -81,7 +79,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     suffix = "-".join([str(best[0].number), *(b.replace("=", "-") for b in bounds)])
     lines = [*fixed, *(f"{key}={value}" for key, value in shared.items()), *bounds]
     if not texts:
-        return Explanation(best[0].number, "default config", best[0].values[0], ())
+        return Explanation("default config", best[0].values[0], ())
     runs = AblationStudy(
         command, f"{name}-explain-{suffix}", folder / EXPLAIN_FOLDER / suffix, lines, texts
     )
@@ -95,7 +93,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
         runs.run([*runs.known(), *path.missing])
         path = ablation(list(texts), earlier | runs.known(), maximize)
     assert path.start is not None
-    return Explanation(best[0].number, baseline, path.start, changes(path, texts, maximize))
+    return Explanation(baseline, path.start, changes(path, texts, maximize))
 
 
 def _by_key(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
