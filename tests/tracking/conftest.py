@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +27,15 @@ def _release_outboxes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The URI of an MLflow database; creating one takes seconds, so the tests share it."""
-    folder: Path = tmp_path_factory.mktemp("database")
-    uri = f"sqlite:///{folder / 'mlflow.db'}"
-    MLflowStore(uri, folder)
-    return uri
+def _empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database without runs; creating one takes seconds, so the tests copy it."""
+    path: Path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    MLflowStore(f"sqlite:///{path}", path.parent)
+    return path
+
+
+@pytest.fixture
+def database(_empty_database: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URI of an MLflow database of this test alone: other tests use the same names."""
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    return f"sqlite:///{shutil.copy(_empty_database, path)}"
