@@ -33,6 +33,7 @@ from sweeper.training.compiler import defer_compiler
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
+from sweeper.training.memory import keep_freed_memory
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.scoring import Classifier
 from sweeper.training.seeding import seed_everything
@@ -268,6 +269,7 @@ def _default_threads() -> int:
 
 
 def _configure_torch(trainer: TrainerSettings) -> None:
+    keep_freed_memory()
     torch.set_num_threads(trainer.threads or _default_threads())
     if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
         torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
