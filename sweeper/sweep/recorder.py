@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,6 +30,8 @@ from sweeper.tracking.courier import VARIABLE
 
 DELIVERY_SECONDS = 30.0
 """The longest wait for the records of the trials, as that of a run for its own."""
+NICENESS = 5
+"""A process of this niceness gets a quarter of a processor that a process of niceness 0 wants."""
 OBSERVER = "sweeper.sweep.mlflow_study.MLflowStudy"
 
 
@@ -150,8 +153,17 @@ def _open(
         configure_log(*logs)
     desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
+    _leave_processor_to_trials()
     threading.Thread(target=_prepare_end, args=(observer,), daemon=True).start()
     return parent_id, desk.courier.name
+
+
+def _leave_processor_to_trials() -> None:
+    """Lower the priority of this process: the trials are what a study waits for."""
+    os.nice(NICENESS)
+    # Where Linux groups processes by session, niceness counts within a session only.
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
 def _prepare_end(observer: Any) -> None:
