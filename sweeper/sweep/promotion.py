@@ -46,7 +46,7 @@ class Promotion:
 
     reduction_factor: int = 3
     min_resource: float | None = None
-    finish: int = 2
+    finish: int = 3
     maximize: bool = False
     pauses: bool | None = None
     length: float | None = None

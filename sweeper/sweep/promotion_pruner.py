@@ -32,7 +32,7 @@ class PromotionPruner(BasePruner):
         self,
         reduction_factor: int = 3,
         min_resource: float | str = "auto",
-        finish: int = 2,
+        finish: int = 3,
         max_resource: float | str = "auto",
     ) -> None:
         if reduction_factor < 2:

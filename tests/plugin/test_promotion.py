@@ -16,6 +16,7 @@ SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", "hydra.sweeper.samp
          "hydra.sweeper.warm_start=false", "hydra.sweeper.n_jobs=2", "steps=27")  # fmt: skip
 PROMOTION = (*SPACE, "resumes=true")
 FIRST_RUNG = "hydra.sweeper.pruner.min_resource=1"
+TWO_FINISH = "hydra.sweeper.pruner.finish=2"
 
 
 def n_steps(app):
@@ -65,16 +66,17 @@ def test_a_larger_study_takes_up_what_was_paused(app) -> None:
         return f"hydra.sweeper.enqueue=[{','.join(f'{{x: {value}}}' for value in values)}]"
 
     good, bad = (0.1, 0.2, 0.3, 0.4, 0.5), (1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7)
-    app.run(*PROMOTION, FIRST_RUNG, points(*good), "hydra.sweeper.n_trials=5")
+    app.run(*PROMOTION, FIRST_RUNG, TWO_FINISH, points(*good), "hydra.sweeper.n_trials=5")
     assert n_steps(app)[2:] == [1, 1, 1]
-    app.run(*PROMOTION, FIRST_RUNG, points(*good, *bad), "hydra.sweeper.n_trials=12")
+    twelve = (points(*good, *bad), "hydra.sweeper.n_trials=12")
+    app.run(*PROMOTION, FIRST_RUNG, TWO_FINISH, *twelve)
     assert sum(n_states(app)) == 12
     # Now four of the twelve go on from the first rung.
     assert n_steps(app)[2:4] == [3, 3]
 
 
 def test_longer_trials_take_up_what_was_paused(app) -> None:
-    six = (*PROMOTION, "tells_length=true", "hydra.sweeper.growing=[steps]",
+    six = (*PROMOTION, TWO_FINISH, "tells_length=true", "hydra.sweeper.growing=[steps]",
            "hydra.sweeper.n_trials=6")  # fmt: skip
     app.run(*six, "steps=9", "hydra.sweeper.pruner.max_resource=9")
     assert n_steps(app).count(9) == 2
