@@ -9,6 +9,7 @@ mlflow             `MLflowTracker`: writes records to an outbox; its thread deli
     delivery       sends the records of an outbox to MLflow; `deliver` is the command for it
     courier        delivers the outboxes of a study's trials in one process
     store          each kind of record as calls of MLflow's client
+      blank        a blank database, so that MLflow need not create each one anew
     uri            the tracking URI: default value, check, and the password that records lack
 tensorboard        `TensorBoardTracker`: writes event files into the run's folder
     events         reading and writing event files; the only importer of TensorBoard's reader

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sweeper.secrets import passwords_of
 from sweeper.text import shortened
 from sweeper.tracking import tags
+from sweeper.tracking.blank import copy_blank, keep_blank
 from sweeper.tracking.records import Record
 from sweeper.tracking.uri import sqlite_path
 
@@ -74,7 +75,11 @@ class MLflowStore:
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
         with _database_lock(database.parent if database else folder, shared=exists):
+            new = database if database and not database.exists() else None
+            is_copy = new is not None and copy_blank(new)
             self.client = _connect(uri)
+            if new is not None and not is_copy:
+                keep_blank(new)
 
     def start(self, record: Record, key: str) -> str:
         """Find, continue or create the run of an outbox; return its run id.

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from sweeper.tracking.store import MLflowStore
+
+
+@pytest.fixture(autouse=True)
+def blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of the blank database, in a cache of this test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "first").mkdir()
+    open_in(tmp_path / "first")
+    (path,) = (tmp_path / "cache/sweeper").iterdir()
+    return path
+
+
+def open_in(folder: Path) -> MlflowClient:
+    return MLflowStore(f"sqlite:///{folder / 'mlflow.db'}", folder).client
+
+
+def test_a_new_database_is_a_copy_of_the_first_one(
+    blank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "second"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    kept = blank.read_bytes()
+    monkeypatch.setattr("mlflow.store.db.utils._upgrade_db", pytest.fail)
+    mlflow = open_in(place)
+    (default,) = mlflow.search_experiments()
+    assert (default.name, default.experiment_id) == ("Default", "0")
+    assert default.artifact_location == str(place / "mlruns/0")
+    run = mlflow.create_run(mlflow.create_experiment("digits"))
+    assert mlflow.get_run(run.info.run_id).info.status == "RUNNING"
+    assert blank.read_bytes() == kept
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + bytes(5000), b"no database"])
+def test_a_damaged_copy_is_not_used(blank: Path, tmp_path: Path, content: bytes) -> None:
+    whole = blank.read_bytes()
+    blank.write_bytes(content)
+    (tmp_path / "second").mkdir()
+    assert open_in(tmp_path / "second").search_experiments()
+    assert len(blank.read_bytes()) == len(whole)
+
+
+def test_a_cache_that_cannot_be_written_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    (tmp_path / "second").mkdir()
+    assert open_in(tmp_path / "second").search_experiments()
