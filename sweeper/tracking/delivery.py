@@ -17,6 +17,8 @@ from sweeper.tracking.uri import with_password
 log = logging.getLogger(__name__)
 
 Connect = Callable[[str, Path], MLflowStore]
+_BATCHED = {"metrics", "artifact"}
+"""Operations of which several in a row are sent at once."""
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; metrics logged within one pause share a request
 
 
@@ -68,7 +70,7 @@ class Delivery:
             self._store = self._connect(uri, self.outbox.folder.parent.parent)
         for op, group in groupby(records, key=lambda record: record.op):
             same_op = list(group)
-            for batch in [same_op] if op == "metrics" else [[record] for record in same_op]:
+            for batch in [same_op] if op in _BATCHED else [[record] for record in same_op]:
                 self._send_and_mark(self._store, batch)
 
     def _send_and_mark(self, store: MLflowStore, batch: Sequence[Record]) -> None:
@@ -104,8 +106,9 @@ class Delivery:
             case "tags":
                 store.set_tags(run_id, body["tags"], body["prefix"], started)
             case "artifact":
-                path = self.outbox.folder / body["path"]
-                store.log_artifact(run_id, path, body["folder"], started)
+                bodies = [record.body for record in batch]
+                files = [(self.outbox.folder / b["path"], b["folder"]) for b in bodies]
+                store.log_artifacts(run_id, files, started)
             case "reconcile":
                 StudyPage(store).reconcile(run_id, record)
             case "finish":

@@ -37,7 +37,7 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 8000  # characters
-_METRICS_A_REQUEST, _PARAMS_A_REQUEST = 1000, 100
+_METRICS_A_REQUEST, _PARAMS_A_REQUEST, _TAGS_A_REQUEST = 1000, 100, 100
 _SEARCHABLE = re.compile(r"[\w.-]+")
 # Defaults; variables that the user has set win. MLflow itself does not retry: `Delivery` does.
 _ENVIRONMENT = {
@@ -80,6 +80,7 @@ class MLflowStore:
             self.client = _connect(uri)
             if new is not None and not is_copy:
                 keep_blank(new)
+        self._experiment_ids: list[str] | None = None
 
     def start(self, record: Record, key: str) -> str:
         """Find, continue or create the run of an outbox; return its run id.
@@ -93,9 +94,11 @@ class MLflowStore:
                 allowed_name(name): shortened(value, _PARAM_LENGTH)
                 for name, value in body["params"].items()
             }
-            run = self._known_run(record, key, params)
+            self._experiment_ids = None
+            parent = self._parent(body["tags"])
+            run = self._known_run(record, key, params, parent)
             if run is None:
-                run = self._create(experiment_id, record, key)
+                run = self._create(experiment_id, record, key, parent)
             else:
                 self._take_up(run, record, key)
             run_id: str = run.info.run_id
@@ -104,7 +107,7 @@ class MLflowStore:
             if tags.is_study(body["tags"]):
                 self.adopt(run, {key, body["run_id"]})
             else:
-                self._join_study(run_id, body["tags"])
+                self._join_study(run, body["tags"], parent)
         return run_id
 
     def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
@@ -138,25 +141,27 @@ class MLflowStore:
                 of_last_attempt = {tags.STATE, *(values if old else ())}
                 values = {n: v for n, v in values.items() if n not in present | of_last_attempt}
                 old = set()
-            for name, value in values.items():
-                self.client.set_tag(run_id, name, shortened(value, _TAG_LENGTH))
+            self._write_tags(run_id, values)
             for name in old - values.keys():
                 self.client.delete_tag(run_id, name)
 
-    def log_artifact(self, run_id: str, path: Path, folder: str, started: int) -> None:
-        """Upload a file, unless a later attempt than that of `started` has uploaded its own.
+    def log_artifacts(self, run_id: str, files: Sequence[tuple[Path, str]], started: int) -> None:
+        """Upload files to folders, unless a later attempt than that of `started` has its own.
 
         Raises:
-            RefusedError: the file does not exist any more.
+            RefusedError: a file does not exist any more.
         """
-        if not path.exists():
-            raise RefusedError(f"{path} was deleted before it was delivered")
         with translating_refusals():
-            if is_superseded(self.client.get_run(run_id), started):
-                present = self.client.list_artifacts(run_id, folder or None)
-                if str(PurePosixPath(folder, path.name)) in {file.path for file in present}:
-                    return
-            self.client.log_artifact(run_id, str(path), folder or None)
+            superseded = is_superseded(self.client.get_run(run_id), started)
+            for path, folder in files:
+                if not path.exists():
+                    raise RefusedError(f"{path} was deleted before it was delivered")
+                if not (superseded and self._has_artifact(run_id, folder, path.name)):
+                    self.client.log_artifact(run_id, str(path), folder or None)
+
+    def _has_artifact(self, run_id: str, folder: str, name: str) -> bool:
+        present = self.client.list_artifacts(run_id, folder or None)
+        return str(PurePosixPath(folder, name)) in {file.path for file in present}
 
     def finish(self, run_id: str, status: str, reason: str, time: int, started: int) -> None:
         """End the run at `time` (milliseconds since 1970), unless a later attempt has started.
@@ -209,8 +214,7 @@ class MLflowStore:
         # Another observer may have given the study an id that cannot be part of a query.
         if all(_SEARCHABLE.fullmatch(value) for value in values.values()):
             query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in values.items())
-            experiments = _pages(lambda token: self.client.search_experiments(page_token=token))
-            ids = [experiment.experiment_id for experiment in experiments]
+            ids = self._known_experiments()
             yield from _pages(lambda token: self.client.search_runs(ids, query, page_token=token))
 
     def adopt(self, study: "Run", references: Iterable[str | None]) -> None:
@@ -218,6 +222,7 @@ class MLflowStore:
 
         references: ids and keys, beside those on record, by which the trials may refer to it.
         """
+        self._experiment_ids = None  # it looks for runs that were created after it
         run_id, known = study.info.run_id, study.data.tags
         names = {run_id, known.get(tags.OUTBOX), known.get(tags.RESUMED_FROM), *references}
         for name in filter(None, names):
@@ -247,7 +252,21 @@ class MLflowStore:
             raise
         return self.client.get_experiment(experiment_id)
 
-    def _known_run(self, record: Record, key: str, params: Mapping[str, str]) -> "Run | None":
+    def _known_experiments(self) -> list[str]:
+        """Return the ids of all experiments, as they were at the start of the operation."""
+        if self._experiment_ids is None:
+            experiments = _pages(lambda token: self.client.search_experiments(page_token=token))
+            self._experiment_ids = [str(e.experiment_id) for e in experiments]
+        return self._experiment_ids
+
+    def _parent(self, run_tags: Mapping[str, str]) -> "Run | None":
+        """Return the run of the study that a trial belongs to, if it exists already."""
+        link = tags.parent_and_trial(run_tags)
+        return self.find_study(link[0]) if link else None
+
+    def _known_run(
+        self, record: Record, key: str, params: Mapping[str, str], parent: "Run | None"
+    ) -> "Run | None":
         """Return the run that an outbox started or continues, or None if there is none."""
         body = record.body
         if own := next(self.search({tags.OUTBOX: key}), None):
@@ -255,19 +274,18 @@ class MLflowStore:
         is_study = tags.is_study(body["tags"])
         find = self.find_study if is_study else self.find
         run = find(body["run_id"]) if body["run_id"] else None
-        run = run or self._earlier_attempt(body["tags"])
+        run = run or self._earlier_attempt(body["tags"], parent)
         if run is None or is_study or tags.OUTBOX not in run.data.tags:
             return run
         # A subset is enough: the first owner may have ended while it delivered the parameters.
         return run if run.data.params.items() <= params.items() else None
 
-    def _earlier_attempt(self, run_tags: Mapping[str, str]) -> "Run | None":
+    def _earlier_attempt(self, run_tags: Mapping[str, str], parent: "Run | None") -> "Run | None":
         """Return the run of another attempt at the same trial, or None."""
         link = tags.parent_and_trial(run_tags)
         if link is None:
             return None
         reference, number = link
-        parent = self.find_study(reference)
         same = [{tags.STUDY_KEY: reference}]
         same += [{tags.PARENT: parent.info.run_id}] if parent else []
         found = (next(self.search(tag | {tags.TRIAL: number}), None) for tag in same)
@@ -277,8 +295,7 @@ class MLflowStore:
         """Mark a known run as running, unless a later attempt at it has started."""
         run_id, known = run.info.run_id, run.data.tags
         if tags.OUTBOX not in known:
-            for name, value in self._first_tags(record, key).items():
-                self.client.set_tag(run_id, name, value)
+            self._write_tags(run_id, self._first_tags(record, key))
         if is_superseded(run, record.time) or known.get(tags.LAST_START) == str(record.time):
             return
         self.client.update_run(run_id, status="RUNNING")
@@ -286,8 +303,10 @@ class MLflowStore:
         for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
             self.client.delete_tag(run_id, tag)
 
-    def _create(self, experiment_id: str, record: Record, key: str) -> "Run":
+    def _create(self, experiment_id: str, record: Record, key: str, parent: "Run | None") -> "Run":
         values = self._first_tags(record, key) | {tags.LAST_START: str(record.time)}
+        if parent:
+            values[tags.PARENT] = parent.info.run_id
         return self.client.create_run(experiment_id, record.time, values, record.body["name"])
 
     def _first_tags(self, record: Record, key: str) -> dict[str, str]:
@@ -305,16 +324,25 @@ class MLflowStore:
             return values | {tags.OUTBOX: continued}
         return values | {tags.OUTBOX: key, tags.RESUMED_FROM: old.info.run_id if old else continued}
 
-    def _join_study(self, run_id: str, run_tags: Mapping[str, str]) -> None:
+    def _join_study(self, run: "Run", run_tags: Mapping[str, str], parent: "Run | None") -> None:
         """Make a trial's run a child of the study's run, if that exists already.
 
         If not, the study's run adopts this one when it starts. One of them always sees the other,
         since each looks for the other after it was created.
         """
-        link = tags.parent_and_trial(run_tags)
-        parent = self.find_study(link[0]) if link else None
-        if parent:
-            self.client.set_tag(run_id, tags.PARENT, parent.info.run_id)
+        if parent is None:
+            self._experiment_ids = None
+            parent = self._parent(run_tags)
+        if parent and run.data.tags.get(tags.PARENT) != parent.info.run_id:
+            self.client.set_tag(run.info.run_id, tags.PARENT, parent.info.run_id)
+
+    def _write_tags(self, run_id: str, values: Mapping[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        entities = [RunTag(name, shortened(value, _TAG_LENGTH)) for name, value in values.items()]
+        for first in range(0, len(entities), _TAGS_A_REQUEST):
+            chunk = entities[first : first + _TAGS_A_REQUEST]
+            self.client.log_batch(run_id, tags=chunk, synchronous=True)
 
     def _log_dataset(self, run_id: str, dataset: Mapping[str, str] | None) -> None:
         if dataset is None:

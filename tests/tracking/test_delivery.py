@@ -38,8 +38,8 @@ class FakeStore:
     ) -> None:
         self.seen.append(tags)
 
-    def log_artifact(self, run_id: str, path: Path, folder: str, started: int) -> None:
-        self.seen.append((path.read_text(), folder))
+    def log_artifacts(self, run_id: str, files: Sequence[tuple[Path, str]], started: int) -> None:
+        self.seen += [(path.read_text(), folder) for path, folder in files]
 
     def finish(self, run_id: str, status: str, reason: str, time: int, started: int) -> None:
         self._fail()
