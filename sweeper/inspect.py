@@ -1,4 +1,4 @@
-"""The command `python -m sweeper.inspect`: print the layers of a network without training it."""
+"""The command `python -m sweeper.inspect`: print and draw a network without training it."""
 
 import argparse
 import sys
@@ -12,23 +12,30 @@ from hydra.errors import SearchPathException
 
 from sweeper.cli.messages import run_command, usage_error
 from sweeper.cli.overrides import quoted
+from sweeper.cli.typed import unusable_folder
 from sweeper.configs import CONFIGS
+from sweeper.errors import ConfigError
+from sweeper.files import reason_of
 from sweeper.hydra_versions import COMPOSING
+from sweeper.text import printable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
+
+    from sweeper.build.recipe import Network
+    from sweeper.summary.table import Summary
 
 EPILOG = """\
 The table has a line for each call of a layer: the shape of its output, the number of its
 parameters, its multiply-adds for one image, the bytes of its parameters and of its output for one
 image (float32; no output if the layer works in place), the side of its receptive field, and the
 distance between neighbouring fields. The lines below the table show the memory of a training batch
-of data.batch_size images.
+of data.batch_size images. The picture has a box for each layer, with its output and parameters.
 
 Examples
   python -m sweeper.inspect
   python -m sweeper.inspect model=vgg16 data=cifar10 model.width=0.5
-  python -m sweeper.inspect model=torchvision model.name=resnet50 data.image_size=224
+  python -m sweeper.inspect model=resnet18 data=cifar10 --picture resnet18.png
   python -m sweeper.inspect --config-dir my_conf model=mine data.batch_size=256
 """
 
@@ -42,13 +49,67 @@ def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str
         SweeperError: the config is invalid.
         HydraException: the config cannot be composed.
     """
-    cfg = composed(overrides, config_dir)
     # torch takes seconds to import, and --help does not need it.
     from sweeper.build.recipe import network
+
+    built = network(composed(overrides, config_dir))
+    return _summary(built).table()
+
+
+def show(overrides: Sequence[str], config_dir: Path | None, picture: Path | None) -> None:
+    """Print the table of a network, and draw the network into a file unless it is None.
+
+    Raises:
+        SweeperError: the config is invalid, or the file cannot be written.
+        HydraException: the config cannot be composed.
+    """
+    if picture is not None:
+        _require_picture(picture)
+    from sweeper.build.recipe import network
+
+    built = network(composed(overrides, config_dir))
+    summary = _summary(built)
+    sys.stdout.write(summary.table())
+    if picture is not None:
+        _draw(built, summary, picture)
+        sys.stdout.write(f"picture: {printable(str(picture))}\n")
+
+
+def _summary(built: "Network") -> "Summary":
     from sweeper.summary.table import summarise
 
-    built = network(cfg)
-    return summarise(built.model, built.input_shape, built.batch_size).table()
+    return summarise(built.model, built.input_shape, built.batch_size)
+
+
+def _require_picture(path: Path) -> None:
+    problem = unusable_folder(path.parent)
+    if problem is None and not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}"
+    if problem is None and (path.suffix.lower() != ".png" or path.is_dir()):
+        problem = "it is not the name of a PNG file"
+    if problem is not None:
+        raise ConfigError(
+            f"--picture {path} cannot be written ({problem}); type --picture FILE.png, or "
+            "--no-picture"
+        )
+
+
+def _draw(built: "Network", summary: "Summary", path: Path) -> None:
+    from sweeper.figures.network_graph import Box, network_graph  # imports matplotlib
+    from sweeper.summary.graph import graph_of
+
+    boxes = []
+    for node in graph_of(built.model, built.input_shape):
+        count = f"{node.parameters:,} parameters" if node.parameters else ""
+        details = (node.name, "x".join(map(str, node.shape)), count)
+        boxes.append(Box(node.title, "   ".join(filter(None, details)), node.kind, node.inputs))
+    heading = f"{summary.parameters:,} parameters, {summary.multiply_adds:,} multiply-adds"
+    try:
+        network_graph(boxes, heading).savefig(path, format="png")
+    except OSError as error:
+        raise ConfigError(
+            f"--picture {path} cannot be written ({reason_of(error)}); type --picture FILE.png"
+        ) from error
 
 
 def composed(overrides: Sequence[str], config_dir: Path | None = None) -> "DictConfig":
@@ -71,10 +132,10 @@ def composed(overrides: Sequence[str], config_dir: Path | None = None) -> "DictC
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the table; exit with 1 after an error that the user can fix."""
+    """Print the table and draw the picture; exit with 1 after an error that the user can fix."""
     parser = argparse.ArgumentParser(
         prog="python -m sweeper.inspect",
-        description="Print the network that `python -m sweeper` would train. No data is needed.",
+        description="Show the network that `python -m sweeper` would train. No data is needed.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -85,10 +146,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--config-dir", "-cd", type=Path, metavar="DIR", help="a folder of your own options"
     )
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        default=Path("network.png"),
+        metavar="FILE",
+        help="file of the picture (default: network.png)",
+    )
+    parser.add_argument(
+        "--no-picture", dest="picture", action="store_const", const=None, help="draw no picture"
+    )
     parser.error = usage_error  # type: ignore[method-assign]
     options = parser.parse_intermixed_args(arguments)
     run_command(
-        lambda: sys.stdout.write(layer_table(options.overrides, options.config_dir)),
+        lambda: show(options.overrides, options.config_dir, options.picture),
         options.overrides,
     )
 

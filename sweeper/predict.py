@@ -1,26 +1,32 @@
 """Predict the classes of images with a trained network.
 
     python -m sweeper.predict checkpoint=PATH IMAGE... [--json]
+    python -m sweeper.predict checkpoint=PATH split=test count=10 [--json]
 
 IMAGE is an image file or a folder of image files. Prints the most probable classes of each image,
-and draws the images with their predictions into one picture.
+and draws the images with their predictions into one picture. With split=NAME the images are the
+first ones of a split of the data that the network was trained on, and their true labels are shown.
 
     checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
+    split=test            train, val or test, in place of image files
+    count=10              number of images of the split
     top=3                 number of classes to print for each image
     grid=predictions.png  file of the picture; null for none
     trust=PACKAGE,...     your own packages that the checkpoint's config may call
-    trainer.device=cpu    overrides the checkpoint's config; so does any other key with a dot
+    data.root=FOLDER      overrides the checkpoint's config; so does any other key with a dot
     --json                print one JSON document instead of lines
 """
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
@@ -29,39 +35,98 @@ from sweeper.data.image_files import FileImages, image_paths, pillow_mode
 from sweeper.data.inverse import to_pil
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.restore import Restored, restore, trusted_packages
-from sweeper.text import printable
+from sweeper.text import aligned, printable
 
 MAX_PICTURES = 64
 """The largest number of images in the grid; more would be too small to see."""
 
 
+@dataclass(frozen=True)
+class Shown:
+    """The images to predict.
+
+    names: the paths of the files, or the numbers of the images in the split, from 0.
+    batches: images for the network, in the order of the names.
+    pictures: a function that returns the pictures of the first so many images.
+    truths: the true labels of the images; None for image files.
+    """
+
+    names: Sequence[str | int]
+    batches: Iterable[Tensor]
+    pictures: Callable[[int], Sequence[Image]]
+    truths: Tensor | None = None
+
+
 def predict(argv: Sequence[str]) -> None:
-    """Print and draw the predictions of a checkpoint's network for image files.
+    """Print and draw the predictions of a checkpoint's network for images.
 
     Raises:
         SweeperError: the checkpoint, an image or an argument is invalid.
     """
-    arguments = parse_arguments(argv, ("checkpoint", "top", "grid", "trust"), ("--json",))
+    keys = ("checkpoint", "split", "count", "top", "grid", "trust")
+    arguments = parse_arguments(argv, keys, ("--json",))
     checkpoint = arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt")
-    paths = _paths(arguments.positional)
-    top, grid = _top(arguments), _grid(arguments)
+    split = _split(arguments)
+    paths = _paths(arguments) if split is None else []
+    top, count, grid = (
+        _number(arguments, "top", 3),
+        _number(arguments, "count", 10),
+        _grid(arguments),
+    )
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
-    files = _files(paths, restored)
-    predictions = list(_predictions(restored, files, top))
-    by_path = list(zip(paths, predictions, strict=True))
-    if "--json" in arguments.flags:
-        document = [{"image": str(path), **prediction} for path, prediction in by_path]
-        sys.stdout.write(json.dumps(document, indent=1) + "\n")
+    shown = _files(paths, restored) if split is None else _of_split(split, count, restored)
+    answers = _answers(restored, shown, top)
+    as_json = "--json" in arguments.flags
+    if as_json:
+        sys.stdout.write(json.dumps(answers, indent=1) + "\n")
     else:
-        names = [printable(str(path)) for path in paths]
-        width = max(map(len, names))
-        for name, (_, prediction) in zip(names, by_path, strict=True):
-            sys.stdout.write(f"{name:<{width}}  {printable(as_text(prediction))}\n")
+        sys.stdout.write(_lines(answers) if split is None else _table(split, answers))
     if grid is not None:
-        _draw(grid, files, [as_text(prediction, "\n") for prediction in predictions])
+        n_drawn = _draw(grid, shown, answers)
+        drawn = f"the first {n_drawn} images" if n_drawn < len(answers) else "picture"
+        # The document alone goes to the output, so that other programs can read it.
+        (sys.stderr if as_json else sys.stdout).write(f"{drawn}: {printable(str(grid))}\n")
 
 
-def as_text(prediction: dict[str, Any], separator: str = "  ") -> str:
+def _answers(restored: Restored, shown: Shown, top: int) -> list[dict[str, Any]]:
+    """Return the name and the prediction of each image, and its true labels if they are known."""
+    predicted = _predictions(restored, shown.batches, top)
+    if shown.truths is None:
+        named = zip(shown.names, predicted, strict=True)
+        return [{"image": name, **prediction} for name, (_, prediction) in named]
+    answers, text_of = [], restored.profile.label_text
+    for name, truth, (labels, prediction) in zip(shown.names, shown.truths, predicted, strict=True):
+        known = {"true": text_of(truth), "predicted": text_of(labels)}
+        answers.append({"image": name, **known, **prediction})
+    return answers
+
+
+def _lines(answers: Sequence[Mapping[str, Any]]) -> str:
+    """Return a line for each image file."""
+    names = [printable(answer["image"]) for answer in answers]
+    width = max(map(len, names))
+    rows = zip(names, answers, strict=True)
+    return "".join(f"{name:<{width}}  {printable(as_text(answer))}\n" for name, answer in rows)
+
+
+def _table(split: str, answers: Sequence[Mapping[str, Any]]) -> str:
+    """Return a table of the images of a split, with a mark beside the wrong predictions."""
+    wrong = [answer["true"] != answer["predicted"] for answer in answers]
+    rows = [
+        (
+            str(answer["image"]),
+            *(printable(answer[key]) for key in ("true", "predicted")),
+            "x" if is_wrong else "",
+            printable(as_text(answer)),
+        )
+        for answer, is_wrong in zip(answers, wrong, strict=True)
+    ]
+    head = (split, "true", "predicted", "", "probabilities")
+    right = f"{len(wrong) - sum(wrong)} of {len(wrong)} are right\n"
+    return aligned([head], rows, left=len(head)) + right
+
+
+def as_text(prediction: Mapping[str, Any], separator: str = "  ") -> str:
     """Return a prediction as text: the predicted labels, then classes with their probabilities."""
     if "text" in prediction:
         return f"{prediction['text'] or '(nothing)'} {prediction['probability']:.3f}"
@@ -71,22 +136,35 @@ def as_text(prediction: dict[str, Any], separator: str = "  ") -> str:
     return separator.join(parts)
 
 
-def _paths(arguments: Sequence[str]) -> list[Path]:
+def _paths(arguments: Arguments) -> list[Path]:
     """Return the image files that the arguments name, with all those in a folder."""
-    if not arguments:
-        raise ConfigError("no images to predict: type the paths of image files, or of a folder")
+    if not arguments.positional:
+        raise ConfigError(
+            "no images to predict: type the paths of image files, or of a folder, or split=test"
+        )
+    if "count" in arguments.values:
+        raise ConfigError("count is the number of images of a split; type split=test, or no count")
     paths: list[Path] = []
-    for path in map(Path, arguments):
+    for path in map(Path, arguments.positional):
         if not path.exists():
             raise DataError(f"{path} does not exist: type the path of an image, or of a folder")
         paths += image_paths(path) if path.is_dir() else [path]
     return paths
 
 
-def _top(arguments: Arguments) -> int:
-    text = arguments.values.get("top", "3")
+def _split(arguments: Arguments) -> str | None:
+    split = arguments.values.get("split")
+    if split is not None and arguments.positional:
+        raise ConfigError(
+            f"split={split} and {arguments.positional[0]}: type a split, or image files, not both"
+        )
+    return split
+
+
+def _number(arguments: Arguments, key: str, default: int) -> int:
+    text = arguments.values.get(key, str(default))
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"top={text}: expected a positive number of classes; type top=3")
+        raise ConfigError(f"{key}={text}: expected a positive number; type {key}={default}")
     return int(text)
 
 
@@ -108,25 +186,60 @@ def _grid(arguments: Arguments) -> Path | None:
     return path
 
 
-def _files(paths: Sequence[Path], restored: Restored) -> FileImages:
+def _files(paths: Sequence[Path], restored: Restored) -> Shown:
+    """Return image files, decoded to the size of the training images."""
     channels, height, width = restored.profile.image_shape
     files = FileImages(tuple(paths), (height, width), pillow_mode(channels))
     files.check_headers()
-    return files
+    device, size = restored.classifier.device, restored.batch_size
+
+    def batches() -> Iterator[Tensor]:
+        for first in range(0, len(paths), size):
+            indices = np.arange(first, min(first + size, len(paths)))
+            yield restored.pipeline(torch.from_numpy(files[indices]).to(device))
+
+    def pictures(count: int) -> list[Image]:
+        return [to_pil(image) for image in torch.from_numpy(files[np.arange(count)])]
+
+    return Shown([str(path) for path in paths], batches(), pictures)
+
+
+def _of_split(split: str, count: int, restored: Restored) -> Shown:
+    """Return the first images of a split of the data that the network was trained on.
+
+    Raises:
+        ConfigError: there is no such split, or it has fewer images.
+    """
+    data = restored.data()
+    if split not in data.sizes:
+        choices = " or ".join(f"split={name}" for name in data.sizes)
+        raise ConfigError(
+            f"split={split}: data={data.profile.name} has no such split; type {choices}"
+        )
+    if count > data.sizes[split]:
+        size = data.sizes[split]
+        raise ConfigError(f"count={count}: split={split} has {size} images; type count={size}")
+    images, labels = data.samples(split, range(count))
+    return Shown(
+        range(count),
+        torch.split(images, restored.batch_size),
+        lambda n_drawn: data.to_pictures(images[:n_drawn].cpu()),
+        labels.cpu(),
+    )
 
 
 @torch.inference_mode()
-def _predictions(restored: Restored, files: FileImages, top: int) -> Iterator[dict[str, Any]]:
-    """Yield the prediction for each image, batch by batch."""
-    classifier, count = restored.classifier, len(files.paths)
-    for first in range(0, count, restored.batch_size):
-        indices = np.arange(first, min(first + restored.batch_size, count))
-        images = restored.pipeline(torch.from_numpy(files[indices]).to(classifier.device))
+def _predictions(
+    restored: Restored, batches: Iterable[Tensor], top: int
+) -> Iterator[tuple[Tensor, dict[str, Any]]]:
+    """Yield the predicted labels and the prediction for each image, batch by batch."""
+    classifier = restored.classifier
+    for images in batches:
         ((outputs, _),) = classifier.outputs([(images, torch.empty(0))])
         predicted = classifier.adapter.predict(outputs).cpu()
         probabilities = classifier.adapter.probabilities(outputs).cpu()
         for labels, scores in zip(predicted, probabilities, strict=True):
-            yield prediction_of(restored, labels, scores, top)
+            yield labels, prediction_of(restored, labels, scores, top)
 
 
 def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) -> dict[str, Any]:
@@ -154,16 +267,31 @@ def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) 
     return prediction
 
 
-def _draw(path: Path, files: FileImages, titles: Sequence[str]) -> None:
+def _draw(path: Path, shown: Shown, answers: Sequence[Mapping[str, Any]]) -> int:
+    """Draw the images with their names or true labels, and predictions; return their number."""
     from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
-    count = min(len(titles), MAX_PICTURES)
-    images = torch.from_numpy(files[np.arange(count)])
-    figure = image_grid([to_pil(image) for image in images], titles[:count])
+    drawn = answers[:MAX_PICTURES]
+    titles = [heading(answer, drawn) + "\n" + as_text(answer, "\n") for answer in drawn]
+    figure = image_grid(shown.pictures(len(drawn)), titles)
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:
         raise ConfigError(f"grid={path} cannot be written ({error}); type grid=FILE.png") from error
+    return len(drawn)
+
+
+def heading(answer: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> str:
+    """Return the first line above a picture: its true labels, or the name of its file.
+
+    The folder is named too if another file has the same name.
+    """
+    if "true" in answer:
+        is_wrong = answer["true"] != answer["predicted"]
+        return f"true {answer['true']}" + (", wrong" if is_wrong else "")
+    path = Path(answer["image"])
+    same = [each for each in answers if Path(each["image"]).name == path.name]
+    return path.name if len(same) == 1 else f"{path.parent.name}/{path.name}"
 
 
 if __name__ == "__main__":

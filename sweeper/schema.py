@@ -6,6 +6,7 @@ schema: each value is validated against the annotation of its parameter, includi
 
 import inspect
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, get_type_hints
@@ -166,7 +167,9 @@ _known_adapter = lru_cache(maxsize=512, typed=True)(_new_adapter)
 
 def _expected(message: str) -> str:
     """Return a message of pydantic as the object of "expected"."""
-    expected = message.removeprefix("Input should be ").removeprefix("Input is not ")
+    for prefix in ("Input should be ", "Input is not ", "Value error, "):
+        message = message.removeprefix(prefix)
+    expected = re.sub(r"^List should have (.+?) items?.*", r"a list of \1 values", message)
     if expected.startswith(("greater", "less")):
         return f"a value {expected}"
     return "more values" if expected == "Field required" else expected

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hydra.core.hydra_config import HydraConfig
+from PIL import Image
 
 from sweeper.errors import ConfigError
 from sweeper.inspect import layer_table, main
@@ -106,8 +107,28 @@ def test_bad_input_is_one_line(arguments, line, capsys) -> None:
     assert line in err
 
 
+def test_the_network_is_drawn_beside_the_table(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["model=mlp"])
+    assert capsys.readouterr().out.endswith("picture: network.png\n")
+    main(["model=mlp", "--picture", "other.png"])
+    assert capsys.readouterr().out.endswith("picture: other.png\n")
+    with Image.open("network.png") as first, Image.open("other.png") as second:
+        assert first.tobytes() == second.tobytes()
+        assert min(first.size) > 200
+
+
+@pytest.mark.parametrize("path", ["no/where.png", "network.doc", "."])
+def test_a_picture_that_cannot_be_written_is_refused(path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        main(["--picture", path])
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert "type --picture FILE.png, or --no-picture" in err
+
+
 def test_arguments_may_be_in_any_order(tmp_path, capsys) -> None:
-    main(["model=mlp", "--config-dir", str(tmp_path), "model.hidden=[5]"])
+    main(["model=mlp", "--config-dir", str(tmp_path), "model.hidden=[5]", "--no-picture"])
     assert shapes(capsys.readouterr().out)[-2:] == ["5", "10"]
 
 
@@ -131,7 +152,7 @@ def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
     folders = {"HOME": str(folder), "SWEEPER_CACHE": str(folder / "cache")}
     environment = {k: v for k, v in os.environ.items() if k != "XDG_CACHE_HOME"} | folders
     done = subprocess.run(
-        [sys.executable, "-m", "sweeper.inspect", "model=vgg16", "data=cifar10"],
+        [sys.executable, "-m", "sweeper.inspect", "model=vgg16", "data=cifar10", "--no-picture"],
         cwd=folder,
         env=environment,
         capture_output=True,

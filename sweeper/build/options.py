@@ -13,6 +13,7 @@ from pydantic import Field
 from torch import nn
 
 from sweeper.build.callback_option import build_callback, callback_option
+from sweeper.build.init_option import InitOption
 from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.build.option import (
     Option,
@@ -35,13 +36,10 @@ from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.losses import Adapter
-from sweeper.models.init import initialise
-from sweeper.models.weights import copy_matching_weights
 from sweeper.objectives import SIZES, LabelType, epoch_metrics, headline
 from sweeper.schema import ImageShape, checked
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
-from sweeper.training.pretrained import read_weights
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.watch_settings import WatchSettings, watched_layers
 
@@ -66,17 +64,10 @@ class DataKeys:
     metric: str | None = None
 
 
-@dataclass(frozen=True)
-class InitKeys:
-    """The keys of an init option that are not arguments of its target."""
-
-    weights: str | None = None
-
-
 class Options:
     """The chosen options of all groups, checked but not yet built.
 
-    A `resumed` run takes its weights from a checkpoint, so the file of `init.weights` is not read.
+    A `resumed` run does not read the file of `init.weights`.
     `trust` raises an error for a target that this config may not call.
 
     Raises:
@@ -95,10 +86,7 @@ class Options:
         )
         self._min_image_size = pop_keys("model", ModelKeys, model).min_image_size
         self._model = Option.of_node("model", choices["model"], model, trust=trust)
-        init = plain_node(cfg, "init")
-        path = pop_keys("init", InitKeys, init).weights
-        self._weights = None if path is None or resumed else (read_weights(path), path)
-        self._init = option_or_none("init", choices["init"], init, trust=trust)
+        self._init = InitOption(choices, plain_node(cfg, "init"), resumed, trust)
 
         pop_keys("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
@@ -224,10 +212,7 @@ class Options:
         require_kind(model, nn.Module, self._model)
         outputs = _outputs_for_blank(model, self._model.name, input_shape, self.batch_size)
         output_shape = self._loss.checked_output_shape(adapter, outputs, self._model.name)
-        if self._init is not None:
-            self._initialise(model, self._init)
-        if self._weights is not None:
-            copy_matching_weights(model, *self._weights)
+        self._init.apply(model)
         return model, output_shape
 
     def require_computable_loss(
@@ -239,14 +224,6 @@ class Options:
             ConfigError: it cannot, or the batches are too small.
         """
         self._loss.require_computable(adapter, outputs, profile, self.batch_size, self._model.name)
-
-    def _initialise(self, model: nn.Module, init: Option) -> None:
-        try:
-            initialise(model, init.partial())
-        except SweeperError:
-            raise
-        except Exception as error:  # the target may be any function
-            raise ConfigError(f"init={init.name}: {reason_of(error)}") from error
 
     def callbacks(self) -> tuple[Callback, ...]:
         """Build the user's own callbacks.

@@ -234,9 +234,18 @@ def network(cfg: DictConfig) -> Network:
 
 
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
-    """Return the option of each group, or `inline` for a group written out in the config."""
+    """Return the option of each group, or `inline` for a group written out in the config.
+
+    The option of `init@init.conv` is that of `init.conv`.
+    """
     groups = [str(key) for key in cfg if _is_group(cfg, str(key)) and key != "callbacks"]
-    return dict.fromkeys(groups, "inline") | {g: str(o) for g, o in choices.items() if g in groups}
+    named = {g: str(o) for g, o in choices.items() if g in groups}
+    packages = {
+        package: str(option)
+        for group, at, package in (key.partition("@") for key in choices)
+        if at and group in groups and (option := choices[f"{group}@{package}"]) is not None
+    }
+    return dict.fromkeys(groups, "inline") | named | packages
 
 
 def _is_group(cfg: DictConfig, key: str) -> bool:

@@ -222,5 +222,8 @@ CHECKS: Mapping[str, Callable[[Any], str | None]] = {
     "hydra.job_logging.handlers": _node("hydra/job_logging"),
     "hydra.hydra_logging.root": _node("hydra/hydra_logging"),
     "hydra.job_logging.root": _node("hydra/job_logging"),
+    "init.conv": _node("init@init.conv"),
+    "init.linear": _node("init@init.linear"),
+    "init.norm": _node("init@init.norm"),
 }
 """The checks by key. Each returns what is wrong with a value, or None."""

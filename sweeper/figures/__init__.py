@@ -6,6 +6,7 @@ rankings           the average precision of each class, for data with sets of cl
 strings            the accuracy by length, for data with strings
 grid_of_images     images under their titles
 histograms         the distributions of weights and gradients, layer by layer
+network_graph      the layers of a network as boxes, and the ways between them
 feature_sheets     the feature maps of a layer
 waterfall          what each of several changes added to a value
 study_figures      Optuna's figures of a study
@@ -14,6 +15,6 @@ cropped            saves a figure of a study without its margins
 style              the canvas and the titles of all of them
 
 Nothing else here reads or saves files. `run.pictures` draws the figures of a run, `training.watch`
-and `tracking` those of its network, `predict` its images, `sweep` those of a study, and `explain`
+and `tracking` those of its network, `predict` its images, `inspect` a network, `sweep` those of a study, and `explain`
 that of its winner.
 """

@@ -7,7 +7,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from sweeper.models.geometry import Conv, Pool, output_size
-from sweeper.models.layers import Activation, conv_blocks, per_convolution
+from sweeper.models.layers import Activation, conv_blocks, per_layer, sides_of
 from sweeper.schema import Probability
 
 PoolLetter = Literal["M", "H"]
@@ -47,7 +47,7 @@ class CRNN(nn.Module):
     ) -> None:
         super().__init__()
         in_channels, height, width = input_shape
-        layers = _layers(channels, kernel_size)
+        layers = _layers(channels, kernel_size, bias=not batch_norm)
         n_features = _height_after(layers, height, width) * _last_channels(in_channels, layers)
         self.features = conv_blocks(in_channels, layers, _pool, batch_norm, activation)
         self.recurrent = _bidirectional(n_features, recurrent) if recurrent else None
@@ -64,11 +64,11 @@ class CRNN(nn.Module):
 
 
 def _layers(
-    channels: Sequence[int | PoolLetter], kernel_size: int | list[int]
+    channels: Sequence[int | PoolLetter], kernel_size: int | list[int], bias: bool
 ) -> list[Conv | PoolLetter]:
     n_convolutions = sum(not isinstance(c, str) for c in channels)
-    kernel_sizes = iter(per_convolution("kernel_size", kernel_size, n_convolutions))
-    return [c if isinstance(c, str) else Conv(c, next(kernel_sizes), 1, "same") for c in channels]
+    sizes = map(sides_of, per_layer("kernel_size", kernel_size, n_convolutions))
+    return [c if isinstance(c, str) else Conv(c, next(sizes), bias=bias) for c in channels]
 
 
 def _height_after(layers: Sequence[Conv | PoolLetter], height: int, width: int) -> int:
@@ -77,10 +77,11 @@ def _height_after(layers: Sequence[Conv | PoolLetter], height: int, width: int) 
     Raises:
         ShapeError: a layer reduces the height or the width to 0.
     """
-    vertical = [Pool(2) if isinstance(layer, str) else layer for layer in layers]
-    horizontal = [Pool(2) if layer == "M" else layer for layer in layers if layer != "H"]
-    output_size(horizontal, width, width)
-    return output_size(vertical, height, height)[0]
+    plain = [
+        Pool(POOL_SIZES[layer], POOL_SIZES[layer]) if isinstance(layer, str) else layer
+        for layer in layers
+    ]
+    return output_size(plain, height, width)[0]
 
 
 def _last_channels(in_channels: int, layers: Sequence[Conv | PoolLetter]) -> int:

@@ -1,78 +1,121 @@
 """Layers that several models share: activations by name, convolutions, and blocks of them."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
+from pydantic import AfterValidator
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules import activation
 
 from sweeper.errors import ConfigError
-from sweeper.models.geometry import Conv
+from sweeper.models.geometry import Conv, Pool
+from sweeper.text import near_names
 
-Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"]
 T = TypeVar("T")
 
+NONE = "none"
+_UNFIT = ("MultiheadAttention", "GLU", "Threshold", "Softmin", "Softmax", "Softmax2d", "LogSoftmax")
+"""Modules beside torch's activations that do not map each value on its own, or need arguments."""
+
 # In place where autograd allows it, to save memory: nothing reads the pre-activation again.
-_ACTIVATIONS: dict[Activation, Callable[[], nn.Module]] = {
-    "relu": partial(nn.ReLU, inplace=True),
-    "leaky_relu": partial(nn.LeakyReLU, inplace=True),
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-}
+_IN_PLACE = (nn.ReLU, nn.LeakyReLU)
+
+
+def _activations() -> dict[str, type[nn.Module]]:
+    """Return torch's activations by the names that they go by in an option, such as leaky_relu."""
+    names = [name for name in activation.__all__ if name not in _UNFIT]
+    functions = {name.replace("_", ""): name for name in dir(F) if not name.endswith("_")}
+    return {functions.get(name.lower(), name.lower()): getattr(activation, name) for name in names}
+
+
+ACTIVATIONS = _activations()
+"""Every activation of `torch.nn` by the name of its function in `torch.nn.functional`."""
+
+
+def _known_activation(name: str) -> str:
+    """Return the option's name of an activation; the name of the class is accepted too."""
+    plain = {known.replace("_", ""): known for known in (*ACTIVATIONS, NONE)}
+    found = plain.get(name.lower().replace("_", ""))
+    if found is None:
+        near = near_names(name.lower(), [*ACTIVATIONS, NONE]) or [*ACTIVATIONS, NONE]
+        raise ValueError(f"an activation of torch.nn, such as {', '.join(near)}")
+    return found
+
+
+Activation = Annotated[str, AfterValidator(_known_activation)]
+"""The name of an activation of `torch.nn`, or `none`."""
 
 
 def make_activation(name: Activation) -> nn.Module:
-    """Return a new activation layer; it may work in place."""
-    return _ACTIVATIONS[name]()
+    """Return a new activation layer, which may work in place; `none` gives an identity."""
+    if name == NONE:
+        return nn.Identity()
+    kind = ACTIVATIONS[name]
+    return kind(inplace=True) if kind in _IN_PLACE else kind()
 
 
-class EvenSameConv2d(nn.Conv2d):
-    """A convolution with an even kernel whose output has the size ceil(size / stride).
+def activation_layers(name: Activation) -> list[nn.Module]:
+    """Return a new activation as a list of layers, which is empty for `none`."""
+    return [] if name == NONE else [make_activation(name)]
 
-    The odd row and column of padding go below and to the right, as in TensorFlow's "SAME".
-    `nn.Conv2d(padding="same")` allows no stride and warns about even kernels, hence this class.
+
+class UnevenConv2d(nn.Conv2d):
+    """A convolution whose padding is not the same on opposite sides of the image.
+
+    An even kernel needs it for an output of ceil(size / stride). `nn.Conv2d(padding="same")`
+    allows no stride and warns about even kernels.
     """
 
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel_size: int, stride: int, bias: bool
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, stride, bias=bias)
-        self._padding = ((kernel_size - 1) // 2, kernel_size // 2) * 2
+    def __init__(self, in_channels: int, conv: Conv) -> None:
+        super().__init__(
+            in_channels,
+            conv.channels,
+            conv.kernel_size,
+            conv.stride,
+            dilation=conv.dilation,
+            groups=conv.groups,
+            bias=conv.bias,
+        )
+        (top, bottom), (left, right) = conv.paddings
+        self._padding = (left, right, top, bottom)
+        self._mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
 
     def forward(self, input: Tensor) -> Tensor:
-        """Return maps (N, out_channels, ceil(H / stride), ceil(W / stride)) of (N, C, H, W)."""
-        return super().forward(F.pad(input, self._padding))
+        """Return maps (N, out_channels, H', W') of (N, C, H, W)."""
+        return super().forward(F.pad(input, self._padding, self._mode))
 
 
-def same_conv(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, bias: bool = True
-) -> nn.Conv2d:
-    """Return a convolution with outputs of ceil(size / stride) for any kernel size."""
-    if kernel_size % 2 == 0:
-        return EvenSameConv2d(in_channels, out_channels, kernel_size, stride, bias)
-    padding = kernel_size // 2
-    return nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, bias=bias)
+def convolution(in_channels: int, conv: Conv) -> nn.Conv2d:
+    """Return the layer of a convolution."""
+    (top, bottom), (left, right) = conv.paddings
+    if (top, left) != (bottom, right):
+        return UnevenConv2d(in_channels, conv)
+    return nn.Conv2d(
+        in_channels,
+        conv.channels,
+        conv.kernel_size,
+        conv.stride,
+        (top, left),
+        conv.dilation,
+        conv.groups,
+        conv.bias,
+        conv.padding_mode,
+    )
+
+
+def pooling_layer(pool: Pool) -> nn.Module:
+    """Return the layer of a pooling."""
+    kind = nn.MaxPool2d if pool.kind == "max" else nn.AvgPool2d
+    return kind(pool.kernel_size, pool.stride, pool.padding, ceil_mode=pool.ceil_mode)
 
 
 def conv_block(
     in_channels: int, conv: Conv, batch_norm: bool, activation: Activation
 ) -> list[nn.Module]:
     """Return a convolution, a batch norm if `batch_norm` is true, and an activation."""
-    # Batch norm subtracts the mean, so a bias before it would have no effect.
-    bias = not batch_norm
     norm = [nn.BatchNorm2d(conv.channels)] if batch_norm else []
-    return [_convolution(in_channels, conv, bias), *norm, make_activation(activation)]
-
-
-def _convolution(in_channels: int, conv: Conv, bias: bool) -> nn.Conv2d:
-    if conv.padding == "same":
-        return same_conv(in_channels, conv.channels, conv.kernel_size, conv.stride, bias)
-    return nn.Conv2d(
-        in_channels, conv.channels, conv.kernel_size, conv.stride, conv.padding, bias=bias
-    )
+    return [convolution(in_channels, conv), *norm, *activation_layers(activation)]
 
 
 def conv_blocks(
@@ -97,17 +140,34 @@ def conv_blocks(
     return nn.Sequential(*(nn.Sequential(*block) for block in blocks))
 
 
-def per_convolution(name: str, value: T | list[T], n_convolutions: int) -> list[T]:
-    """Return the value of the argument `name` for each convolution.
+def per_layer(name: str, value: T | list[T], count: int, kind: str = "convolution") -> list[T]:
+    """Return the value of the argument `name` for each of `count` layers.
+
+    A list has one value for each layer. A list of one pair stands for all layers.
 
     Raises:
-        ConfigError: a list has another length than the number of convolutions.
+        ConfigError: a list has another length.
     """
     if not isinstance(value, list):
-        return [value] * n_convolutions
-    if len(value) != n_convolutions:
+        return [value] * count
+    if len(value) == 1 and isinstance(value[0], list):
+        return value * count
+    if len(value) != count:
+        pair = f", or [{value}] for a height and a width of all" if len(value) == 2 else ""
         raise ConfigError(
-            f"model.{name}={value} has {len(value)} values for the {n_convolutions} convolutions "
-            f"of model.channels; type one number, or a list of {n_convolutions}"
+            f"model.{name}={value} has {len(value)} values for the {count} {kind}s of "
+            f"model.channels; type one value, or a list of {count}{pair}"
         )
     return value
+
+
+def sides_of(value: Any) -> Any:
+    """Return (height, width) of one number for both, or of a list of two; `valid` is 0.
+
+    "same" has no sides, and is returned as it is.
+    """
+    if value == "same":
+        return value
+    if isinstance(value, list):
+        return tuple(value)
+    return (0, 0) if value == "valid" else (value, value)

@@ -1,40 +1,65 @@
-"""Residual networks of bottleneck blocks (He et al., 2015, "Deep Residual Learning")."""
+"""Residual networks (He et al., 2015, "Deep Residual Learning")."""
 
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from math import gcd
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt
 from torch import Tensor, nn
 
 from sweeper.errors import ConfigError
-from sweeper.models.layers import Activation, make_activation, same_conv
-from sweeper.schema import Probability
+from sweeper.models.geometry import Conv
+from sweeper.models.layers import Activation, convolution, make_activation
+from sweeper.schema import Probability, UnitInterval
 
-EXPANSION = 4  # output channels of a bottleneck for each inner channel
+Block = Literal["basic", "bottleneck"]
+Norm = Literal["batch", "group", "layer", "instance", "none"]
+MakeNorm = Callable[[int], list[nn.Module]]
+"""Returns the norm for a number of channels as a list, which is empty for no norm."""
+
+EXPANSION: dict[Block, int] = {"basic": 1, "bottleneck": 4}
+"""The output channels of a block for each inner channel."""
 
 
-class Bottleneck(nn.Module):
-    """A 1x1, a 3x3 and a 1x1 convolution, whose output is added to the shortcut.
+class ResidualBlock(nn.Module):
+    """Convolutions with norms, whose output is added to the shortcut.
 
     images: (N, in_channels, H, W) float; returns maps:
-    (N, 4 * channels, ceil(H / stride), ceil(W / stride)) float. The 3x3 convolution has the
-    stride: a 1x1 convolution with a stride would ignore pixels.
+    (N, EXPANSION * channels, ceil(H / stride), ceil(W / stride)) float.
+
+    A basic block has two 3x3 convolutions, of which the first has the stride. A bottleneck has a
+    1x1, a 3x3 and a 1x1 convolution, of which the 3x3 has the stride: a 1x1 convolution with a
+    stride would ignore pixels. The shortcut is the input itself, or a 1x1 convolution if the
+    shapes differ.
     """
 
     def __init__(
-        self, in_channels: int, channels: int, stride: int, activation: Activation
+        self,
+        in_channels: int,
+        channels: int,
+        stride: int,
+        activation: Activation,
+        make_norm: MakeNorm,
+        block: Block = "bottleneck",
     ) -> None:
         super().__init__()
-        out_channels = EXPANSION * channels
-        self.residual = nn.Sequential(
-            *_conv_norm(in_channels, channels, 1),
-            make_activation(activation),
-            *_conv_norm(channels, channels, 3, stride),
-            make_activation(activation),
-            *_conv_norm(channels, out_channels, 1),
-        )
+        out_channels = EXPANSION[block] * channels
+        if block == "basic":
+            widths, kernels, strides = [channels, channels], [3, 3], [stride, 1]
+        else:
+            widths, kernels, strides = [channels, channels, out_channels], [1, 3, 1], [1, stride, 1]
+        layers: list[nn.Module] = []
+        pairs = pairwise([in_channels, *widths])
+        for pair, kernel_size, step in zip(pairs, kernels, strides, strict=True):
+            layers += [make_activation(activation)] if layers else []
+            layers += _conv_norm(*pair, kernel_size, step, make_norm)
+        self.residual = nn.Sequential(*layers)
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels or stride > 1:
-            self.shortcut = nn.Sequential(*_conv_norm(in_channels, out_channels, 1, stride))
+            self.shortcut = nn.Sequential(
+                *_conv_norm(in_channels, out_channels, 1, stride, make_norm)
+            )
         self.activation = make_activation(activation)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -43,15 +68,22 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem, stages of bottlenecks, the mean over the image, and one linear layer.
+    """A stem, stages of residual blocks, the mean over the image, and one linear layer.
 
     images: (N, C, H, W) float; returns logits: (N, num_classes) float.
 
-    `blocks` lists the number of bottlenecks in each stage, and `channels` their inner channels.
-    Every stage but the first halves the image.
+    `blocks` lists the number of blocks in each stage, `channels` their inner channels, and
+    `strides` the stride of the first block of each stage; None halves the image in every stage but
+    the first. A bottleneck returns four times its inner channels. The stem is a convolution with
+    `stem_channels` (None: those of the first stage), and a max pooling if `stem_pool` is true.
+
+    `norm` follows each convolution. `group` has `norm_groups` groups, `layer` is a group norm with
+    one group, and `instance` normalises each channel of each image. `norm_momentum` is that of the
+    running statistics of `batch`; None averages over all batches. With `none` the convolutions have
+    a bias.
 
     Raises:
-        ConfigError: the two lists are empty or differ in length.
+        ConfigError: the lists are empty or differ in length, or groups do not divide the channels.
     """
 
     slow_channels_last: ClassVar[bool] = True
@@ -63,29 +95,46 @@ class ResNet(nn.Module):
         num_classes: PositiveInt,
         blocks: list[PositiveInt],
         channels: list[PositiveInt],
+        block: Block = "bottleneck",
+        strides: list[PositiveInt] | None = None,
+        stem_channels: PositiveInt | None = None,
         stem_kernel_size: PositiveInt = 7,
         stem_stride: PositiveInt = 2,
         stem_pool: bool = True,
+        stem_pool_size: Annotated[int, Field(ge=2)] = 3,
+        stem_pool_stride: PositiveInt = 2,
+        norm: Norm = "batch",
+        norm_groups: PositiveInt = 32,
+        norm_eps: NonNegativeFloat = 1e-5,
+        norm_momentum: UnitInterval | None = 0.1,
         activation: Activation = "relu",
         dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
-        if len(blocks) != len(channels) or not blocks:
-            raise ConfigError(
-                f"model.blocks={blocks} and model.channels={channels} have {len(blocks)} and "
-                f"{len(channels)} values; type one of each for every stage, and at least one stage"
-            )
+        strides = [1] + [2] * (len(blocks) - 1) if strides is None else strides
+        _require_one_for_each_stage(blocks, channels, strides)
+
+        def make_norm(n_channels: int) -> list[nn.Module]:
+            return _norm(norm, n_channels, norm_groups, norm_eps, norm_momentum)
+
+        stem = stem_channels or channels[0]
+        out_channels = [EXPANSION[block] * c for c in channels]
+        if norm == "group":
+            _require_groups(norm_groups, [stem, *channels, *out_channels])
         self.stem = nn.Sequential(
-            *_conv_norm(input_shape[0], channels[0], stem_kernel_size, stem_stride),
+            *_conv_norm(input_shape[0], stem, stem_kernel_size, stem_stride, make_norm),
             make_activation(activation),
-            *([nn.MaxPool2d(3, stride=2, padding=1)] if stem_pool else []),
+            *([_stem_pool(stem_pool_size, stem_pool_stride)] if stem_pool else []),
         )
-        self.stages = _stages(blocks, channels, activation)
+        stages = zip([stem, *out_channels[:-1]], channels, strides, blocks, strict=True)
+        self.stages = nn.Sequential(
+            *(nn.Sequential(*_stage(*stage, activation, make_norm, block)) for stage in stages)
+        )
         self.classifier = nn.Sequential(
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             *([nn.Dropout(dropout)] if dropout else []),
-            nn.Linear(EXPANSION * channels[-1], num_classes),
+            nn.Linear(out_channels[-1], num_classes),
         )
 
     def forward(self, images: Tensor) -> Tensor:
@@ -93,23 +142,63 @@ class ResNet(nn.Module):
         return logits
 
 
+def _require_one_for_each_stage(blocks: list[int], channels: list[int], strides: list[int]) -> None:
+    if len(blocks) != len(channels) or not blocks:
+        raise ConfigError(
+            f"model.blocks={blocks} and model.channels={channels} have {len(blocks)} and "
+            f"{len(channels)} values; type one of each for every stage, and at least one stage"
+        )
+    if len(strides) != len(blocks):
+        raise ConfigError(
+            f"model.strides={strides} has {len(strides)} values for the {len(blocks)} stages of "
+            "model.blocks; type one for every stage, or model.strides=null"
+        )
+
+
+def _require_groups(groups: int, channels: list[int]) -> None:
+    unfit = next((count for count in channels if count % groups), None)
+    if unfit is not None:
+        raise ConfigError(
+            f"model.norm_groups={groups} does not divide the {unfit} channels of a convolution; "
+            f"type model.norm_groups={gcd(groups, *channels)}, or model.norm=layer"
+        )
+
+
+def _stem_pool(size: int, stride: int) -> nn.MaxPool2d:
+    return nn.MaxPool2d(size, stride, padding=(size - 1) // 2)
+
+
 def _conv_norm(
-    in_channels: int, out_channels: int, kernel_size: int, stride: int = 1
+    in_channels: int, out_channels: int, kernel_size: int, stride: int, make_norm: MakeNorm
 ) -> list[nn.Module]:
-    conv = same_conv(in_channels, out_channels, kernel_size, stride, bias=False)
-    return [conv, nn.BatchNorm2d(out_channels)]
+    norm = make_norm(out_channels)
+    sides, strides = (kernel_size, kernel_size), (stride, stride)
+    # Each norm subtracts a mean, so a bias before it would have little or no effect.
+    return [convolution(in_channels, Conv(out_channels, sides, strides, bias=not norm)), *norm]
 
 
-def _stages(blocks: list[int], channels: list[int], activation: Activation) -> nn.Sequential:
-    in_channels = [channels[0], *(EXPANSION * c for c in channels[:-1])]
-    strides = [1] + [2] * (len(blocks) - 1)
-    stages = zip(in_channels, channels, blocks, strides, strict=True)
-    return nn.Sequential(*(_stage(*stage, activation) for stage in stages))
+def _norm(
+    kind: Norm, channels: int, groups: int, eps: float, momentum: float | None
+) -> list[nn.Module]:
+    norms: dict[Norm, Callable[[], nn.Module]] = {
+        "batch": lambda: nn.BatchNorm2d(channels, eps, momentum),
+        "group": lambda: nn.GroupNorm(groups, channels, eps),
+        "layer": lambda: nn.GroupNorm(1, channels, eps),
+        "instance": lambda: nn.InstanceNorm2d(channels, eps, affine=True),
+    }
+    return [norms[kind]()] if kind != "none" else []
 
 
 def _stage(
-    in_channels: int, channels: int, n_blocks: int, stride: int, activation: Activation
-) -> nn.Sequential:
-    first = Bottleneck(in_channels, channels, stride, activation)
-    rest = (Bottleneck(EXPANSION * channels, channels, 1, activation) for _ in range(n_blocks - 1))
-    return nn.Sequential(first, *rest)
+    in_channels: int,
+    channels: int,
+    stride: int,
+    n_blocks: int,
+    activation: Activation,
+    make_norm: MakeNorm,
+    block: Block,
+) -> Iterator[nn.Module]:
+    """Yield the blocks of a stage; the first one has the stride."""
+    for _ in range(n_blocks):
+        yield ResidualBlock(in_channels, channels, stride, activation, make_norm, block)
+        in_channels, stride = EXPANSION[block] * channels, 1

@@ -5,7 +5,8 @@
         receptive_field  the receptive field of every tensor in a forward pass
           field          a receptive field, and how convolutions and poolings change it
       memory         the memory of a training batch
+    graph            `graph_of` a network: its layers, and which outputs they take
     feature_maps     the outputs of chosen layers before and after their activation
 
-`run` and `sweeper.inspect` call `summarise`; `training.watch` calls `feature_maps`.
+`run` and `sweeper.inspect` call `summarise`, and `sweeper.inspect` calls `graph_of`; `training.watch` calls `feature_maps`.
 """

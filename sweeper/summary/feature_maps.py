@@ -14,6 +14,7 @@ ACTIVATIONS: frozenset[Callable[..., Any]] = frozenset(
     {
         *(F.relu, F.relu6, F.leaky_relu, F.rrelu, F.prelu, F.elu, F.selu, F.celu),
         *(F.gelu, F.silu, F.mish, F.softplus, F.hardtanh, F.hardswish, F.hardsigmoid),
+        *(F.hardshrink, F.softshrink, F.tanhshrink, F.softsign, F.logsigmoid),
         *(torch.relu, torch.relu_, torch.sigmoid, torch.tanh),
         *(Tensor.relu, Tensor.relu_, Tensor.sigmoid, Tensor.sigmoid_, Tensor.tanh, Tensor.tanh_),
     }

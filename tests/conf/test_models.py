@@ -24,7 +24,10 @@ FILLS = sorted(path.stem for path in (CONF / "init").glob("*.yaml") if path.stem
 def option(group: str, name: str) -> dict[str, Any]:
     text = (CONF / group / f"{name}.yaml").read_text()
     assert text.startswith("# ")
-    return OmegaConf.to_container(OmegaConf.create(text))
+    own = OmegaConf.create(text)
+    includes = [entry for entry in own.pop("defaults", []) if entry != "_self_"]
+    shared = [OmegaConf.load(CONF / f"{entry.strip('/').split('@')[0]}.yaml") for entry in includes]
+    return OmegaConf.to_container(OmegaConf.merge(*shared, own))
 
 
 def points(search: dict[str, str]) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,8 @@ from PIL import Image
 
 from sweeper.errors import CheckpointError, ConfigError, DataError, SweeperError
 from sweeper.evaluate import evaluate
-from sweeper.predict import predict, prediction_of
+from sweeper.figures.grid_of_images import image_grid
+from sweeper.predict import heading, predict, prediction_of
 from sweeper.run.restore import restore
 from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
 
@@ -124,6 +125,62 @@ def test_a_prediction_is_printed_a_line_an_image(checkpoint, pictures, capsys, t
     assert not (tmp_path / "predictions.png").exists()
 
 
+def test_the_picture_is_named_where_it_disturbs_no_document(
+    checkpoint, pictures, capsys, tmp_path
+) -> None:
+    path = checkpoint()
+    predict([f"checkpoint={path}", str(pictures)])
+    assert capsys.readouterr().out.splitlines()[-1] == "picture: predictions.png"
+    predict([f"checkpoint={path}", str(pictures), "--json", f"grid={tmp_path}/a.png"])
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)) == 10
+    assert err == f"picture: {tmp_path}/a.png\n"
+
+
+def test_a_split_is_predicted_with_its_true_labels(checkpoint, capsys, monkeypatch) -> None:
+    titles = []
+
+    def grid(pictures, names):
+        titles.extend(names)
+        return image_grid(pictures, names)
+
+    path = checkpoint()
+    monkeypatch.setattr("sweeper.figures.grid_of_images.image_grid", grid)
+    predict([f"checkpoint={path}", "split=test", "count=12", "top=1", "--json"])
+    answers = json.loads(capsys.readouterr().out)
+    data = restore(Path(path)).data()
+    assert [answer["true"] for answer in answers] == [
+        data.profile.classes[label] for label in data.samples("test", range(12))[1]
+    ]
+    assert [answer["predicted"] for answer in answers] == [a["top"][0]["class"] for a in answers]
+    first = f"true {answers[0]['true']}" + (
+        "" if answers[0]["true"] == answers[0]["predicted"] else ", wrong"
+    )
+    assert titles[0].splitlines()[0] == first
+    predict([f"checkpoint={path}", "split=test", "count=12", "grid=null"])
+    lines = capsys.readouterr().out.splitlines()
+    marks = [" x " in line for line in lines[2:14]]
+    assert marks == [answer["true"] != answer["predicted"] for answer in answers]
+    assert lines[-1] == f"{12 - sum(marks)} of 12 are right"
+
+
+def test_the_data_of_a_split_may_lie_elsewhere(ran, image_folders, capsys, tmp_path) -> None:
+    data = ("data=image_folder", f"data.root={image_folders}", "data.image_size=8")
+    ran(*data, "trainer.epochs=1", "model=mlp", "data.batch_size=4")
+    moved = image_folders.rename(tmp_path / "moved")
+    words = [f"checkpoint={tmp_path}/run/checkpoints/best.pt", "split=val", "count=2", "grid=null"]
+    with pytest.raises(DataError):
+        predict(words)
+    predict([*words, f"data.root={moved}"])
+    assert capsys.readouterr().out.endswith(" of 2 are right\n")
+
+
+def test_pictures_are_headed_by_the_names_of_their_files() -> None:
+    answers = [{"image": path} for path in ("a/one.png", "b/one.png", "b/two.png")]
+    headings = [heading(answer, answers) for answer in answers]
+    assert headings == ["a/one.png", "b/one.png", "two.png"]
+
+
 def test_the_pipeline_of_a_checkpoint_is_the_one_of_training(checkpoint) -> None:
     restored = restore(Path(checkpoint("data.image_size=16")))
     data = restored.data()
@@ -158,6 +215,15 @@ def test_what_evaluate_cannot_do_is_one_line(checkpoint, words, message, refuses
         (["nowhere.png"], DataError, r"^nowhere\.png does not exist"),
         (["broken.png"], DataError, r"^broken\.png cannot be read as an image"),
         (["top=0", "broken.png"], ConfigError, r"^top=0: expected"),
+        (["split=tst"], ConfigError, r"^split=tst: .* type split=train or split=test or split=val"),
+        (["split=test", "count=9999"], ConfigError, r"^count=9999: .*type count=359$"),
+        (["split=test", "count=x"], ConfigError, r"^count=x: expected a positive number"),
+        (
+            ["split=test", "broken.png"],
+            ConfigError,
+            r"^split=test and broken\.png: type a split, or",
+        ),
+        (["broken.png", "count=2"], ConfigError, r"^count is .*type split=test"),
         (["{picture}", "grid=no/where.png"], ConfigError, r"^grid=no/where\.png cannot be written"),
     ],
 )

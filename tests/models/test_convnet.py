@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torchvision import models
 
 from sweeper.errors import ConfigError, ShapeError
 from sweeper.models.convnet import ConvNet
@@ -138,3 +139,76 @@ def test_an_image_reduced_to_nothing_is_refused_with_the_arithmetic(
 def test_a_list_of_the_wrong_length_is_refused(name) -> None:
     with pytest.raises(ConfigError, match=rf"model\.{name}=\[1\] has 1 values for the 2 conv"):
         ConvNet((1, 8, 8), 10, [16, "M", 32], [], **{name: [1]})
+
+
+REFUSED = [
+    ({"groups": 2}, r"groups=2: convolution 1 has 1 input .* type model\.groups=\[1,2\]$"),
+    ({"groups": [1, 3]}, r"convolution 2 has 16 input .* 3 groups .* type model\.groups=\[1,1\]$"),
+    (
+        {"padding_mode": ["zeros", "reflect"], "kernel_size": 9},
+        r"padding_mode=reflect: convolution 2 \(conv 9x9 stride 1\) pads an image of 4x4 by 4, .*"
+        r"; type data\.image_size=10 or more, or model\.padding_mode=replicate$",
+    ),
+    ({"padding_mode": "circular", "kernel_size": [3, 11]}, "convolution 2 .* 4x4 by 5, .* at most"),
+    (
+        {"pool_padding": 2},
+        r"pooling 1 \(pool 2 padding 2\) pads more .* type model\.pool_padding=1",
+    ),
+    (
+        {"dilation": 9, "padding": 0},
+        "to nothing by convolution 1: 8 -> conv 3x3 .* dilation 9 -> 0",
+    ),
+    (
+        {"pool_size": [2, 9]},
+        "to nothing by pooling 2: 8 -> .* -> pool 9 -> 0; type data.image_size=",
+    ),
+    (
+        {"kernel_size": [3, 5]} | {"channels": [4, 4, 4]},
+        r"\[3, 5\] has 2 values .* or \[\[3, 5\]\]",
+    ),
+    ({"pool_stride": [1, 2, 3]}, r"pool_stride=.* has 3 values for the 2 poolings"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED)
+def test_what_cannot_work_is_refused_with_the_layer_and_what_to_type(
+    refuses, arguments, message
+) -> None:
+    with refuses(ConfigError, message):
+        ConvNet((1, 8, 8), 10, **{"channels": [16, 32], "hidden": []} | arguments)
+
+
+def test_the_suggested_groups_and_image_size_build() -> None:
+    ConvNet((1, 8, 8), 10, [16, 32], [], groups=[1, 2])
+    ConvNet((1, 10, 10), 10, [16, 32], [], padding_mode="reflect", kernel_size=9)
+
+
+def test_alexnet_and_vgg_of_the_papers_are_torchvisions() -> None:
+    pooled = {"dropout": 0.5, "hidden": [4096, 4096]}
+    alexnet = pooled | {
+        "channels": [64, "M", 192, "M", 384, 256, 256, "M"],
+        "kernel_size": [11, 5, 3, 3, 3],
+        "stride": [4, 1, 1, 1, 1],
+        "padding": [2, 2, 1, 1, 1],
+        "pool_size": 3,
+        "pool_stride": 2,
+        "adaptive_pool_size": 6,
+    }
+    vgg = [64, "M", 128, "M", 256, 256, "M", 512, 512, "M", 512, 512, "M"]
+    networks = {"alexnet": alexnet, "vgg11": pooled | {"channels": vgg, "adaptive_pool_size": 7}}
+    with torch.device("meta"):
+        for name, arguments in networks.items():
+            own = ConvNet((3, 224, 224), 1000, **arguments).state_dict().values()
+            theirs = models.get_model(name).state_dict().values()
+            assert [tensor.shape for tensor in own] == [tensor.shape for tensor in theirs]
+
+
+def test_one_pair_in_a_list_is_for_all_convolutions() -> None:
+    model = ConvNet((1, 8, 8), 10, [2, 4], [], kernel_size=[[3, 5]], pool_size=[[2, 1]])
+    assert [block[0].kernel_size for block in model.features] == [(3, 5)] * 2
+    assert model.features(torch.zeros(1, 1, 8, 8)).shape == (1, 4, 2, 8)
+
+
+def test_a_bias_before_a_batch_norm_is_there_if_it_is_asked_for() -> None:
+    model = ConvNet((1, 8, 8), 10, [2, 4], [], batch_norm=True, bias=["auto", True])
+    assert [block[0].bias is not None for block in model.features] == [False, True]

@@ -76,7 +76,10 @@ def test_it_builds_on_the_meta_device() -> None:
 
 @pytest.mark.parametrize(
     ("input_shape", "arithmetic"),
-    [((1, 4, 48), "4 -> .* -> 1 -> pool 2 -> 0; type data.image_size=8"), ((1, 48, 1), "1 -> ")],
+    [
+        ((1, 4, 48), "4x48 -> .* -> 1x24 -> pool 2x1 -> 0x24; type data.image_size=8"),
+        ((1, 48, 1), "48x1 -> .* -> pool 2 -> 24x0"),
+    ],
 )
 def test_an_image_pooled_away_is_refused_with_the_arithmetic(input_shape, arithmetic) -> None:
     with pytest.raises(ShapeError, match=rf"^model\.channels: .*: {arithmetic}") as caught:

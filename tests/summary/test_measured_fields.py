@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sweeper.models.layers import same_conv
+from sweeper.models.geometry import Conv
+from sweeper.models.layers import convolution
 from sweeper.summary.field import Field
 from sweeper.summary.receptive_field import FieldTracker
 
@@ -39,7 +40,12 @@ def poolings(draw: st.DrawFn) -> nn.Module:
     return nn.MaxPool2d(kernel, stride, padding, draw(PAIRS_OF_STEPS), ceil_mode=ceil)
 
 
-SAME_CONVOLUTIONS = st.builds(same_conv, st.just(1), st.just(1), st.integers(1, 5), STEPS)
+SAME_CONVOLUTIONS = st.builds(
+    lambda size, stride, dilation: convolution(1, Conv(1, size, stride, "same", dilation)),
+    st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    PAIRS_OF_STEPS,
+    PAIRS_OF_STEPS,
+)
 CHAINS = st.builds(
     lambda layers: nn.Sequential(*layers),
     st.lists(convolutions() | poolings() | SAME_CONVOLUTIONS, min_size=1, max_size=3),
@@ -158,7 +164,10 @@ def test_an_adaptive_pooling_of_a_multiple_has_windows_side_by_side(
     outputs, window, largest
 ) -> None:
     pooling = (nn.AdaptiveMaxPool2d if largest else nn.AdaptiveAvgPool2d)(outputs)
-    model, side = positive(nn.Sequential(same_conv(1, 1, 3), pooling)), outputs * window
+    model, side = (
+        positive(nn.Sequential(convolution(1, Conv(1, (3, 3))), pooling)),
+        outputs * window,
+    )
     field = tracked(model, side, side)
     rows, index = measured_rows(model, side, side)
     assert (field.size, field.jump) == ((window + 2,) * 2, (window,) * 2)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sweeper.models.convnet import ConvNet
-from sweeper.models.resnet import Bottleneck
+from sweeper.models.resnet import ResidualBlock
 from sweeper.summary.field import Field
 from sweeper.summary.receptive_field import FieldTracker
 
@@ -76,7 +76,9 @@ WORKED = {
     # 7x7 stride 2: 7, 2; pool 3 stride 2: 11, 4; its 3x3 stride 2: 11 + 2*4 = 19, 8; shortcut 11, 8
     "a bottleneck behind the stem": (
         nn.Sequential(
-            nn.Conv2d(1, 8, 7, 2, 3), nn.MaxPool2d(3, 2, 1), Bottleneck(8, 2, 2, "relu").eval()
+            nn.Conv2d(1, 8, 7, 2, 3),
+            nn.MaxPool2d(3, 2, 1),
+            ResidualBlock(8, 2, 2, "relu", lambda count: [nn.BatchNorm2d(count)]).eval(),
         ),
         square(19, 8),
     ),
