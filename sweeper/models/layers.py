@@ -118,6 +118,26 @@ def conv_block(
     return [convolution(in_channels, conv), *norm, *activation_layers(activation)]
 
 
+class ConvBlock(nn.Sequential):
+    """A convolution and the layers that follow it.
+
+    In training, a max pooling runs before the ReLU in front of it, which then has fewer values to
+    map. The largest of several values is the same one before and after ReLU, so the outputs and
+    the gradients are the same to the bit.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Return maps (N, out_channels, H', W') of (N, C, H, W)."""
+        layers = list(self)
+        if self.training:
+            for n in range(1, len(layers)):
+                if type(layers[n - 1]) is nn.ReLU and isinstance(layers[n], nn.MaxPool2d):
+                    layers[n - 1 : n + 1] = layers[n], layers[n - 1]
+        for layer in layers:
+            input = layer(input)
+        return input
+
+
 def conv_blocks(
     in_channels: int,
     layers: Sequence[Any],
@@ -125,7 +145,7 @@ def conv_blocks(
     batch_norm: bool,
     activation: Activation,
 ) -> nn.Sequential:
-    """Return one `nn.Sequential` for each convolution, with the poolings that follow it.
+    """Return a block for each convolution, with the poolings that follow it.
 
     Each of `layers` is a `Conv`, or a pooling in any form that `make_pool` turns into a module.
     """
@@ -137,7 +157,7 @@ def conv_blocks(
         else:
             blocks = blocks or [[]]
             blocks[-1].append(make_pool(layer))
-    return nn.Sequential(*(nn.Sequential(*block) for block in blocks))
+    return nn.Sequential(*(ConvBlock(*block) for block in blocks))
 
 
 def per_layer(name: str, value: T | list[T], count: int, kind: str = "convolution") -> list[T]:

@@ -1,4 +1,4 @@
-"""Activations by name."""
+"""Activations by name, and blocks of layers."""
 
 import pytest
 import torch
@@ -6,7 +6,15 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 from torch.nn import functional as F
 
-from sweeper.models.layers import ACTIVATIONS, Activation, activation_layers, make_activation
+from sweeper.models.geometry import Conv, Pool
+from sweeper.models.layers import (
+    ACTIVATIONS,
+    Activation,
+    activation_layers,
+    conv_blocks,
+    make_activation,
+    pooling_layer,
+)
 from sweeper.summary.feature_maps import feature_maps
 
 OPTION = TypeAdapter(Activation)
@@ -45,3 +53,22 @@ def test_every_layer_is_a_new_one() -> None:
 
 def test_none_is_no_layer() -> None:
     assert activation_layers("none") == []
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("kind", ["max", "average"])
+def test_a_block_trains_with_the_numbers_of_its_layers(activation: str, kind: str) -> None:
+    layers = [Conv(4, (3, 3)), Pool((2, 2), (2, 2), kind=kind)]
+    (block,) = conv_blocks(1, layers, pooling_layer, batch_norm=True, activation=activation)
+    order = []
+    for layer in block:
+        layer.register_forward_hook(lambda layer, *_: order.append(type(layer)))
+    images, weights = torch.randn(8, 1, 9, 9), list(block.parameters())
+    outputs = [block(images), nn.Sequential(*block)(images)]
+    assert torch.equal(*outputs)
+    gradients = [torch.autograd.grad(y.square().sum(), weights) for y in outputs]
+    assert all(map(torch.equal, *gradients))
+    swaps = kind == "max" and activation == "relu"
+    assert (order[:4] != order[4:]) is swaps
+    block.eval()(images)
+    assert order[8:] == order[4:8]
