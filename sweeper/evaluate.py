@@ -97,7 +97,7 @@ def evaluate(argv: Sequence[str]) -> None:
 
 def as_document(predictions: Predictions, profile: Profile) -> dict[str, Any]:
     """Return the metrics, the scores of each class and the confusion matrix as JSON values."""
-    results: dict[str, Any] = {"images": len(predictions.labels), **predictions.metrics}
+    results: dict[str, Any] = {"images": int(predictions.counted.sum()), **predictions.metrics}
     if profile.label_type != "sequence":
         scores = predictions.by_class(len(profile.classes))
         results["classes"] = {

@@ -3,6 +3,7 @@
     recipe            a checked config: `build` an experiment, `verify` it, or build its network
       options           the chosen options of all groups; adds the arguments that the run provides
         option            one option: a target, with arguments checked against its signature
+        init_option       the option of the group `init`, with those for single types of layers
         loss_option       the option of the group `loss`: torch's criterion and its adapter
         updates_option    the options of the groups `optimizer` and `scheduler`
         callback_option   the user's own callbacks

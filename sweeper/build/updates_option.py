@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind, trust_all
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
-from sweeper.training.schedules import require_no_minimum_rate, require_same_ratios
+from sweeper.training.schedules import rehearse, require_no_minimum_rate
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
 
@@ -69,12 +69,18 @@ class UpdatesOption:
             arguments |= {} if "fused" in self._optimizer.arguments else {"fused": True}
         optimizer = self._optimizer(**arguments)
         require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
-        rates = scale_rates(optimizer)
+        scale_rates(optimizer)
         steps_per_epoch = -(-batches // trainer.accumulate)
-        schedule = self._schedule(optimizer, steps_per_epoch, settings, trainer.epochs)
+
+        def make_schedule(optimizer: torch.optim.Optimizer) -> Schedule:
+            return self._schedule(optimizer, steps_per_epoch, settings, trainer.epochs)
+
         if trainer.lr_scale and self._scheduler is not None:
             require_no_minimum_rate(self._scheduler.arguments)
-            require_same_ratios(optimizer, rates, self._scheduler.name)
+            rehearse(
+                optimizer, make_schedule, trainer.epochs, steps_per_epoch, self._scheduler.name
+            )
+        schedule = make_schedule(optimizer)
         return Updates(
             model,
             optimizer,

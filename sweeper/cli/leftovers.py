@@ -6,11 +6,37 @@ import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
 
 OUTPUTS = "outputs"
 """The folder of the runs, whose empty folders may be removed."""
 
 FOLDER_KEYS = ("hydra.run.dir", "hydra.sweep.dir")
+
+
+_of_this_run: list[Path] = []
+"""The folders that did not exist before Hydra created that of this run, the deepest first."""
+
+
+class NoteFolders(Callback):
+    """Hydra callback that notes which folders the run creates; its folder may be in any file."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        previous = HydraConfig.instance().cfg
+        HydraConfig.instance().cfg = config  # type: ignore[assignment]  # for ${hydra:...}
+        try:
+            _of_this_run[:] = _missing(str(config.hydra.run.dir))
+        except Exception:  # a resolver may raise anything; Hydra reports it when it runs the job
+            _of_this_run.clear()
+        finally:
+            HydraConfig.instance().cfg = previous
+
+    def on_run_end(self, config: DictConfig, **_: Any) -> None:
+        _of_this_run.clear()
 
 
 class Leftovers:
@@ -76,8 +102,8 @@ def remove_written(
     """Remove the files that Hydra wrote for a run that did not start, and its empty folders.
 
     Other files in the folder may be the record of another run; nothing is removed then. An empty
-    folder that is neither below `outputs/` of the folder `start` nor one of `created` stays: it may
-    have existed before the command.
+    folder stays if it may have existed before the command: if it is neither below `outputs/` of the
+    folder `start`, nor one of `created`, nor one that this run created.
     """
     if {path.name for path in folder.iterdir()} - written_by_hydra:
         return
@@ -87,7 +113,8 @@ def remove_written(
         else:
             path.unlink()
     for parent in (folder, *folder.parents):
-        removable = parent.is_relative_to(start / OUTPUTS) or parent in created
+        is_new = parent in created or parent in _of_this_run
+        removable = is_new or parent.is_relative_to(start / OUTPUTS)
         if not removable or any(parent.iterdir()):
             return
         parent.rmdir()

@@ -15,6 +15,6 @@ cropped            saves a figure of a study without its margins
 style              the canvas and the titles of all of them
 
 Nothing else here reads or saves files. `run.pictures` draws the figures of a run, `training.watch`
-and `tracking` those of its network, `predict` its images, `inspect` a network, `sweep` those of a study, and `explain`
-that of its winner.
+and `tracking` those of its network, `inspect` a network, `predict` its images, `sweep` those of a
+study, and `explain` that of its winner.
 """

@@ -8,5 +8,6 @@
     graph            `graph_of` a network: its layers, and which outputs they take
     feature_maps     the outputs of chosen layers before and after their activation
 
-`run` and `sweeper.inspect` call `summarise`, and `sweeper.inspect` calls `graph_of`; `training.watch` calls `feature_maps`.
+`run` and `sweeper.inspect` call `summarise`, `sweeper.inspect` calls `graph_of`, and
+`training.watch` calls `feature_maps`.
 """

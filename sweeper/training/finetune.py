@@ -108,11 +108,10 @@ def _names_by_parameter(model: nn.Module) -> dict[nn.Parameter, list[str]]:
     return names
 
 
-def scale_rates(optimizer: Optimizer) -> list[float]:
-    """Multiply the learning rate of each group by its `lr_scale`; return the new rates."""
+def scale_rates(optimizer: Optimizer) -> None:
+    """Multiply the learning rate of each group by its `lr_scale`."""
     for group in optimizer.param_groups:
         group["lr"] *= group["lr_scale"]
-    return [float(group["lr"]) for group in optimizer.param_groups]
 
 
 def warn_of_unused_unfreeze_at(trainer: TrainerSettings) -> None:

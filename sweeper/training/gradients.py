@@ -1,7 +1,7 @@
-"""The weights and gradients of a network as arrays, for histograms."""
+"""The weights, biases and gradients of a network as arrays, for histograms."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,20 @@ from torch.optim import Optimizer
 from sweeper.training.state import RunState
 
 Values = dict[str, NDArray[np.float32]]
-"""Arrays by the name of the layer, each in the shape of the layer's weight."""
+"""Arrays by the name of the layer, each in the shape of the layer's weight or bias."""
+
+Kind = Literal["weights", "biases"]
 
 
-def weights(model: nn.Module) -> Values:
-    """Return the weights of each layer with two dimensions or more.
+def parameters(model: nn.Module) -> dict[Kind, Values]:
+    """Return the weights of two dimensions or more, and the biases, of each layer.
 
-    Biases and scales have too few values for a histogram.
+    The scales of norms are neither.
     """
-    return {name: as_array(weight) for name, weight in _named_weights(model)}
+    values: dict[Kind, Values] = {"weights": {}, "biases": {}}
+    for kind, name, parameter in _named_parameters(model):
+        values[kind][name] = as_array(parameter)
+    return values
 
 
 class LastGradients:
@@ -29,7 +34,7 @@ class LastGradients:
     """
 
     def __init__(self, model: nn.Module, optimizer: Optimizer, state: RunState) -> None:
-        self.values: Values = {}
+        self.values: dict[Kind, Values] = {}
         self._model = model
         self._state = state
         self._handle = optimizer.register_step_pre_hook(self._before_step)
@@ -43,10 +48,10 @@ class LastGradients:
             return
         # A fused optimizer divides by the scale of half precision itself, inside the step.
         scale = getattr(optimizer, "grad_scale", None)
-        for name, weight in _named_weights(self._model):
-            if weight.grad is not None:
-                gradient = weight.grad if scale is None else weight.grad / scale
-                self.values[name] = as_array(gradient)
+        for kind, name, parameter in _named_parameters(self._model):
+            if parameter.grad is not None:
+                gradient = parameter.grad if scale is None else parameter.grad / scale
+                self.values.setdefault(kind, {})[name] = as_array(gradient)
 
 
 def as_array(tensor: Tensor) -> NDArray[np.float32]:
@@ -54,8 +59,13 @@ def as_array(tensor: Tensor) -> NDArray[np.float32]:
     return np.array(tensor.detach().float().cpu().numpy())
 
 
-def _named_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield the name of each layer with its weight, if the weight has two dimensions or more."""
+def _named_parameters(model: nn.Module) -> Iterator[tuple[Kind, str, nn.Parameter]]:
+    """Yield each weight and each bias with the name of its layer.
+
+    A recurrent layer has several, such as `rnn.bias_hh_l0`, which keep their names.
+    """
     for name, parameter in model.named_parameters():
         if parameter.ndim >= 2:
-            yield name.removesuffix(".weight"), parameter
+            yield "weights", name.removesuffix(".weight"), parameter
+        elif name.rpartition(".")[2].startswith("bias"):
+            yield "biases", name.removesuffix(".bias"), parameter

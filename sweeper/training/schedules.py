@@ -4,9 +4,10 @@ torch's own schedulers count in steps, so the number of steps must be computed f
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
+import torch
 from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
@@ -18,6 +19,7 @@ from torch.optim.lr_scheduler import (
 
 from sweeper.errors import ConfigError
 from sweeper.schema import Fraction, Probability, UnitInterval
+from sweeper.training.updates import Schedule
 
 
 def warmup_cosine(
@@ -104,18 +106,54 @@ def require_no_minimum_rate(arguments: Mapping[str, Any]) -> None:
             )
 
 
-def require_same_ratios(optimizer: Optimizer, rates: Sequence[float], scheduler: str) -> None:
-    """Check that a scheduler has kept the ratios between the rates of the parameter groups.
+def require_same_ratios(
+    optimizer: Optimizer, rates: Sequence[float], scheduler: str, when: str = ""
+) -> None:
+    """Check that a scheduler keeps the ratios between the rates of the parameter groups.
 
-    `rates` are the learning rates of the groups before the scheduler was built.
+    rates: the learning rates of the groups before the scheduler was built.
+    when: the time of the check, for the message; at the start by default.
 
     Raises:
         ConfigError: the ratios have changed.
     """
     pairs = zip(optimizer.param_groups, rates, strict=True)
     factors = [float(group["lr"]) / rate for group, rate in pairs]
-    if not all(math.isclose(factor, factors[0], rel_tol=1e-6) for factor in factors):
+    if not all(math.isclose(f, factors[0], rel_tol=1e-6, abs_tol=1e-9) for f in factors):
         raise ConfigError(
-            f"scheduler={scheduler} sets its own learning rates and ignores trainer.lr_scale; type "
-            "scheduler=one_cycle or scheduler=warmup_cosine, or trainer.lr_scale=null"
+            f"scheduler={scheduler} sets its own learning rates{when} and ignores "
+            "trainer.lr_scale; type scheduler=one_cycle or scheduler=warmup_cosine, or "
+            "trainer.lr_scale=null"
         )
+
+
+def rehearse(
+    optimizer: Optimizer,
+    make_schedule: Callable[[Optimizer], Schedule],
+    epochs: int,
+    steps_per_epoch: int,
+    scheduler: str,
+) -> None:
+    """Go through the schedule of a run on a copy of the optimizer without its parameters.
+
+    A scheduler of one's own may have a minimum learning rate of any name, which shows only when it
+    is reached. The metric is constant, so that a scheduler that waits for a plateau finds one.
+
+    Raises:
+        ConfigError: the schedule changes the ratios between the rates of the parameter groups.
+    """
+    groups = [
+        {**group, "params": [torch.zeros(1, device="cpu", requires_grad=True)]}
+        for group in optimizer.param_groups
+    ]
+    copy = torch.optim.SGD(groups, lr=1.0)
+    rates = [float(group["lr"]) for group in copy.param_groups]
+    schedule = make_schedule(copy)
+    require_same_ratios(copy, rates, scheduler)
+    for epoch in range(1, epochs + 1):
+        for _ in range(steps_per_epoch if schedule.interval == "step" else 1):
+            copy.step()  # torch warns of a scheduler that steps before its optimizer
+            schedule.after_step()
+            require_same_ratios(copy, rates, scheduler, f" in epoch {epoch}")
+        schedule.after_epoch(0.5)
+        require_same_ratios(copy, rates, scheduler, f" after epoch {epoch}")

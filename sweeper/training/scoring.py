@@ -74,24 +74,29 @@ class Predictions:
     """In the shape and order of `probabilities`, but without rounding near 1."""
     predicted: Tensor
     labels: Tensor
+    counted: Tensor
+    """(N,) bool: the images that count for the metrics, which those of `ignore_index` do not."""
 
     @property
     def wrong(self) -> Tensor:
-        """Images with a prediction that differs from the label in any way: (N,) bool."""
+        """Images that count, and whose prediction differs from the label in any way: (N,) bool."""
         differs = self.predicted != self.labels
-        return differs if differs.ndim == 1 else differs.any(dim=1)
+        return (differs if differs.ndim == 1 else differs.any(dim=1)) & self.counted
 
     def confusion(self) -> Tensor:
-        """Return the (K, K) int64 confusion matrix, true classes in rows; for `multiclass` only."""
+        """Return the (K, K) int64 confusion matrix, true classes in rows; for `multiclass` only.
+
+        Images that do not count are left out.
+        """
         classes = self.probabilities.shape[1]
-        pairs = self.labels * classes + self.predicted
+        pairs = (self.labels * classes + self.predicted)[self.counted]
         return torch.bincount(pairs, minlength=classes**2).reshape(classes, classes)
 
     def by_class(self, num_classes: int) -> list[ClassScores]:
-        """Return the scores of each class; not for `sequence`."""
+        """Return the scores of each class, over the images that count; not for `sequence`."""
         predicted, labels = (
             (t if t.ndim == 2 else functional.one_hot(t, num_classes)).bool()
-            for t in (self.predicted, self.labels)
+            for t in (self.predicted[self.counted], self.labels[self.counted])
         )
         counts = (mask.sum(dim=0).tolist() for mask in (predicted & labels, predicted, labels))
         return [ClassScores(*class_counts) for class_counts in zip(*counts, strict=True)]
@@ -137,12 +142,18 @@ def predictions_of(classifier: Classifier, batches: Batches) -> Predictions:
             adapter.probabilities(outputs),
             adapter.scores(outputs),
             *_padded_to_one_length(adapter.predict(outputs), labels),
+            _counted(adapter, labels),
         )
         for outputs, labels in _measured(classifier, batches, meter)
     ]
     return Predictions(
         meter.compute(), *(torch.cat(column).cpu() for column in zip(*rows, strict=True))
     )
+
+
+def _counted(adapter: Adapter, labels: Tensor) -> Tensor:
+    mask = adapter.metric_mask(labels)
+    return torch.ones(len(labels), dtype=torch.bool) if mask is None else mask
 
 
 def _measured(

@@ -17,7 +17,7 @@ from sweeper.summary.feature_maps import FeatureMaps, feature_maps
 from sweeper.summary.table import copy_to_device
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
-from sweeper.training.gradients import LastGradients, as_array, weights
+from sweeper.training.gradients import Kind, LastGradients, as_array, parameters
 from sweeper.training.seeding import preserved_rng_state
 from sweeper.training.state import RunState
 
@@ -33,6 +33,9 @@ NO_MAPS = (
     "tracking.watch.layers: these layers are not drawn, because the network does not call them or "
     "their output is not of shape (N, C, H, W), (N, T, D) or (N, K): %s"
 )
+
+GRADIENTS: dict[Kind, str] = {"weights": "gradients", "biases": "bias_gradients"}
+"""The names of the histograms of gradients."""
 
 DRAWINGS_PER_RUN = 10
 """The number of drawings of a run with `tracking.watch.every=auto`; TensorBoard shows ten."""
@@ -92,9 +95,15 @@ class Watch(Callback):
         for name, maps in maps_by_layer.items():
             self._draw_maps(name, maps, epoch)
         if self._settings.histograms:
-            experiment.tracker.log_histograms("weights", weights(experiment.model), epoch)
-            if self._gradients.values:  # none if a resumed run had finished its last epoch already
-                experiment.tracker.log_histograms("gradients", self._gradients.values, epoch)
+            self._draw_histograms(epoch)
+
+    def _draw_histograms(self, epoch: int) -> None:
+        log = self._experiment.tracker.log_histograms
+        # No gradients are there if a resumed run had finished its last epoch already.
+        gradients = {GRADIENTS[kind]: v for kind, v in self._gradients.values.items()}
+        for name, values in (parameters(self._experiment.model) | gradients).items():
+            if values:  # a network may have no biases
+                log(name, values, epoch)
 
     def _draw_inputs(self, count: int) -> None:
         from sweeper.figures.grid_of_images import image_grid  # imports matplotlib

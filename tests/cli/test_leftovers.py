@@ -1,4 +1,8 @@
-from sweeper.cli.leftovers import Leftovers
+"""What Hydra wrote for a command that was refused."""
+
+from omegaconf import OmegaConf
+
+from sweeper.cli.leftovers import Leftovers, NoteFolders, remove_written
 
 
 def test_only_new_and_empty_folders_are_removed(tmp_path) -> None:
@@ -19,3 +23,23 @@ def test_only_new_and_empty_folders_are_removed(tmp_path) -> None:
 
 def test_a_name_that_no_folder_can_have_leaves_nothing() -> None:
     Leftovers(["hydra.run.dir=" + "a" * 300, "hydra.run.dir="]).remove()
+
+
+def test_the_folders_that_a_run_creates_are_removed_wherever_they_are_set(tmp_path) -> None:
+    (tmp_path / "old").mkdir()
+    for name in ("new/a/b", "old/c"):
+        folder = tmp_path / name
+        config = OmegaConf.create({"hydra": {"run": {"dir": str(folder)}}})
+        NoteFolders().on_run_start(config)
+        (folder / ".hydra").mkdir(parents=True)
+        remove_written(folder, {".hydra"}, tmp_path)
+        NoteFolders().on_run_end(config)
+    assert [path.name for path in tmp_path.rglob("*")] == ["old"]
+
+
+def test_a_folder_that_was_there_before_stays(tmp_path) -> None:
+    (tmp_path / "old").mkdir()
+    NoteFolders().on_run_start(OmegaConf.create({"hydra": {"run": {"dir": str(tmp_path / "old")}}}))
+    remove_written(tmp_path / "old", {".hydra"}, tmp_path)
+    NoteFolders().on_run_start(OmegaConf.create({"hydra": {"run": {"dir": "${nothing:}"}}}))
+    assert (tmp_path / "old").is_dir()

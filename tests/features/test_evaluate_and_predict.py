@@ -96,6 +96,19 @@ def test_an_evaluation_is_told_class_by_class(checkpoint, capsys, tmp_path) -> N
     assert (tmp_path / "run/evaluation/test/confusion_matrix.png").is_file()
 
 
+def test_an_ignored_class_counts_neither_in_the_accuracy_nor_in_the_confusion(
+    checkpoint, capsys
+) -> None:
+    evaluate([f"checkpoint={checkpoint('loss.ignore_index=3')}", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    matrix = np.array(found["confusion"])
+    assert matrix[3].sum() == 0
+    assert found["images"] == matrix.sum() == 359 - 37
+    assert found["accuracy"] == np.trace(matrix) / matrix.sum()
+    assert found["classes"]["3"]["images"] == 0
+    assert found["classes"]["5"]["recall"] == matrix[5, 5] / matrix[5].sum()
+
+
 def test_a_folder_of_classes_is_evaluated_without_the_data(
     checkpoint, pictures, capsys, tmp_path
 ) -> None:

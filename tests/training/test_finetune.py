@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sweeper.configs import CONFIGS
-from sweeper.errors import CheckpointError
+from sweeper.errors import CheckpointError, ConfigError
 from sweeper.training.checkpoint import SaveCheckpoints, read_checkpoint
 from sweeper.training.finetune import freeze, frozen_norms, frozen_parameters, parameter_groups
 
@@ -286,6 +286,41 @@ def test_every_schedule_keeps_the_ratio_of_the_rates(built, scheduler) -> None:
                 one.schedule.after_step()
         for one in (updates, plain):
             one.schedule.after_epoch(-epoch)
+
+
+OWN_SCHEDULERS = """
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+
+class Floored(LRScheduler):
+    def __init__(self, optimizer, lowest):
+        self.lowest = lowest
+        super().__init__(optimizer)
+
+    def get_lr(self):
+        factor = 0.5**self.last_epoch
+        return [max(self.lowest, rate * factor) for rate in self.base_lrs]
+
+
+def halving(optimizer):
+    return LambdaLR(optimizer, lambda step: 0.5**step)
+"""
+
+
+def test_a_scheduler_of_ones_own_with_a_minimum_rate_is_refused_before_it_is_reached(
+    built, tmp_path, monkeypatch, refuses
+) -> None:
+    module = f"own_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(OWN_SCHEDULERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    scale = ("trainer.lr_scale={features: 0.1}", "optimizer.lr=0.01")
+    floored = f"scheduler={{_target_: {module}.Floored, lowest: 1e-4, interval: epoch}}"
+    built(*scale, "~scheduler", f"+{floored}", "trainer.epochs=3")  # 0.001 / 8 is above 1e-4
+    with refuses(ConfigError, r"^scheduler=inline sets its own learning rates after epoch 4 and"):
+        built(*scale, "~scheduler", f"+{floored}", "trainer.epochs=8")
+    for interval in ("step", "epoch"):
+        halving = f"scheduler={{_target_: {module}.halving, interval: {interval}}}"
+        built(*scale, "~scheduler", f"+{halving}", "trainer.epochs=8")
 
 
 def test_a_nested_key_names_the_part_with_the_dotted_name(built) -> None:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from sweeper.training.gradients import LastGradients, weights
+from sweeper.training.gradients import LastGradients, parameters
 from sweeper.training.state import RunState
 
 
@@ -15,17 +15,26 @@ def test_gradients_are_divided_by_the_scale_of_half_precision(fused) -> None:
     gradients = LastGradients(model, optimizer, RunState(1, 0, "val/loss", "minimize"))
     scaler.scale(model(torch.tensor([[2.0, -3.0]])).sum()).backward()
     scaler.step(optimizer)
-    assert gradients.values["weight"].tolist() == [[2.0, -3.0]]
+    assert gradients.values["weights"]["weight"].tolist() == [[2.0, -3.0]]
+    assert gradients.values["biases"]["bias"].tolist() == [1.0]
 
 
-def test_biases_and_scales_are_left_out() -> None:
+def test_weights_and_biases_are_kept_apart_and_scales_left_out() -> None:
     model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 1))
-    assert list(weights(model)) == ["0", "3"]
+    assert {kind: list(values) for kind, values in parameters(model).items()} == {
+        "weights": ["0", "3"],
+        "biases": ["0", "1", "3"],
+    }
 
 
-def test_weights_are_a_copy() -> None:
+def test_the_biases_of_a_recurrent_layer_keep_their_names() -> None:
+    model = nn.Sequential(nn.LSTM(2, 3))
+    assert list(parameters(model)["biases"]) == ["0.bias_ih_l0", "0.bias_hh_l0"]
+
+
+def test_values_are_a_copy() -> None:
     model = nn.Linear(1, 1)
-    before = weights(model)["weight"].copy()
-    kept = weights(model)
+    kept = parameters(model)["weights"]["weight"]
+    before = kept.copy()
     nn.init.constant_(model.weight, 9.0)
-    assert np.array_equal(kept["weight"], before)
+    assert np.array_equal(kept, before)

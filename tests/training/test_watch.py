@@ -72,7 +72,8 @@ def test_everything_that_is_watched_reaches_the_tracker(ran, tracked, tmp_path) 
     assert pictures == [("inputs.png", "watch"), *layers]
     histograms = [(entry[1], list(entry[2])) for entry in tracked if entry[0] == "histograms"]
     layers = ["features.0.0", "features.1.0", "classifier.1"]
-    assert histograms == [("weights", layers), ("gradients", layers)]
+    kinds = ("weights", "biases", "gradients", "bias_gradients")
+    assert histograms == [(kind, layers) for kind in kinds]
     assert ("graph", (1, 1, 8, 8)) in tracked
     for name, folder in pictures:
         assert (tmp_path / "run" / folder / name).is_file()
@@ -153,7 +154,9 @@ def test_gradients_are_those_of_the_epochs_last_step(built, tmp_path) -> None:
     watch = Watch(experiment, tmp_path)
     fit(experiment, RunState(1, 4, "val/accuracy", "maximize"), [watch])
     gradient = (before[-1] - weight).detach().numpy() / 0.5
-    np.testing.assert_allclose(watch._gradients.values["features.0.0"], gradient, atol=1e-6)
+    np.testing.assert_allclose(
+        watch._gradients.values["weights"]["features.0.0"], gradient, atol=1e-6
+    )
     assert len(before) == 2
 
 
@@ -210,10 +213,10 @@ def test_a_watch_node_that_is_no_mapping_is_refused(composed, value) -> None:
 def test_an_epoch_is_drawn_before_it_is_tracked(ran, tracked) -> None:
     """Drawing is slow, so it must not come between tracking an epoch and saving its checkpoint."""
     ran(*QUICK, "tracking.watch.layers=auto", "tracking.watch.histograms=true")
-    epoch = [*["artifact"] * 2, *["histograms"] * 2, "metrics"]
+    epoch = [*["artifact"] * 2, *["histograms"] * 4, "metrics"]
     first = tracked.index(next(entry for entry in tracked if entry[2:] == ("watch/layers",)))
     kinds = [entry[0] for entry in tracked[first:] if entry[0] in epoch]
-    assert kinds[:10] == epoch * 2
+    assert kinds[:14] == epoch * 2
 
 
 def test_a_resumed_run_draws_the_last_epoch_of_a_killed_one(ran, tracked, tmp_path) -> None:
