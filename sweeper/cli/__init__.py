@@ -8,9 +8,12 @@ console      the logging handler that prints plain lines; conf/hydra/*_logging n
 interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type
 git          the commit and the changes of the code in a git repository
+waiting      the line on a terminal that says what the command waits for
+next_steps   the commands to type after a run or a study
 program      the program of this process, or the one that a call from Python stands for
 
 `app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep`, `launch` and `api` use
 `interrupts`; `run`, `sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use
-`git`; `sweep` and `api` use `program`.
+`git`; `sweep` and `api` use `program`; the commands, `run` and `sweep` use `waiting` and
+`next_steps`.
 """

@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from types import FrameType
 from typing import NoReturn
 
@@ -127,6 +128,9 @@ def _check_flags(arguments: Sequence[str]) -> None:
 
     parser = get_args_parser()
     parser.error = usage_error  # type: ignore[method-assign]
+    for action in parser._actions:
+        if action.dest == "version":
+            action.version = f"sweeper {version('sweeper')}"  # type: ignore[attr-defined]
     parser.parse_args(arguments)
 
 
