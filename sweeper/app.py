@@ -5,17 +5,19 @@ import re
 import sys
 from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
 from sweeper import trial
 from sweeper.cli.console import MaskedOutput
 from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
 from sweeper.cli.next_steps import relative
+from sweeper.cli.unsearched import unsearched_line
 from sweeper.cli.waiting import is_waiting_shown, waiting_for
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
@@ -45,6 +47,8 @@ def executed(
     """
     settings = HydraConfig.get()
     known = _config_text(cfg, settings) if in_words else ""
+    if in_words and (line := unsearched_line(_typed(settings), _params(settings))):
+        log.warning("%s", line)
     if known and is_waiting_shown():  # elsewhere nobody waits for it, so it comes once it is sure
         log.info("%s", known)
         known = ""
@@ -66,6 +70,17 @@ def executed(
     if in_words and (steps := run.next_steps):
         log.info("%s", steps)
     return run, value
+
+
+def _typed(settings: "HydraConf") -> list[str]:
+    overrides = settings.overrides
+    return [*overrides.task, *overrides.hydra]
+
+
+def _params(settings: "HydraConf") -> Any:
+    """Return the search space that `search=NAME` names, whose values are texts."""
+    params = OmegaConf.select(OmegaConf.create(settings.sweeper), "params")
+    return OmegaConf.to_container(params, resolve=False) if params else None
 
 
 def _config_text(cfg: "DictConfig", settings: "HydraConf") -> str:

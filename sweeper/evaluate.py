@@ -6,7 +6,7 @@ Evaluates on the test split of the training data, or on the images in a folder. 
 accuracy, the precision and recall of each class, and the confusion matrix. Draws the confusion
 matrix and the worst mistakes.
 
-    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
+    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt, or the folder of a run
     split=test            val or test
     folder=PATH           other images, in a subfolder for each class, named as in training
     out=PATH              folder of the figures and metrics.json (default: evaluation/ in the
@@ -28,6 +28,7 @@ import torch
 from PIL.Image import Image
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.cli.overrides import shell_word
 from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
 from sweeper.data.image_files import FileImages, pillow_mode
@@ -67,8 +68,11 @@ def evaluate(argv: Sequence[str]) -> None:
     keys = ("checkpoint", "split", "folder", "out", "trust")
     arguments = parse_arguments(argv, keys, ("--json",))
     if arguments.positional:
-        argument = arguments.positional[0]
-        raise ConfigError(f"{argument}: no such argument; type folder=PATH for a folder of images")
+        argument = shell_word(arguments.positional[0])
+        raise ConfigError(
+            f"{argument}: no such argument; type checkpoint={argument} for a checkpoint, or "
+            f"folder={argument} for a folder of images"
+        )
     path = Path(arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt"))
     typed_out = arguments.values.get("out")
     if typed_out and (problem := unusable_folder(Path(typed_out))):
@@ -77,7 +81,7 @@ def evaluate(argv: Sequence[str]) -> None:
     evaluation_set = _evaluation_set(restored, arguments)
     predictions = predictions_of(restored.classifier, evaluation_set.batches)
     results = as_document(predictions, restored.profile)
-    run_folder = path.resolve().parent.parent
+    run_folder = restored.path.resolve().parent.parent
     out = Path(typed_out or run_folder / "evaluation" / evaluation_set.name)
     try:
         out.mkdir(parents=True, exist_ok=True)

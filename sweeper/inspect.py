@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import SearchPathException
 
-from sweeper.cli.messages import run_command, usage_error
+from sweeper.cli.messages import check_words, flag_error, run_command
 from sweeper.cli.overrides import quoted
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import COMPOSING
@@ -85,12 +85,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--config-dir", "-cd", type=Path, metavar="DIR", help="a folder of your own options"
     )
-    parser.error = usage_error  # type: ignore[method-assign]
+    parser.error = flag_error  # type: ignore[method-assign]
     options = parser.parse_intermixed_args(arguments)
-    run_command(
-        lambda: sys.stdout.write(layer_table(options.overrides, options.config_dir)),
-        options.overrides,
-    )
+
+    def show() -> None:
+        check_words(options.overrides)
+        sys.stdout.write(layer_table(options.overrides, options.config_dir))
+
+    run_command(show, options.overrides)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@
 IMAGE is an image file or a folder of image files. Prints the most probable classes of each image,
 and draws the images with their predictions into one picture.
 
-    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
+    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt, or the folder of a run
     top=3                 number of classes to print for each image
     grid=predictions.png  file of the picture; null for none
     trust=PACKAGE,...     your own packages that the checkpoint's config may call

@@ -30,9 +30,12 @@ def printable(text: str, newlines: bool = False) -> str:
 def near_names(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     """Return up to three known names that are similar to `name`, the most similar first.
 
-    cutoff: the least similarity, from 0 to 1 (see `difflib.get_close_matches`).
+    Capital letters count as small ones. cutoff: the least similarity, from 0 to 1 (see
+    `difflib.get_close_matches`).
     """
-    return difflib.get_close_matches(name, sorted(known), n=3, cutoff=cutoff)
+    by_form = {each.lower(): each for each in sorted(known)}
+    near = difflib.get_close_matches(name.lower(), by_form, n=3, cutoff=cutoff)
+    return [by_form[form] for form in near]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

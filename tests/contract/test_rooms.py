@@ -48,8 +48,9 @@ ARROWS = {
     "losses": {"metrics"},
     "tracking": {"figures"},
     "configs": {"models"},
+    "cli": {"configs"},  # the words that a command line may use are those of the config groups
     # these know the shared ground alone
-    **dict.fromkeys(["cli", "data", "figures", "metrics", "models", "summary"], set()),
+    **dict.fromkeys(["data", "figures", "metrics", "models", "summary"], set()),
     **dict.fromkeys(GROUND, set()),
 }
 
