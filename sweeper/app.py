@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def executed(
-    cfg: "DictConfig", in_words: bool = False
-) -> tuple["Run", float | tuple[float, ...]]:
+def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | tuple[float, ...]]:
     """Run the composed experiment; return it and the best value of its metric, or of each metric.
 
     If it cannot start, what Hydra has written for it is removed. If `in_words`, it is said what is
@@ -66,6 +64,8 @@ def executed(
         raise
     if in_words:
         log.info("%s\n", "\n".join(filter(None, [known, run.overview])))
+        for line in run.pointless:
+            log.warning("%s", line)
     value = run.execute()
     if in_words and (steps := run.next_steps):
         log.info("%s", steps)

@@ -326,7 +326,9 @@ def _require_epoch_metrics(settings: RunSettings, label_type: LabelType, data: s
             continue
         near = _near_metric(name, measured)
         if name not in METRICS and near is not None:
-            raise ConfigError(f"metric={name}: data={data} has no such metric; did you mean {near}?")
+            raise ConfigError(
+                f"metric={name}: data={data} has no such metric; did you mean {near}?"
+            )
         raise ConfigError(
             f"metric={name}: data={data} is measured by {', '.join(measured)}; "
             f"type metric={headline(label_type)}"

@@ -154,7 +154,9 @@ def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
             texts = [spaced] if vocabulary.has(key) else [
                 _as_typed(place, value) for place in vocabulary.places(key)
             ]  # fmt: skip
-            return f"{shown}: has spaces around =; type {' or '.join(map(_typed, texts or [spaced]))}"
+            return (
+                f"{shown}: has spaces around =; type {' or '.join(map(_typed, texts or [spaced]))}"
+            )
         if "=" not in word and not word.startswith("~"):
             return f"{word}: {_hint_for(word, after, vocabulary)}"
     return None

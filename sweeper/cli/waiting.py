@@ -137,7 +137,6 @@ class AboveLine:
         return getattr(self._stream, name)
 
 
-
 @contextmanager
 def waiting_line(text: str | None = None) -> Iterator[None]:
     """Show the line within the context, first with this text; an outer context keeps the line.

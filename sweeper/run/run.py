@@ -16,6 +16,7 @@ from sweeper.run.closing import interrupted_line, results_table
 from sweeper.run.invocation import Invocation
 from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
+from sweeper.run.pointless import pointless_lines
 from sweeper.run.record import TrackEpochs
 from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
@@ -55,6 +56,11 @@ class Run:
     def overview(self) -> str:
         """What was built, in lines: the sizes of data and network, and the device."""
         return built_text(self.experiment, self.summary)
+
+    @property
+    def pointless(self) -> list[str]:
+        """What is legal and cannot be meant, a line for each value."""
+        return list(pointless_lines(self.experiment))
 
     @property
     def next_steps(self) -> str:
