@@ -15,8 +15,8 @@ waiting      the line on a terminal that says what the command waits for
 next_steps   the commands to type after a run or a study
 program      the program of this process, or the one that a call from Python stands for
 
-`messages` uses `advice`, which reads the `vocabulary`; `app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep`, `launch` and `api` use
-`interrupts`; `run`, `sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use
-`git`; `sweep` and `api` use `program`; the commands, `run` and `sweep` use `waiting` and
-`next_steps`.
+`messages` uses `advice`, which reads the `vocabulary`. `app`, `inspect`, `arguments`, `sweep` and
+`api` use `messages`; `run`, `sweep`, `launch` and `api` use `interrupts`; `run`, `sweep`, `space`,
+`api` and `inspect` use `overrides`; `run` and `sweep` use `git`; `sweep` and `api` use `program`;
+the commands, `run` and `sweep` use `waiting` and `next_steps`.
 """

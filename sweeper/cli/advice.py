@@ -16,19 +16,20 @@ CHECKPOINTS = (".pt", ".pth", ".ckpt")
 
 OF_HYDRA = ("", "interval", "choice")
 INTERVAL, LOG, CHOICE = "interval({})", "tag(log,interval({}))", "choice({})"
+INTERVALS = (
+    *("", "interval", "uniform", "quniform", "float", "real", "linear", "linspace", "float_range"),
+    *("int", "randint", "integer", "int_range", "between"),
+)
+LOGS = ("log", "loguniform", "log_uniform", "qloguniform", "logspace", "geom", "logrange")
+CHOICES = (
+    *("choice", "categorical", "grid", "grid_search", "list", "select", "options", "values"),
+    *("oneof", "one_of", "choices"),
+)
 SWEEPS = {
-    **dict.fromkeys(
-        ("log", "loguniform", "log_uniform", "qloguniform", "logspace", "geom", "logrange"), LOG
-    ),
-    **dict.fromkeys(
-        ("", "interval", "uniform", "quniform", "float", "real", "linear", "linspace", "int", "randint",
-         "integer", "float_range", "int_range", "between"), INTERVAL
-    ),
-    **dict.fromkeys(
-        ("choice", "categorical", "grid", "list", "select", "options", "values", "oneof", "one_of", "choices",
-         "grid_search"), CHOICE
-    ),
-}  # fmt: skip
+    **dict.fromkeys(INTERVALS, INTERVAL),
+    **dict.fromkeys(LOGS, LOG),
+    **dict.fromkeys(CHOICES, CHOICE),
+}
 """How other programs write a sweep, and how Hydra does."""
 
 ADD_MULTIRUN = "add --multirun to your command line"

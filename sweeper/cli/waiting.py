@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 TICK_SECONDS = 0.1
 SHOWN_AFTER_SECONDS = 1.0
@@ -188,10 +188,10 @@ def width_of(descriptor: int) -> int:
         return 80
 
 
-def can_show(text: str, stream: TextIO) -> bool:
+def can_show(text: str, stream: IO[str]) -> bool:
     """Return whether a stream's encoding has these characters."""
     try:
-        text.encode(stream.encoding or "ascii")
+        text.encode(getattr(stream, "encoding", None) or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -58,7 +58,9 @@ class Restored:
 
 
 def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = ()) -> Restored:
-    """Build the network of a checkpoint, or of the best one in a run's folder, on the first available device unless an override sets one.
+    """Build the network of a checkpoint, or of the best one in the folder of a run.
+
+    It is on the first available device unless an override sets one.
 
     `overrides` such as `data.root=FOLDER` or `trainer.device=cpu` change the checkpoint's config.
     `trusted` are packages that this config may name classes of, in addition to sweeper's own.

@@ -32,7 +32,7 @@ ARROWS = {
     "worker": {"sweep", "cli"},
     "explain": {"sweep", "figures", "cli"},
     # work: trains
-    "__main__": {"app", "launch"},  # starts to import torch for the workers before all else
+    "__main__": {"app", "launch", "cli"},  # starts to import torch for the workers early
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
     "app": {"run", "configs", "cli"},
