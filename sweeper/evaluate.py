@@ -16,6 +16,13 @@ matrix and the worst mistakes.
     --json                print one JSON document instead of tables
 """
 
+# ruff: noqa: E402  torch takes seconds to import, and nobody should wonder what happens meanwhile
+
+from sweeper.cli.waiting import begin_waiting, hide_waiting, waiting_for
+
+if __name__ == "__main__":
+    begin_waiting("importing torch")
+
 import json
 import sys
 from collections.abc import Callable, Sequence
@@ -77,8 +84,11 @@ def evaluate(argv: Sequence[str]) -> None:
     typed_out = arguments.values.get("out")
     if typed_out and (problem := unusable_folder(Path(typed_out))):
         raise ConfigError(f"out={typed_out}: {problem}")
+    waiting_for("reading the checkpoint")
     restored = restore(path, arguments.overrides, trusted_packages(arguments))
+    waiting_for("reading the images")
     evaluation_set = _evaluation_set(restored, arguments)
+    waiting_for("scoring the images")
     predictions = predictions_of(restored.classifier, evaluation_set.batches)
     results = as_document(predictions, restored.profile)
     run_folder = restored.path.resolve().parent.parent
@@ -90,10 +100,12 @@ def evaluate(argv: Sequence[str]) -> None:
     document = json.dumps(results, indent=1)
     (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
     (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
+    waiting_for("drawing figures")
     figures = result_figures(predictions, restored.profile)
     save_figures(
         figures | mistake_figures(predictions, restored.profile, evaluation_set.pictures), out
     )
+    hide_waiting()
     as_json = "--json" in arguments.flags
     text = document if as_json else as_tables(results, evaluation_set.name, out)
     sys.stdout.write(text + "\n")

@@ -12,6 +12,7 @@ from hydra.errors import SearchPathException
 
 from sweeper.cli.messages import check_words, flag_error, run_command
 from sweeper.cli.overrides import quoted
+from sweeper.cli.waiting import waiting_for, waiting_line
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import COMPOSING
 
@@ -43,6 +44,7 @@ def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str
         HydraException: the config cannot be composed.
     """
     cfg = composed(overrides, config_dir)
+    waiting_for("importing torch and building the network")
     # torch takes seconds to import, and --help does not need it.
     from sweeper.build.recipe import network
     from sweeper.summary.table import summarise
@@ -92,7 +94,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         check_words(options.overrides)
         sys.stdout.write(layer_table(options.overrides, options.config_dir))
 
-    run_command(show, options.overrides)
+    with waiting_line("reading the config"):
+        run_command(show, options.overrides)
 
 
 if __name__ == "__main__":

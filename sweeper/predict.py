@@ -13,6 +13,13 @@ and draws the images with their predictions into one picture.
     --json                print one JSON document instead of lines
 """
 
+# ruff: noqa: E402  torch takes seconds to import, and nobody should wonder what happens meanwhile
+
+from sweeper.cli.waiting import begin_waiting, hide_waiting, waiting_for
+
+if __name__ == "__main__":
+    begin_waiting("importing torch")
+
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -45,10 +52,13 @@ def predict(argv: Sequence[str]) -> None:
     checkpoint = arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt")
     paths = _paths(arguments.positional)
     top, grid = _top(arguments), _grid(arguments)
+    waiting_for("reading the checkpoint")
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
     files = _files(paths, restored)
+    waiting_for("predicting")
     predictions = list(_predictions(restored, files, top))
     by_path = list(zip(paths, predictions, strict=True))
+    hide_waiting()
     if "--json" in arguments.flags:
         document = [{"image": str(path), **prediction} for path, prediction in by_path]
         sys.stdout.write(json.dumps(document, indent=1) + "\n")
@@ -58,6 +68,7 @@ def predict(argv: Sequence[str]) -> None:
         for name, (_, prediction) in zip(names, by_path, strict=True):
             sys.stdout.write(f"{name:<{width}}  {printable(as_text(prediction))}\n")
     if grid is not None:
+        waiting_for(f"drawing {grid}")
         _draw(grid, files, [as_text(prediction, "\n") for prediction in predictions])
 
 

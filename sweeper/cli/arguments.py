@@ -5,7 +5,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
 from pathlib import Path
 
 from omegaconf import OmegaConf
@@ -97,6 +96,7 @@ def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(f"{(usage or '').strip()}\n")
         return
-    if isinstance(sys.stdout, TextIOWrapper):  # a file name may not be valid Unicode
-        sys.stdout.reconfigure(errors="backslashreplace")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a file name may not be valid Unicode
+        reconfigure(errors="backslashreplace")
     run_command(lambda: tool(argv), argv)

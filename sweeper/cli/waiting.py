@@ -7,6 +7,7 @@ a process may be forked at any time.
 This module is imported before anything else, so it imports little.
 """
 
+import atexit
 import os
 import sys
 import threading
@@ -155,6 +156,13 @@ def waiting_line(text: str | None = None) -> Iterator[None]:
     finally:
         _lines.clear()
         line.close()
+
+
+def begin_waiting(text: str) -> None:
+    """Show the line until the process ends, first with this text."""
+    context = waiting_line(text)
+    context.__enter__()
+    atexit.register(context.__exit__, None, None, None)
 
 
 def waiting_for(text: str) -> None:
