@@ -117,7 +117,8 @@ def line_for(error: Exception, arguments: Sequence[str]) -> str | None:
 def _better_line(message: str, arguments: Sequence[str]) -> str | None:
     """Return the line of `better_line`, or None also if the config cannot be read."""
     try:
-        return better_line(message, arguments)
+        line = better_line(message, arguments)
+        return line and in_one_line(line)
     except (HydraException, OmegaConfBaseException, OSError):
         return None  # the message is about that
 
@@ -134,7 +135,7 @@ def check_words(overrides: Sequence[str], arguments: Sequence[str] = ()) -> None
         return
     line = word_advice(overrides, vocabulary_of(arguments or overrides))
     if line is not None:
-        raise ConfigError(line)
+        raise ConfigError(in_one_line(line))
 
 
 def _exit_with(message: str) -> NoReturn:

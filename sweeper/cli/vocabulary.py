@@ -16,7 +16,6 @@ from hydra.core.object_type import ObjectType
 from omegaconf import OmegaConf
 
 from sweeper.cli.overrides import quoted
-from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import COMPOSING
 from sweeper.text import near_names
 
@@ -69,8 +68,12 @@ class Vocabulary:
     """
 
     def __init__(self, overrides: Sequence[str], config_dir: str | None = None) -> None:
-        self._folders = [Path(config_dir)] if config_dir and Path(config_dir).is_dir() else []
-        search_path = [f"file://{folder.absolute()}" for folder in self._folders]
+        # Imported here, since it registers resolvers: another application may have its own.
+        from sweeper.configs import CONFIGS
+
+        own = [Path(config_dir)] if config_dir and Path(config_dir).is_dir() else []
+        self._folders = [CONFIGS, *own]
+        search_path = [f"file://{folder.absolute()}" for folder in own]
         first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
         before = GlobalHydra.instance().hydra  # that of a command, or of a caller from Python
         GlobalHydra.instance().clear()
@@ -107,8 +110,9 @@ class Vocabulary:
 
     def files(self, group: str) -> dict[str, Any]:
         """Return the content of each file of a group, by option."""
-        folders = (CONFIGS, *self._folders)
-        paths = [path for folder in folders for path in sorted((folder / group).glob("*.yaml"))]
+        paths = [
+            path for folder in self._folders for path in sorted((folder / group).glob("*.yaml"))
+        ]
         return {path.stem: _loaded(path) for path in paths}
 
     def places(self, word: str) -> list[Place]:
