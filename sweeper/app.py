@@ -45,8 +45,6 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
     """
     settings = HydraConfig.get()
     known = _config_text(cfg, settings) if in_words else ""
-    if in_words and (line := unsearched_line(_typed(settings), _params(settings))):
-        log.warning("%s", line)
     if known and is_waiting_shown():  # elsewhere nobody waits for it, so it comes once it is sure
         log.info("%s", known)
         known = ""
@@ -64,7 +62,8 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
         raise
     if in_words:
         log.info("%s\n", "\n".join(filter(None, [known, run.overview])))
-        for line in run.pointless:
+        unsearched = unsearched_line(_typed(settings), _params(settings))
+        for line in filter(None, [unsearched, *run.pointless]):
             log.warning("%s", line)
     value = run.execute()
     if in_words and (steps := run.next_steps):
