@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
+from hydra.core.singleton import Singleton
+from hydra.version import VersionBase
 from omegaconf import OmegaConf
 
 from sweeper.cli.overrides import quoted
@@ -75,18 +78,13 @@ class Vocabulary:
         self._folders = [CONFIGS, *own]
         search_path = [f"file://{folder.absolute()}" for folder in own]
         first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
-        before = GlobalHydra.instance().hydra  # that of a command, or of a caller from Python
-        GlobalHydra.instance().clear()
-        try:
-            with initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
-                loader = GlobalHydra.instance().config_loader()
-                choices = [c for c in map(_choice, overrides) if c and _exists(loader, *c)]
-                texts = [f"{group}={option}" for group, option in choices]
-                config = compose("config", [*first, *texts], return_hydra_config=True)
-                self.groups = [str(group) for group in config.hydra.runtime.choices]
-                self._options = {g: loader.get_group_options(g) for g in self.groups}
-        finally:
-            GlobalHydra.instance().hydra = before
+        with _hydra_apart(), initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
+            loader = GlobalHydra.instance().config_loader()
+            choices = [c for c in map(_choice, overrides) if c and _exists(loader, *c)]
+            texts = [f"{group}={option}" for group, option in choices]
+            config = compose("config", [*first, *texts], return_hydra_config=True)
+            self.groups = [str(group) for group in config.hydra.runtime.choices]
+            self._options = {g: loader.get_group_options(g) for g in self.groups}
         self.choices: Mapping[str, Any] = dict(config.hydra.runtime.choices)
         self._content: Any = OmegaConf.to_container(config, resolve=False)
 
@@ -157,6 +155,20 @@ class Vocabulary:
             for near in near_names(name, names, cutoff=0.7)[:1]:
                 return [Place(key) for key in keys if key.rpartition(".")[2] == near]
         return []
+
+
+@contextmanager
+def _hydra_apart() -> Iterator[None]:
+    """Set aside Hydra's state, which is that of a command or of a caller from Python."""
+    kinds = (GlobalHydra, VersionBase)
+    before = {kind: Singleton._instances.pop(kind, None) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, instance in before.items():
+            Singleton._instances.pop(kind, None)
+            if instance is not None:
+                Singleton._instances[kind] = instance
 
 
 def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
