@@ -181,8 +181,7 @@ def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(tmp_path, 
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command(*long), cwd=tmp_path, text=True, **pipes) as run:
         assert run.stdout is not None
-        while "1/100000" not in run.stdout.readline():
-            continue
+        assert any("1/100000" in line for line in iter(run.stdout.readline, ""))
         run.send_signal(number)
         rest = run.communicate()[1]
     assert run.returncode == 128 + number
