@@ -1,55 +1,98 @@
 """The command `python -m sweeper`: Hydra composes the config, and `sweeper.run` executes it."""
 
+import logging
 import re
 import sys
 from contextlib import nullcontext, redirect_stdout
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from omegaconf import OmegaConf
 
+from sweeper import trial
 from sweeper.cli.console import MaskedOutput
 from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
+from sweeper.cli.next_steps import relative
+from sweeper.cli.unsearched import unsearched_line
+from sweeper.cli.waiting import is_waiting_shown, waiting_for
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import MAIN
+from sweeper.run.overview import config_text
 
 if TYPE_CHECKING:
+    from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
     from sweeper.run.run import Run
 
+log = logging.getLogger(__name__)
 
-def executed(cfg: "DictConfig") -> tuple["Run", float | tuple[float, ...]]:
+
+def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | tuple[float, ...]]:
     """Run the composed experiment; return it and the best value of its metric, or of each metric.
 
-    If it cannot start, what Hydra has written for it is removed.
+    If it cannot start, what Hydra has written for it is removed. If `in_words`, it is said what is
+    going to run, and what to type when it has run.
 
     Raises:
         SweeperError: the config, the data or the checkpoint cannot be used, or training failed.
         KeyboardInterrupt: the run was interrupted; its state is saved.
     """
+    settings = HydraConfig.get()
+    known = _config_text(cfg, settings) if in_words else ""
+    if known and is_waiting_shown():  # elsewhere nobody waits for it, so it comes once it is sure
+        log.info("%s", known)
+        known = ""
+    waiting_for("importing torch")
     # torch takes seconds to import, and --help does not need it.
     from sweeper.run.invocation import Invocation
     from sweeper.run.start import start
 
-    settings, invocation = HydraConfig.get(), Invocation.of_job(cfg)
+    invocation = Invocation.of_job(cfg)
     try:
         run = start(cfg, invocation)
     except (Exception, KeyboardInterrupt):
         written = {str(settings.output_subdir), f"{settings.job.name}.log"}
         remove_written(invocation.folder, written, invocation.start_folder)
         raise
-    return run, run.execute()
+    if in_words:
+        log.info("%s\n", "\n".join(filter(None, [known, run.overview])))
+        unsearched = unsearched_line(_typed(settings), _params(settings))
+        for line in filter(None, [unsearched, *run.pointless]):
+            log.warning("%s", line)
+    value = run.execute()
+    if in_words and (steps := run.next_steps):
+        log.info("%s", steps)
+    return run, value
+
+
+def _typed(settings: "HydraConf") -> list[str]:
+    overrides = settings.overrides
+    return [*overrides.task, *overrides.hydra]
+
+
+def _params(settings: "HydraConf") -> Any:
+    """Return the search space that `search=NAME` names, whose values are texts."""
+    params = OmegaConf.select(OmegaConf.create(settings.sweeper), "params")
+    return OmegaConf.to_container(params, resolve=False) if params else None
+
+
+def _config_text(cfg: "DictConfig", settings: "HydraConf") -> str:
+    """Return what the config says of the run; passwords are no part of it."""
+    folder = relative(Path(settings.runtime.output_dir), Path(settings.runtime.cwd))
+    return config_text(cfg, settings.runtime.choices, folder)
 
 
 @hydra.main(config_path=str(CONFIGS), config_name="config", **MAIN)
 def task(cfg: "DictConfig") -> float | tuple[float, ...]:
     """Run the composed experiment; return the best value of its metric, or of each metric."""
     try:
-        return executed(cfg)[1]
+        return executed(cfg, in_words=trial.info() is None)[1]
     except Exception as error:
         if HydraConfig.get().mode is not RunMode.MULTIRUN and not WANTS_TRACEBACK:
             # Hydra would print another line before the error of a single run.

@@ -6,7 +6,7 @@ Evaluates on the test split of the training data, or on the images in a folder. 
 accuracy, the precision and recall of each class, and the confusion matrix. Draws the confusion
 matrix and the worst mistakes.
 
-    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
+    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt, or the folder of a run
     split=test            val or test
     folder=PATH           other images, in a subfolder for each class, named as in training
     out=PATH              folder of the figures and metrics.json (default: evaluation/ in the
@@ -15,6 +15,13 @@ matrix and the worst mistakes.
     data.root=FOLDER      overrides the checkpoint's config; so does any other key with a dot
     --json                print one JSON document instead of tables
 """
+
+# ruff: noqa: E402  torch takes seconds to import, and nobody should wonder what happens meanwhile
+
+from sweeper.cli.waiting import begin_waiting, hide_waiting, waiting_for
+
+if __name__ == "__main__":
+    begin_waiting("importing torch")
 
 import json
 import sys
@@ -28,6 +35,7 @@ import torch
 from PIL.Image import Image
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.cli.overrides import shell_word
 from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
 from sweeper.data.image_files import FileImages, pillow_mode
@@ -67,17 +75,23 @@ def evaluate(argv: Sequence[str]) -> None:
     keys = ("checkpoint", "split", "folder", "out", "trust")
     arguments = parse_arguments(argv, keys, ("--json",))
     if arguments.positional:
-        argument = arguments.positional[0]
-        raise ConfigError(f"{argument}: no such argument; type folder=PATH for a folder of images")
+        argument = shell_word(arguments.positional[0])
+        raise ConfigError(
+            f"{argument}: no such argument; type checkpoint={argument} for a checkpoint, or "
+            f"folder={argument} for a folder of images"
+        )
     path = Path(arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt"))
     typed_out = arguments.values.get("out")
     if typed_out and (problem := unusable_folder(Path(typed_out))):
         raise ConfigError(f"out={typed_out}: {problem}")
+    waiting_for("reading the checkpoint")
     restored = restore(path, arguments.overrides, trusted_packages(arguments))
+    waiting_for("reading the images")
     evaluation_set = _evaluation_set(restored, arguments)
+    waiting_for("scoring the images")
     predictions = predictions_of(restored.classifier, evaluation_set.batches)
     results = as_document(predictions, restored.profile)
-    run_folder = path.resolve().parent.parent
+    run_folder = restored.path.resolve().parent.parent
     out = Path(typed_out or run_folder / "evaluation" / evaluation_set.name)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -86,10 +100,12 @@ def evaluate(argv: Sequence[str]) -> None:
     document = json.dumps(results, indent=1)
     (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
     (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
+    waiting_for("drawing figures")
     figures = result_figures(predictions, restored.profile)
     save_figures(
         figures | mistake_figures(predictions, restored.profile, evaluation_set.pictures), out
     )
+    hide_waiting()
     as_json = "--json" in arguments.flags
     text = document if as_json else as_tables(results, evaluation_set.name, out)
     sys.stdout.write(text + "\n")

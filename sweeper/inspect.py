@@ -10,9 +10,10 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import SearchPathException
 
-from sweeper.cli.messages import run_command, usage_error
+from sweeper.cli.messages import check_words, flag_error, run_command
 from sweeper.cli.overrides import quoted
 from sweeper.cli.typed import unusable_folder
+from sweeper.cli.waiting import hide_waiting, waiting_for, waiting_line
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError
 from sweeper.files import reason_of
@@ -49,11 +50,12 @@ def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str
         SweeperError: the config is invalid.
         HydraException: the config cannot be composed.
     """
+    cfg = composed(overrides, config_dir)
+    waiting_for("importing torch and building the network")
     # torch takes seconds to import, and --help does not need it.
     from sweeper.build.recipe import network
 
-    built = network(composed(overrides, config_dir))
-    return _summary(built).table()
+    return _summary(network(cfg)).table()
 
 
 def show(overrides: Sequence[str], config_dir: Path | None, picture: Path | None) -> None:
@@ -65,13 +67,18 @@ def show(overrides: Sequence[str], config_dir: Path | None, picture: Path | None
     """
     if picture is not None:
         _require_picture(picture)
+    cfg = composed(overrides, config_dir)
+    waiting_for("importing torch and building the network")
     from sweeper.build.recipe import network
 
-    built = network(composed(overrides, config_dir))
+    built = network(cfg)
     summary = _summary(built)
+    hide_waiting()
     sys.stdout.write(summary.table())
     if picture is not None:
+        waiting_for(f"drawing {picture}")
         _draw(built, summary, picture)
+        hide_waiting()
         sys.stdout.write(f"picture: {printable(str(picture))}\n")
 
 
@@ -156,12 +163,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--no-picture", dest="picture", action="store_const", const=None, help="draw no picture"
     )
-    parser.error = usage_error  # type: ignore[method-assign]
+    parser.error = flag_error  # type: ignore[method-assign]
     options = parser.parse_intermixed_args(arguments)
-    run_command(
-        lambda: show(options.overrides, options.config_dir, options.picture),
-        options.overrides,
-    )
+
+    def run() -> None:
+        check_words(options.overrides)
+        show(options.overrides, options.config_dir, options.picture)
+
+    with waiting_line("reading the config"):
+        run_command(run, options.overrides)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ IMAGE is an image file or a folder of image files. Prints the most probable clas
 and draws the images with their predictions into one picture. With split=NAME the images are the
 first ones of a split of the data that the network was trained on, and their true labels are shown.
 
-    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt
+    checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt, or the folder of a run
     split=test            train, val or test, in place of image files
     count=10              number of images of the split
     top=3                 number of classes to print for each image
@@ -16,6 +16,13 @@ first ones of a split of the data that the network was trained on, and their tru
     data.root=FOLDER      overrides the checkpoint's config; so does any other key with a dot
     --json                print one JSON document instead of lines
 """
+
+# ruff: noqa: E402  torch takes seconds to import, and nobody should wonder what happens meanwhile
+
+from sweeper.cli.waiting import begin_waiting, hide_waiting, waiting_for
+
+if __name__ == "__main__":
+    begin_waiting("importing torch")
 
 import json
 import sys
@@ -73,16 +80,21 @@ def predict(argv: Sequence[str]) -> None:
         _number(arguments, "count", 10),
         _grid(arguments),
     )
+    waiting_for("reading the checkpoint")
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
     shown = _files(paths, restored) if split is None else _of_split(split, count, restored)
+    waiting_for("predicting")
     answers = _answers(restored, shown, top)
+    hide_waiting()
     as_json = "--json" in arguments.flags
     if as_json:
         sys.stdout.write(json.dumps(answers, indent=1) + "\n")
     else:
         sys.stdout.write(_lines(answers) if split is None else _table(split, answers))
     if grid is not None:
+        waiting_for(f"drawing {grid}")
         n_drawn = _draw(grid, shown, answers)
+        hide_waiting()
         drawn = f"the first {n_drawn} images" if n_drawn < len(answers) else "picture"
         # The document alone goes to the output, so that other programs can read it.
         (sys.stderr if as_json else sys.stdout).write(f"{drawn}: {printable(str(grid))}\n")

@@ -1,4 +1,4 @@
-"""Functions for messages: one line, shortened text, similar names, aligned columns, sizes."""
+"""Functions for messages: one line, short text, similar names, aligned columns, sizes, times."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -30,9 +30,12 @@ def printable(text: str, newlines: bool = False) -> str:
 def near_names(name: str, known: Iterable[str], cutoff: float = 0.6) -> list[str]:
     """Return up to three known names that are similar to `name`, the most similar first.
 
-    cutoff: the least similarity, from 0 to 1 (see `difflib.get_close_matches`).
+    Capital letters count as small ones. cutoff: the least similarity, from 0 to 1 (see
+    `difflib.get_close_matches`).
     """
-    return difflib.get_close_matches(name, sorted(known), n=3, cutoff=cutoff)
+    by_form = {each.lower(): each for each in sorted(known)}
+    near = difflib.get_close_matches(name.lower(), by_form, n=3, cutoff=cutoff)
+    return [by_form[form] for form in near]
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -61,6 +64,23 @@ def _line(cells: Cells, widths: Sequence[int], left: int) -> str:
     pairs = enumerate(zip(cells, widths, strict=True))
     texts = [cell.ljust(width) if i < left else cell.rjust(width) for i, (cell, width) in pairs]
     return "  ".join(texts).rstrip()
+
+
+def named_rows(rows: Iterable[tuple[str, str]], width: int = 14) -> str:
+    """Return rows of a name and a text, with the texts below each other from column `width` on."""
+    return "\n".join(f"{name:<{width - 1}} {text}".rstrip() for name, text in rows)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 trial`, `1,437 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as `0:07`, `12:30` or `1:02:03`."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def binary_size(nbytes: int) -> str:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -48,8 +49,8 @@ def test_help_lists_groups_options_and_examples(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["model=alexnte"], "model=alexnte: there is no such option; did you mean alexnet"),
-        (["model.kernel_sise=3"], "did you mean kernel_size?"),
+        (["model=alexnte"], "model=alexnte: there is no such option; type model=alexnet"),
+        (["model.kernel_sise=3"], "type model.kernel_size=3"),
         (["hydra.sweeper.n_trials=abc"], "could not be converted to Integer"),
         (["optimizer=null"], "Config group override must be a string or a list"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
@@ -73,6 +74,49 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, line) -> 
     assert line in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--epochs=3"], 2, "--epochs=3: keys have no dashes; type trainer.epochs=3"),
+        (["model", "cnn"], 1, "model: type model=cnn"),
+        (["--multirun", "epochs=1,2"], 1,
+         "epochs=1,2: there is no key epochs; type trainer.epochs=1,2"),
+    ],
+)  # fmt: skip
+def test_a_wrong_word_is_one_line_that_says_what_to_type(tmp_path, arguments, code, line) -> None:
+    done = sweeper(tmp_path, *arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", f"{line}\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_run_on_a_pipe_prints_plain_lines(tmp_path) -> None:
+    done = sweeper(tmp_path, "trainer=quick", "tracking=none", "hydra.run.dir=out")
+    assert all(line.isprintable() for line in done.stdout.splitlines())
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("run           model=cnn data=digits optimizer=adam")
+    assert lines[-1] == "  python -m sweeper.predict checkpoint=out IMAGE..."
+    assert done.stderr == ""
+
+
+@pytest.mark.slow
+def test_the_console_script_runs_a_study_as_the_module_does(tmp_path) -> None:
+    code = "import sys; sys.argv[0] = 'bin/sweeper'; from sweeper.__main__ import script; script()"
+    study = ["--multirun", "model=cnn,mlp", "trainer=quick", "tracking=none"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *study], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 of 2 trials done" in done.stdout
+    assert "python -m sweeper model=" in done.stdout.splitlines()[-1]
+    assert not any("\x1b" in line or "\r" in line for line in done.stdout.splitlines())
+
+
+def test_the_version_is_that_of_this_package(tmp_path) -> None:
+    assert sweeper(tmp_path, "--version").stdout == f"sweeper {version('sweeper')}\n"
 
 
 @pytest.mark.slow
@@ -137,7 +181,7 @@ def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(tmp_path, 
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command(*long), cwd=tmp_path, text=True, **pipes) as run:
         assert run.stdout is not None
-        run.stdout.readline()  # the first epoch
+        assert any("1/100000" in line for line in iter(run.stdout.readline, ""))
         run.send_signal(number)
         rest = run.communicate()[1]
     assert run.returncode == 128 + number

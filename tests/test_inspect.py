@@ -87,8 +87,8 @@ def test_options_in_the_config_dir_are_used(tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["model=alexnte"], "model=alexnte: there is no such option; did you mean alexnet"),
-        (["model.kernel_sise=3"], "did you mean kernel_size?"),
+        (["model=alexnte"], "model=alexnte: there is no such option; type model=alexnet"),
+        (["model.kernel_sise=3"], "type model.kernel_size=3"),
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
         (["--config-dir", "nowhere"], "nowhere' not found"),

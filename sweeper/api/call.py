@@ -14,9 +14,10 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 
 from sweeper.api.untouched import untouched
+from sweeper.cli.advice import ADD_MULTIRUN
 from sweeper.cli.interrupts import SIGNALS, Interrupted
 from sweeper.cli.leftovers import Leftovers
-from sweeper.cli.messages import WANTS_TRACEBACK, line_for
+from sweeper.cli.messages import WANTS_TRACEBACK, check_words, line_for
 from sweeper.cli.program import standing_in
 from sweeper.cli.typed import check_overrides
 from sweeper.concealment import conceal_command_line
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 PROGRAM = ("-m", "sweeper")
 CONFIG_NAME = "config"
-HYDRAS_ADVICE, OUR_ADVICE = "add --multirun to your command line", "call sweeper.sweep"
+COMMANDS_ADVICE = f"{ADD_MULTIRUN}: --multirun"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ class Call:
                 f"config_dir={self.config_dir}: there is no such folder; type the path of a folder "
                 "with your own options, such as my_conf"
             )
+        check_words(self.overrides)
         check_overrides(self.overrides)
 
     def _hydra(self) -> "Hydra":
@@ -151,7 +153,7 @@ def _in_one_line(error: Exception, overrides: tuple[str, ...]) -> Exception:
     kind = type(own) if isinstance(own, SweeperError) else ConfigError
     if line is None:
         kind, line = TrainingError, f"{type(error).__name__}: {error}"
-    shown = kind(without_password(line).replace(HYDRAS_ADVICE, OUR_ADVICE))
+    shown = kind(without_password(line).replace(COMMANDS_ADVICE, "call sweeper.sweep with"))
     shown.__cause__ = error if WANTS_TRACEBACK and not has_password else None
     return shown
 

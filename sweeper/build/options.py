@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -36,8 +36,9 @@ from sweeper.data.profile import Profile
 from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.losses import Adapter
-from sweeper.objectives import SIZES, LabelType, epoch_metrics, headline
+from sweeper.objectives import METRICS, SIZES, LabelType, epoch_metrics, headline
 from sweeper.schema import ImageShape, checked
+from sweeper.text import near_names
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.settings import RunSettings, TrainerSettings
@@ -296,9 +297,27 @@ def _require_epoch_metrics(settings: RunSettings, label_type: LabelType, data: s
     Raises:
         ConfigError: a metric is not; the message lists those that are.
     """
+    measured = epoch_metrics(label_type)
     for name in settings.metrics:
-        if name not in (*epoch_metrics(label_type), *SIZES):
+        if name in (*measured, *SIZES):
+            continue
+        near = _near_metric(name, measured)
+        if name not in METRICS and near is not None:
             raise ConfigError(
-                f"metric={name}: data={data} is measured by "
-                f"{', '.join(epoch_metrics(label_type))}; type metric={headline(label_type)}"
+                f"metric={name}: data={data} has no such metric; did you mean {near}?"
             )
+        raise ConfigError(
+            f"metric={name}: data={data} is measured by {', '.join(measured)}; "
+            f"type metric={headline(label_type)}"
+        )
+
+
+def _near_metric(name: str, measured: Sequence[str]) -> str | None:
+    """Return the metric whose measure is similar, or begins alike; of the validation by default."""
+    split, _, measure = name.rpartition("/")
+    names = {each.rpartition("/")[2] for each in measured}
+    begins = [each for each in sorted(names) if measure and each.startswith(measure.lower())]
+    near = begins or near_names(measure, names)
+    if near:
+        return f"{split}/{near[0]}" if f"{split}/{near[0]}" in measured else f"val/{near[0]}"
+    return next(iter(near_names(name, SIZES)), None)

@@ -2,15 +2,21 @@
 
 arguments    parses the arguments of `evaluate` and `predict`; `run_tool` runs them and `worker`
 messages     turns an error that the user can fix into one line and exit code 1
+advice       says what to type in place of a key, option, flag, word or sweep that does not exist
+vocabulary   the keys, groups and options that a command line may use
+unsearched   what a single run says of a search that it was told of
 typed        checks the overrides that the user typed before Hydra composes them
 leftovers    removes what Hydra has written for a command that was refused
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it
 interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type
 git          the commit and the changes of the code in a git repository
+waiting      the line on a terminal that says what the command waits for
+next_steps   the commands to type after a run or a study
 program      the program of this process, or the one that a call from Python stands for
 
-`app`, `inspect`, `arguments` and `sweep` use `messages`; `run`, `sweep`, `launch` and `api` use
-`interrupts`; `run`, `sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use
-`git`; `sweep` and `api` use `program`.
+`messages` uses `advice`, which reads the `vocabulary`. `app`, `inspect`, `arguments`, `sweep` and
+`api` use `messages`; `run`, `sweep`, `launch` and `api` use `interrupts`; `run`, `sweep`, `space`,
+`api` and `inspect` use `overrides`; `run` and `sweep` use `git`; `sweep` and `api` use `program`;
+the commands, `run` and `sweep` use `waiting` and `next_steps`.
 """

@@ -5,11 +5,12 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import TextIOWrapper
+from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from sweeper.cli.messages import run_command
+from sweeper.cli.overrides import shell_word
 from sweeper.errors import ConfigError
 from sweeper.text import did_you_mean
 
@@ -38,7 +39,9 @@ class Arguments:
             ConfigError: the key has no value; the message shows the example.
         """
         if not self.values.get(key):
-            raise ConfigError(f"{key} has no value: type {key}={example}")
+            file = next((each for each in self.positional if Path(each).suffix == ".pt"), None)
+            value = example if file is None else shell_word(file)
+            raise ConfigError(f"{key} has no value: type {key}={value}")
         return self.values[key]
 
 
@@ -57,7 +60,10 @@ def parse_arguments(
             positional.append(argument)
         elif argument.startswith("--"):
             if argument not in flags:
+                key, _, value = argument.lstrip("-").partition("=")
+                is_key = key.replace("-", "_") in keys or "." in key
                 hint = did_you_mean(argument, flags)
+                hint = f"type {key}={value or 'VALUE'}, without dashes" if is_key else hint
                 raise ConfigError(f"{argument}: there is no such flag; {hint}")
             flags_set.add(argument)
         elif match is None:
@@ -90,6 +96,7 @@ def run_tool(tool: Callable[[Sequence[str]], None], usage: str | None) -> None:
     if {"--help", "-h"} & set(argv):
         sys.stdout.write(f"{(usage or '').strip()}\n")
         return
-    if isinstance(sys.stdout, TextIOWrapper):  # a file name may not be valid Unicode
-        sys.stdout.reconfigure(errors="backslashreplace")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # a file name may not be valid Unicode
+        reconfigure(errors="backslashreplace")
     run_command(lambda: tool(argv), argv)

@@ -1,10 +1,12 @@
 """Errors as one line for the user."""
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from types import FrameType
 from typing import NoReturn
 
@@ -12,10 +14,11 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from sweeper.cli.advice import better_line, flag_advice, vocabulary_of, word_advice
 from sweeper.cli.interrupts import exit_code
 from sweeper.cli.leftovers import Leftovers
 from sweeper.cli.typed import check_overrides, overrides_in
-from sweeper.errors import SweeperError
+from sweeper.errors import ConfigError, SweeperError
 from sweeper.secrets import without_password
 from sweeper.text import did_you_mean, in_one_line, printable, shortened
 
@@ -102,11 +105,37 @@ def line_for(error: Exception, arguments: Sequence[str]) -> str | None:
     message = user_message(error)
     if message is None:
         return _unforeseen(error, overrides)
+    if better := _better_line(message, arguments):
+        return better
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
     is_ours = isinstance(error, SweeperError) or isinstance(error.__cause__, SweeperError)
     if is_ours or not keys or any(key in message for key in keys):
         return message
     return f"{' '.join(overrides)}: {message}"
+
+
+def _better_line(message: str, arguments: Sequence[str]) -> str | None:
+    """Return the line of `better_line`, or None also if the config cannot be read."""
+    try:
+        line = better_line(message, arguments)
+        return line and in_one_line(line)
+    except (HydraException, OmegaConfBaseException, OSError):
+        return None  # the message is about that
+
+
+def check_words(overrides: Sequence[str], arguments: Sequence[str] = ()) -> None:
+    """Check that each argument that is no flag is an override.
+
+    Raises:
+        ConfigError: one is not; the message says what to type.
+    """
+    if all("=" in word.lstrip("=") or word.startswith("~") for word in overrides) and not any(
+        word.endswith("=") for word in overrides[:-1]
+    ):
+        return
+    line = word_advice(overrides, vocabulary_of(arguments or overrides))
+    if line is not None:
+        raise ConfigError(in_one_line(line))
 
 
 def _exit_with(message: str) -> NoReturn:
@@ -121,13 +150,30 @@ def usage_error(message: str) -> NoReturn:
     sys.exit(2)
 
 
+def flag_error(message: str) -> NoReturn:
+    """Print what to type in place of a flag that does not exist; exit with 2."""
+    unknown = message.partition("unrecognized arguments: ")[2].split()
+    flag = next((word for word in unknown if word.startswith("-")), None)
+    if match := re.search(r"-(\w)\b.*: ignored explicit argument '(.*)'", message):
+        flag = f"-{match[1]}{match[2]}"  # -multirun was read as -m ultirun
+    if flag is None or flag not in sys.argv:
+        usage_error(message)
+    after = next(iter(sys.argv[sys.argv.index(flag) + 1 :]), None)
+    line = flag_advice(flag, after, vocabulary_of(sys.argv[1:]))
+    sys.stderr.write(printable(in_one_line(without_password(line))) + "\n")
+    sys.exit(2)
+
+
 def _check_flags(arguments: Sequence[str]) -> None:
     """Parse the arguments as Hydra does, whose own message about a wrong flag has ten lines."""
     from hydra._internal.utils import get_args_parser
 
     parser = get_args_parser()
-    parser.error = usage_error  # type: ignore[method-assign]
-    parser.parse_args(arguments)
+    parser.error = flag_error  # type: ignore[method-assign]
+    for action in parser._actions:
+        if action.dest == "version":
+            action.version = f"sweeper {version('sweeper')}"  # type: ignore[attr-defined]
+    check_words(parser.parse_args(arguments).overrides, arguments)
 
 
 def user_message(error: Exception) -> str | None:
@@ -160,6 +206,7 @@ def _parse_message(error: OverrideParseException) -> str:
     lines = [" ".join(line.split()) for line in str(error.message).splitlines()]
     unwanted = ("Error parsing override", "See https:", "^", in_one_line(error.override))
     reason = " ".join(line for line in lines if line and not line.startswith(unwanted))
+    reason = re.sub(r" expecting \{.*\}$", "", reason)  # a list of the names of the grammar's parts
     text = f"{error.override}: {reason.rstrip(':') or 'cannot be read'}"
     if "while evaluating" in text:  # a function of the grammar refuses its arguments
         return text

@@ -65,10 +65,11 @@ def command_line(overrides: Sequence[str]) -> str:
 
 def to_type(override: str) -> str:
     """Return `type OVERRIDE` for a message, with the quotes that a shell needs."""
-    return f"type {_shell_word(override)}"
+    return f"type {shell_word(override)}"
 
 
-def _shell_word(text: str) -> str:
+def shell_word(text: str) -> str:
+    """Return a text as one word of a shell, with quotes if it needs them."""
     # `shlex.quote` alone would end and begin its quotes again around each quote of the text.
     is_plain = not re.search(r'["\\$`!]', text)
     return f'"{text}"' if "'" in text and is_plain else shlex.quote(text)

@@ -163,7 +163,8 @@ def _node(group: str) -> Callable[[Any], str | None]:
     def check(value: Any) -> str | None:
         if isinstance(value, Mapping):
             return None
-        return f"is a group of keys; choose one with {group}=NAME"
+        name = value if isinstance(value, str) and value.isidentifier() else "NAME"
+        return f"is a group of keys; type {group}={name} to choose one"
 
     return check
 

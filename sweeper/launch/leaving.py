@@ -28,6 +28,11 @@ def leave(main: Callable[..., object], *arguments: Any) -> NoReturn:
     except BaseException:
         traceback.print_exc()
         code = 1
+    leave_with(code)
+
+
+def leave_with(code: int) -> NoReturn:
+    """End the process as `leave` does."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -4,6 +4,8 @@
     run           `Run.execute`: trains with the callbacks, then evaluates the best network
       record      the params, tags, metrics and documents that the tracker receives
       pictures    the figures that a run or an evaluation writes
+      overview    the text that a run prints before it trains
+      pointless   the values that are legal and cannot be meant
       closing     the text that a run prints at its end
     invocation    the command line that asked for the run, and the folders that it works in
     conclude      the score of a study's winner on the test split, which `sweeper.sweep` asks for

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from sweeper.text import named_rows
 from sweeper.training.state import RunState
 
 
@@ -25,7 +26,7 @@ def results_table(
     rows.append(("seconds", f"{time.perf_counter() - started:.1f}"))
     rows.append(("artifacts", str(folder)))
     width = max(13, *(len(name) for name, _ in rows)) + 1
-    return "\n" + "\n".join(f"{name:<{width}}{value}" for name, value in rows)
+    return "\n" + named_rows(rows, width)
 
 
 def interrupted_line(state: RunState, resume_command: str, saved: bool) -> str:

@@ -17,6 +17,7 @@ from sweeper.errors import CheckpointError, ConfigError, DataError
 from sweeper.run.trust import TRAINING_NODES, parsed_config, parsed_profile, trust_of
 from sweeper.text import did_you_mean, in_one_line
 from sweeper.training.checkpoint import (
+    checkpoint_in,
     eval_weights,
     load_adapter,
     load_weights,
@@ -57,7 +58,9 @@ class Restored:
 
 
 def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = ()) -> Restored:
-    """Build the network of a checkpoint, on the first available device unless an override sets one.
+    """Build the network of a checkpoint, or of the best one in the folder of a run.
+
+    It is on the first available device unless an override sets one.
 
     `overrides` such as `data.root=FOLDER` or `trainer.device=cpu` change the checkpoint's config.
     `trusted` are packages that this config may name classes of, in addition to sweeper's own.
@@ -66,6 +69,7 @@ def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = 
         CheckpointError: the file is missing, damaged or not a checkpoint.
         ConfigError: an override is wrong, or the config names a class that is not trusted.
     """
+    path = checkpoint_in(path, "best.pt")
     content = read_checkpoint(path)
     try:
         return _restored(content, path, overrides, trusted)

@@ -1,17 +1,22 @@
 """A run: training, evaluation of the best network, and the end of its record."""
 
+import contextlib
 import logging
 import math
 from dataclasses import dataclass, field
 
 from sweeper import trial
 from sweeper.cli.interrupts import Interrupt, Interrupted, terminable
+from sweeper.cli.next_steps import next_steps
+from sweeper.cli.waiting import is_waiting_shown, show_progress, waiting_for, waiting_line
 from sweeper.errors import TrainingError
 from sweeper.files import reason_of
 from sweeper.objectives import SIZES, headline
 from sweeper.run.closing import interrupted_line, results_table
 from sweeper.run.invocation import Invocation
+from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
+from sweeper.run.pointless import pointless_lines
 from sweeper.run.record import TrackEpochs
 from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
@@ -21,7 +26,7 @@ from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import KeepFrozen
 from sweeper.training.loop import fit
-from sweeper.training.progress import EpochLines, progress_display
+from sweeper.training.progress import progress_lines
 from sweeper.training.report import ReportToTrial
 from sweeper.training.scoring import Predictions, predictions_of
 from sweeper.training.state import RunState
@@ -47,6 +52,25 @@ class Run:
     scores: dict[str, float] = field(default_factory=dict)
     """The metrics and sizes of the best network, once it is evaluated."""
 
+    @property
+    def overview(self) -> str:
+        """What was built, in lines: the sizes of data and network, and the device."""
+        return built_text(self.experiment, self.summary)
+
+    @property
+    def pointless(self) -> list[str]:
+        """What is legal and cannot be meant, a line for each value."""
+        return list(pointless_lines(self.experiment))
+
+    @property
+    def next_steps(self) -> str:
+        """What to type once the run has ended, in lines."""
+        folder = self.invocation.folder
+        events = folder / "tensorboard"
+        with contextlib.chdir(self.invocation.start_folder):
+            uri, logdir = self.experiment.tracker.uri, events.is_dir()
+            return next_steps(folder, uri, folder if logdir else None)
+
     def execute(self) -> float | tuple[float, ...]:
         """Train, evaluate and record; return the value of the metric at the best epoch.
 
@@ -56,10 +80,14 @@ class Run:
             TrainingError: a loss is not finite, or the run was stopped before its first epoch.
             KeyboardInterrupt: the run was interrupted; its state is saved.
         """
-        tracker, display = self.experiment.tracker, progress_display()
+        with waiting_line() if trial.info() is None else contextlib.nullcontext():
+            return self._execute()
+
+    def _execute(self) -> float | tuple[float, ...]:
+        tracker = self.experiment.tracker
         try:
             with terminable():
-                self._train(display)
+                self._train()
                 if trial.stop_reason() is None:
                     self._evaluate()
         except KeyboardInterrupt:
@@ -74,8 +102,6 @@ class Run:
             self._track_best()
             tracker.finish("FAILED", without_password(str(error)) or type(error).__name__)
             raise
-        finally:
-            display.close()
         self._finish()
         values = self._values()
         return values if len(values) > 1 else values[0]
@@ -103,13 +129,13 @@ class Run:
         data = self.experiment.data
         return predictions_of(self.experiment.classifier, data.test()) if data.has_test else None
 
-    def _train(self, display: EpochLines) -> None:
+    def _train(self) -> None:
         for name, size in self._sizes().items():
             trial.note(name, size)
         if trial.should_stop():  # the size of the network may violate a constraint of the study
             return
         with Interrupt(self._request_stop) as interrupt:
-            fit(self.experiment, self.state, self._callbacks(display))
+            fit(self.experiment, self.state, self._callbacks())
         is_over = trial.stop_reason() in ("paused", "pruned", "infeasible")
         if self.state.interrupted and self.state.epoch < self.state.epochs and not is_over:
             raise Interrupted(interrupt.number)
@@ -118,7 +144,7 @@ class Run:
         log.warning("interrupted: saving after this batch; interrupt again to end at once")
         self.state.interrupt()
 
-    def _callbacks(self, display: EpochLines) -> list[Callback]:
+    def _callbacks(self) -> list[Callback]:
         """Return the callbacks in the order in which the loop calls them."""
         experiment, trainer = self.experiment, self.experiment.trainer
         frozen = KeepFrozen(experiment.model, trainer.freeze, trainer.unfreeze_at)
@@ -133,7 +159,7 @@ class Run:
             *experiment.callbacks,
             ReportToTrial(experiment),
             SaveCheckpoints(self.store, experiment),
-            display,
+            progress_lines(show_progress if is_waiting_shown() else None),
         ]
 
     def _evaluate(self) -> None:
@@ -141,12 +167,14 @@ class Run:
         experiment, state = self.experiment, self.state
         if state.best_epoch is None:
             raise TrainingError(f"the run ended before its first epoch: {state.stop_reason}")
+        waiting_for("reading the network of the best epoch")
         self._write_best()
         self.store.load_best(experiment, state)
         best = state.history[state.best_epoch - 1]
         monitored = {state.metric, headline(experiment.data.profile.label_type)}
         scores = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
         scores |= self._sizes()
+        waiting_for("scoring the test images")
         # Of a study, the winner alone is scored on the test split, when the search is over.
         test = self._test_predictions() if trial.info() is None else None
         scores |= _test_scores(test)
@@ -155,6 +183,7 @@ class Run:
         self._track_best()
         figures = experiment.settings.figures
         if figures is True or (figures == "auto" and trial.info() is None):
+            waiting_for("drawing figures")
             val = predictions_of(experiment.classifier, experiment.data.val())
             self._draw(val, test or val)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
@@ -180,6 +209,8 @@ class Run:
 
     def _finish(self) -> None:
         tracker, reason = self.experiment.tracker, trial.stop_reason()
+        if tracker.uri is not None:
+            waiting_for(f"handing the run to {tracker.uri}")
         if reason is None:
             if trial.info() is not None:  # the tag of an earlier attempt may say `paused`
                 tracker.set_tags({STATE: "complete"})

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper import trial
 from sweeper.build.recipe import build
+from sweeper.cli.waiting import waiting_for
 from sweeper.concealment import masked, masked_values
 from sweeper.run import record
 from sweeper.run.invocation import Invocation
@@ -33,6 +34,7 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
         SweeperError: the config, the data or the checkpoint cannot be used.
     """
     started = time.perf_counter()
+    waiting_for("reading the data and building the network")
     with contextlib.chdir(invocation.start_folder):
         experiment = build(cfg, invocation.choices, invocation.start_folder)
         state = RunState(
@@ -45,11 +47,13 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
         config = yaml_text(content)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         run_id = _resume(store, experiment, state)
+        waiting_for("opening the record of the run")
         info = _run_info(content, cfg, invocation, experiment, state, run_id)
         experiment.tracker.start(info)
         if experiment.resumed_from:
             store.copy_best_from(experiment.resumed_from, state)
     data = experiment.data
+    waiting_for("measuring the network")
     summary = summarise(experiment.model, data.profile.input_shape, data.batch_size)
     documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
     for path in documents:

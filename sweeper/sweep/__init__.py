@@ -18,7 +18,9 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
       opening          says what was done before, and by which code
       recorder         a process for MLflow, which neither the command nor its workers import
       work             what is left to do: trials, then the jobs that follow the search
+      announcement     says what the command is going to run
       board            shows the progress while the workers run
+        board_view       the picture of a running study as lines of text
       results/         the best trials as files, folders and commands
 
 `run_study` hands `worker_task.Worker` to the Hydra launcher in place of the user's task. In each

@@ -1,4 +1,4 @@
-"""The progress of a study: a live table in a terminal, one line for each trial elsewhere."""
+"""The progress of a study: a live picture in a terminal, one line for each trial elsewhere."""
 
 import logging
 import threading
@@ -6,31 +6,31 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.text import Text
 
+from sweeper.cli.waiting import can_show
+from sweeper.sweep.board_view import BLOCKS, Frame, best_of, leaderboard, params_text, picture
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import Place, curve_of, is_paused
 from sweeper.sweep.finals.agenda import finals_storage
 from sweeper.sweep.finals.final_job import FinalJob
 from sweeper.sweep.finals.stage import finals_name
-from sweeper.sweep.lease import Lease
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage, read_trials
-from sweeper.sweep.study import Counts
 from sweeper.sweep.verdict import failure_text
 from sweeper.text import in_one_line, printable
 
 log = logging.getLogger(__name__)
-REFRESH_SECONDS = 0.5
+REFRESH_SECONDS = 0.4
+REFRESH_SHARE = 0.04
+"""The largest share of a core that the picture takes; the trials of a study may be many."""
 
 
 class Board:
@@ -40,8 +40,8 @@ class Board:
     """
 
     def __init__(self, study: optuna.Study, spec: StudySpec, in_terminal: bool) -> None:
-        self._spec, self._direction = spec, study.directions[0]
-        self._multi_objective = len(study.directions) > 1
+        self._spec = spec
+        self._maximize = [d == optuna.study.StudyDirection.MAXIMIZE for d in study.directions]
         self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = in_terminal and self._console.is_terminal
         trials = _own_trials(study)
@@ -71,12 +71,14 @@ class Board:
         study = optuna.load_study(study_name=self._spec.name, storage=storage)
         finals = finals_storage(self._spec, storage)
         told = {t.number for t in self._jobs(finals) if t.state.is_finished()}
+        self._stop.wait(REFRESH_SECONDS)  # the first lines of the launcher come before the picture
         with self._screen() as screen:
             while True:
-                stopping = self._stop.wait(REFRESH_SECONDS)
+                began = time.thread_time()
+                stopping = self._stop.is_set()
                 trials, jobs = _own_trials(study, anew=stopping), self._jobs(finals)
                 if screen is not None:
-                    screen.update(self.table(trials, jobs), refresh=True)
+                    screen.update(self.text(trials, jobs), refresh=True)
                 else:
                     self._print_new(trials)
                     for job in jobs:
@@ -84,7 +86,11 @@ class Board:
                             told.add(job.number)
                             self._console.print(printable(_job_line(job)))
                 if stopping:
-                    return
+                    break
+                spent = time.thread_time() - began
+                self._stop.wait(max(REFRESH_SECONDS, spent / REFRESH_SHARE))
+        if screen is not None:
+            self._print_best(trials)
 
     def _jobs(self, jobs: BaseStorage) -> list[FrozenTrial]:
         """Return the runs of the finalists, and the job that scores the winner after them."""
@@ -116,52 +122,35 @@ class Board:
         total = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
         head = f"[{len(self._done)}{total}] trial {trial.number} {event.word if event else ''}"
         if trial.state == TrialState.FAIL:
-            return f"{head} ({_params_text(trial)}): {failure_text(trial)}"
-        return f"{head} {_value_of(trial)}  {_params_text(trial)}"
+            return f"{head} ({params_text(trial.params)}): {failure_text(trial)}"
+        return f"{head} {_value_of(trial)}  {params_text(trial.params)}"
 
-    def table(self, trials: Sequence[FrozenTrial], jobs: Sequence[FrozenTrial] = ()) -> Table:
-        """Return a table of the running trials, with the counts and the best trial as its title.
+    def text(self, trials: Sequence[FrozenTrial], jobs: Sequence[FrozenTrial] = ()) -> Text:
+        """Return the picture of the study, which fits the terminal."""
+        size = self._console.size
+        lines = picture(self._frame(trials), trials, jobs, size.width, size.height)
+        return Text("\n".join(lines), no_wrap=True, overflow="crop")
 
-        The jobs that follow the search are below the trials.
-        """
-        table = Table(title=self._title(trials), caption=self._speed(trials), title_justify="left")
-        for column in ("trial", "worker", "epochs", "value", "parameters"):
-            table.add_column(column, overflow="fold")
-        for t in trials:
-            if t.state == TrialState.RUNNING:
-                table.add_row(*_running_row(t))
-        for job in jobs:
-            if job.state == TrialState.RUNNING:
-                table.add_row(FinalJob.of(job).text, *_running_row(job)[1:])
-        return table
-
-    def _title(self, trials: Sequence[FrozenTrial]) -> str:
-        n = Counts.of(trials)
-        total = "" if self._spec.budget.n_trials is None else f" of {self._spec.budget.n_trials}"
-        paused = f"{n.paused} paused, " if self._spec.budget.promotion is not None else ""
-        line = (
-            f"{self._spec.name}: {n.done}{total} done, {n.running} running, "
-            f"{paused}{n.pruned} pruned, {n.failed} failed"
+    def _frame(self, trials: Sequence[FrozenTrial]) -> Frame:
+        budget = self._spec.budget
+        left = None if budget.deadline is None else max(0.0, budget.deadline - time.time())
+        return Frame(
+            maximize=self._maximize,
+            n_trials=budget.n_trials,
+            seconds=time.monotonic() - self._start_seconds,
+            n_tried=_n_tried(trials) - self._n_tried_before,
+            seconds_left=left,
+            pauses=budget.promotion is not None,
+            unicode=can_show(BLOCKS, self._console.file),
         )
-        best = self._best(trials)
-        return line if best is None else f"{line}\nbest {values_text(best)}  {_params_text(best)}"
 
-    def _best(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        complete = [t for t in trials if t.state == TrialState.COMPLETE and is_feasible(t)]
-        if self._multi_objective or not complete:
-            return None
-        max_or_min = max if self._direction == optuna.study.StudyDirection.MAXIMIZE else min
-        return max_or_min(complete, key=_first_value)
-
-    def _speed(self, trials: Sequence[FrozenTrial]) -> str:
-        n_tried = _n_tried(trials)
-        minutes = max((time.monotonic() - self._start_seconds) / 60, 1e-9)
-        trials_per_minute = (n_tried - self._n_tried_before) / minutes
-        line = f"{trials_per_minute:.1f} trials per minute"
-        if self._spec.budget.n_trials is None or not trials_per_minute:
-            return line
-        n_remaining = max(0, self._spec.budget.n_trials - n_tried)
-        return f"{line}, about {n_remaining / trials_per_minute:.0f} min remaining"
+    def _print_best(self, trials: Sequence[FrozenTrial]) -> None:
+        """Leave the best trials on the terminal, once the picture is gone."""
+        frame = self._frame(trials)
+        if len(self._maximize) == 1 and len(best_of(frame, trials)) > 1:
+            for line in leaderboard(frame, trials, self._console.size.width):
+                self._console.print(line)
+            self._console.print()
 
 
 @dataclass(frozen=True)
@@ -218,22 +207,3 @@ def _job_line(job: FrozenTrial) -> str:
     is_done = job.state == TrialState.COMPLETE
     text = values_text(job) if is_done else f"failed: {failure_text(job)}"
     return f"{FinalJob.of(job).text}: {text}"
-
-
-def _running_row(trial: FrozenTrial) -> tuple[str, ...]:
-    lease, curve = Lease.read(trial.system_attrs), curve_of(trial)
-    worker = lease.worker if lease else "?"
-    epochs, value = (f"{curve[-1][0]:g}", f"{curve[-1][1]:.6g}") if curve else ("", "")
-    return str(trial.number), worker, epochs, value, _params_text(trial)
-
-
-def _params_text(trial: FrozenTrial) -> str:
-    return " ".join(f"{k}={_value_text(v)}" for k, v in trial.params.items())
-
-
-def _first_value(trial: FrozenTrial) -> float:
-    return float(trial.values[0])
-
-
-def _value_text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

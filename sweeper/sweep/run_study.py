@@ -1,5 +1,6 @@
 """The run of a study in the parent process: plan, open, launch the workers, write the results."""
 
+import contextlib
 import copy
 import logging
 import os
@@ -8,6 +9,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -20,10 +22,14 @@ from optuna.trial import TrialState
 
 from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
 from sweeper.cli.messages import WANTS_TRACEBACK
+from sweeper.cli.next_steps import next_steps
 from sweeper.cli.overrides import quoted
+from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, SweeperError, TrainingError
 from sweeper.launch.apart import can_call_apart
 from sweeper.launch.resources import n_workers
+from sweeper.secrets import masked_uri
+from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
@@ -35,6 +41,7 @@ from sweeper.sweep.opening import announce, naming_workers
 from sweeper.sweep.plan import StudyPlan, plan_study
 from sweeper.sweep.points import enqueue
 from sweeper.sweep.recorder import Recorder, recorded, start_recorder
+from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.storage import file_lock, open_storage
 from sweeper.sweep.study import (
@@ -48,9 +55,11 @@ from sweeper.sweep.study import (
 from sweeper.sweep.work import Work, work_of
 from sweeper.sweep.worker_task import Worker
 from sweeper.text import in_one_line, shortened
+from sweeper.tracking.uri import resolve_uri
 
 log = logging.getLogger(__name__)
 LEAVE_SECONDS = 4.0
+EVENTS_FOLDER = "tensorboard"
 MULTIRUN_FILE = "multirun.yaml"
 STARTED_KEY = "sweeper:started_at"
 
@@ -94,7 +103,13 @@ def _run_study(
     recorder: Recorder | None,
 ) -> Results:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    known = options_text(config, arguments)
+    if known and is_waiting_shown():  # elsewhere nobody waits for it, so it comes once it is sure
+        log.info("%s", known)
+        known = ""
+    waiting_for("checking the search space")
     plan = plan_study(keys, context.config_loader, config, arguments)
+    waiting_for("opening the study")
     logs = config.hydra.hydra_logging, config.hydra.verbose
     observers = recorded(plan.spec.observers, recorder, plan.spec, logs)
     master = copy.deepcopy(config)
@@ -110,15 +125,20 @@ def _run_study(
         study.set_user_attr(STARTED_KEY, plan.spec.budget.started_at)
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
+        log.info("%s", "\n".join(filter(None, [known, plan_text(plan)])))
         announce(plan, study, any(work.has_work() for work in work_of(plan.spec, storage)), config)
+        waiting_for("opening the record of the study")
         info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
     workers = Workers(plan, Worker(spec, task, context, master), work_of(spec, storage))
+    hide_waiting()
     with Board(study, spec, in_terminal=spec.capture_output):
         interrupt = workers.run()
     results = Results.of(study, plan.spec, plan.live, plan.settings.best)
     if not plan.settings.join:
+        waiting_for("writing the results")
         results.write()
+        waiting_for("recording the study and drawing its figures")
         has_ended = spec.budget.has_ended(results.trials)
         observers.study_finished(replace(info, has_ended=has_ended))
     return _conclude(plan, results, interrupt)
@@ -378,8 +398,25 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
     )
 
 
+def _next_steps(plan: StudyPlan) -> str:
+    """Return what to type after the study, besides the command that trains its best trial again."""
+    folder = plan.spec.folder
+    has_events = next(folder.glob(f"*/{EVENTS_FOLDER}"), None) is not None
+    return next_steps(folder / BEST_FOLDER, _tracking_uri(plan), folder if has_events else None)
+
+
+def _tracking_uri(plan: StudyPlan) -> str | None:
+    """Return where MLflow has the study, without its password; None if nowhere."""
+    for member in plan.spec.observers.members:
+        uri, folder = getattr(member, "uri", None), getattr(member, "folder", None)
+        if isinstance(folder, Path):
+            with contextlib.suppress(ConfigError):
+                return masked_uri(resolve_uri(uri, folder))
+    return None
+
+
 def _conclude(plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None) -> Results:
-    results.show(interrupt is not None)
+    results.show(interrupt is not None, _next_steps(plan) if results.chosen else "")
     if interrupt is not None:
         raise SystemExit(exit_code(interrupt))
     fatal = plan.spec.budget.fatal(results.trials)

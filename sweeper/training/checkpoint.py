@@ -51,6 +51,17 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
+def checkpoint_in(path: Path, name: str) -> Path:
+    """Return the checkpoint of this name in the folder of a run or a study, or a file's own path.
+
+    Of a study it is that of the best trial. A folder without a checkpoint is returned as it is.
+    """
+    if not path.is_dir():
+        return path
+    inside = (path / name, path / "checkpoints" / name, path / "best" / "checkpoints" / name)
+    return next((file for file in inside if file.is_file()), path)
+
+
 def eval_weights(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the state dict of the network that a run evaluated.
 
@@ -71,7 +82,7 @@ def checkpoint_to_resume(resume: str | None) -> Path | None:
     or from `best.pt` if `last.pt` is damaged. If both are, the trial starts as its first attempt
     did, because it would otherwise fail at every attempt.
     """
-    start = None if resume is None else Path(resume)
+    start = None if resume is None else checkpoint_in(Path(resume), "last.pt")
     info = trial.info()
     if info is None or info.resume_folder is None:
         return start

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from sweeper.errors import ConfigError
-from sweeper.training.checkpoint import FORMAT, eval_weights
+from sweeper.training.checkpoint import FORMAT, checkpoint_in, eval_weights
 from sweeper.training.checkpoint_file import read_checked
 
 HINT = "type a run's checkpoints/best.pt, or a file written by torch.save(model.state_dict(), path)"
@@ -23,7 +23,7 @@ def read_weights(path: str) -> dict[str, Tensor]:
         ConfigError: the file is missing or holds no state dict, or a tensor cannot be copied.
     """
     try:
-        content = read_checked(Path(path))
+        content = read_checked(checkpoint_in(Path(path), "best.pt"))
     except OSError as error:
         reason = error.strerror or "it is damaged"
         raise ConfigError(f"init.weights={path} cannot be read ({reason}); {HINT}") from None

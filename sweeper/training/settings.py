@@ -7,9 +7,8 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from sweeper.errors import ConfigError
-from sweeper.objectives import METRICS, SIZES, Direction, direction_of, headline
+from sweeper.objectives import SIZES, Direction, direction_of, headline
 from sweeper.schema import Fraction
-from sweeper.text import did_you_mean
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -73,9 +72,7 @@ class RunSettings:
                     f"metric={name}: the test split must not decide anything; "
                     f"type metric={name.replace('test/', 'val/')}"
                 )
-            if name not in (*METRICS, *SIZES):
-                raise ConfigError(f"metric={name}: {did_you_mean(name, (*METRICS, *SIZES))}")
-        if not self.metrics or self.monitored not in METRICS:
+        if not self.metrics or self.monitored in SIZES:
             raise ConfigError(
                 f"metric={self.metric}: the first metric must be measured every epoch; "
                 f"type one such as {headline('multiclass')} first"

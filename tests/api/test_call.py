@@ -48,10 +48,10 @@ def test_a_run_returns_what_the_command_records() -> None:
 @pytest.mark.parametrize(
     ("overrides", "error", "line"),
     [
-        (["model=alexnte"], ConfigError, "model=alexnte: there is no such option; did you mean"),
-        (["model.kernel_sise=3"], ConfigError, "did you mean kernel_size?"),
+        (["model=alexnte"], ConfigError, "model=alexnte: there is no such option; type"),
+        (["model.kernel_sise=3"], ConfigError, "type model.kernel_size=3"),
         (["optimizer.lr=-1"], ConfigError, "optimizer.lr=-1: expected a value greater than 0"),
-        (["optimizer.lr=0.1,0.2"], ConfigError, "To sweep over it, call sweeper.sweep"),
+        (["optimizer.lr=0.1,0.2"], ConfigError, "call sweeper.sweep with optimizer.lr=0.1,0.2"),
         (["lenet"], ConfigError, "lenet: "),
         (["--cfg"], ConfigError, "--cfg: flags are for the command line"),
         (["hydra.mode=MULTIRUN"], ConfigError, "call sweeper.run or sweeper.sweep"),

@@ -32,7 +32,7 @@ ARROWS = {
     "worker": {"sweep", "cli"},
     "explain": {"sweep", "figures", "cli"},
     # work: trains
-    "__main__": {"app", "launch"},  # starts to import torch for the workers before all else
+    "__main__": {"app", "launch", "cli"},  # starts to import torch for the workers early
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
     "app": {"run", "configs", "cli"},
@@ -48,8 +48,9 @@ ARROWS = {
     "losses": {"metrics"},
     "tracking": {"figures"},
     "configs": {"models"},
+    "cli": {"configs"},  # the words that a command line may use are those of the config groups
     # these know the shared ground alone
-    **dict.fromkeys(["cli", "data", "figures", "metrics", "models", "summary"], set()),
+    **dict.fromkeys(["data", "figures", "metrics", "models", "summary"], set()),
     **dict.fromkeys(GROUND, set()),
 }
 

@@ -360,9 +360,9 @@ def test_an_override_of_a_study_is_refused_in_one_line(override, line, tmp_path)
 @pytest.mark.parametrize(
     ("name", "flag", "line"),
     [
-        ("sweeper", "--foo", "unrecognized arguments: --foo; --help"),
+        ("sweeper", "--foo", "--foo: there is no such flag; type KEY=VALUE"),
         ("sweeper", "--cfg=foo", "argument --cfg/-c: invalid choice: 'foo'"),
-        ("sweeper.inspect", "--foo", "unrecognized arguments: --foo; --help"),
+        ("sweeper.inspect", "--foo", "--foo: there is no such flag; type KEY=VALUE"),
     ],
 )
 def test_a_wrong_flag_is_refused_in_one_line_with_exit_code_2(name, flag, line, tmp_path) -> None:

@@ -110,8 +110,11 @@ class Results:
         ]
         return {"name": "optuna", "solutions": front} | more
 
-    def show(self, interrupted: bool) -> None:
-        """Print the counts, the best trials, and the commands that train them again."""
+    def show(self, interrupted: bool, next_steps: str = "") -> None:
+        """Print the counts, the best trials, and the commands that train them again.
+
+        `next_steps` are other commands, for the lines before the last one.
+        """
         console = Console(soft_wrap=True, highlight=False, markup=False)
         console.print(self._counts_line(interrupted))
         ending = ending_line(self.spec.budget, self.trials, time.time())
@@ -124,7 +127,7 @@ class Results:
                 key,
                 key,
             )
-        for line in [*self._front_lines(), *self._best_lines()]:
+        for line in [*self._front_lines(), *self._best_lines(next_steps)]:
             console.print(line)
 
     def missing(self) -> str:
@@ -176,7 +179,7 @@ class Results:
             lines.append(choice_line(names))
         return lines
 
-    def _best_lines(self) -> list[str]:
+    def _best_lines(self, next_steps: str) -> list[str]:
         if self.chosen is None:
             return []
         word = "Best" + ("" if self.n_objectives == 1 else f" ({self._choice_text()})")
@@ -185,6 +188,7 @@ class Results:
             f"{word}: {values} in trial {number} of {self.spec.folder}",
             f"  {shlex.join(map(masked_uri, self.overrides(self.chosen)))}",
             *self._final_lines(self.chosen),
+            *([next_steps] if next_steps else []),
             f"Train it again: {self.command(self.chosen)}",
         ]
 

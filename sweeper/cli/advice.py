@@ -1,0 +1,267 @@
+"""What to type instead of a word that no command line may have: one line for each mistake."""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sweeper.cli.overrides import shell_word
+from sweeper.cli.vocabulary import Place, Vocabulary, option_texts, plain
+from sweeper.text import near_names
+
+COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
+"""The commands beside `python -m sweeper`."""
+
+FLAGS = ("--multirun", "--help", "--cfg", "--info", "--config-dir", "--version", "--hydra-help")
+CHECKPOINTS = (".pt", ".pth", ".ckpt")
+
+OF_HYDRA = ("", "interval", "choice")
+INTERVAL, LOG, CHOICE = "interval({})", "tag(log,interval({}))", "choice({})"
+INTERVALS = (
+    *("", "interval", "uniform", "quniform", "float", "real", "linear", "linspace", "float_range"),
+    *("int", "randint", "integer", "int_range", "between"),
+)
+LOGS = ("log", "loguniform", "log_uniform", "qloguniform", "logspace", "geom", "logrange")
+CHOICES = (
+    *("choice", "categorical", "grid", "grid_search", "list", "select", "options", "values"),
+    *("oneof", "one_of", "choices"),
+)
+SWEEPS = {
+    **dict.fromkeys(INTERVALS, INTERVAL),
+    **dict.fromkeys(LOGS, LOG),
+    **dict.fromkeys(CHOICES, CHOICE),
+}
+"""How other programs write a sweep, and how Hydra does."""
+
+ADD_MULTIRUN = "add --multirun to your command line"
+"""What a call from Python says in other words."""
+
+
+def better_line(message: str, arguments: Sequence[str]) -> str | None:
+    """Return a line that says what to type, in place of one that only says what does not exist.
+
+    message: what Hydra, OmegaConf or the check of the values says.
+    arguments: the command line.
+    """
+    for pattern, advise in _ADVISERS:
+        if match := re.search(pattern, message):
+            return advise(match, arguments)
+    return None
+
+
+def vocabulary_of(arguments: Sequence[str]) -> Vocabulary:
+    """Return the words that a command line may use."""
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    return Vocabulary(overrides, config_dir_in(arguments))
+
+
+def config_dir_in(arguments: Sequence[str]) -> str | None:
+    """Return the folder of `--config-dir`, or None."""
+    for i, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        if flag in ("--config-dir", "-cd"):
+            return value if equals else next(iter(arguments[i + 1 : i + 2]), None)
+    return None
+
+
+def _for_unknown_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    key = match[1]
+    typed = (a for a in arguments if not a.startswith("-"))
+    override = next((a for a in typed if a.lstrip("+~").partition("=")[0] == key), None)
+    return override and key_advice(override, vocabulary_of(arguments))
+
+
+def _for_unknown_argument(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    group, name = match[1], match[2]
+    return _for_unknown_key(re.fullmatch("(.*)", _joined(group, name)), arguments)  # type: ignore[arg-type]
+
+
+def _joined(group: str, name: str) -> str:
+    return name if group == "the config" else f"{group}.{name}"
+
+
+def _for_unknown_option(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    vocabulary, text = vocabulary_of(arguments), f"{match[1]}/{match[2]}"
+    groups = [group for group in vocabulary.groups if text.startswith(f"{group}/")]
+    group = max(groups, key=len, default=match[1])  # an option may have been typed as a path
+    return option_advice(group, text.removeprefix(f"{group}/"), vocabulary)
+
+
+def _for_sweep_elsewhere(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    return sweep_advice(match[1], is_multirun(arguments))
+
+
+def _for_missing_multirun(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    override = match[1]
+    key, _, value = override.partition("=")
+    if re.search(r"\w\(", value):
+        return f"{override}: is a sweep; {ADD_MULTIRUN}: --multirun {_typed(override)}"
+    return (
+        f"{override}: has several values; type {_typed(f'{key}=[{value}]')} for a list; to try one "
+        f"after another, {ADD_MULTIRUN}: --multirun {_typed(override)}"
+    )
+
+
+def is_multirun(arguments: Sequence[str]) -> bool:
+    """Return whether a command line has the flag of a study."""
+    return any(a == "-m" or (len(a) > 3 and "--multirun".startswith(a)) for a in arguments)
+
+
+def key_advice(override: str, vocabulary: Vocabulary) -> str:
+    """Return the line for an override whose key the config does not have."""
+    key, _, value = override.lstrip("+~").partition("=")
+    places = vocabulary.places(key)
+    texts = [_as_typed(place, value) for place in places]
+    group = key.partition(".")[0]
+    chosen = vocabulary.choices.get(group)
+    name = key.rpartition(".")[2]
+    owner = f"{group}={chosen} has no key {name}" if chosen and "." in key else None
+    problem = f"{override}: {owner or f'there is no key {key}'}"
+    if not texts:
+        return f"{problem}; {_known(key, vocabulary)}"
+    return f"{problem}; type {' or '.join(texts)}"
+
+
+def option_advice(group: str, option: str, vocabulary: Vocabulary) -> str:
+    """Return the line for an option that its group does not have."""
+    texts = [_typed(text) for text in option_texts(vocabulary, group, option)]
+    known = [f"{group}={name}" for name in vocabulary.options(group)]
+    hint = f"type {' or '.join(texts)}" if texts else f"choose one of {', '.join(known)}"
+    return f"{group}={option}: there is no such option; {hint}"
+
+
+def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str:
+    """Return the line for a flag that does not exist; `following` is the argument after it."""
+    name, equals, value = flag.lstrip("-").partition("=")
+    near = near_names(f"--{plain(name).replace('_', '-')}", FLAGS, cutoff=0.75)
+    if near and not equals:
+        return f"{flag}: there is no such flag; type {' or '.join(near)}"
+    places = vocabulary.places(name)
+    if not places:
+        return f"{flag}: there is no such flag; type KEY=VALUE without dashes"
+    if not equals:
+        value = following if following and "=" not in following else "VALUE"
+    texts = [_as_typed(place, value) for place in places]
+    return f"{flag}: keys have no dashes; type {' or '.join(texts)}"
+
+
+def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
+    """Return the line for the first argument that is no override, or None if all are."""
+    for i, word in enumerate(words):
+        after = words[i + 1] if i + 1 < len(words) else None
+        spaced = _spaced(word, words[i + 1 :])
+        if spaced is not None:
+            shown = " ".join(words[i : i + 3 if after == "=" else i + 2])
+            key, _, value = spaced.partition("=")
+            texts = [spaced] if vocabulary.has(key) else [
+                _as_typed(place, value) for place in vocabulary.places(key)
+            ]  # fmt: skip
+            return (
+                f"{shown}: has spaces around =; type {' or '.join(map(_typed, texts or [spaced]))}"
+            )
+        if "=" not in word and not word.startswith("~"):
+            return f"{word}: {_hint_for(word, after, vocabulary)}"
+    return None
+
+
+def sweep_advice(override: str, is_multirun: bool) -> str | None:
+    """Return the line for a sweep that is written as in other programs, or None for other text."""
+    key, _, value = override.partition("=")
+    match = re.fullmatch(r"\s*(\w*)[(\[](.*)[)\]]\s*", value, re.DOTALL)
+    name = plain(match[1].removeprefix("suggest_")) if match else ""
+    if match is None or name not in SWEEPS:
+        return None
+    inside = match[2].strip()
+    inner = re.fullmatch(r"(?:interval|uniform|range)\((.*)\)", inside)
+    numbers = [part.strip() for part in (inner[1] if inner else inside).split(",")]
+    if name in ("int", "float") and len(numbers) < 2:  # a cast of Hydra's grammar
+        return None
+    template = SWEEPS[name]
+    if template != CHOICE:
+        numbers = [number for number in numbers if "=" not in number and number != "log"][:2]
+        template = LOG if "log" in inside and "log=false" not in inside.lower() else template
+    text = f"{key}={template.format(','.join(numbers))}"
+    flag = "" if is_multirun else "--multirun "
+    reason = f"there is no sweep {match[1]}" if name not in OF_HYDRA else "is no sweep as it stands"
+    return f"{override}: {reason}; type {flag}{_typed(text)}"
+
+
+def _spaced(word: str, following: Sequence[str]) -> str | None:
+    """Return the override that was typed with spaces around its `=`, or None."""
+    if word in ("=",) or word.startswith("-"):
+        return None
+    if "=" not in word and following[:1] == ["="] and len(following) > 1:
+        return f"{word}={following[1]}"
+    if "=" not in word and following and re.match(r"=[^=]", following[0]):
+        return f"{word}{following[0]}"
+    if word.endswith("=") and word.count("=") == 1 and following and "=" not in following[0]:
+        return f"{word}{following[0]}"
+    return None
+
+
+def _hint_for(word: str, after: str | None, vocabulary: Vocabulary) -> str:
+    """Return what to type for a word without `=`."""
+    if word.endswith(CHECKPOINTS):
+        path = shell_word(word)
+        return (
+            f"is a checkpoint; type python -m sweeper.evaluate checkpoint={path} to evaluate it, "
+            f"or resume={path} to go on with it"
+        )
+    if word in COMMANDS:
+        return f"is a command of its own; type python -m sweeper.{word} --help"
+    if word in ("train", "run", "fit"):
+        return "is what happens without this word; leave it out"
+    if word in ("sweep", "multirun", "search", "study", "tune"):
+        return "type --multirun to start a study"
+    if f"--{word}" in FLAGS:
+        return f"type --{word}"
+    options = [
+        f"{group}={option}"
+        for group in vocabulary.groups
+        for option in vocabulary.options(group)
+        if "/" not in group and group != "search" and plain(option) == plain(word)
+    ]
+    if options:
+        return f"type {' or '.join(options)}"
+    places = [Place(word)] if vocabulary.has(word) else vocabulary.places(word)
+    if places:
+        value = after if after and "=" not in after and not after.startswith("-") else "VALUE"
+        return f"type {' or '.join(_as_typed(place, value) for place in places)}"
+    key, colon, value = word.partition(":")
+    if colon and vocabulary.has(key):
+        return f"type {_typed(f'{key}={value}')}"
+    if Path(word).exists():
+        return f"type a key in front of the path, such as data.root={shell_word(word)}"
+    return "is neither GROUP=OPTION nor KEY=VALUE; --help shows the groups"
+
+
+def _known(key: str, vocabulary: Vocabulary) -> str:
+    """Return the keys of the group of an unknown key, or the groups."""
+    group, dot, _ = key.rpartition(".")
+    inside = [k for k in vocabulary.keys if k.startswith(f"{group}.")] if dot else []
+    if 0 < len(inside) <= 24:
+        return f"its keys are {', '.join(k.removeprefix(f'{group}.') for k in inside)}"
+    return "--cfg job shows the keys"
+
+
+def _as_typed(place: Place, value: str) -> str:
+    override = _typed(f"{place.key}={value}")
+    return f"{place.choice} {override}" if place.choice else override
+
+
+def _typed(text: str) -> str:
+    """Return one override, or two with a space between them, as a shell takes them."""
+    first, space, second = text.partition(" ")
+    if space and "=" in second and re.fullmatch(r"[\w/]+=[\w/.-]+", first):
+        return f"{first} {shell_word(second)}"
+    return shell_word(text)
+
+
+_ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | None]]] = (
+    (r"Could not override '([^']+)'", _for_unknown_key),
+    (r"([\w/@.-]+)=(\S+): there is no such option", _for_unknown_option),
+    (r"(?:^|: )(the config|[\w.]+) has no key (\w+)", _for_unknown_argument),
+    (r"^(.+?): (?:\w+ while evaluating |mismatched|extraneous|no viable)", _for_sweep_elsewhere),
+    (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
+    (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),
+)
+"""What the lines of Hydra and of the checks say, with what says it better."""

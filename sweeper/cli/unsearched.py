@@ -1,0 +1,22 @@
+"""What a command line says of a search, although it starts none."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STUDY_KEYS = ("hydra.sweeper.", "hydra/sweeper", "search=")
+NO_SEARCH = ("search=none", "search=null")
+
+
+def unsearched_line(overrides: Sequence[str], params: Mapping[str, Any] | None) -> str | None:
+    """Return a line if the overrides of a single run ask for a search, else None.
+
+    The command that trains a trial again names the search too, but also a value for each parameter.
+
+    overrides: those of the command line.
+    params: `hydra.sweeper.params`, the search space that `search=NAME` has filled.
+    """
+    typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    asking = [o for o in overrides if o.lstrip("+").startswith(STUDY_KEYS) and o not in NO_SEARCH]
+    if not asking or (params and typed.issuperset(params)):
+        return None
+    return f"{asking[0]}: nothing is searched in a single run; add --multirun to start a study"

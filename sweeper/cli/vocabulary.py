@@ -1,0 +1,273 @@
+"""The words that a command line may use: keys, groups and options, read from the config itself."""
+
+import importlib.util
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from hydra.core.singleton import Singleton
+from hydra.version import VersionBase
+from omegaconf import OmegaConf
+
+from sweeper.cli.overrides import quoted
+from sweeper.hydra_versions import COMPOSING
+from sweeper.text import near_names
+
+SYNONYMS = {
+    "learning_rate": "lr",
+    "learningrate": "lr",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "batchsize": "batch_size",
+    "workers": "n_jobs",
+    "jobs": "n_jobs",
+    "trials": "n_trials",
+    "gpu": "device",
+    "cuda": "device",
+    "amp": "precision",
+    "output_dir": "dir",
+    "net": "model",
+    "network": "model",
+    "arch": "model",
+    "architecture": "model",
+    "dataset": "data",
+    "optim": "optimizer",
+    "criterion": "loss",
+    "lr_scheduler": "scheduler",
+    "early_stopping": "stopping",
+    "tracker": "tracking",
+    "logger": "tracking",
+}
+"""Words of other programs that are unlike ours; what is alike is found without them."""
+
+OF_STUDIES = ("hydra.sweeper.", "hydra.launcher.", "hydra.run.", "hydra.sweep.")
+NOT_KEYS = ("_target_", "search", "defaults")
+MAX_CANDIDATES = 4
+
+
+@dataclass(frozen=True)
+class Place:
+    """A key that exists, and the option that has it if that is not chosen."""
+
+    key: str
+    choice: str = ""
+
+
+class Vocabulary:
+    """The words of the composed config and of the options that could be chosen in place of its own.
+
+    Args:
+        overrides: What the user typed. Its choices of options are followed as far as they exist.
+        config_dir: Folder of the user's own options, or None.
+    """
+
+    def __init__(self, overrides: Sequence[str], config_dir: str | None = None) -> None:
+        # Imported here, since it registers resolvers: another application may have its own.
+        from sweeper.configs import CONFIGS
+
+        own = [Path(config_dir)] if config_dir and Path(config_dir).is_dir() else []
+        self._folders = [CONFIGS, *own]
+        search_path = [f"file://{folder.absolute()}" for folder in own]
+        first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
+        with _hydra_apart(), initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
+            loader = GlobalHydra.instance().config_loader()
+            choices = [c for c in map(_choice, overrides) if c and _exists(loader, *c)]
+            texts = [f"{group}={option}" for group, option in choices]
+            config = compose("config", [*first, *texts], return_hydra_config=True)
+            self.groups = [str(group) for group in config.hydra.runtime.choices]
+            self._options = {g: loader.get_group_options(g) for g in self.groups}
+        self.choices: Mapping[str, Any] = dict(config.hydra.runtime.choices)
+        self._content: Any = OmegaConf.to_container(config, resolve=False)
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """The keys of the composed config that have a plain value."""
+        return [key for key, _ in leaves(self._content) if not _is_internal(key)]
+
+    def has(self, key: str) -> bool:
+        """Return whether the composed config has a key, with a value of any kind."""
+        node = self._content
+        for name in key.split("."):
+            if not isinstance(node, Mapping) or name not in node:
+                return False
+            node = node[name]
+        return True
+
+    def options(self, group: str) -> list[str]:
+        """Return the options of a group."""
+        return list(self._options.get(group, ()))
+
+    def files(self, group: str) -> dict[str, Any]:
+        """Return the content of each file of a group, by option."""
+        paths = [
+            path for folder in self._folders for path in sorted((folder / group).glob("*.yaml"))
+        ]
+        return {path.stem: _loaded(path) for path in paths}
+
+    def places(self, word: str) -> list[Place]:
+        """Return where a key, or its last part, is meant to be; the likeliest places alone."""
+        name = plain(word.rpartition(".")[2])
+        for wanted in dict.fromkeys([name, SYNONYMS.get(name, name)]):
+            if found := self._exact(word, wanted):
+                return found[:MAX_CANDIDATES]
+        return self._near(word, name)[:MAX_CANDIDATES]
+
+    def _exact(self, word: str, name: str) -> list[Place]:
+        if name in self.groups and "." not in word:
+            return [Place(name)]
+        own = [Place(key) for key in self.keys if plain(key.rpartition(".")[2]) == name]
+        of_experiment = [place for place in own if not place.key.startswith("hydra.")]
+        if of_experiment:
+            return of_experiment
+        in_others = list(self._in_other_options(name))
+        of_group = [p for p in in_others if p.key.startswith(word.partition(".")[0] + ".")]
+        of_studies = [place for place in own if place.key.startswith(OF_STUDIES)]
+        nested = [Place(group) for group in self.groups if group.rpartition("/")[2] == name]
+        return of_group or in_others or of_studies or nested
+
+    def _in_other_options(self, name: str) -> Iterator[Place]:
+        for group in self.groups:
+            if "/" in group or group == "search":
+                continue
+            for option, content in self.files(group).items():
+                for key, _ in leaves(content):
+                    if plain(key.rpartition(".")[2]) == name and not _is_internal(key):
+                        yield Place(f"{group}.{key}", f"{group}={option}")
+
+    def _near(self, word: str, name: str) -> list[Place]:
+        """Return the keys whose name is similar, those in the same group alone if there are any."""
+        typed = [key for key in self.keys if not key.startswith("hydra.")]
+        of_studies = [key for key in self.keys if key.startswith(OF_STUDIES)]
+        group = word.partition(".")[0]
+        of_group = [key for key in typed if "." in word and key.startswith(f"{group}.")]
+        roots = [group for group in self.groups if "/" not in group and "." not in word]
+        for keys in (of_group, [*roots, *typed], of_studies):
+            names = {key.rpartition(".")[2]: None for key in keys}
+            for near in near_names(name, names, cutoff=0.7)[:1]:
+                return [Place(key) for key in keys if key.rpartition(".")[2] == near]
+        return []
+
+
+@contextmanager
+def _hydra_apart() -> Iterator[None]:
+    """Set aside Hydra's state, which is that of a command or of a caller from Python."""
+    kinds = (GlobalHydra, VersionBase)
+    before = {kind: Singleton._instances.pop(kind, None) for kind in kinds}
+    try:
+        yield
+    finally:
+        for kind, instance in before.items():
+            Singleton._instances.pop(kind, None)
+            if instance is not None:
+                Singleton._instances[kind] = instance
+
+
+def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
+    """Return what to type for an option that a group does not have, the likeliest alone.
+
+    It may be written in another way, be the class that an option stands for, or be a value of one
+    of the keys of an option: `model=resnet18` is `model=torchvision model.name=resnet18`.
+    """
+    files = vocabulary.files(group)
+    wanted = squeezed(option)
+    known = vocabulary.options(group)
+    same = [name for name in known if squeezed(name) == wanted]
+    targets = [n for n, node in files.items() if n in known and _class_of(node) == wanted]
+    short = [name for name in known if "".join(part[0] for part in name.split("_")) == wanted]
+    if found := same or targets or short:
+        return [f"{group}={name}" for name in found]
+    if group == "data" and Path(option).is_dir():
+        return [f"data=image_folder data.root={quoted(Path(option))}"]
+    values = [
+        f"{group}={name} {group}.{key}={text}"
+        for name, node in files.items()
+        for key, value in leaves(node, with_search=True)
+        for text in _values(value)
+        if squeezed(text) == wanted
+    ]
+    if group == "model" and not values and (name := torchvision_model_name(wanted)):
+        values = [f"model=torchvision model.name={name}"]
+    if values:
+        return list(dict.fromkeys(values))[:MAX_CANDIDATES]
+    return [f"{group}={name}" for name in near_names(option, known)]
+
+
+def torchvision_model_name(wanted: str) -> str | None:
+    """Return the name of torchvision's model whose squeezed form is `wanted`, or None.
+
+    The names are read from torchvision's source, since the package takes seconds to import.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    for folder in (spec.submodule_search_locations if spec else None) or ():
+        for file in sorted((Path(folder) / "models").glob("*.py")):
+            text = file.read_text(encoding="utf-8")
+            for name in re.findall(r"(?m)^@register_model\(.*\n(?:@.*\n)*def (\w+)\(", text):
+                if squeezed(name) == wanted:
+                    return str(name)
+    return None
+
+
+def leaves(node: Any, prefix: str = "", with_search: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a plain mapping that have a plain value, with the value."""
+    for name, value in node.items() if isinstance(node, Mapping) else ():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            if with_search and name == "search":
+                yield from leaves(value, prefix)
+            else:
+                yield from leaves(value, f"{key}.", with_search)
+        else:
+            yield key, value
+
+
+def plain(word: str) -> str:
+    """Return a word in the form in which words are compared: `Batch-Size` is `batch_size`."""
+    return word.strip("-").replace("-", "_").lower()
+
+
+def squeezed(word: str) -> str:
+    """Return a word in the form in which names of options are compared: `ResNet-18`, `resnet18`."""
+    return re.sub(r"[^a-z0-9]", "", word.lower())
+
+
+def _loaded(path: Path) -> Any:
+    try:
+        return yaml.load(path.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.YAMLError:
+        return {}  # Hydra says more of it if it is chosen
+
+
+def _is_internal(key: str) -> bool:
+    return any(name in NOT_KEYS for name in key.split("."))
+
+
+def _choice(override: str) -> tuple[str, str] | None:
+    """Return the group and the first option of an override that may choose one."""
+    key, equals, value = override.partition("=")
+    match = re.match(r"(?:choice\()?([\w./-]+)", value)
+    return (key, match[1]) if equals and match and "." not in key else None
+
+
+def _exists(loader: ConfigLoader, group: str, option: str) -> bool:
+    return option in loader.get_group_options(group, ObjectType.CONFIG)
+
+
+def _values(value: Any) -> Iterable[str]:
+    """Return the texts that a value of an option is or may be."""
+    match = re.fullmatch(r"choice\((.*)\)", value) if isinstance(value, str) else None
+    texts = match[1].split(",") if match else [value]
+    return [text.strip() for text in texts if isinstance(text, str)]
+
+
+def _class_of(node: Any) -> str | None:
+    target = node.get("_target_") if isinstance(node, Mapping) else None
+    return squeezed(target.rpartition(".")[2]) if isinstance(target, str) else None

@@ -1,0 +1,183 @@
+"""What to type in place of what does not exist: the keys and options are those of the config."""
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from sweeper.cli.advice import flag_advice, sweep_advice, word_advice
+from sweeper.cli.messages import check_words, line_for
+from sweeper.cli.vocabulary import Vocabulary, torchvision_model_name
+from sweeper.configs import CONFIGS
+from sweeper.errors import ConfigError
+from sweeper.hydra_versions import COMPOSING
+
+
+@pytest.fixture(scope="module")
+def vocabulary() -> Vocabulary:
+    return Vocabulary([])
+
+
+def line_of(*overrides: str) -> str:
+    """Return the line for overrides that Hydra does not compose."""
+    with (
+        initialize_config_dir(str(CONFIGS), **COMPOSING),
+        pytest.raises((HydraException, OmegaConfBaseException)) as caught,
+    ):
+        compose("config", list(overrides))
+    line = line_for(caught.value, overrides)
+    assert line is not None
+    assert "\n" not in line
+    return line
+
+
+@pytest.mark.parametrize(
+    ("override", "typed"),
+    [
+        ("epochs=3", "trainer.epochs=3"),
+        ("lr=0.1", "optimizer.lr=0.1"),
+        ("batch_size=8", "data.batch_size=8"),
+        ("batch-size=8", "data.batch_size=8"),
+        ("n_trials=5", "hydra.sweeper.n_trials=5"),
+        ("device=cpu", "trainer.device=cpu"),
+        ("learning_rate=0.1", "optimizer.lr=0.1"),
+        ("data.train_limit=9", "trainer.train_limit=9"),
+        ("trainer.max_epochs=3", "trainer.epochs=3"),
+        ("model.kernel=3", "model.kernel_size=3"),
+        ("dataset=mnist", "data=mnist"),
+        ("Model=cnn", "model=cnn"),
+        ("n_jobs=2", "hydra.launcher.n_jobs=2 or hydra.sweeper.n_jobs=2"),
+        ("sampler=tpe", "hydra/sweeper/sampler=tpe"),
+        ("stopping.patience=3", "stopping=patience stopping.patience=3"),
+        ("optimizer=SGD", "optimizer=sgd"),
+        ("model=resnet18", "model=torchvision model.name=resnet18"),
+        ("model=ResNet-34", "model=torchvision model.name=resnet34"),
+        ("loss=CrossEntropyLoss", "loss=cross_entropy"),
+        ("scheduler=ReduceLROnPlateau", "scheduler=plateau"),
+        ("data=cifar", "data=cifar10 or data=cifar100"),
+    ],
+)
+def test_a_wrong_key_or_option_finds_its_way(override, typed) -> None:
+    line = line_of(override)
+    assert line.startswith(f"{override}: ")
+    assert line.endswith(f"; type {typed}")
+
+
+def test_a_key_of_other_options_is_named_with_each_of_them() -> None:
+    options = ("muon", "rmsprop", "sgd")
+    typed = " or ".join(f"optimizer={name} optimizer.momentum=0.9" for name in options)
+    line = line_of("optimizer.momentum=0.9")
+    assert line == f"optimizer.momentum=0.9: optimizer=adam has no key momentum; type {typed}"
+
+
+def test_the_options_that_were_chosen_are_followed() -> None:
+    assert line_of("optimizer=sgd", "momentum=0.5").endswith("; type optimizer.momentum=0.5")
+
+
+def test_a_key_that_is_like_no_other_gets_the_keys_of_its_group() -> None:
+    assert "its keys are epochs, device, " in line_of("trainer.xyz=1")
+
+
+def test_the_users_own_options_are_known(tmp_path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/mine.yaml").write_text("_target_: my.Net\nflavour: sweet\n")
+    places = Vocabulary([], str(tmp_path)).places("flavour")
+    assert [(place.key, place.choice) for place in places] == [("model.flavour", "model=mine")]
+
+
+def test_torchvisions_names_are_read_without_its_import() -> None:
+    assert torchvision_model_name("densenet121") == "densenet121"
+    assert torchvision_model_name("nosuchnet") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["model", "cnn"], "model: type model=cnn"),
+        (["cnn"], "cnn: type model=cnn"),
+        (["seed", "=", "1"], "seed = 1: has spaces around =; type seed=1"),
+        (["lr=", "0.1"], "lr= 0.1: has spaces around =; type optimizer.lr=0.1"),
+        (["optimizer.lr", "=0.1"], "optimizer.lr =0.1: has spaces around =; type optimizer.lr=0.1"),
+        (["optimizer.lr:0.1"], "optimizer.lr:0.1: type optimizer.lr=0.1"),
+        (["epochs"], "epochs: type trainer.epochs=VALUE"),
+        (["evaluate"], "evaluate: is a command of its own; type python -m sweeper.evaluate --help"),
+        (["multirun"], "multirun: type --multirun to start a study"),
+        (["help"], "help: type --help"),
+        (["a=1", "what"], "what: is neither GROUP=OPTION nor KEY=VALUE; --help shows the groups"),
+    ],
+)  # fmt: skip
+def test_a_word_that_is_no_override_finds_its_way(vocabulary, words, line) -> None:
+    assert word_advice(words, vocabulary) == line
+    with pytest.raises(ConfigError):
+        check_words(words)
+
+
+def test_a_checkpoint_that_is_typed_alone_names_the_commands_for_it(vocabulary) -> None:
+    line = word_advice(["outputs/x/best.pt"], vocabulary)
+    assert "python -m sweeper.evaluate checkpoint=outputs/x/best.pt" in line
+
+
+@pytest.mark.parametrize("words", [["model=cnn", "~optimizer.lr", "x="], ["a=b c"], []])
+def test_overrides_pass(words) -> None:
+    check_words(words)
+
+
+@pytest.mark.parametrize(
+    ("flag", "after", "end"),
+    [
+        ("--epochs=3", None, "type trainer.epochs=3"),
+        ("--model", "cnn", "type model=cnn"),
+        ("--n-trials", "5", "type hydra.sweeper.n_trials=5"),
+        ("-lr", "0.1", "type optimizer.lr=0.1"),
+        ("--mutlirun", "model=cnn", "type --multirun"),
+        ("--qq", None, "type KEY=VALUE without dashes"),
+    ],
+)
+def test_a_flag_that_does_not_exist_finds_its_way(vocabulary, flag, after, end) -> None:
+    line = flag_advice(flag, after, vocabulary)
+    assert line.startswith(f"{flag}: ")
+    assert line.endswith(end)
+
+
+@pytest.mark.parametrize(
+    ("sweep", "typed"),
+    [
+        ("log(1e-4,1e-1)", "tag(log,interval(1e-4,1e-1))"),
+        ("loguniform(1e-4, 1e-1)", "tag(log,interval(1e-4,1e-1))"),
+        ("log(interval(1e-4,1e-1))", "tag(log,interval(1e-4,1e-1))"),
+        ("interval(1e-4,1e-1,log=true)", "tag(log,interval(1e-4,1e-1))"),
+        ("suggest_float(1e-4,1e-1,log=True)", "tag(log,interval(1e-4,1e-1))"),
+        ("uniform(0,1)", "interval(0,1)"),
+        ("randint(1,9)", "interval(1,9)"),
+        ("categorical(a,b)", "choice(a,b)"),
+        ("choice[1,2]", "choice(1,2)"),
+        ("(1,2)", "interval(1,2)"),
+    ],
+)
+def test_a_sweep_of_another_program_becomes_hydras(sweep, typed) -> None:
+    assert sweep_advice(f"x={sweep}", is_multirun=True).endswith(f"; type 'x={typed}'")
+    assert sweep_advice(f"x={sweep}", is_multirun=False).endswith(f"; type --multirun 'x={typed}'")
+
+
+@pytest.mark.parametrize("value", ["3", "float(x)", "int(3)", "sort(3,1)", "[1,2"])
+def test_other_values_are_no_sweeps(value) -> None:
+    assert sweep_advice(f"x={value}", is_multirun=True) is None
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        (
+            "seed=1,2",
+            "seed=1,2: has several values; type 'seed=[1,2]' for a list; to try one after another, "
+            "add --multirun to your command line: --multirun seed=1,2",
+        ),
+        (
+            "seed=range(1,3)",
+            "seed=range(1,3): is a sweep; add --multirun to your command line: "
+            "--multirun 'seed=range(1,3)'",
+        ),
+    ],
+)
+def test_a_sweep_without_multirun_says_what_to_add(override, line) -> None:
+    assert line_of(override) == line

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from sweeper.cli import next_steps as module
+from sweeper.cli.next_steps import next_steps, ui_command
+
+
+@pytest.mark.parametrize(
+    ("uri", "command"),
+    [
+        ("sqlite:////work/mlflow.db", "mlflow ui"),
+        ("sqlite:////work/a%20b.db", "mlflow ui --backend-store-uri sqlite:///a%20b.db"),
+        ("sqlite:////other/mlflow.db", "mlflow ui --backend-store-uri sqlite:////other/mlflow.db"),
+        ("http://host:5000", "open http://host:5000 in a browser"),
+        ("postgresql://me:hushhush1@host/x",
+         "mlflow ui --backend-store-uri 'postgresql://me:***@host/x'"),
+    ],
+)  # fmt: skip
+def test_the_command_shows_the_runs_of_the_uri(uri, command) -> None:
+    assert ui_command(uri, Path("/work")) == command
+
+
+def test_the_commands_name_what_is_there(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "program", lambda: ["-m", "sweeper"])
+    assert next_steps(tmp_path / "a b", None) == ""
+    (tmp_path / "a b/checkpoints").mkdir(parents=True)
+    (tmp_path / "a b/checkpoints/best.pt").touch()
+    assert next_steps(tmp_path / "a b", f"sqlite:///{tmp_path}/mlflow.db", tmp_path / "t") == (
+        "\nNext\n"
+        "  mlflow ui\n"
+        "  tensorboard --logdir t\n"
+        "  python -m sweeper.evaluate 'checkpoint=a b'\n"
+        "  python -m sweeper.predict 'checkpoint=a b' IMAGE..."
+    )
+
+
+def test_an_application_of_someone_else_has_no_commands_of_ours(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(module, "program", lambda: ["app.py"])
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/best.pt").touch()
+    assert next_steps(tmp_path, None) == ""
