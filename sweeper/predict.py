@@ -25,11 +25,13 @@ from torch import Tensor
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.cli.typed import unusable_folder
-from sweeper.data.image_files import FileImages, image_paths, pillow_mode
-from sweeper.data.inverse import to_pil
+from sweeper.data.batches import Streaming
+from sweeper.data.image_files import FileImages, FilePhotographs, image_paths
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import printable
+
+Files = FileImages | FilePhotographs
 
 MAX_PICTURES = 64
 """The largest number of images in the grid; more would be too small to see."""
@@ -46,7 +48,7 @@ def predict(argv: Sequence[str]) -> None:
     paths = _paths(arguments.positional)
     top, grid = _top(arguments), _grid(arguments)
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
-    files = _files(paths, restored)
+    files = restored.files(paths)
     predictions = list(_predictions(restored, files, top))
     by_path = list(zip(paths, predictions, strict=True))
     if "--json" in arguments.flags:
@@ -108,21 +110,13 @@ def _grid(arguments: Arguments) -> Path | None:
     return path
 
 
-def _files(paths: Sequence[Path], restored: Restored) -> FileImages:
-    channels, height, width = restored.profile.image_shape
-    files = FileImages(tuple(paths), (height, width), pillow_mode(channels))
-    files.check_headers()
-    return files
-
-
 @torch.inference_mode()
-def _predictions(restored: Restored, files: FileImages, top: int) -> Iterator[dict[str, Any]]:
+def _predictions(restored: Restored, files: Files, top: int) -> Iterator[dict[str, Any]]:
     """Yield the prediction for each image, batch by batch."""
-    classifier, count = restored.classifier, len(files.paths)
-    for first in range(0, count, restored.batch_size):
-        indices = np.arange(first, min(first + restored.batch_size, count))
-        images = restored.pipeline(torch.from_numpy(files[indices]).to(classifier.device))
-        ((outputs, _),) = classifier.outputs([(images, torch.empty(0))])
+    classifier, order = restored.classifier, np.arange(len(files.paths))
+    streaming = Streaming(files, order, classifier.device, False, 0)
+    for images, _ in streaming.batches(order, restored.batch_size):
+        ((outputs, _),) = classifier.outputs([(restored.pipeline(images), torch.empty(0))])
         predicted = classifier.adapter.predict(outputs).cpu()
         probabilities = classifier.adapter.probabilities(outputs).cpu()
         for labels, scores in zip(predicted, probabilities, strict=True):
@@ -154,12 +148,11 @@ def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) 
     return prediction
 
 
-def _draw(path: Path, files: FileImages, titles: Sequence[str]) -> None:
+def _draw(path: Path, files: Files, titles: Sequence[str]) -> None:
     from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
     count = min(len(titles), MAX_PICTURES)
-    images = torch.from_numpy(files[np.arange(count)])
-    figure = image_grid([to_pil(image) for image in images], titles[:count])
+    figure = image_grid(files.pictures(range(count)), titles[:count])
     try:
         figure.savefig(path, dpi=120)
     except (OSError, ValueError) as error:

@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -28,10 +28,14 @@ from sweeper.build.option import (
 )
 from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.describe import Description, describe
+from sweeper.data.file_source import FileSource
 from sweeper.data.image_data import ImageData
+from sweeper.data.image_files import FileImages, FilePhotographs
+from sweeper.data.inputs import Inputs
 from sweeper.data.pipeline import Pipeline
-from sweeper.data.prepare import evaluation_pipeline, prepare
+from sweeper.data.prepare import evaluation_files, evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
+from sweeper.data.recognised import require_new_targets
 from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.losses import Adapter
@@ -103,6 +107,8 @@ class Options:
         pop_keys("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
         self._source = Option.of_node("data", choices["data"], data, trust=trust)
+        for key in ("train_transform", "eval_transform"):
+            require_new_targets(pipeline.get(key), f"data.{key}")
         arguments = instantiated("data", choices["data"], pipeline, trust)
         self._prepare = Option("data", choices["data"], prepare, arguments)
 
@@ -149,14 +155,31 @@ class Options:
         self, profile: Profile, trainer: TrainerSettings, device: torch.device
     ) -> Pipeline:
         """Build the transforms from decoded images to the network's input, as for evaluation."""
-        arguments = self._prepare.arguments
         return evaluation_pipeline(
             profile,
-            transform=arguments["eval_transform"],
-            image_size=arguments["image_size"],
-            min_image_size=self._min_image_size,
+            self._inputs,
+            reads_files=isinstance(self._source(), FileSource),
             device=device,
             channels_last=self.channels_last(trainer, device),
+        )
+
+    def files(self, paths: Sequence[Path], profile: Profile) -> FileImages | FilePhotographs:
+        """Return image files, decoded as the pipeline for evaluation takes them.
+
+        Raises:
+            DataError: the images of the data had another number of channels than files have.
+        """
+        reads_files = isinstance(self._source(), FileSource)
+        return evaluation_files(paths, profile, self._inputs, reads_files)
+
+    @property
+    def _inputs(self) -> Inputs:
+        arguments = self._prepare.arguments
+        names = inspect.signature(Inputs.of).parameters.keys() & arguments.keys()
+        return Inputs.of(
+            source=self._source.name,
+            min_image_size=self._min_image_size,
+            **{name: arguments[name] for name in names},
         )
 
     def channels_last(self, trainer: TrainerSettings, device: torch.device) -> bool:

@@ -1,6 +1,6 @@
 """A whole config, checked first, and the functions that build or verify what it describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -23,6 +23,7 @@ from sweeper.build.option import (
 )
 from sweeper.build.options import Options
 from sweeper.data.image_data import ImageData
+from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
@@ -132,8 +133,16 @@ class Recipe:
         )
 
     def pipeline(self, profile: Profile) -> Pipeline:
-        """Return the transforms from decoded images of `profile.image_shape` to network input."""
+        """Return the transforms from images decoded like `files` to the network's input."""
         return self.options.pipeline(profile, self.trainer, self.device)
+
+    def files(self, paths: Sequence[Path], profile: Profile) -> FileImages | FilePhotographs:
+        """Return image files decoded as those of the data, for `pipeline`.
+
+        Raises:
+            DataError: the images of the data had another number of channels than files have.
+        """
+        return self.options.files(paths, profile)
 
 
 def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experiment:
