@@ -36,7 +36,7 @@ from sweeper.data.pipeline import Pipeline
 from sweeper.data.prepare import evaluation_files, evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
 from sweeper.data.recognised import require_new_targets
-from sweeper.data.source import label_type_of
+from sweeper.data.source import Source, label_type_of
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.losses import Adapter
 from sweeper.models.init import initialise
@@ -194,6 +194,11 @@ class Options:
             is_slower = getattr(self._model.target, "slow_channels_last", False)
             return device.type == "cpu" and not is_slower
         return trainer.channels_last
+
+    def source(self) -> Source:
+        """Build the data set, which reads nothing yet."""
+        source: Source = self._source()
+        return source
 
     def describe(self) -> Description:
         """Return the shape of the network's input and the number of classes.

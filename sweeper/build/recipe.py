@@ -26,6 +26,7 @@ from sweeper.data.image_data import ImageData
 from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
+from sweeper.data.source import Source
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
@@ -239,6 +240,15 @@ def network(cfg: DictConfig) -> Network:
     if recipe.trainer.activation_checkpointing:
         _checkpoint_activations(model)
     return Network(model, description.shape, recipe.options.batch_size)
+
+
+def source_of(cfg: DictConfig) -> Source:
+    """Build only the data set of a composed config, with its `hydra` node; nothing is read.
+
+    Raises:
+        ConfigError: the config is invalid.
+    """
+    return Recipe.of(*_without_hydra(cfg)).options.source()
 
 
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:

@@ -111,7 +111,9 @@ def _turned(size: Size, orientation: int) -> Size:
 
 
 def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation, 1 to 8."""
+    """Return the EXIF orientation of the pixels that Pillow decodes, 1 to 8."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns these while it decodes them
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
     except Exception:  # Pillow's parser raises errors of any type for EXIF data that is damaged

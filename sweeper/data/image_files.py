@@ -187,6 +187,15 @@ def _sizes(paths: Iterable[Path]) -> list[Size]:
     return list(in_threads(lambda path: with_image(path, upright_size), paths))
 
 
+def picture_of(path: Path, decoding: Decoding) -> Image.Image:
+    """Return an image file in colour, as the decoding says.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return Image.fromarray(with_image(path, lambda image: decoding.pixels(image, "RGB")))
+
+
 def with_image(path: Path, function: Callable[[Image.Image], T]) -> T:
     """Return the result of the function on the opened image file.
 

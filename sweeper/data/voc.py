@@ -2,9 +2,9 @@
 
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sweeper.data import voc_lists
 from sweeper.data.decoding import Decoding
@@ -12,7 +12,13 @@ from sweeper.data.describe import Description
 from sweeper.data.file_source import LabelledFiles, Labels
 from sweeper.data.framing import Size
 from sweeper.data.source import Split, fingerprint, required_size
-from sweeper.data.voc_annotations import VOC_CLASSES, Annotations
+from sweeper.data.voc_annotations import (
+    VOC_CLASSES,
+    Annotations,
+    BoxedImage,
+    boxes_of,
+    read_annotation,
+)
 from sweeper.data.voc_lists import Ids
 from sweeper.errors import DataError
 from sweeper.objectives import LabelType
@@ -88,6 +94,29 @@ class Voc:
             name: self._labelled(ids, annotations, annotations_key)
             for name, ids in ids_by_split.items()
         }
+
+    def annotation(self, image_id: str) -> dict[str, Any]:
+        """Return the annotation of an image as torchvision's `VOCDetection` does.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+        (file,) = voc_lists.annotation_files(self._folder / "Annotations", [image_id])
+        return read_annotation(file)
+
+    def boxed_images(self) -> Iterator[BoxedImage]:
+        """Yield the training images with their boxes; nothing if the data is not there.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        if not self._folder.is_dir():
+            return
+        ids = self._ids_by_split()["train"]
+        paths = voc_lists.image_files(self._folder / "JPEGImages", ids)
+        files = voc_lists.annotation_files(self._folder / "Annotations", ids)
+        for image_id, path, file in zip(ids, paths, files, strict=True):
+            yield BoxedImage(image_id, path, boxes_of(read_annotation(file), file))
 
     def _ids_by_split(self) -> dict[str, Ids]:
         return voc_lists.ids_by_split(self._folder, self._test_fraction)

@@ -36,7 +36,7 @@ ARROWS = {
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
     "app": {"run", "configs", "cli"},
-    "inspect": {"build", "summary", "configs", "cli"},
+    "inspect": {"build", "summary", "figures", "data", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},
     "predict": {"run", "figures", "data", "cli"},
     "run": {
