@@ -14,9 +14,11 @@ in every round; the ratios are those of the medians.
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -169,12 +171,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--next-epochs", type=int, default=2, help="in a round")
-    parser.add_argument("--max-workers", type=int, default=16)
+    parser.add_argument("--max-workers", type=int, default=2 * (os.cpu_count() or 1))
     parser.add_argument("--folder", type=Path, help="where photographs and caches lie meanwhile")
     parser.add_argument(
         "--json", type=Path, default=Path(tempfile.gettempdir()) / "photographs.json"
     )
     arguments = parser.parse_args()
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers are tried
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         root = Path(folder, "photographs")
         with ProcessPoolExecutor() as pool:

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-import torch
 from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn import functional as F
@@ -58,5 +57,4 @@ def framed(images: Tensor, frame: Size, resize: Resize) -> Tensor:
     scaled = scaled_size(size, frame, resize)
     top, left = centre(scaled, frame)
     images = images if scaled == size else resized(images, scaled)
-    window = images[..., top : top + frame[0], left : left + frame[1]]
-    return window.contiguous(memory_format=torch.preserve_format)
+    return images[..., top : top + frame[0], left : left + frame[1]]

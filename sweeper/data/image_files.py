@@ -25,7 +25,7 @@ T = TypeVar("T")
 MODES = {1: "L", 3: "RGB"}
 """Pillow's modes by the number of channels."""
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-AHEAD = 64
+AHEAD = 16
 """The images that are decoded before they are asked for."""
 
 

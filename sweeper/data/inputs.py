@@ -11,7 +11,7 @@ from torch import Tensor
 from sweeper.data.decoding import Colour, Decoding, colour
 from sweeper.data.framing import Resize, Size, framed
 from sweeper.data.pipeline import InputSteps, apply_steps, common_output, enlarge_steps
-from sweeper.data.recognised import MARGIN, crop_side, flattened, require_new, useful_side
+from sweeper.data.recognised import MARGIN, crop_side, flattened, n_flips, require_new, useful_side
 from sweeper.data.source import Indices, Transform, required_size
 
 BLANK_SIDE = 512
@@ -114,6 +114,8 @@ class Inputs:
 
             n = _n_sizing(transforms, len(probe[0]))
             frame = (Frame(required_size(self.source, self.size), "crop"),) if n == 0 else ()
+            # To flip the images of a batch one by one takes a third of the time of flipping all.
+            n += n_flips(transforms[n:])
             steps.append(Sizing((*frame, *transforms[:n]), device))
             transforms = transforms[n:]
         elif self.size is not None and tuple(probe.shape[-2:]) != self.size:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 from sweeper.errors import ConfigError
@@ -9,10 +10,8 @@ from sweeper.errors import ConfigError
 PREFIX = "torchvision.transforms."
 TO_TENSORS = {"ToTensor", "PILToTensor", "ToImage", "ToPureTensor"}
 TO_FLOATS = {"ToDtype", "ConvertImageDtype"}
-KEEP_SIZE = {
-    *("RandomHorizontalFlip", "RandomVerticalFlip", "Grayscale", "RandomGrayscale", "RGB"),
-    *("ColorJitter", "Identity"),
-}
+FLIPS = {"RandomHorizontalFlip", "RandomVerticalFlip"}
+KEEP_SIZE = FLIPS | {"Grayscale", "RandomGrayscale", "RGB", "ColorJitter", "Identity"}
 """Transforms that keep the size of an image, whatever size it has."""
 MARGIN = 2
 """How many times larger than needed a photograph is kept, so that hardly any is reduced twice."""
@@ -95,6 +94,11 @@ def _typed(values: object) -> str:
 def crop_side(transform: Any) -> int:
     """Return the least side of an image that `RandomCrop` takes, or 0 for any other transform."""
     return max(transform.size) if name_of(transform) == "RandomCrop" else 0
+
+
+def n_flips(transforms: Sequence[Any]) -> int:
+    """Return the number of random flips that the transforms begin with."""
+    return len(list(takewhile(lambda transform: name_of(transform) in FLIPS, transforms)))
 
 
 def useful_side(transforms: Sequence[Any]) -> int | None:

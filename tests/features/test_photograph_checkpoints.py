@@ -19,7 +19,8 @@ from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
 V2 = "torchvision.transforms.v2"
 CROPS = (
     f"data.train_transform=[{{_target_: {V2}.RandomResizedCrop, size: 8}}]",
-    f"data.eval_transform=[{{_target_: {V2}.Resize, size: 10}},{{_target_: {V2}.CenterCrop, size: 8}}]",
+    f"data.eval_transform=[{{_target_: {V2}.Resize, size: 10}},"
+    f"{{_target_: {V2}.CenterCrop, size: 8}}]",
 )
 WAYS = {
     "crops": CROPS,
