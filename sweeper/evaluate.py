@@ -31,16 +31,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL.Image import Image
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
-from sweeper.data.image_files import FileImages, pillow_mode
 from sweeper.data.image_folder import Listing
-from sweeper.data.inverse import to_pil
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.pictures import mistake_figures, result_figures, save_figures
@@ -183,15 +180,13 @@ def _images_of_folder(restored: Restored, folder: Path) -> EvaluationSet:
             f"folder={folder} has no subfolder with the name of a class, such as "
             f"{profile.classes[0]}; type folder=PATH"
         )
-    channels, height, width = profile.image_shape
-    files = FileImages(listing.paths, (height, width), pillow_mode(channels))
-    files.check_headers()
+    files = restored.files(listing.paths)
     streaming = Streaming(files, listing.labels, restored.classifier.device, False, 0)
     batches = streaming.batches(np.arange(len(listing.labels)), restored.batch_size)
     return EvaluationSet(
         f"folder-{folder.resolve().name}",
         ((restored.pipeline(images), labels) for images, labels in batches),
-        lambda indices: [to_pil(image) for image in torch.from_numpy(files[np.array(indices)])],
+        files.pictures,
     )
 
 

@@ -1,8 +1,12 @@
-"""The command `python -m sweeper.inspect`: print and draw a network without training it."""
+"""The command `python -m sweeper.inspect`: print and draw a network without training it.
+
+If the images of the data have boxes, some are drawn too.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +28,12 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from sweeper.build.recipe import Network
+    from sweeper.data.voc_annotations import BoxedImage
     from sweeper.summary.table import Summary
+
+BOXES = Path("boxes.png")
+PICTURES = 12
+"""The largest number of images that are shown with their boxes."""
 
 EPILOG = """\
 The table has a line for each call of a layer: the shape of its output, the number of its
@@ -32,11 +41,13 @@ parameters, its multiply-adds for one image, the bytes of its parameters and of 
 image (float32; no output if the layer works in place), the side of its receptive field, and the
 distance between neighbouring fields. The lines below the table show the memory of a training batch
 of data.batch_size images. The picture has a box for each layer, with its output and parameters.
+If the images of the data have boxes, as those of data=voc, some are drawn into boxes.png.
 
 Examples
   python -m sweeper.inspect
   python -m sweeper.inspect model=vgg16 data=cifar10 model.width=0.5
   python -m sweeper.inspect model=resnet18 data=cifar10 --picture resnet18.png
+  python -m sweeper.inspect data=voc data.root=FOLDER loss=bce_with_logits
   python -m sweeper.inspect --config-dir my_conf model=mine data.batch_size=256
 """
 
@@ -61,25 +72,39 @@ def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str
 def show(overrides: Sequence[str], config_dir: Path | None, picture: Path | None) -> None:
     """Print the table of a network, and draw the network into a file unless it is None.
 
+    Images of the data are drawn too if they have boxes. A loss that does not fit the data then
+    costs the table only.
+
     Raises:
-        SweeperError: the config is invalid, or the file cannot be written.
+        SweeperError: the config is invalid, or a file cannot be read or written.
         HydraException: the config cannot be composed.
     """
     if picture is not None:
         _require_picture(picture)
     cfg = composed(overrides, config_dir)
     waiting_for("importing torch and building the network")
+    from sweeper.build.loss_option import UnfittingLoss
     from sweeper.build.recipe import network
 
-    built = network(cfg)
+    has_boxes = picture is not None and _show_boxes(cfg)
+    try:
+        built = network(cfg)
+    except UnfittingLoss as error:
+        if not has_boxes:
+            raise
+        _print(f"no table of layers: {error}")
+        return
     summary = _summary(built)
-    hide_waiting()
-    sys.stdout.write(summary.table())
+    _print(summary.table().rstrip("\n"))
     if picture is not None:
         waiting_for(f"drawing {picture}")
         _draw(built, summary, picture)
-        hide_waiting()
-        sys.stdout.write(f"picture: {printable(str(picture))}\n")
+        _print(f"picture: {printable(str(picture))}")
+
+
+def _print(text: str) -> None:
+    hide_waiting()
+    sys.stdout.write(f"{text}\n")
 
 
 def _summary(built: "Network") -> "Summary":
@@ -116,6 +141,39 @@ def _draw(built: "Network", summary: "Summary", path: Path) -> None:
     except OSError as error:
         raise ConfigError(
             f"--picture {path} cannot be written ({reason_of(error)}); type --picture FILE.png"
+        ) from error
+
+
+def _show_boxes(cfg: "DictConfig") -> bool:
+    """Draw the first training images if they have boxes; return whether they have."""
+    from sweeper.build.recipe import source_of
+    from sweeper.data.voc_annotations import Annotated
+
+    source = source_of(cfg)
+    boxed = list(islice(source.boxed_images(), PICTURES)) if isinstance(source, Annotated) else []
+    if boxed:
+        waiting_for(f"drawing {BOXES}")
+        _draw_boxes(boxed, BOXES)
+        _print(f"the first {len(boxed)} training images with their boxes: {BOXES}")
+    return bool(boxed)
+
+
+def _draw_boxes(boxed: Sequence["BoxedImage"], path: Path) -> None:
+    from sweeper.data.decoding import Decoding
+    from sweeper.data.image_files import picture_of
+    from sweeper.figures.boxes import boxed_images  # imports matplotlib
+
+    pictures = [picture_of(each.path, Decoding(None)) for each in boxed]
+    boxes = [
+        [(box.name, (box.left, box.top, box.right, box.bottom)) for box in each.boxes]
+        for each in boxed
+    ]
+    figure = boxed_images(pictures, boxes, [each.name for each in boxed])
+    try:
+        figure.savefig(path)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written ({error.strerror}); start the command in another folder"
         ) from error
 
 

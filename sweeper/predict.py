@@ -38,11 +38,13 @@ from torch import Tensor
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.cli.typed import unusable_folder
-from sweeper.data.image_files import FileImages, image_paths, pillow_mode
-from sweeper.data.inverse import to_pil
+from sweeper.data.batches import Streaming
+from sweeper.data.image_files import FileImages, FilePhotographs, image_paths
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import aligned, printable
+
+Files = FileImages | FilePhotographs
 
 MAX_PICTURES = 64
 """The largest number of images in the grid; more would be too small to see."""
@@ -199,21 +201,15 @@ def _grid(arguments: Arguments) -> Path | None:
 
 
 def _files(paths: Sequence[Path], restored: Restored) -> Shown:
-    """Return image files, decoded to the size of the training images."""
-    channels, height, width = restored.profile.image_shape
-    files = FileImages(tuple(paths), (height, width), pillow_mode(channels))
-    files.check_headers()
-    device, size = restored.classifier.device, restored.batch_size
-
-    def batches() -> Iterator[Tensor]:
-        for first in range(0, len(paths), size):
-            indices = np.arange(first, min(first + size, len(paths)))
-            yield restored.pipeline(torch.from_numpy(files[indices]).to(device))
-
-    def pictures(count: int) -> list[Image]:
-        return [to_pil(image) for image in torch.from_numpy(files[np.arange(count)])]
-
-    return Shown([str(path) for path in paths], batches(), pictures)
+    """Return image files, decoded as those of the training data."""
+    files, order = restored.files(paths), np.arange(len(paths))
+    streaming = Streaming(files, order, restored.classifier.device, False, 0)
+    batches = streaming.batches(order, restored.batch_size)
+    return Shown(
+        [str(path) for path in paths],
+        (restored.pipeline(images) for images, _ in batches),
+        lambda count: files.pictures(range(count)),
+    )
 
 
 def _of_split(split: str, count: int, restored: Restored) -> Shown:

@@ -175,3 +175,33 @@ def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
 def test_a_config_that_a_run_refuses_is_refused(overrides, message) -> None:
     with pytest.raises(ConfigError, match=message):
         layer_table(overrides)
+
+
+def test_images_with_boxes_are_drawn(shapes_tree: Path, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["data=voc", f"data.root={shapes_tree}", "loss=bce"])
+    out = capsys.readouterr().out
+    assert "Linear" in out
+    assert "the first 2 training images with their boxes: boxes.png" in out
+    with Image.open(tmp_path / "boxes.png") as picture:
+        assert picture.width > 700
+
+
+def test_boxes_need_no_fitting_loss(shapes_tree: Path, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["data=voc", f"data.root={shapes_tree}"])
+    out = capsys.readouterr().out
+    assert (tmp_path / "boxes.png").is_file()
+    assert "no table of layers: loss=cross_entropy learns from" in out
+
+
+def test_data_that_is_not_there_yet_has_no_picture(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["data=voc", "loss=bce"])
+    assert "boxes" not in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [tmp_path / "network.png"]
+
+
+@pytest.fixture
+def shapes_tree(draw_voc, tmp_path_factory) -> Path:
+    return draw_voc(tmp_path_factory.mktemp("tree"), train=3, val=2)

@@ -37,6 +37,10 @@ OutputShape = tuple[int, ...]
 """The shape of the outputs for one image: (1, K), or (1, T, K) for strings."""
 
 
+class UnfittingLoss(ConfigError):
+    """The loss cannot learn from labels of the data's type."""
+
+
 @dataclass(frozen=True)
 class LossKeys:
     """The keys of a loss option that are arguments of neither its target nor its adapter."""
@@ -82,7 +86,7 @@ class LossOption:
         if label_type in accepted:
             return
         fitting_data = " or ".join(f"data={FITTING_DATA[each]}" for each in accepted)
-        raise ConfigError(
+        raise UnfittingLoss(
             f"loss={self.name} learns from {' or '.join(LABELS[each] for each in accepted)}, "
             f"and data={data} has {LABELS[label_type]}: "
             f"type loss={FITTING_LOSSES[label_type]}; or {fitting_data}"

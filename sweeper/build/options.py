@@ -29,11 +29,15 @@ from sweeper.build.option import (
 )
 from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.describe import Description, describe
+from sweeper.data.file_source import FileSource
 from sweeper.data.image_data import ImageData
+from sweeper.data.image_files import FileImages, FilePhotographs
+from sweeper.data.inputs import Inputs
 from sweeper.data.pipeline import Pipeline
-from sweeper.data.prepare import evaluation_pipeline, prepare
+from sweeper.data.prepare import evaluation_files, evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
-from sweeper.data.source import label_type_of
+from sweeper.data.recognised import require_new_targets
+from sweeper.data.source import Source, label_type_of
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.losses import Adapter
 from sweeper.objectives import METRICS, SIZES, LabelType, epoch_metrics, headline
@@ -92,6 +96,8 @@ class Options:
         pop_keys("data", DataKeys, data)
         pipeline = {key: data.pop(key) for key in _pipeline_keys() & data.keys()}
         self._source = Option.of_node("data", choices["data"], data, trust=trust)
+        for key in ("train_transform", "eval_transform"):
+            require_new_targets(pipeline.get(key), f"data.{key}")
         arguments = instantiated("data", choices["data"], pipeline, trust)
         self._prepare = Option("data", choices["data"], prepare, arguments)
 
@@ -138,14 +144,31 @@ class Options:
         self, profile: Profile, trainer: TrainerSettings, device: torch.device
     ) -> Pipeline:
         """Build the transforms from decoded images to the network's input, as for evaluation."""
-        arguments = self._prepare.arguments
         return evaluation_pipeline(
             profile,
-            transform=arguments["eval_transform"],
-            image_size=arguments["image_size"],
-            min_image_size=self._min_image_size,
+            self._inputs,
+            reads_files=isinstance(self._source(), FileSource),
             device=device,
             channels_last=self.channels_last(trainer, device),
+        )
+
+    def files(self, paths: Sequence[Path], profile: Profile) -> FileImages | FilePhotographs:
+        """Return image files, decoded as the pipeline for evaluation takes them.
+
+        Raises:
+            DataError: the images of the data had another number of channels than files have.
+        """
+        reads_files = isinstance(self._source(), FileSource)
+        return evaluation_files(paths, profile, self._inputs, reads_files)
+
+    @property
+    def _inputs(self) -> Inputs:
+        arguments = self._prepare.arguments
+        names = inspect.signature(Inputs.of).parameters.keys() & arguments.keys()
+        return Inputs.of(
+            source=self._source.name,
+            min_image_size=self._min_image_size,
+            **{name: arguments[name] for name in names},
         )
 
     def channels_last(self, trainer: TrainerSettings, device: torch.device) -> bool:
@@ -160,6 +183,11 @@ class Options:
             is_slower = getattr(self._model.target, "slow_channels_last", False)
             return device.type == "cpu" and not is_slower
         return trainer.channels_last
+
+    def source(self) -> Source:
+        """Build the data set, which reads nothing yet."""
+        source: Source = self._source()
+        return source
 
     def describe(self) -> Description:
         """Return the shape of the network's input and the number of classes.

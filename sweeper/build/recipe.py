@@ -1,6 +1,6 @@
 """A whole config, checked first, and the functions that build or verify what it describes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
@@ -23,8 +23,10 @@ from sweeper.build.option import (
 )
 from sweeper.build.options import Options
 from sweeper.data.image_data import ImageData
+from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
+from sweeper.data.source import Source
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
@@ -33,7 +35,7 @@ from sweeper.training.compiler import defer_compiler
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
-from sweeper.training.memory import keep_freed_memory
+from sweeper.training.freed_memory import keep_freed_memory
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.scoring import Classifier
 from sweeper.training.seeding import seed_everything
@@ -133,8 +135,16 @@ class Recipe:
         )
 
     def pipeline(self, profile: Profile) -> Pipeline:
-        """Return the transforms from decoded images of `profile.image_shape` to network input."""
+        """Return the transforms from images decoded like `files` to the network's input."""
         return self.options.pipeline(profile, self.trainer, self.device)
+
+    def files(self, paths: Sequence[Path], profile: Profile) -> FileImages | FilePhotographs:
+        """Return image files decoded as those of the data, for `pipeline`.
+
+        Raises:
+            DataError: the images of the data had another number of channels than files have.
+        """
+        return self.options.files(paths, profile)
 
 
 def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experiment:
@@ -231,6 +241,15 @@ def network(cfg: DictConfig) -> Network:
     if recipe.trainer.activation_checkpointing:
         _checkpoint_activations(model)
     return Network(model, description.shape, recipe.options.batch_size)
+
+
+def source_of(cfg: DictConfig) -> Source:
+    """Build only the data set of a composed config, with its `hydra` node; nothing is read.
+
+    Raises:
+        ConfigError: the config is invalid.
+    """
+    return Recipe.of(*_without_hydra(cfg)).options.source()
 
 
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:

@@ -5,10 +5,17 @@
     prepare             a source and the settings of a run become an `ImageData`
       placement         the choice between a resident tensor and streaming, for each split
         cache           decoded splits on disk, memory-mapped by later processes
-        batches         batches of a split, from one tensor or from a DataLoader
+          photo_cache   the same for photographs of different sizes
+        photographs     photographs of different sizes in one array
+        batches         batches of a split, from memory or from a DataLoader
       split             stratified, seeded indices of `train`, `val` and `test`
       kept              what a trial leaves to the next one of its worker
-      pipeline          resizing, transforms and normalisation of a batch
+      inputs            the settings of sizes and transforms, and the steps that follow from them
+        recognised      what is known of torchvision's transforms by their names
+        framing         the arithmetic of `image_size` and `resize`
+      pipeline          the steps of a batch: resizing, transforms and normalisation
+        sizing          transforms on photographs of different sizes, until all have one size
+          crop_boxes    the boxes of RandomResizedCrop
         augment         torchvision's transforms with random parameters for every image
           per_sample    crop, erase and rotate with one parameter an image
       normalise         normalisation by constants from the config or from `statistics`
@@ -20,6 +27,8 @@
 
     source              the protocol that every data set follows, and labels as text
       digits  digit_strings  torchvision_sets  image_folder  voc       the data sets
-      image_files       image files decoded with Pillow
+      file_source       the protocol of data sets of image files
+      image_files       image files decoded by several threads
+        decoding        one image file as upright, opaque pixels of the wanted size
       voc_lists  voc_annotations                                       the files of `voc`
 """

@@ -11,20 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from sweeper.data.source import Images, Indices
+from sweeper.data.photographs import PackedPhotographs
+from sweeper.data.source import Images, Indices, SizedImages
 from sweeper.errors import DataError
 
 Batch = tuple[Tensor, Tensor]
 """Images and their labels."""
 
+RawBatch = tuple[Tensor | list[Tensor], Tensor]
+"""Images (B, C, H, W) uint8, or a list of photographs (C, H, W) uint8, and their labels."""
+
+
+_Loaded = tuple[Tensor, Tensor | None, Tensor]
+"""Images, sizes and labels. Photographs of different sizes are one tensor, because torch passes
+each tensor of a worker as an open file; their `sizes` are (B, 3) int64."""
+
 
 class Feed(Protocol):
     """A split whose images and labels can be read in batches."""
 
-    def batches(self, order: Indices, batch_size: int) -> Iterator[Batch]:
+    def batches(self, order: Indices, batch_size: int) -> Iterator[RawBatch]:
         """Yield the images with the indices `order` and their labels, in that order.
 
-        Images are (B, C, H, W) uint8 and labels (B, ...) int64, both on the device.
+        Images are (B, C, H, W) uint8 and labels (B, ...) int64, both on the device. Photographs of
+        different sizes are (C, H, W) uint8 on the CPU, because their transforms make them smaller.
         """
 
 
@@ -61,16 +71,33 @@ class Resident:
 
 
 @dataclass(frozen=True)
+class ResidentPhotographs:
+    """A whole split of photographs of different sizes, in memory or memory-mapped."""
+
+    photographs: PackedPhotographs
+    targets: Indices
+    device: torch.device
+
+    def batches(self, order: Indices, batch_size: int) -> Iterator[RawBatch]:
+        """Yield the photographs with the indices `order` and their labels, in that order."""
+        for start in range(0, len(order), batch_size):
+            indices = order[start : start + batch_size]
+            arrays = self.photographs[indices]
+            photographs = [torch.from_numpy(array).permute(2, 0, 1) for array in arrays]
+            yield photographs, torch.from_numpy(self.targets[indices]).to(self.device)
+
+
+@dataclass(frozen=True)
 class Streaming:
     """A split too large for the device, read batch by batch in `num_workers` processes."""
 
-    images: Images
+    images: Images | SizedImages
     targets: Indices
     device: torch.device
     channels_last: bool
     num_workers: int
 
-    def batches(self, order: Indices, batch_size: int) -> Iterator[Batch]:
+    def batches(self, order: Indices, batch_size: int) -> Iterator[RawBatch]:
         """Yield the images with the indices `order` and their labels, in that order.
 
         Raises:
@@ -82,13 +109,15 @@ class Streaming:
         for batch in self._loader(index_batches):
             if isinstance(batch, DataError):
                 raise batch
-            images, labels = batch
-            yield (
-                images.to(self.device, non_blocking=True).contiguous(memory_format=layout),
-                labels.to(self.device, non_blocking=True),
-            )
+            images, sizes, labels = batch
+            targets = labels.to(self.device, non_blocking=True)
+            if sizes is None:
+                on_device = images.to(self.device, non_blocking=True)
+                yield on_device.contiguous(memory_format=layout), targets
+            else:
+                yield _unpacked(images, sizes), targets
 
-    def _loader(self, index_batches: Sequence[Indices]) -> DataLoader[Batch | DataError]:
+    def _loader(self, index_batches: Sequence[Indices]) -> DataLoader[_Loaded | DataError]:
         return DataLoader(
             _BatchDataset(self.images, self.targets),
             batch_size=None,
@@ -99,16 +128,32 @@ class Streaming:
         )
 
 
-class _BatchDataset(Dataset[Batch | DataError]):
+def _packed(photographs: Sequence[NDArray[np.uint8]]) -> tuple[Tensor, Tensor]:
+    pixels = np.concatenate([photograph.reshape(-1) for photograph in photographs])
+    return torch.from_numpy(pixels), torch.tensor([each.shape for each in photographs])
+
+
+def _unpacked(pixels: Tensor, sizes: Tensor) -> list[Tensor]:
+    """Return views of the photographs, each (C, H, W)."""
+    parts = torch.split(pixels, sizes.prod(dim=1).tolist())
+    return [
+        part.view(size).permute(2, 0, 1) for part, size in zip(parts, sizes.tolist(), strict=True)
+    ]
+
+
+class _BatchDataset(Dataset[_Loaded | DataError]):
     """A dataset whose item is a whole batch, indexed by an array of image indices."""
 
-    def __init__(self, images: Images, labels: Indices) -> None:
+    def __init__(self, images: Images | SizedImages, labels: Indices) -> None:
         self.images = images
         self.labels = labels
 
-    def __getitem__(self, indices: Indices) -> Batch | DataError:
+    def __getitem__(self, indices: Indices) -> _Loaded | DataError:
         try:
             images = self.images[indices]
         except DataError as error:
             return error  # DataLoader would add a worker's traceback to a raised error
-        return torch.from_numpy(images), torch.from_numpy(self.labels[indices])
+        labels = torch.from_numpy(self.labels[indices])
+        if isinstance(images, list):
+            return *_packed(images), labels
+        return torch.from_numpy(images), None, labels

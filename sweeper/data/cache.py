@@ -1,4 +1,8 @@
-"""Decoded splits on disk: decoded once, memory-mapped by every later process."""
+"""Decoded splits on disk: decoded once, memory-mapped by every later process.
+
+A cache folder holds `meta.json`, `labels.npy` and the images: `images.npy` if they have one size,
+else the files of `photo_cache`.
+"""
 
 import hashlib
 import json
@@ -14,14 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sweeper.data import photo_cache
+from sweeper.data.image_files import FilePhotographs
 from sweeper.data.kept import kept
-from sweeper.data.source import Decoded, Images, Indices, Split
+from sweeper.data.photographs import PackedPhotographs
+from sweeper.data.source import Decoded, Images, Indices, SizedImages, Split
 from sweeper.files import crc32_of, reason_of
 from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
 
-ARRAYS = ("images.npy", "labels.npy")
+IMAGES, LABELS = "images.npy", "labels.npy"
+FILES = {"meta.json", IMAGES, LABELS, photo_cache.PIXELS, photo_cache.INDEX}
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class OpenSplit:
     of the pixels, labels and classes; of a streamed split, it is the start of its fingerprint.
     """
 
-    images: Images
+    images: Images | SizedImages
     labels: Indices
     classes: tuple[str, ...]
     digest: str
@@ -50,6 +58,8 @@ def open_cached(name: str, split: Split, cache_dir: Path, writes: bool = True) -
     if (cached := kept("split", (folder, _stamps(folder)), lambda: _read(folder))) is not None:
         return cached
     decoded = split.load()
+    if isinstance(decoded.images, FilePhotographs):
+        return _open_photographs(name, decoded, decoded.images, folder, writes)
     images = np.ascontiguousarray(decoded.images[np.arange(len(decoded.labels))])
     in_memory = OpenSplit(images, decoded.labels, decoded.classes, _digest(images, decoded), None)
     if not writes:
@@ -57,10 +67,40 @@ def open_cached(name: str, split: Split, cache_dir: Path, writes: bool = True) -
     try:
         _write(folder, images, in_memory)
     except OSError as error:
-        reason = reason_of(error)
-        log.warning("%s is not cached, and is read again next time: %s: %s", name, folder, reason)
+        _warn_of_no_cache(name, folder, error)
         return in_memory
     return _read(folder) or in_memory
+
+
+def _open_photographs(
+    name: str, decoded: Decoded, files: FilePhotographs, folder: Path, writes: bool
+) -> OpenSplit:
+    """Decode photographs into the cache and open them there, or keep them in memory."""
+    labels, classes = decoded.labels, decoded.classes
+    if writes:
+        try:
+            with _replacing(folder) as partial:
+                index = photo_cache.write(files, partial)
+                _write_array(partial / LABELS, np.ascontiguousarray(labels))
+                digest = photo_cache.digest(index, labels, classes)
+                meta = {"channels": files.channels, "classes": classes, "digest": digest}
+                _write_meta(partial, meta)
+            return _loaded(folder, verify=False)  # its checksums were computed a moment ago
+        except OSError as error:
+            _warn_of_no_cache(name, folder, error)
+    photographs, index = photo_cache.packed(files)
+    digest = photo_cache.digest(index, labels, classes)
+    return OpenSplit(photographs, labels, classes, digest, None)
+
+
+def _warn_of_no_cache(name: str, folder: Path, error: OSError) -> None:
+    reason = reason_of(error)
+    log.warning("%s is not cached, and is read again next time: %s: %s", name, folder, reason)
+
+
+def cached_nbytes(name: str, split: Split, cache_dir: Path) -> int | None:
+    """Return the size of the photographs of the split in the cache, or None if it has none."""
+    return photo_cache.nbytes_of(_folder(name, split, cache_dir))
 
 
 def open_streamed(
@@ -97,21 +137,28 @@ def _read(folder: Path) -> OpenSplit | None:
     return None
 
 
-def _loaded(folder: Path) -> OpenSplit:
-    """Return the split cached in the folder.
+def _loaded(folder: Path, verify: bool = True) -> OpenSplit:
+    """Return the split cached in the folder; without `verify`, checksums are not compared.
 
     Raises:
         Exception: a file is missing or damaged.
     """
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    if meta["crc32"] != _checksum(folder, meta):
+    if verify and meta["crc32"] != _checksum(folder, meta):
         raise ValueError("its checksum differs")
     # Copy-on-write: processes share the pages, and torch accepts the array as writable. Not with
     # `np.load`, which reads archives and pickles too.
-    images, labels = (np.lib.format.open_memmap(folder / file, "c") for file in ARRAYS)
-    if list(images.shape) != meta["shape"] or len(labels) != len(images):
+    labels = np.lib.format.open_memmap(folder / LABELS, "c")
+    images: NDArray[np.uint8] | PackedPhotographs
+    if "channels" in meta:
+        images, index = photo_cache.read(folder, meta["channels"], verify)
+        fits, pixels = len(labels) == len(index), images.pixels
+    else:
+        images = pixels = np.lib.format.open_memmap(folder / IMAGES, "c")
+        fits = list(images.shape) == meta["shape"] and len(labels) == len(images)
+    if not fits:
         raise ValueError("its files do not belong together")
-    if images.dtype != np.uint8 or labels.dtype != np.int64:
+    if pixels.dtype != np.uint8 or labels.dtype != np.int64:
         raise ValueError("its values are of another type")
     return OpenSplit(images, np.array(labels), tuple(meta["classes"]), meta["digest"], folder)
 
@@ -119,7 +166,7 @@ def _loaded(folder: Path) -> OpenSplit:
 def _stamps(folder: Path) -> tuple[tuple[int, int, int], ...]:
     """Return what changes when a file in the folder is written or replaced; nothing without it."""
     try:
-        stats = [(folder / file).stat() for file in ("meta.json", *ARRAYS)]
+        stats = [path.stat() for path in sorted(folder.iterdir()) if path.name in FILES]
     except OSError:
         return ()
     return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
@@ -135,11 +182,13 @@ def _is_intact(folder: Path) -> bool:
 def _checksum(folder: Path, meta: Mapping[str, Any]) -> int:
     """Return the CRC-32 of the values in `meta` and of all bytes of the arrays.
 
-    It reads 3 GB/s. The digest, which tells data sets apart, would take five times as long.
+    It reads 3 GB/s. The digest, which tells data sets apart, would take five times as long. The
+    pixels of photographs have checksums of their own, in the index.
     """
-    values = [meta[key] for key in ("shape", "classes", "digest")]
+    photographs = "channels" in meta
+    values = [meta["channels" if photographs else "shape"], meta["classes"], meta["digest"]]
     crc = zlib.crc32(json.dumps(values).encode())
-    for name in ARRAYS:
+    for name in (photo_cache.INDEX if photographs else IMAGES, LABELS):
         with (folder / name).open("rb") as file:
             crc = crc32_of(file, (folder / name).stat().st_size, crc)
     return crc
@@ -147,11 +196,15 @@ def _checksum(folder: Path, meta: Mapping[str, Any]) -> int:
 
 def _write(folder: Path, images: NDArray[np.uint8], split: OpenSplit) -> None:
     with _replacing(folder) as partial:
-        for name, array in zip(ARRAYS, (images, split.labels), strict=True):
+        for name, array in ((IMAGES, images), (LABELS, split.labels)):
             _write_array(partial / name, np.ascontiguousarray(array))
         meta = {"shape": images.shape, "classes": split.classes, "digest": split.digest}
-        text = json.dumps(meta | {"crc32": _checksum(partial, meta)})
-        (partial / "meta.json").write_text(text, encoding="utf-8")
+        _write_meta(partial, meta)
+
+
+def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
+    text = json.dumps({**meta, "crc32": _checksum(folder, meta)})
+    (folder / "meta.json").write_text(text, encoding="utf-8")
 
 
 def _write_array(path: Path, array: NDArray[Any]) -> None:

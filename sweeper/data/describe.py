@@ -4,10 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from pydantic import NonNegativeInt, PositiveInt
+from pydantic import NonNegativeInt
 
-from sweeper.data.pipeline import decoded_size, input_steps
+from sweeper.data.file_source import FileSource
+from sweeper.data.framing import ImageSize, Resize, Size
+from sweeper.data.inputs import Inputs
 from sweeper.data.source import Source
 from sweeper.schema import ImageShape
 
@@ -24,17 +27,19 @@ class Description:
 class SelfDescribing(Protocol):
     """A source that can describe its images and classes without reading them."""
 
-    def describe(self, image_size: int | None) -> Description:
+    def describe(self, image_size: int | Size | None) -> Description:
         """Describe the images that `splits` decodes with the same `image_size`."""
 
 
 def describe(
     source: Source,
     *,
-    image_size: PositiveInt | None,
+    image_size: ImageSize | None,
     train_transform: list[Callable[..., Any]],
     eval_transform: list[Callable[..., Any]],
     min_image_size: NonNegativeInt,
+    resize: Resize = "squash",
+    background: str | list[int] = "white",
 ) -> Description:
     """Return the network's input shape and the number of classes that `prepare` would produce.
 
@@ -44,16 +49,37 @@ def describe(
         DataError: the source cannot be read, or its classes cannot be determined.
         ConfigError: the settings do not fit the images.
     """
-    size = decoded_size(image_size, min_image_size)
-    decoded = _decoded_description(source, size)
-    blank = torch.zeros(1, *decoded.shape, dtype=torch.uint8)
-    steps = input_steps(blank, train_transform, eval_transform, size, min_image_size)
-    return Description(steps.input_shape, decoded.n_classes)
+    inputs = Inputs.of(
+        source.name,
+        image_size,
+        resize,
+        background,
+        train_transform,
+        eval_transform,
+        min_image_size,
+    )
+    if isinstance(source, FileSource):
+        channels, n_classes = _channels_and_classes(source)
+        probes = inputs.blank_files(channels)
+    else:
+        decoded = _decoded_description(source, inputs.image_size)
+        n_classes = decoded.n_classes
+        probes = [torch.zeros(1, *decoded.shape, dtype=torch.uint8)]
+    steps = inputs.steps(probes, torch.device("cpu"))
+    return Description(steps.input_shape, n_classes)
 
 
-def _decoded_description(source: Source, image_size: int | None) -> Description:
+def _channels_and_classes(source: FileSource) -> tuple[int, int]:
+    if isinstance(source, SelfDescribing):
+        description = source.describe((1, 1))
+        return description.shape[0], description.n_classes
+    train = source.files()["train"]
+    return len(train.mode), len(train.labels()[1])
+
+
+def _decoded_description(source: Source, image_size: int | Size | None) -> Description:
     if isinstance(source, SelfDescribing):
         return source.describe(image_size)
     train = source.splits(image_size)["train"].load()
-    _, channels, height, width = train.images.shape
+    channels, height, width = train.images[np.zeros(1, dtype=np.int64)][0].shape
     return Description((channels, height, width), len(train.classes))

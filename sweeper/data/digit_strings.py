@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from sweeper.data.describe import Description
 from sweeper.data.digits import Digits
-from sweeper.data.source import Decoded, Indices, Split, fingerprint
+from sweeper.data.source import Decoded, Images, Indices, Split, fingerprint
 from sweeper.data.split import FIXED_SEED, hold_out, random_uint64
 from sweeper.data.torchvision_sets import TorchvisionSet
 from sweeper.errors import ConfigError
@@ -100,6 +100,7 @@ class DigitStrings:
 
     def _load(self, name: str, load_source: Callable[[], Decoded]) -> Decoded:
         digits = load_source()
+        assert isinstance(digits.images, Images)  # the sources' images have one size
         self._check_overlap(digits.images.shape[-1])
         indices = _digit_indices(name, digits.labels)
         entropy = (FIXED_SEED, list(SOURCE_SPLITS).index(name))

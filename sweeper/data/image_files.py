@@ -1,25 +1,32 @@
-"""Image files decoded to pixels of one size, several at a time."""
+"""Image files decoded to pixels, several at a time: all in one size, or each in its own."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from sweeper.data.decoding import WHITE, Colour, Decoding, upright_size
+from sweeper.data.framing import Resize, Size
+from sweeper.data.inverse import to_pil
 from sweeper.data.source import Indices
 from sweeper.errors import DataError
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 MODES = {1: "L", 3: "RGB"}
 """Pillow's modes by the number of channels."""
-SIXTEEN_BIT_FORMATS = {"PNG", "PPM"}
-"""Pillow's formats whose pixels of mode I go up to 65535."""
 SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+AHEAD = 16
+"""The images that are decoded before they are asked for."""
 
 
 def image_paths(folder: Path) -> list[Path]:
@@ -64,14 +71,16 @@ def pillow_mode(channels: int) -> str:
 
 @dataclass(frozen=True)
 class FileImages:
-    """Image files that are decoded on access and resized to `size`, (height, width).
+    """Image files that are decoded on access, all in one `size`, (height, width).
 
     `mode` is Pillow's mode, L or RGB: one letter a channel.
     """
 
     paths: tuple[Path, ...]
-    size: tuple[int, int]
+    size: Size
     mode: str
+    resize: Resize = "crop"
+    background: Colour = WHITE
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,7 +93,7 @@ class FileImages:
         Raises:
             DataError: a file cannot be decoded.
         """
-        return np.stack(_in_threads(self._decoded, [self.paths[i] for i in indices]))
+        return np.stack(list(in_threads(self._pixels, [self.paths[i] for i in indices])))
 
     def check_headers(self) -> None:
         """Open every file without decoding it.
@@ -92,28 +101,107 @@ class FileImages:
         Raises:
             DataError: a file is not an image.
         """
-        _in_threads(lambda path: _with_image(path, lambda image: None), self.paths)
+        _sizes(self.paths)
 
-    def _decoded(self, path: Path) -> NDArray[np.uint8]:
-        return _with_image(path, self._pixels)
+    def pictures(self, indices: Sequence[int]) -> list[Image.Image]:
+        """Return the decoded images with these indices as PIL images.
 
-    def _pixels(self, image: Image.Image) -> NDArray[np.uint8]:
-        """Return the pixels of the image in `mode` and `size`, (C, H, W)."""
-        if image.mode.startswith("I;16") or (
-            image.mode == "I" and image.format in SIXTEEN_BIT_FORMATS
-        ):
-            # convert() would clip all levels above 255
-            image = Image.fromarray((np.asarray(image) // 256).astype(np.uint8))
-        if image.mode in ("I", "F"):
-            raise ValueError("its pixels have 32 bits; save it with 8 or 16")
-        height, width = self.size
-        image.draft(self.mode, (width, height))  # decodes a much larger JPEG at a reduced scale
-        scaled = image.convert(self.mode).resize((width, height), Image.Resampling.BILINEAR)
-        return np.asarray(scaled).reshape(height, width, -1).transpose(2, 0, 1)
+        Raises:
+            DataError: a file cannot be decoded.
+        """
+        return [to_pil(torch.from_numpy(image)) for image in self[np.array(indices)]]
+
+    def _pixels(self, path: Path) -> NDArray[np.uint8]:
+        """Return the pixels of the image in the file, (C, H, W) uint8."""
+        decoding = Decoding(self.size, self.resize, None, self.background)
+        pixels = with_image(path, lambda image: decoding.pixels(image, self.mode))
+        return pixels.transpose(2, 0, 1)
 
 
-def _with_image(path: Path, function: Callable[[Image.Image], T]) -> T:
-    """Return the result of the function on the opened image file."""
+@dataclass(frozen=True)
+class FilePhotographs:
+    """Image files that are decoded on access, each in its own size.
+
+    `mode` is Pillow's mode, L or RGB: one letter a channel. `decoding` has no `size`.
+    """
+
+    paths: tuple[Path, ...]
+    mode: str
+    decoding: Decoding
+
+    @property
+    def channels(self) -> int:
+        """The number of channels."""
+        return len(self.mode)
+
+    @cached_property
+    def sizes(self) -> Indices:
+        """Height and width of each decoded photograph, (N, 2), from the headers of the files.
+
+        Raises:
+            DataError: a file is not an image.
+        """
+        sizes = [self.decoding.scaled_size(size) for size in _sizes(self.paths)]
+        return np.array(sizes, dtype=np.int64).reshape(-1, 2)
+
+    def check_headers(self) -> None:
+        """Open every file without decoding it.
+
+        Raises:
+            DataError: a file is not an image.
+        """
+        _ = self.sizes
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all decoded photographs."""
+        return int(self.sizes.prod(axis=1).sum()) * self.channels
+
+    def __getitem__(self, indices: Indices) -> list[NDArray[np.uint8]]:
+        """Decode the photographs with these indices, each (H, W, C) uint8.
+
+        Raises:
+            DataError: a file cannot be decoded.
+        """
+        return list(in_threads(self.decode, [self.paths[i] for i in indices]))
+
+    def pictures(self, indices: Sequence[int]) -> list[Image.Image]:
+        """Return the decoded photographs with these indices as PIL images.
+
+        Raises:
+            DataError: a file cannot be decoded.
+        """
+        images = (torch.tensor(image).permute(2, 0, 1) for image in self[np.array(indices)])
+        return list(map(to_pil, images))
+
+    def decode(self, path: Path) -> NDArray[np.uint8]:
+        """Return the photograph in the file, (H, W, C) uint8.
+
+        Raises:
+            DataError: the file cannot be decoded.
+        """
+        return with_image(path, lambda image: self.decoding.pixels(image, self.mode))
+
+
+def _sizes(paths: Iterable[Path]) -> list[Size]:
+    return list(in_threads(lambda path: with_image(path, upright_size), paths))
+
+
+def picture_of(path: Path, decoding: Decoding) -> Image.Image:
+    """Return an image file in colour, as the decoding says.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
+    return Image.fromarray(with_image(path, lambda image: decoding.pixels(image, "RGB")))
+
+
+def with_image(path: Path, function: Callable[[Image.Image], T]) -> T:
+    """Return the result of the function on the opened image file.
+
+    Raises:
+        DataError: the file cannot be read as an image.
+    """
     try:
         with Image.open(path) as image:
             return function(image)
@@ -122,6 +210,16 @@ def _with_image(path: Path, function: Callable[[Image.Image], T]) -> T:
         raise DataError(f"{path} cannot be read as an image: {error}") from error
 
 
-def _in_threads(function: Callable[[Path], T], paths: Sequence[Path]) -> list[T]:
+def in_threads(function: Callable[[A], T], items: Iterable[A]) -> Iterator[T]:
+    """Yield the result of the function for each item, in order; a few are computed ahead."""
     with ThreadPoolExecutor() as pool:  # Pillow releases the interpreter lock while it decodes
-        return list(pool.map(function, paths))
+        waiting: deque[Future[T]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

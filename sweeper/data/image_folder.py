@@ -1,25 +1,27 @@
 """Images in one folder a class, in the root itself or below `train`, `val` and `test`."""
 
 from dataclasses import dataclass
-from math import prod
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from sweeper.data.decoding import Decoding
 from sweeper.data.describe import Description
-from sweeper.data.image_files import FileImages, image_paths, pillow_mode
-from sweeper.data.source import Decoded, Indices, Split, fingerprint, required_size
+from sweeper.data.file_source import LabelledFiles
+from sweeper.data.framing import Size
+from sweeper.data.image_files import image_paths, pillow_mode
+from sweeper.data.source import Indices, Split, required_size
 from sweeper.data.split import FIXED_SEED, hold_out, permutation
 from sweeper.errors import DataError
 from sweeper.schema import Probability
 
 CHANNELS = {"rgb": 3, "gray": 1}
-EXAMPLE_SIZE = 64
 
 
 class ImageFolder:
-    """Images of any size, resized to squares.
+    """Images of any size.
 
     Without a `test` folder, a part of the training images is held out as the test split.
     """
@@ -33,25 +35,41 @@ class ImageFolder:
         self._mode = pillow_mode(CHANNELS[channels])
         self._test_fraction = test_fraction
 
-    def describe(self, image_size: int | None) -> Description:
+    def describe(self, image_size: int | Size | None) -> Description:
         """Describe the images from the names of the class folders, without opening a file.
 
         Raises:
             ConfigError: `image_size` is None.
             DataError: a folder is missing or has an unexpected name.
         """
-        size = required_size(self.name, image_size, EXAMPLE_SIZE)
-        return Description((len(self._mode), size, size), len(_classes(self._train_folder())))
+        size = required_size(self.name, image_size)
+        return Description((len(self._mode), *size), len(_classes(self._train_folder())))
 
-    def splits(self, image_size: int | None) -> dict[str, Split]:
-        """Return `train`, and `val` and `test` if there are any.
+    def splits(self, image_size: int | Size | None) -> dict[str, Split]:
+        """Return `train`, and `val` and `test` if there are any, cropped to one size.
 
         Raises:
             ConfigError: `image_size` is None.
             DataError: a folder is missing, is empty or has an unexpected name.
         """
-        size = required_size(self.name, image_size, EXAMPLE_SIZE)
-        return {name: self._split(listing, size) for name, listing in self._listings().items()}
+        decoding = Decoding(required_size(self.name, image_size))
+        return {name: files.split(decoding) for name, files in self.files().items()}
+
+    def files(self) -> dict[str, LabelledFiles]:
+        """Return the files of `train`, and of `val` and `test` if there are any.
+
+        Raises:
+            DataError: a folder is missing, is empty or has an unexpected name.
+        """
+        return {
+            name: LabelledFiles(
+                listing.paths,
+                self._mode,
+                partial(_labels, listing),
+                {"source": self.name, "classes": listing.classes},
+            )
+            for name, listing in self._listings().items()
+        }
 
     def _train_folder(self) -> Path:
         if not self._root.is_dir():
@@ -82,19 +100,6 @@ class ImageFolder:
             raise DataError(
                 f"{self._root / unknown[0]} is not a split: beside train, only val and test can be"
             )
-
-    def _split(self, listing: "Listing", size: int) -> Split:
-        files = FileImages(listing.paths, (size, size), self._mode)
-
-        def load() -> Decoded:
-            return Decoded(files, listing.labels, listing.classes)
-
-        def stream() -> Decoded:
-            files.check_headers()
-            return load()
-
-        key = {"source": self.name, "mode": self._mode, "size": size, "classes": listing.classes}
-        return Split(fingerprint(key, listing.paths), load, stream, prod(files.shape))
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,10 @@ class Listing:
 
     def _subset(self, indices: Indices) -> "Listing":
         return Listing(tuple(self.paths[i] for i in indices), self.labels[indices], self.classes)
+
+
+def _labels(listing: Listing) -> tuple[Indices, tuple[str, ...]]:
+    return listing.labels, listing.classes
 
 
 def _classes(folder: Path) -> tuple[str, ...]:

@@ -7,11 +7,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sweeper.data.batches import Streaming
 from sweeper.data.cache import OpenSplit
 from sweeper.data.pipeline import apply_steps
-from sweeper.data.source import Indices, Transform
+from sweeper.data.source import Images, Indices, SizedImages, Transform
 from sweeper.data.statistics import Statistics, chunks_of, measure, training_statistics
 from sweeper.errors import ConfigError
+
+CHUNK_OF_PHOTOGRAPHS = 64
+"""Photographs that are read at a time."""
 
 
 def statistics_for(
@@ -37,21 +41,34 @@ def statistics_for(
             )
     if mean is not None and std is not None:
         return Statistics(tuple(mean), tuple(std))
-    if train.images.shape[1] == channels:
+    images = train.images
+    if not isinstance(images, Images):
+        # Measured as the network sees them, or a large photograph would count more than others.
+        names = "; ".join(map(str, eval_steps))
+        after = _photographs_after(eval_steps, images, indices)
+        measured = training_statistics(train, indices, after, names)
+    elif images.shape[1] == channels:
         measured = training_statistics(train, indices)
     else:  # a transform such as Grayscale changed the channels
-        measured = measure(_transformed(train, indices, eval_steps))
+        chunks = (torch.from_numpy(chunk) for chunk in chunks_of(images, indices))
+        measured = measure(_levels_after(eval_steps, chunk) for chunk in chunks)
     return Statistics(tuple(mean or measured.mean), tuple(std or measured.std))
 
 
-def _transformed(
-    train: OpenSplit, indices: Indices, eval_steps: Sequence[Transform]
+def _photographs_after(
+    steps: Sequence[Transform], photographs: SizedImages, indices: Indices
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield chunks (n, C, H, W) uint8 of the images after the steps of evaluation."""
-    for chunk in chunks_of(train, indices):
-        images = apply_steps(eval_steps, torch.from_numpy(chunk))
-        levels = (images * 255).round() if images.is_floating_point() else images
-        yield levels.to(torch.uint8).numpy()
+    """Yield chunks (n, C, H, W) uint8 of the photographs after the steps."""
+    streaming = Streaming(photographs, photographs.sizes, torch.device("cpu"), False, 0)
+    for chunk, _ in streaming.batches(indices, CHUNK_OF_PHOTOGRAPHS):
+        yield _levels_after(steps, chunk)
+
+
+def _levels_after(steps: Sequence[Transform], images: Tensor | list[Tensor]) -> NDArray[np.uint8]:
+    """Return the images (n, C, H, W) uint8 after the steps."""
+    images = apply_steps(steps, images)
+    levels = (images * 255).round() if images.is_floating_point() else images
+    return levels.to("cpu", torch.uint8).numpy()
 
 
 class Normalise:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sweeper.data.batches import Feed, Resident, Streaming
-from sweeper.data.cache import OpenSplit, open_cached, open_streamed
+from sweeper.data.batches import Feed, Resident, ResidentPhotographs, Streaming
+from sweeper.data.cache import OpenSplit, cached_nbytes, open_cached, open_streamed
 from sweeper.data.kept import kept
-from sweeper.data.source import Split
+from sweeper.data.photographs import PackedPhotographs
+from sweeper.data.source import Images, Split
 
 GIB = 2**30
 MAX_SPLITS = 3
@@ -52,6 +53,8 @@ class Placement:
         images = split.images
         if isinstance(images, np.ndarray) and self._fits(prod(images.shape)):
             return self._resident(split, images)
+        if isinstance(images, PackedPhotographs) and self._fits(images.nbytes):
+            return ResidentPhotographs(images, split.labels, self.device)
         return Streaming(images, split.labels, self.device, self.channels_last, self.num_workers)
 
     def _resident(self, split: OpenSplit, images: NDArray[np.uint8]) -> Feed:
@@ -61,9 +64,19 @@ class Placement:
         return kept("feed", key, make, most=MAX_SPLITS)
 
     def _open(self, name: str, split: Split, writes: bool) -> OpenSplit:
-        if split.stream is not None and not self._fits(split.nbytes):
+        if split.stream is not None and not self._fits(self._nbytes(name, split)):
             return open_streamed(name, split, split.stream, self.cache_dir)
         return open_cached(name, split, self.cache_dir, writes)
+
+    def _nbytes(self, name: str, split: Split) -> int:
+        if split.nbytes is not None:
+            return split.nbytes
+        if isinstance(self.resident, bool):
+            return 0  # not asked for
+        if (cached := cached_nbytes(name, split, self.cache_dir)) is not None:
+            return cached
+        images = split.load().images
+        return prod(images.shape) if isinstance(images, Images) else images.nbytes
 
     def _fits(self, nbytes: int) -> bool:
         return nbytes <= self.limit_gib * GIB if self.resident == "auto" else bool(self.resident)

@@ -9,17 +9,31 @@ from typing import Any, Literal
 import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
+from sweeper.data.cache import OpenSplit
+from sweeper.data.decoding import Decoding
+from sweeper.data.file_source import FileSource, decoded_files
+from sweeper.data.framing import ImageSize, Resize
 from sweeper.data.image_data import ImageData, Subset, evaluation_batch_size
+from sweeper.data.image_files import FileImages, FilePhotographs, pillow_mode
+from sweeper.data.inputs import Inputs, Probe, smallest_photographs
 from sweeper.data.kept import kept
 from sweeper.data.normalise import Normalise, statistics_for
-from sweeper.data.pipeline import Pipeline, decoded_size, input_steps
+from sweeper.data.pipeline import Pipeline
 from sweeper.data.placement import Placement
 from sweeper.data.profile import Profile
-from sweeper.data.source import Source, class_counts, label_type_of, require_labels
+from sweeper.data.source import (
+    Images,
+    Indices,
+    Source,
+    Split,
+    class_counts,
+    label_type_of,
+    require_labels,
+)
 from sweeper.data.split import subset_indices
 from sweeper.data.statistics import Statistics
 from sweeper.errors import ConfigError
-from sweeper.schema import Fraction
+from sweeper.schema import Fraction, ImageShape
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +43,7 @@ def prepare(
     *,
     batch_size: PositiveInt,
     val_fraction: Fraction,
-    image_size: PositiveInt | None,
+    image_size: ImageSize | None,
     mean: list[float] | None,
     std: list[PositiveFloat] | None,
     resident: bool | Literal["auto"],
@@ -44,6 +58,8 @@ def prepare(
     channels_last: bool,
     train_limit: PositiveInt | None,
     val_limit: PositiveInt | None,
+    resize: Resize = "squash",
+    background: str | list[int] = "white",
 ) -> ImageData:
     """Read and split a data set, and build the pipelines of its batches.
 
@@ -54,11 +70,19 @@ def prepare(
         DataError: the data cannot be read.
         ConfigError: the settings do not fit the data.
     """
-    size = decoded_size(image_size, min_image_size)
+    inputs = Inputs.of(
+        source.name,
+        image_size,
+        resize,
+        background,
+        train_transform,
+        eval_transform,
+        min_image_size,
+    )
     placement = Placement(
         resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
     )
-    splits = placement.open_all(source.name, source.splits(size))
+    splits = placement.open_all(source.name, _splits(source, inputs))
     label_type = label_type_of(source)
     labels = {name: split.labels for name, split in splits.items()}
     for name, split in splits.items():
@@ -73,10 +97,10 @@ def prepare(
     )
 
     train = splits["train"]
-    image = torch.from_numpy(train.images[indices["train"][:1]]).to(device)
-    steps = input_steps(image, train_transform, eval_transform, size, min_image_size)
+    probes, image_shape = _probes(train, indices["train"][:1], device)
+    steps = inputs.steps(probes, device)
     input_shape = steps.input_shape
-    if steps.enlarge or (image_size or min_image_size) < min_image_size:
+    if steps.enlarge or inputs.is_enlarged(image_size):
         log.info(
             "images are enlarged to %dx%d, the smallest size that the model takes", *input_shape[1:]
         )
@@ -97,7 +121,7 @@ def prepare(
         classes=train.classes,
         label_type=label_type,
         label_shape=train.labels.shape[1:],
-        image_shape=(image.shape[1], image.shape[2], image.shape[3]),
+        image_shape=image_shape,
         input_shape=input_shape,
         class_counts=tuple(counts.tolist()),
         n_train=len(indices["train"]),
@@ -120,23 +144,46 @@ def prepare(
     )
 
 
+def _splits(source: Source, inputs: Inputs) -> dict[str, Split]:
+    if not isinstance(source, FileSource):
+        return source.splits(inputs.image_size)
+    files = source.files()
+    decoding = inputs.decoding(len(files["train"].mode))
+    return {name: each.split(decoding) for name, each in files.items()}
+
+
+def _probes(
+    train: OpenSplit, first: Indices, device: torch.device
+) -> tuple[list[Probe], ImageShape]:
+    """Return images to try the transforms out, and the shape (C, H, W) of the first image."""
+    images = train.images
+    if not isinstance(images, Images):
+        height, width = images.sizes[first[0]].tolist()
+        return smallest_photographs(images.sizes, images.channels), (images.channels, height, width)
+    image = torch.from_numpy(images[first]).to(device)
+    return [image], (image.shape[1], image.shape[2], image.shape[3])
+
+
 def evaluation_pipeline(
     profile: Profile,
+    inputs: Inputs,
     *,
-    transform: Sequence[Callable[..., Any]],
-    image_size: int | None,
-    min_image_size: int,
+    reads_files: bool,
     device: torch.device,
     channels_last: bool,
 ) -> Pipeline:
     """Return the evaluation pipeline of `prepare`, built from the profile without the data.
 
+    `reads_files` is true if the source is a `FileSource`.
+
     Raises:
         ConfigError: the transforms fail, or result in another input shape than in training.
     """
-    size = decoded_size(image_size, min_image_size)
-    image = torch.zeros(1, *profile.image_shape, dtype=torch.uint8, device=device)
-    steps = input_steps(image, transform, transform, size, min_image_size)
+    if reads_files and inputs.decoding(profile.image_shape[0]).size is None:
+        probes = inputs.blank_files(profile.image_shape[0])
+    else:
+        probes = [torch.zeros(1, *profile.image_shape, dtype=torch.uint8, device=device)]
+    steps = inputs.for_evaluation().steps(probes, device)
     if steps.input_shape != profile.input_shape:
         raise ConfigError(
             f"the network was trained on images of shape {profile.input_shape}, not "
@@ -145,6 +192,20 @@ def evaluation_pipeline(
     statistics = Statistics(profile.mean, profile.std)
     normalise = Normalise(statistics, profile.input_shape, device, channels_last)
     return Pipeline((*steps.evaluation, *steps.enlarge), normalise)
+
+
+def evaluation_files(
+    paths: Sequence[Path], profile: Profile, inputs: Inputs, reads_files: bool
+) -> FileImages | FilePhotographs:
+    """Return image files decoded as those of the data were, for `evaluation_pipeline`.
+
+    Raises:
+        DataError: the images of the data had another number of channels than files have.
+    """
+    channels, height, width = profile.image_shape
+    mode = pillow_mode(channels)
+    decoding = Decoding((height, width), inputs.resize, None, inputs.background)
+    return decoded_files(tuple(paths), mode, inputs.decoding(channels) if reads_files else decoding)
 
 
 def _combined_digest(digests: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +16,15 @@ from sweeper.objectives import LabelType
 
 Indices = NDArray[np.int64]
 
-Transform = Callable[[Tensor], Tensor]
+Transform = Callable[[Any], Tensor]
 """A function from images to images, such as a v2 transform of torchvision."""
 
 
+EXAMPLE_SIZE = 128
+"""The side in pixels that an error suggests."""
+
+
+@runtime_checkable
 class Images(Protocol):
     """Pixels by index: a NumPy array, a memory-mapped file, or image files decoded on access."""
 
@@ -31,16 +36,37 @@ class Images(Protocol):
         """Return the images with these indices, (n, C, H, W) uint8."""
 
 
+class SizedImages(Protocol):
+    """Photographs of different sizes by index, decoded already or on access."""
+
+    @property
+    def sizes(self) -> Indices:
+        """Height and width of each photograph, (N, 2)."""
+
+    @property
+    def channels(self) -> int:
+        """The number of channels of all photographs."""
+
+    @property
+    def nbytes(self) -> int:
+        """The size of all decoded photographs."""
+
+    def __getitem__(self, indices: Indices, /) -> list[NDArray[np.uint8]]:
+        """Return the photographs with these indices, each (H, W, C) uint8."""
+
+
 @dataclass(frozen=True)
 class Decoded:
     """A decoded split: images (N, C, H, W) uint8, labels int64, and the names of the classes.
+
+    Photographs that keep their proportions have different sizes.
 
     The shape of the labels depends on the `label_type` of the source. `multiclass`: (N,) classes.
     `multilabel`: (N, K) zeros and ones. `sequence`: (N, L) classes from left to right, padded
     with -1.
     """
 
-    images: Images
+    images: Images | SizedImages
     labels: Indices
     classes: tuple[str, ...]
 
@@ -51,13 +77,13 @@ class Split:
 
     `fingerprint` changes whenever the result of `load` would change. A split of image files can
     also be streamed: `stream` reads only the headers of the files, and its result decodes images on
-    access. `nbytes` is the size of all decoded images.
+    access. `nbytes` is the size of all decoded images, or None if only the headers tell it.
     """
 
     fingerprint: str
     load: Callable[[], Decoded]
     stream: Callable[[], Decoded] | None = None
-    nbytes: int = 0
+    nbytes: int | None = 0
 
 
 class Source(Protocol):
@@ -69,24 +95,27 @@ class Source(Protocol):
 
     name: str
 
-    def splits(self, image_size: int | None) -> dict[str, Split]:
+    def splits(self, image_size: int | tuple[int, int] | None) -> dict[str, Split]:
         """Return the splits by name.
 
-        Images of different sizes are decoded to squares with sides of `image_size` pixels.
+        Images of different sizes are decoded to `image_size`: the side of a square, or height and
+        width.
         """
 
 
-def required_size(source: str, image_size: int | None, example: int) -> int:
-    """Return `image_size`, for a source whose images have different sizes.
+def required_size(source: str, image_size: int | tuple[int, int] | None) -> tuple[int, int]:
+    """Return height and width of `image_size`, for a source whose images have different sizes.
 
     Raises:
         ConfigError: `image_size` is None.
     """
     if image_size is None:
         raise ConfigError(
-            f"data.image_size=null: {source} needs a size; type data.image_size={example}"
+            f"data.image_size=null: {source} needs a size, unless both data.train_transform and "
+            f"data.eval_transform make one, such as RandomResizedCrop and CenterCrop; type "
+            f"data.image_size={EXAMPLE_SIZE}"
         )
-    return image_size
+    return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
 def label_type_of(source: Source) -> LabelType:

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data.cache import OpenSplit
-from sweeper.data.source import Indices
+from sweeper.data.source import Images, Indices
 from sweeper.files import reason_of, write_text
 from sweeper.text import in_one_line
 
@@ -52,15 +52,27 @@ def _histograms(chunk: NDArray[np.uint8]) -> NDArray[np.int64]:
     )
 
 
-def training_statistics(split: OpenSplit, indices: Indices) -> Statistics:
-    """Return the statistics of these images of a split, cached next to its images."""
-    if split.cache_folder is None:
-        return measure(chunks_of(split, indices))
-    key = hashlib.sha256(indices.tobytes()).hexdigest()[:20]
+def training_statistics(
+    split: OpenSplit,
+    indices: Indices,
+    chunks: Iterable[NDArray[np.uint8]] | None = None,
+    steps: str = "",
+) -> Statistics:
+    """Return the statistics of these images of a split, cached next to its images.
+
+    `chunks` are these images after some steps, and `steps` names the steps. They are not needed for
+    images of one size.
+    """
+    if chunks is None:
+        assert isinstance(split.images, Images)
+        chunks = chunks_of(split.images, indices)
+    if split.cache_folder is None or " at 0x" in steps:  # an address is no name
+        return measure(chunks)
+    key = hashlib.sha256(indices.tobytes() + steps.encode()).hexdigest()[:20]
     path = split.cache_folder / f"statistics-{key}.json"
     if (cached := _read(path)) is not None:
         return cached
-    statistics = measure(chunks_of(split, indices))
+    statistics = measure(chunks)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         content = {"mean": statistics.mean, "std": statistics.std}
@@ -70,10 +82,10 @@ def training_statistics(split: OpenSplit, indices: Indices) -> Statistics:
     return statistics
 
 
-def chunks_of(split: OpenSplit, indices: Indices) -> Iterable[NDArray[np.uint8]]:
+def chunks_of(images: Images, indices: Indices) -> Iterator[NDArray[np.uint8]]:
     """Yield these images in chunks (n, C, H, W) uint8 of up to CHUNK_SIZE images."""
     starts = range(0, len(indices), CHUNK_SIZE)
-    return (split.images[indices[start : start + CHUNK_SIZE]] for start in starts)
+    return (images[indices[start : start + CHUNK_SIZE]] for start in starts)
 
 
 def _read(path: Path) -> Statistics | None:

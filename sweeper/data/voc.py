@@ -2,23 +2,28 @@
 
 import tarfile
 import tempfile
-from collections.abc import Mapping
-from math import prod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sweeper.data import voc_lists
+from sweeper.data.decoding import Decoding
 from sweeper.data.describe import Description
-from sweeper.data.image_files import FileImages
-from sweeper.data.source import Decoded, Split, fingerprint, required_size
-from sweeper.data.voc_annotations import VOC_CLASSES, Annotations
+from sweeper.data.file_source import LabelledFiles, Labels
+from sweeper.data.framing import Size
+from sweeper.data.source import Split, fingerprint, required_size
+from sweeper.data.voc_annotations import (
+    VOC_CLASSES,
+    Annotations,
+    BoxedImage,
+    boxes_of,
+    read_annotation,
+)
 from sweeper.data.voc_lists import Ids
 from sweeper.errors import DataError
 from sweeper.objectives import LabelType
 from sweeper.schema import Probability
 from sweeper.text import in_one_line
-
-EXAMPLE_SIZE = 128
 
 
 class Voc:
@@ -49,28 +54,36 @@ class Voc:
         self._difficult = difficult
         self._test_fraction = test_fraction
 
-    def describe(self, image_size: int | None) -> Description:
+    def describe(self, image_size: int | Size | None) -> Description:
         """Describe the images; before the download, with the 20 classes of VOC.
 
         Raises:
             ConfigError: `image_size` is None.
             DataError: a list or an annotation is missing or damaged.
         """
-        size = required_size(self.name, image_size, EXAMPLE_SIZE)
+        size = required_size(self.name, image_size)
         if not self._folder.is_dir():
-            return Description((3, size, size), len(VOC_CLASSES))
+            return Description((3, *size), len(VOC_CLASSES))
         annotations = self._annotations(self._ids_by_split())
-        return Description((3, size, size), len(annotations.classes))
+        return Description((3, *size), len(annotations.classes))
 
-    def splits(self, image_size: int | None) -> dict[str, Split]:
-        """Return `train`, and `val` and `test` if they are listed; download a missing year first.
+    def splits(self, image_size: int | Size | None) -> dict[str, Split]:
+        """Return the splits of `files`, cropped to one size.
 
         Raises:
             ConfigError: `image_size` is None.
             DataError: a file is missing or damaged, an image is listed twice, or the download
                 fails.
         """
-        size = required_size(self.name, image_size, EXAMPLE_SIZE)
+        decoding = Decoding(required_size(self.name, image_size))
+        return {name: files.split(decoding) for name, files in self.files().items()}
+
+    def files(self) -> dict[str, LabelledFiles]:
+        """Return `train`, and `val` and `test` if they are listed; download a missing year first.
+
+        Raises:
+            DataError: a file is missing, an image is listed twice, or the download fails.
+        """
         self._fetch_missing()
         ids_by_split = self._ids_by_split()
         annotations = self._annotations(ids_by_split)
@@ -78,9 +91,32 @@ class Voc:
         key = {"source": self.name, "difficult": self._difficult}
         annotations_key = fingerprint(key, annotations.files.values())
         return {
-            name: self._split(ids, annotations, annotations_key, size)
+            name: self._labelled(ids, annotations, annotations_key)
             for name, ids in ids_by_split.items()
         }
+
+    def annotation(self, image_id: str) -> dict[str, Any]:
+        """Return the annotation of an image as torchvision's `VOCDetection` does.
+
+        Raises:
+            DataError: the file is missing or damaged.
+        """
+        (file,) = voc_lists.annotation_files(self._folder / "Annotations", [image_id])
+        return read_annotation(file)
+
+    def boxed_images(self) -> Iterator[BoxedImage]:
+        """Yield the training images with their boxes; nothing if the data is not there.
+
+        Raises:
+            DataError: a file is missing or damaged.
+        """
+        if not self._folder.is_dir():
+            return
+        ids = self._ids_by_split()["train"]
+        paths = voc_lists.image_files(self._folder / "JPEGImages", ids)
+        files = voc_lists.annotation_files(self._folder / "Annotations", ids)
+        for image_id, path, file in zip(ids, paths, files, strict=True):
+            yield BoxedImage(image_id, path, boxes_of(read_annotation(file), file))
 
     def _ids_by_split(self) -> dict[str, Ids]:
         return voc_lists.ids_by_split(self._folder, self._test_fraction)
@@ -90,20 +126,13 @@ class Voc:
         files = voc_lists.annotation_files(self._folder / "Annotations", ids)
         return Annotations(dict(zip(ids, files, strict=True)))
 
-    def _split(self, ids: Ids, annotations: Annotations, annotations_key: str, size: int) -> Split:
+    def _labelled(self, ids: Ids, annotations: Annotations, annotations_key: str) -> LabelledFiles:
         paths = voc_lists.image_files(self._folder / "JPEGImages", ids)
-        files = FileImages(paths, (size, size), "RGB")
 
-        def load() -> Decoded:
-            labels = annotations.labels(ids, self._difficult)
-            return Decoded(files, labels, annotations.classes)
+        def labels() -> Labels:
+            return annotations.labels(ids, self._difficult), annotations.classes
 
-        def stream() -> Decoded:
-            files.check_headers()
-            return load()
-
-        key = fingerprint({"annotations": annotations_key, "size": size}, paths)
-        return Split(key, load, stream, prod(files.shape))
+        return LabelledFiles(paths, "RGB", labels, {"annotations": annotations_key})
 
     @property
     def _folder(self) -> Path:

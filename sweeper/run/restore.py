@@ -11,6 +11,7 @@ from sweeper.build.recipe import Recipe, named_choices
 from sweeper.cli.arguments import Arguments
 from sweeper.configs import CONFIGS
 from sweeper.data.image_data import ImageData
+from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
 from sweeper.errors import CheckpointError, ConfigError, DataError
@@ -34,10 +35,20 @@ class Restored:
     classifier: Classifier
     profile: Profile
     pipeline: Pipeline
-    """Transforms from (N, C, H, W) uint8 images of `profile.image_shape` to the network's input."""
+    """Transforms from decoded images, such as those of `files`, to the network's input."""
     batch_size: int
     _identity: Mapping[str, Any]
     _recipe: Recipe
+
+    def files(self, paths: Sequence[Path]) -> FileImages | FilePhotographs:
+        """Return image files, decoded as in training; every file is opened.
+
+        Raises:
+            DataError: a file is not an image, or files have other channels than the data.
+        """
+        files = self._recipe.files(paths, self.profile)
+        files.check_headers()
+        return files
 
     def data(self) -> ImageData:
         """Read the data that the network was trained on, with the splits of the training.

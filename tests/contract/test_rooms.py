@@ -18,8 +18,8 @@ PACKAGE = Path(sweeper.__file__).parent
 
 COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker", "explain"}
 GROUND = {
-    *("concealment", "errors", "files", "hydra_versions", "objectives", "schema", "secrets"),
-    *("text", "trial", "yaml_text"),
+    *("concealment", "errors", "files", "hydra_settings", "hydra_versions", "objectives"),
+    *("schema", "secrets", "text", "trial", "yaml_text"),
 }
 """Shared by all; one of them may import another."""
 
@@ -36,7 +36,7 @@ ARROWS = {
     "sweeper": {"api"},
     "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
     "app": {"run", "configs", "cli"},
-    "inspect": {"build", "summary", "figures", "configs", "cli"},
+    "inspect": {"build", "summary", "figures", "data", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},
     "predict": {"run", "figures", "data", "cli"},
     "run": {

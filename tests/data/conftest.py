@@ -57,6 +57,8 @@ def prepared(tmp_path: Path) -> Callable[..., ImageData]:
             "batch_size": 16,
             "val_fraction": 0.2,
             "image_size": None,
+            "resize": "crop",
+            "background": "white",
             "mean": None,
             "std": None,
             "resident": "auto",

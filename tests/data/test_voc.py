@@ -13,9 +13,10 @@ import pytest
 import torch
 from PIL import Image
 from torchvision.datasets import VOCDetection, voc
+from torchvision.transforms import v2
 
 from sweeper.data.voc import Voc
-from sweeper.data.voc_annotations import VOC_CLASSES
+from sweeper.data.voc_annotations import VOC_CLASSES, read_annotation
 from sweeper.errors import ConfigError, DataError
 
 CLASSES = ("circle", "square", "triangle")
@@ -73,11 +74,67 @@ def test_the_lists_are_the_splits_and_the_labels_equal_torchvisions(
     assert list(data.profile.class_counts) == expected.tolist()
 
 
-def test_pixels_equal_those_of_the_listed_image_resized_by_pillow(voc_root: Path) -> None:
+def test_pixels_equal_those_of_the_listed_image_cropped_by_torchvision(voc_root: Path) -> None:
     decoded = source(voc_root).splits(30)["val"].load()
     picture = Image.open(inside(voc_root, "JPEGImages/val_0003.jpg"))
-    expected = np.array(picture.resize((30, 30), Image.Resampling.BILINEAR))
+    expected = np.array(v2.CenterCrop(30)(v2.Resize(30)(picture)))
     assert decoded.images[np.array([3])][0].transpose(1, 2, 0).tolist() == expected.tolist()
+
+
+def test_an_annotation_is_the_dict_that_torchvision_gives(voc_root: Path) -> None:
+    theirs = [target for _, target in VOCDetection(voc_root, "2012", "val")]
+    ids = inside(voc_root, LIST).read_text().split()
+    assert [source(voc_root).annotation(each) for each in ids] == theirs
+    boxed = next(source(voc_root).boxed_images())
+    objects = source(voc_root).annotation("train_0000")["annotation"]["object"]
+    assert [(box.name, str(int(box.left))) for box in boxed.boxes] == [
+        (each["name"], each["bndbox"]["xmin"]) for each in objects
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<annotation/>", {"object": []}),
+        ("<annotation><object><name>a</name></object></annotation>", {"object": [{"name": "a"}]}),
+        (
+            "<annotation><size> <depth>3</depth> </size><t>a</t><t>b</t><empty/></annotation>",
+            {"size": {"depth": "3"}, "t": ["a", "b"], "object": []},
+        ),
+    ],
+)
+def test_objects_are_a_list_and_repeated_tags_too(
+    tmp_path: Path, text: str, expected: dict[str, Any]
+) -> None:
+    (tmp_path / "a.xml").write_text(text)
+    assert read_annotation(tmp_path / "a.xml") == {"annotation": expected}
+    if text != "<annotation/>":
+        assert voc.VOCDetection.parse_voc_xml(ElementTree.fromstring(text)) == {
+            "annotation": expected
+        }
+
+
+@pytest.mark.parametrize(
+    ("inner", "message"),
+    [
+        ("<bndbox/>", "has an object without a name"),
+        ("<name>cat</name><bndbox><xmin>nan</xmin></bndbox>", "the box of cat needs the numbers"),
+        ("<name>cat</name><bndbox>4</bndbox>", "the box of cat needs the numbers xmin, ymin, xm"),
+    ],
+)
+def test_an_unusable_box_is_named_in_one_line(
+    tree: Path, inner: str, message: str, refuses: Any
+) -> None:
+    text = f"<annotation><object>{inner}</object></annotation>".replace(
+        "<bndbox/>", "<bndbox><a>1</a></bndbox>"
+    )
+    inside(tree, "Annotations/train_0000.xml").write_text(text)
+    with refuses(DataError, message):
+        next(source(tree).boxed_images())
+
+
+def test_without_the_data_no_image_has_boxes(tmp_path: Path) -> None:
+    assert list(source(tmp_path).boxed_images()) == []
 
 
 def test_difficult_objects_count_only_if_configured(tree: Path) -> None:

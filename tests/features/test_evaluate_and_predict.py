@@ -211,7 +211,7 @@ def test_the_pipeline_of_a_checkpoint_is_the_one_of_training(checkpoint) -> None
         (["checkpoint={path}", "folder=nowhere"], r"^folder=nowhere is not a folder"),
         (["checkpoint={path}", "data.rot=x"], r"no key data\.rot; did you mean root\?|no key"),
         (["checkpoint={path}", "--jsn"], r"^--jsn: .*did you mean --json\?"),
-        (["checkpoint={path}", "photo.png"], r"^photo\.png: .*type folder=PATH"),
+        (["checkpoint={path}", "photo.png"], r"^photo\.png: .*folder=photo\.png for a folder"),
         (["checkpoint={path}", "trainer.device=tpu"], r"^trainer\.device=tpu: "),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 
 PAGE_FAULTS = """
 import resource
-from sweeper.training.memory import keep_freed_memory
+from sweeper.training.freed_memory import keep_freed_memory
 
 def page_faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

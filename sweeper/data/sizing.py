@@ -1,0 +1,156 @@
+"""The transforms on photographs of different sizes, up to the one that gives all the same size.
+
+Random parameters are drawn in the calling thread, photograph by photograph, from torch's global
+random state. Only work without random numbers is done in threads, so that their number changes
+nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, singledispatch
+from typing import Any
+
+import torch
+import torchvision.transforms as v1
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional as TF
+
+from sweeper.data.crop_boxes import random_boxes
+from sweeper.data.framing import Resize, Size, centre, scaled_size
+from sweeper.data.recognised import crop_side
+from sweeper.errors import ConfigError
+
+Photos = Sequence[Tensor]
+"""Photographs (C, H, W) uint8 of different sizes."""
+
+PROBES = ((512, 384), (400, 448))
+"""Heights and widths of the blank images that show whether a transform gives all the same size."""
+ROUNDS = 3
+"""How often it is tried: a transform such as RandomApply may leave an image as it is."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The transform that gives a photograph (C, H, W) the configured size."""
+
+    size: Size
+    resize: Resize
+
+    def __call__(self, image: Tensor) -> Tensor:
+        height, width = scaled_size((image.shape[-2], image.shape[-1]), self.size, self.resize)
+        top, left = centre((height, width), self.size)
+        scaled = TF.resize(image, [height, width], antialias=True)
+        window: Tensor = TF.crop(scaled, top, left, *self.size)
+        return window
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The step from photographs of different sizes to one batch (N, C, H, W) on the device."""
+
+    transforms: tuple[Any, ...]
+    device: torch.device
+
+    def __call__(self, photos: Photos) -> Tensor:
+        for transform in self.transforms:
+            photos = transformed(transform, photos)
+        shapes = {tuple(photo.shape) for photo in photos}
+        if len(shapes) > 1:
+            raise ConfigError(
+                f"{self} gives images of the shapes {', '.join(map(str, sorted(shapes)))}: "
+                "expected one shape"
+            )
+        # Photographs are stored as (H, W, C), and so are the results of most transforms.
+        batch = torch.stack([photo.movedim(0, -1) for photo in photos])
+        return batch.movedim(-1, 1).to(self.device)
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.transforms))
+
+
+def n_sizing(transforms: Sequence[Any], channels: int) -> int:
+    """Return the number of transforms up to the first that gives all images the same size, or 0."""
+    return next((n for n, each in enumerate(transforms, 1) if _fixes_size(each, channels)), 0)
+
+
+def _fixes_size(transform: Any, channels: int) -> bool:
+    if crop_side(transform):
+        return True  # it fails on smaller images
+    blanks = [torch.zeros(channels, *size, dtype=torch.uint8) for size in PROBES * ROUNDS]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        try:
+            return len({tuple(transform(blank).shape) for blank in blanks}) == 1
+        except Exception:  # the user's transform may raise anything; it is tried on the data later
+            return False
+
+
+@singledispatch
+def transformed(transform: Any, photos: Photos) -> list[Tensor]:
+    """Return the photographs after the transform, with random parameters for every photograph."""
+    return [transform(photo) for photo in photos]
+
+
+@transformed.register(Frame)
+@transformed.register(v2.Resize)
+@transformed.register(v1.Resize)
+@transformed.register(v2.CenterCrop)
+@transformed.register(v1.CenterCrop)
+@transformed.register(v2.Pad)
+@transformed.register(v2.Grayscale)
+def _deterministic(transform: Any, photos: Photos) -> list[Tensor]:
+    return _in_threads(transform, photos)
+
+
+@transformed.register(v2.RandomHorizontalFlip)
+@transformed.register(v1.RandomHorizontalFlip)
+def _horizontal_flip(transform: Any, photos: Photos) -> list[Tensor]:
+    return _flipped(photos, transform.p, -1)
+
+
+@transformed.register(v2.RandomVerticalFlip)
+@transformed.register(v1.RandomVerticalFlip)
+def _vertical_flip(transform: Any, photos: Photos) -> list[Tensor]:
+    return _flipped(photos, transform.p, -2)
+
+
+def _flipped(photos: Photos, p: float, dim: int) -> list[Tensor]:
+    flips = torch.rand(len(photos)) < p
+    return _in_threads(
+        lambda photo, flip: photo.flip(dim) if flip else photo, photos, flips.tolist()
+    )
+
+
+@transformed.register(v2.RandomResizedCrop)
+@transformed.register(v1.RandomResizedCrop)
+def _resized_crop(transform: Any, photos: Photos) -> list[Tensor]:
+    size, mode, antialias = list(transform.size), transform.interpolation, transform.antialias
+
+    def resized_crop(photo: Tensor, box: list[int]) -> Tensor:
+        window = TF.crop(photo, *box)
+        # torch resizes uint8 images without a copy to float only as (H, W, C).
+        window = window.unsqueeze(0).contiguous(memory_format=torch.channels_last).squeeze(0)
+        resized: Tensor = TF.resize(window, size, interpolation=mode, antialias=antialias)
+        return resized
+
+    sizes = torch.tensor([photo.shape[-2:] for photo in photos])
+    boxes = random_boxes(sizes, transform.scale, transform.ratio)
+    return _in_threads(resized_crop, photos, boxes.tolist())
+
+
+def _in_threads(function: Callable[..., Tensor], *columns: Sequence[Any]) -> list[Tensor]:
+    """Return the function's result for each photograph, computed in as many threads as torch uses.
+
+    columns: the arguments of each call, in order.
+    """
+    n = min(torch.get_num_threads(), len(columns[0]))
+    if n == 1:
+        return list(map(function, *columns))
+    return list(_pool(n).map(function, *columns))
+
+
+@cache
+def _pool(n: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(n, thread_name_prefix="photographs")
