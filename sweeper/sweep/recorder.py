@@ -157,9 +157,9 @@ def _open(
 def _prepare_end(observer: Any) -> None:
     """Import what the end of the study needs, once MLflow is imported."""
     observer.wait_until_open()
-    from sweeper.figures.study_figures import import_figures
+    from sweeper.sweep.picture.rehearsal import rehearse
 
-    import_figures()
+    rehearse()
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> None:

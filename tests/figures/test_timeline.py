@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.figures.timeline import GOES_ON, Bar, timeline
+from sweeper.figures.study.timeline import GOES_ON, Bar, timeline
 
 
 def test_each_worker_has_a_row_and_each_stretch_a_bar() -> None:
