@@ -58,7 +58,7 @@ def predict(argv: Sequence[str]) -> None:
         for name, (_, prediction) in zip(names, by_path, strict=True):
             sys.stdout.write(f"{name:<{width}}  {printable(as_text(prediction))}\n")
     if grid is not None:
-        _draw(grid, files, [as_text(prediction, "\n") for prediction in predictions])
+        _draw(grid, files, [as_text(prediction, "\n") for prediction in predictions], restored)
 
 
 def as_text(prediction: dict[str, Any], separator: str = "  ") -> str:
@@ -154,14 +154,21 @@ def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) 
     return prediction
 
 
-def _draw(path: Path, files: FileImages, titles: Sequence[str]) -> None:
+def _draw(path: Path, files: FileImages, titles: Sequence[str], restored: Restored) -> None:
     from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
     count = min(len(titles), MAX_PICTURES)
     images = torch.from_numpy(files[np.arange(count)])
-    figure = image_grid([to_pil(image) for image in images], titles[:count])
+    shown = f"{count} of {len(titles)} images" if count < len(titles) else f"images: {count}"
+    network = f"{type(restored.classifier.model).__name__} trained on {restored.profile.name}"
+    figure = image_grid(
+        [to_pil(image) for image in images],
+        titles[:count],
+        heading="Predicted classes and their probabilities",
+        about=f"{network} · network of epoch {restored.epoch} · {shown}",
+    )
     try:
-        figure.savefig(path, dpi=120)
+        figure.savefig(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"grid={path} cannot be written ({error}); type grid=FILE.png") from error
 

@@ -132,6 +132,11 @@ def _write(figure: Figure, from_top: float, text: str, **options: Any) -> None:
         figure.text(MARGIN / width, 1 - from_top / height, text, va="top", **options)
 
 
+def joined(*parts: str) -> str:
+    """Return the parts of the line under a title that are not empty, with dots between them."""
+    return " · ".join(part for part in parts if part)
+
+
 def short(text: str, length: int = TITLE_LENGTH) -> str:
     """Return a title or a class name without control characters, cut to `length` characters."""
     return shortened(printable(text), length, "…")

@@ -35,6 +35,8 @@ class Restored:
     pipeline: Pipeline
     """Transforms from (N, C, H, W) uint8 images of `profile.image_shape` to the network's input."""
     batch_size: int
+    epoch: int
+    """The epoch of the network."""
     _identity: Mapping[str, Any]
     _recipe: Recipe
 
@@ -93,6 +95,7 @@ def _restored(
         profile=profile,
         pipeline=recipe.pipeline(profile),
         batch_size=recipe.options.batch_size,
+        epoch=len(content["state"]["history"]),
         _identity=content["identity"],
         _recipe=recipe,
     )

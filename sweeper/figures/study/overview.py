@@ -4,7 +4,6 @@ from sweeper.figures.lettering import fitted, text_width, wrapped
 from sweeper.figures.study.front import axis_of, draw_front
 from sweeper.figures.study.history import draw_history
 from sweeper.figures.study.importances import draw_importances, shares
-from sweeper.figures.study.ticks import number_text
 from sweeper.figures.study.view import StudyView, value_text
 from sweeper.figures.style import (
     BLUE,
@@ -13,6 +12,7 @@ from sweeper.figures.style import (
     SOFT,
     TEXT,
     StyledFigure,
+    joined,
     new_figure,
     panel,
     styled,
@@ -22,7 +22,8 @@ WIDTH, HEIGHT = 12.5, 6.15  # inches below the title; with it, the shape of a sl
 _LEFT = 7.2  # width in inches of the left half
 _LINE = 0.245  # height in inches of a line of text
 _HEAD_SIZE, _BIG_SIZE = 13.0, 30.0  # points
-_MOST_PARAMS, _MOST_BARS = 7, 7
+_MOST_BARS = 7
+_NEXT = 2.75  # height in inches at which the lower half begins
 
 
 @styled()
@@ -30,15 +31,14 @@ def overview(view: StudyView) -> StyledFigure:
     """Draw the page of a study."""
     title = f"Study {view.name}" + (f": {view.about}" if view.about else "")
     asked = "" if view.n_trials is None else f"{view.n_trials} asked for"
-    about = " · ".join(part for part in (view.counts_text, asked) if part)
-    figure = new_figure(WIDTH, HEIGHT, title, about, layout=None)
+    figure = new_figure(WIDTH, HEIGHT, title, joined(view.counts_text, asked), layout=None)
     width, height = figure.get_size_inches()
     top = height - figure.header
     _found(figure, view, MARGIN, top - 0.15)
     right = _LEFT + 0.2
     _best(figure, view, right, top - 0.05, width - right - MARGIN)
-    _mattered(figure, view, MARGIN, 2.75)
-    _next(figure, view, right, 2.75, width - right - MARGIN)
+    _mattered(figure, view, MARGIN, _NEXT)
+    _next(figure, view, right, _NEXT, width - right - MARGIN)
     return figure
 
 
@@ -75,17 +75,21 @@ def _best(figure: StyledFigure, view: StudyView, left: float, top: float, width:
         text = f"{n} trials on the front; none is chosen" if n else "No trial is complete yet"
         _write(figure, left, top - 0.1, text, size=_HEAD_SIZE, weight="bold")
         return
-    text = ", ".join(number_text(value, 4) for value in best.values)
-    size = _BIG_SIZE if len(best.values) == 1 else 20.0
-    shown = fitted(text, width, size, bold=True)
+    size = _BIG_SIZE if text_width(view.best_text, _BIG_SIZE, bold=True) < width else 20.0
+    shown = fitted(view.best_text, width, size, bold=True)
     _write(figure, left, top, shown, size=size, weight="bold", color=BLUE)
     y = top - size / 72 - 0.22
     names = ", ".join(view.metrics)
     _write(figure, left, y, fitted(f"{names} of trial {best.number}", width, 12), color=SOFT)
-    y -= _LINE + 0.08
+    y -= _LINE
+    for line in (line for remark in view.remarks for line in wrapped(remark, width, SMALL)):
+        _write(figure, left, y, line, size=SMALL, color=SOFT)
+        y -= _LINE
+    y -= 0.08
     ranked = [p.name for p in view.parameters if p.name in best.params]
     ranked += [name for name in best.params if name not in ranked]
-    most = _MOST_PARAMS if len(ranked) <= _MOST_PARAMS else _MOST_PARAMS - 1
+    room = int((y - _NEXT - 0.1) / _LINE)
+    most = room if len(ranked) <= room else room - 1
     for name in ranked[:most]:
         value = fitted(value_text(best.params[name]), 0.5 * width, 12, bold=True)
         key = fitted(name, width - text_width(value, 12, bold=True) - 0.25, 12)

@@ -79,7 +79,8 @@ def parallel_coordinates(view: StudyView) -> StyledFigure:
     ticks = [p.ticks(5) for p in shown] + [_value_ticks(axis) for axis in axes_of_values]
     has_gaps = (lines == _UNUSED).any(axis=0)
     for at, (title, marks) in enumerate(zip(titles, ticks, strict=True)):
-        _axis(axes, at, title, [*marks, *([(_UNUSED, "none")] if has_gaps[at] else [])], pitch)
+        gap = [(_UNUSED, "none")] if has_gaps[at] else []
+        _axis(axes, at, title, [*marks, *gap], pitch, to_right=at == n - 1)
     return figure
 
 
@@ -114,20 +115,21 @@ def _value_ticks(axis: ValueAxis) -> Ticks:
     return [((value - axis.low) / (axis.high - axis.low), text) for value, text in axis.ticks]
 
 
-def _axis(axes: Axes, at: int, title: str, ticks: Ticks, pitch: float) -> None:
+def _axis(axes: Axes, at: int, title: str, ticks: Ticks, pitch: float, to_right: bool) -> None:
     axes.plot([at, at], [0, 1], color=SOFT, lw=1.0, zorder=3)
     group, dot, name = title.rpartition(".")
     lines = [group + dot, name] if dot else [name]
     text = "\n".join(fitted(line, pitch - 0.1, SMALL, bold=True) for line in lines)
     axes.text(at, 1.04, text, ha="center", va="bottom", weight="bold", fontsize=SMALL)
+    side = 1 if to_right else -1  # the lines end at the last axis
     last = -9.0
     for place, label in sorted(ticks):
         if place - last < 0.05:  # no room for a text
             continue
         last = place
-        axes.plot([at - 0.02, at], [place, place], color=SOFT, lw=1.0, zorder=3)
+        axes.plot([at, at + side * 0.02], [place, place], color=SOFT, lw=1.0, zorder=3)
         axes.text(
-            at - 0.035, place, fitted(label, min(pitch, _EDGE + 0.2) - 0.25, SMALL - 1), ha="right",
-            va="center", fontsize=SMALL - 1, color=TEXT, zorder=5,
+            at + side * 0.035, place, fitted(label, min(pitch, _EDGE + 0.2) - 0.25, SMALL - 1), 
+            ha="left" if to_right else "right", va="center", fontsize=SMALL - 1, color=TEXT, zorder=5,
             bbox={"facecolor": "white", "alpha": 0.75, "pad": 0.6, "linewidth": 0},
         )  # fmt: skip

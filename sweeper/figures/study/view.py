@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from sweeper.figures.study.ticks import Ticks, linear_ticks, log_ticks, number_text
+from sweeper.figures.style import joined
 
 STATES = ("complete", "paused", "unfinished", "pruned", "failed")
 """What can have become of a trial. An unfinished one was put back, or still runs."""
@@ -113,6 +114,8 @@ class StudyView:
         basis: Which trials the importances are those of.
         best: The number of the best trial, or of the chosen member of the front; None if there is
             none.
+        best_text: The values of the best trial, as the command prints them.
+        remarks: What is known of the best trial beyond the study, in sentences.
         front: The numbers of the trials of the Pareto front.
         advice: What to try next, in sentences.
         n_trials: The number of trials that were asked for; None if there is no limit.
@@ -127,6 +130,8 @@ class StudyView:
     importances: Mapping[str, float] = field(default_factory=dict)
     basis: str = ""
     best: int | None = None
+    best_text: str = ""
+    remarks: Sequence[str] = ()
     front: Sequence[int] = ()
     advice: Sequence[str] = ()
     n_trials: int | None = None
@@ -171,7 +176,7 @@ class StudyView:
 
     def heading(self, *parts: str) -> str:
         """Return the line under the title of a figure: study, network, data and further parts."""
-        return " · ".join(part for part in (f"study {self.name}", self.about, *parts) if part)
+        return joined(f"study {self.name}", self.about, *parts)
 
 
 def value_text(value: Any) -> str:

@@ -17,9 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import curve_of, is_paused
-from sweeper.sweep.finals.final_records import FINALISTS_RECORD
+from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Scores
 from sweeper.sweep.picture.advice import advice
 from sweeper.sweep.picture.importances import importances_of
+from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
 
 STATES = {
@@ -49,6 +50,7 @@ def view_of(
     pairs = [(t, _trial_view(t)) for t in own if t.state != TrialState.WAITING or curve_of(t)]
     front = best_trials(study)
     best = chosen_trial(front, study.directions, choice)
+    scores = Scores.recorded(study.user_attrs, None if best is None else best.number)
     view = StudyView(
         name=study.study_name,
         about=_about(options),
@@ -57,6 +59,8 @@ def view_of(
         trials=[trial for _, trial in pairs],
         parameters=[p for p in _parameters(own) if not p.is_constant],
         best=None if best is None else best.number,
+        best_text="" if best is None else values_text(best),
+        remarks=scores.lines if scores else [],
         front=[trial.number for trial in front],
         n_trials=n_trials,
     )
