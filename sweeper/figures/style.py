@@ -18,6 +18,7 @@ import matplotlib
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 
 from sweeper.figures.lettering import fitted, wrapped
 from sweeper.text import printable, shortened
@@ -39,6 +40,12 @@ TITLE_SIZE, ABOUT_SIZE, SMALL = 16.0, 11.5, 11.0  # points
 _TITLE_LINE, _ABOUT_LINE = 0.36, 0.22  # inches
 
 
+_WIDE_FONTS = (
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "Source Han Sans", "WenQuanYi Zen Hei"),
+    *("Hiragino Sans", "PingFang SC", "Microsoft YaHei", "Malgun Gothic", "Arial Unicode MS"),
+)
+"""Fonts for scripts that matplotlib's own font does not have; those count that are installed."""
+
 _in_style: ContextVar[bool] = ContextVar("in_style", default=False)
 
 
@@ -59,7 +66,10 @@ def styled() -> Iterator[None]:
 @cache
 def _style() -> dict[str, Any]:
     path = Path(__file__).with_name("sweeper.mplstyle")
-    return dict(matplotlib.rc_params_from_file(path, use_default_template=False))
+    style = dict(matplotlib.rc_params_from_file(path, use_default_template=False))
+    installed = set(fontManager.get_font_names())
+    style["font.family"] += [name for name in _WIDE_FONTS if name in installed]
+    return style
 
 
 class StyledFigure(Figure):

@@ -78,7 +78,6 @@ def draw_front(axes: Axes, view: StudyView, first: int, second: int) -> None:
         points = sorted(at(trial) for trial in front)
         axes.scatter(*zip(*points, strict=True), s=50, color=BLUE, label="Pareto front", zorder=3)
         if len(view.metrics) == 2:
-            where = "post" if view.maximize[1] is view.maximize[0] is False else "pre"
             where = "post" if not view.maximize[0] else "pre"
             axes.step(*zip(*points, strict=True), where=where, color=BLUE, lw=1.2, zorder=2.5)
     best = view.best_trial

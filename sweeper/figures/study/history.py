@@ -64,7 +64,7 @@ def draw_history(axes: Axes, view: StudyView, axis: ValueAxis) -> None:
         else:
             points = [(t.number, axis.within(t.values[0])) for t in trials if t.has_values]
         if points:
-            axes.scatter(*zip(*points, strict=True), label=state, zorder=3, **MARKS[state])
+            axes.scatter(*zip(*points, strict=True), label=state, zorder=3, clip_on=False, **MARKS[state])
     steps = best_so_far(view)
     if steps:
         x, y = zip(*steps, (last + 0.5, steps[-1][1]), strict=True)

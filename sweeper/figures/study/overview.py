@@ -1,9 +1,12 @@
 """One picture that tells a study: what is best, how it was found, what mattered, what to try next."""
 
+from collections.abc import Sequence
+
 from sweeper.figures.lettering import fitted, text_width, wrapped
 from sweeper.figures.study.front import axis_of, draw_front
 from sweeper.figures.study.history import draw_history
 from sweeper.figures.study.importances import draw_importances, shares
+from sweeper.figures.study.ticks import number_text
 from sweeper.figures.study.view import StudyView, value_text
 from sweeper.figures.style import (
     BLUE,
@@ -72,32 +75,58 @@ def _best(figure: StyledFigure, view: StudyView, left: float, top: float, width:
     best = view.best_trial
     if best is None:
         n = len(view.front)
-        text = f"{n} trials on the front; none is chosen" if n else "No trial is complete yet"
+        text = f"{n} trials on the front; none is chosen" if n else "No trial is complete"
         _write(figure, left, top - 0.1, text, size=_HEAD_SIZE, weight="bold")
         return
-    size = _BIG_SIZE if text_width(view.best_text, _BIG_SIZE, bold=True) < width else 20.0
-    shown = fitted(view.best_text, width, size, bold=True)
-    _write(figure, left, top, shown, size=size, weight="bold", color=BLUE)
-    y = top - size / 72 - 0.22
-    names = ", ".join(view.metrics)
-    _write(figure, left, y, fitted(f"{names} of trial {best.number}", width, 12), color=SOFT)
-    y -= _LINE
+    if len(best.values) > 1:
+        _write(figure, left, top - 0.1, f"Trial {best.number}", size=20, weight="bold", color=BLUE)
+        rows = [(name, number_text(v, 4)) for name, v in zip(view.metrics, best.values, strict=True)]
+        y = _write_rows(figure, rows, left, top - 0.52, width, color=BLUE) - 0.1
+    else:
+        y = _write_value(figure, view, left, top, width)
     for line in (line for remark in view.remarks for line in wrapped(remark, width, SMALL)):
         _write(figure, left, y, line, size=SMALL, color=SOFT)
         y -= _LINE
     y -= 0.08
     ranked = [p.name for p in view.parameters if p.name in best.params]
     ranked += [name for name in best.params if name not in ranked]
-    room = int((y - _NEXT - 0.1) / _LINE)
+    room = max(int((y - _NEXT - 0.1) / _LINE), 1)
     most = room if len(ranked) <= room else room - 1
-    for name in ranked[:most]:
-        value = fitted(value_text(best.params[name]), 0.5 * width, 12, bold=True)
-        key = fitted(name, width - text_width(value, 12, bold=True) - 0.25, 12)
-        _write(figure, left, y, key)
-        _write(figure, left + width, y, value, ha="right", weight="bold")
-        y -= _LINE
+    rows = [(name, value_text(best.params[name])) for name in ranked[:most]]
+    y = _write_rows(figure, rows, left, y, width)
     if len(ranked) > most:
         _write(figure, left, y, f"and {len(ranked) - most} others", color=SOFT)
+
+
+def _write_value(
+    figure: StyledFigure, view: StudyView, left: float, top: float, width: float
+) -> float:
+    """Write the best value; return the height below it."""
+    size = _BIG_SIZE if text_width(view.best_text, _BIG_SIZE, bold=True) < width else 20.0
+    shown = fitted(view.best_text, width, size, bold=True)
+    _write(figure, left, top, shown, size=size, weight="bold", color=BLUE)
+    y = top - size / 72 - 0.22
+    text = f"{view.metrics[0]} of trial {view.best}"
+    _write(figure, left, y, fitted(text, width, 12), color=SOFT)
+    return y - _LINE
+
+
+def _write_rows(
+    figure: StyledFigure,
+    rows: Sequence[tuple[str, str]],
+    left: float,
+    y: float,
+    width: float,
+    color: str = TEXT,
+) -> float:
+    """Write names on the left and values on the right; return the height below them."""
+    for name, text in rows:
+        value = fitted(text, 0.5 * width, 12, bold=True)
+        key = fitted(name, width - text_width(value, 12, bold=True) - 0.25, 12)
+        _write(figure, left, y, key)
+        _write(figure, left + width, y, value, ha="right", weight="bold", color=color)
+        y -= _LINE
+    return y
 
 
 def _mattered(figure: StyledFigure, view: StudyView, left: float, top: float) -> None:

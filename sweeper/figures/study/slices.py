@@ -1,13 +1,12 @@
 """A panel for each parameter of a study: its values, and what the trials with them reached."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from sweeper.figures.lettering import fitted
+from sweeper.figures.lettering import fitted, text_width
 from sweeper.figures.study.values import ValueAxis
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
 from sweeper.figures.style import (
@@ -25,7 +24,8 @@ MOST_PANELS = 12
 COLUMNS = 4
 LENGTHS = LinearSegmentedColormap.from_list("lengths", ["#b9dcf2", BLUE, "#00263d"])
 """Colours of trials, from those that were trained shortly to those that were trained to the end."""
-_PANEL_HEIGHT, _BELOW, _ABOVE = 2.2, 0.55, 0.4  # inches
+_PANEL_HEIGHT, _ABOVE = 2.2, 0.4  # inches
+_BELOW, _MOST_BELOW, _LINE = 0.55, 1.6, 0.2  # inches
 
 
 @styled()
@@ -39,7 +39,9 @@ def slices(view: StudyView) -> StyledFigure:
     axis = ValueAxis.of([t.values[0] for t in view.valued], view.metrics[0], view.maximize[0])
     columns = min(len(shown), COLUMNS)
     rows = -(-len(shown) // columns)
-    one = _PANEL_HEIGHT + _BELOW + _ABOVE
+    width_of_panel = 9.0 / columns - 0.3
+    below = max(_room_below(parameter, width_of_panel) for parameter in shown)
+    one = _PANEL_HEIGHT + below + _ABOVE
     left_out = len(view.parameters) - len(shown)
     figure = new_figure(
         max(10.0, 3.2 * columns), one * rows, f"{view.metrics[0]} by parameter",
@@ -54,7 +56,7 @@ def slices(view: StudyView) -> StyledFigure:
     pitch = (width - left - MARGIN) / columns
     for i, parameter in enumerate(shown):
         row, column = divmod(i, columns)
-        bottom = height - figure.header - one * (row + 1) + _BELOW
+        bottom = height - figure.header - one * (row + 1) + below
         axes = panel(figure, left + pitch * column, bottom, pitch - 0.3, _PANEL_HEIGHT)
         _draw(axes, parameter, view, axis, pitch - 0.3)
         axis.apply(axes, length=_PANEL_HEIGHT if column == 0 else None)
@@ -66,7 +68,7 @@ def slices(view: StudyView) -> StyledFigure:
 def _trials_text(trials: Sequence[TrialView]) -> str:
     n_complete = sum(trial.state == "complete" for trial in trials)
     if n_complete == len(trials):
-        return f"{len(trials)} complete trials"
+        return "1 complete trial" if n_complete == 1 else f"{n_complete} complete trials"
     return (
         f"{len(trials)} trials with what they reported last ({n_complete} complete); "
         "the darker, the longer trained; ringed: the best"
@@ -104,15 +106,31 @@ def _order(trial: TrialView) -> tuple[bool, float]:
 def label_places(axes: Axes, parameter: Parameter, width: float) -> None:
     """Give axes the horizontal axis of a parameter; `width` is in inches.
 
-    Texts that have no room beside each other are cut; of very many, some are left out.
+    Categories whose names have no room beside each other are written upright; of very many, some
+    are left out.
     """
-    ticks = [tick for tick in parameter.ticks(4) if not math.isnan(tick[0])]
-    if parameter.choices:
-        ticks = ticks[:: -(-len(ticks) // max(1, int(width / 0.45)))]
-    room = width / max(len(ticks), 1) - 0.08
-    if not parameter.choices:
-        room = width
-    texts = [fitted(text, room, SMALL) for _, text in ticks]
-    axes.set_xticks([at for at, _ in ticks], texts)
+    ticks, options = parameter.ticks(4), {}
+    if parameter.choices and _is_upright(parameter, width):
+        ticks = ticks[:: -(-len(ticks) // int(width / _LINE))]
+        room = _MOST_BELOW - _BELOW
+        ticks = [(at, fitted(text, room, SMALL)) for at, text in ticks]
+        options = {"rotation": 90}
+    axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks], **options)
     axes.set_xlim(-0.05, 1.05)
 
+
+def _is_upright(parameter: Parameter, width: float) -> bool:
+    """Return whether the names of categories have no room beside each other."""
+    ticks = parameter.ticks()
+    return _longest(parameter) > width / len(ticks) - 0.08
+
+
+def _room_below(parameter: Parameter, width: float) -> float:
+    """Return the room that the texts below a panel need, in inches."""
+    if not parameter.choices or not _is_upright(parameter, width):
+        return _BELOW
+    return min(_BELOW + _longest(parameter), _MOST_BELOW)
+
+
+def _longest(parameter: Parameter) -> float:
+    return max(text_width(text, SMALL) for _, text in parameter.ticks())

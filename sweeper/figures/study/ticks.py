@@ -9,12 +9,16 @@ Ticks = list[tuple[float, str]]
 """The value of each tick, and its text."""
 
 _LARGEST_IN_DIGITS, _SMALLEST_IN_DIGITS = 1e6, 1e-4
+_UNITS = {"G": 1e9, "M": 1e6, "k": 1e3}
+"""Units of numbers on axes, the largest one first."""
 
 
 def number_text(value: float, digits: int = 3) -> str:
     """Return a number as it is typed, such as 32, 0.0012 or 3e-5, with so many digits."""
     if math.isfinite(value) and value == int(value) and abs(value) < _LARGEST_IN_DIGITS:
         return str(int(value))
+    if 10 ** (digits - 1) <= abs(value) < _LARGEST_IN_DIGITS:
+        return str(round(value))
     text = f"{value:.{digits}g}"
     number, e, exponent = text.partition("e")
     return f"{number}e{int(exponent)}" if e else text
@@ -46,6 +50,10 @@ def _texts(values: Sequence[float]) -> list[str]:
     if len(values) < 2:
         return [number_text(value) for value in values]
     largest, step = max(map(abs, values)), values[1] - values[0]
+    for unit, size in _UNITS.items():
+        if size <= largest / 100 < 1e4 * size:
+            texts = _texts([value / size for value in values])
+            return [f"{text}{unit}" if v else "0" for v, text in zip(values, texts, strict=True)]
     if largest >= _LARGEST_IN_DIGITS or largest < _SMALLEST_IN_DIGITS:
         digits = max(1, math.ceil(math.log10(largest / step)) + 1)
         return [number_text(value, digits) for value in values]

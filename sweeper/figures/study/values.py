@@ -10,7 +10,7 @@ from sweeper.figures.lettering import fitted, text_width
 from sweeper.figures.study.ticks import Ticks, linear_ticks
 from sweeper.figures.style import SMALL
 
-_REACH = 5.0
+_REACH = 3.0
 """How far the axis reaches below the best value, in distances from it to the median."""
 
 

@@ -26,19 +26,18 @@ def advice(view: StudyView, has_race: bool = False) -> list[str]:
     """
     n_valued = len(view.valued)
     if not n_valued:
-        return ["Look at the failures first: no trial has a value."]
+        found = "Find out why the trials failed" if view.counts.get("failed") else "Run trials"
+        return [f"{found}: none has a value."]
     found = [*_failures(view)]
     if n_valued >= FEWEST:
         found += [*_edges(view), *_epochs(view), *_late(view), *_negligible(view)]
     else:
         found += _epochs(view)
-        found.append(f"Run more trials: {n_valued} are too few to say what mattered.")
+        number = "one is" if n_valued == 1 else f"{n_valued} are"
+        found.append(f"Run more trials: {number} too few to say what mattered.")
     if not has_race:
         found += _ties(view)
-    return found or [
-        "Nothing points beyond this space: no best value lies at the edge of its range, and the "
-        "best trial had stopped improving."
-    ]
+    return found or ["Nothing points beyond this space: no best value lies at the edge of its range."]
 
 
 def _failures(view: StudyView) -> Iterator[str]:

@@ -45,6 +45,8 @@ def importances_of(view: StudyView, trials: Mapping[int, FrozenTrial]) -> Import
     Importance in Arbitrary Subspaces, IJCAI 2023.
     """
     n = len(view.valued)
+    if not n:
+        return Importances("No trial has a value")
     if n < FEWEST:
         return Importances(f"{_counted(n)} too few to tell what mattered")
     params = {name for trial in view.valued for name in trial.params}
@@ -102,4 +104,4 @@ def _basis(trials: Sequence[TrialView]) -> str:
 
 
 def _counted(n: int) -> str:
-    return "1 trial with a value is" if n == 1 else f"{n or 'no'} trials with a value are"
+    return "1 trial with a value is" if n == 1 else f"{n} trials with a value are"
