@@ -35,7 +35,14 @@ from sweeper.data.image_folder import Listing
 from sweeper.data.inverse import to_pil
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
-from sweeper.run.pictures import SPLITS, Figures, Subject, mistake_figures, result_figures, save_figures
+from sweeper.run.pictures import (
+    SPLITS,
+    Figures,
+    Subject,
+    mistake_figures,
+    result_figures,
+    save_figures,
+)
 from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import aligned, printable
 from sweeper.training.scoring import Batches, Predictions, predictions_of
@@ -99,9 +106,7 @@ def _figures(
     network = type(restored.classifier.model).__name__
     subject = Subject(network, profile.name, restored.epoch)
     figures = result_figures(predictions, profile, images, subject)
-    return figures | mistake_figures(
-        predictions, profile, images, subject, evaluation_set.pictures
-    )
+    return figures | mistake_figures(predictions, profile, images, subject, evaluation_set.pictures)
 
 
 def as_document(predictions: Predictions, profile: Profile) -> dict[str, Any]:

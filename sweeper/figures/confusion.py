@@ -83,7 +83,7 @@ def _draw_bar(
     bar = figure.colorbar(image, cax=axes, ticks=[0, 0.05, 0.2, 0.4, 0.6, 0.8, 1])
     bar.ax.set_yticklabels(["0%", "5%", "20%", "40%", "60%", "80%", "100%"], fontsize=10)
     bar.set_label("share of the true class", fontsize=10, labelpad=1)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _write_counts(

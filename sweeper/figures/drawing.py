@@ -16,8 +16,9 @@ _COMPRESSION = 1  # of zlib, from 0 to 9: 9 takes twice the time, for files smal
 def drawn(figure: Figure) -> Image.Image:
     """Return the pixels of a figure."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    return Image.fromarray(pixels).convert("RGB")
 
 
 def write_png(image: Image.Image, path: Path) -> None:

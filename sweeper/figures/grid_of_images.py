@@ -36,7 +36,9 @@ def image_grid(
     room = WIDTH - 2 * MARGIN
     # Few images are larger; a long title widens the cells.
     width = max(min(room / columns, _LARGEST * stretch), room * stretch / 8)
-    longest = max((text_width(line, TITLE_SIZE) for t in titles for line in t.split("\n")), default=0)
+    longest = max(
+        (text_width(line, TITLE_SIZE) for t in titles for line in t.split("\n")), default=0
+    )
     width = max(width, min(longest + 2 * _GAP, _WIDEST * stretch))
     inner = width - _GAP
     highest = max((inner * image.height / image.width for image in images), default=inner)

@@ -49,7 +49,9 @@ def _draw_histogram(axes: Axes, name: str, values: NDArray[np.float32]) -> None:
         limits = np.quantile(finite, (0.001, 0.999))
         axes.stairs(*np.histogram(finite, _BINS, tuple(limits)), fill=True, color=BLUE)
         mean, deviation = float(finite.mean()), float(finite.std())
-        axes.set_title(f"{fitted(name, 2.0, 10)}\n{mean:.2g} ± {deviation:.2g}", fontsize=10, loc="left")
+        axes.set_title(
+            f"{fitted(name, 2.0, 10)}\n{mean:.2g} ± {deviation:.2g}", fontsize=10, loc="left"
+        )
     axes.axvline(0, color=GREY, linewidth=0.8)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(4))

@@ -6,7 +6,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
-from sweeper.figures.style import BLUE, ORANGE, TEXT, StyledFigure, joined, new_figure, short, styled
+from sweeper.figures.style import (
+    BLUE,
+    ORANGE,
+    TEXT,
+    StyledFigure,
+    joined,
+    new_figure,
+    short,
+    styled,
+)
 
 _MAX_CLASS_NAMES = 50  # with more classes the bars are too thin for a name each
 
@@ -38,7 +47,16 @@ def average_precisions(
     axes = figure.subplots()
     rows = np.arange(len(order))
     axes.barh(rows, np.nan_to_num(precisions), color=BLUE)
-    axes.scatter(positives / n, rows, marker="|", s=60, color=ORANGE, zorder=3, linewidths=2.5, label="chance")
+    axes.scatter(
+        positives / n,
+        rows,
+        marker="|",
+        s=60,
+        color=ORANGE,
+        zorder=3,
+        linewidths=2.5,
+        label="chance",
+    )
     if positives.any():
         mean = float(precisions[positives > 0].mean())
         axes.axvline(mean, color=TEXT, linestyle="--", label=f"mean {mean:.2f}")

@@ -7,18 +7,20 @@ Figures are created without pyplot: there is no global state, and no display is 
 takes half a second to import, so import the modules of this folder inside the functions that draw.
 """
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 from matplotlib.backend_bases import RendererBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from sweeper.figures.lettering import fitted, wrapped
 from sweeper.text import printable, shortened
@@ -57,16 +59,18 @@ def styled() -> Iterator[None]:
         return
     token = _in_style.set(True)
     try:
-        with matplotlib.rc_context(_style()):
+        with matplotlib.rc_context(_style()), warnings.catch_warnings():
+            # Where no font has a character, a box is drawn; a user can see that in the figure.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
             yield
     finally:
         _in_style.reset(token)
 
 
 @cache
-def _style() -> dict[str, Any]:
+def _style() -> Any:
     path = Path(__file__).with_name("sweeper.mplstyle")
-    style = dict(matplotlib.rc_params_from_file(path, use_default_template=False))
+    style: dict[Any, Any] = dict(matplotlib.rc_params_from_file(path, use_default_template=False))
     installed = set(fontManager.get_font_names())
     style["font.family"] += [name for name in _WIDE_FONTS if name in installed]
     return style
@@ -92,7 +96,7 @@ def new_figure(
     height: float,
     title: str = "",
     about: str = "",
-    layout: str | None = "constrained",
+    layout: Literal["constrained"] | None = "constrained",
 ) -> StyledFigure:
     """Return an empty figure; `width` and `height` of what is below the title are in inches.
 
@@ -110,7 +114,7 @@ def new_figure(
     FigureCanvasAgg(figure)
     figure.header = header
     engine = figure.get_layout_engine()
-    if engine is not None:
+    if isinstance(engine, ConstrainedLayoutEngine):
         engine.set(rect=(0.01, 0, 0.98, height / (height + header)))
     y = MARGIN / 2
     if title:

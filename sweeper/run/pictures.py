@@ -92,13 +92,14 @@ def _training_figures(experiment: Experiment, subject: Subject, state: RunState)
     titles = [data.profile.label_text(label) for label in labels[:PICTURES].cpu()]
     about = f"{subject.network} on {subject.data} · the best epoch is that of {state.metric}"
     pictures = data.to_pictures(images[:PICTURES].cpu())
-    what = f"{subject.data} · {len(titles)} of {len(labels)} images, as the network sees them in epoch 1"
+    shown = f"{len(titles)} of {len(labels)} images, as the network sees them in epoch 1"
     return {
-        "learning_curves": learning_curves(
-            state.history, state.best_epoch or 1, measures, about
-        ),
+        "learning_curves": learning_curves(state.history, state.best_epoch or 1, measures, about),
         "training_batch": image_grid(
-            pictures, titles, heading="First batch of the training split", about=what
+            pictures,
+            titles,
+            heading="First batch of the training split",
+            about=f"{subject.data} · {shown}",
         ),
     }
 
@@ -115,7 +116,9 @@ def result_figures(
     about = subject.about
     if profile.label_type == "multilabel":
         title = f"Average precision by class: {images}"
-        return {"average_precision": _average_precisions(predictions, profile.classes, title, about)}
+        return {
+            "average_precision": _average_precisions(predictions, profile.classes, title, about)
+        }
     if profile.label_type == "sequence":
         title = f"Correct strings by length: {images}"
         return {"accuracy_by_length": _accuracy_by_length(predictions, title, about)}

@@ -1,6 +1,8 @@
 """The Pareto front of a study with several objectives."""
 
+from collections.abc import Sequence
 from itertools import combinations
+from typing import Literal
 
 from matplotlib.axes import Axes
 
@@ -73,13 +75,13 @@ def draw_front(axes: Axes, view: StudyView, first: int, second: int) -> None:
     others = [at(t) for t in view.valued if t.number not in view.front]
     front = [t for t in view.valued if t.number in view.front]
     if others:
-        axes.scatter(*zip(*others, strict=True), s=30, color=GREY, label="other trials", zorder=2)
+        axes.scatter(*_columns(others), s=30, color=GREY, label="other trials", zorder=2)
     if front:
         points = sorted(at(trial) for trial in front)
-        axes.scatter(*zip(*points, strict=True), s=50, color=BLUE, label="Pareto front", zorder=3)
+        axes.scatter(*_columns(points), s=50, color=BLUE, label="Pareto front", zorder=3)
         if len(view.metrics) == 2:
-            where = "post" if not view.maximize[0] else "pre"
-            axes.step(*zip(*points, strict=True), where=where, color=BLUE, lw=1.2, zorder=2.5)
+            where: Literal["pre", "post"] = "pre" if view.maximize[0] else "post"
+            axes.step(*_columns(points), where=where, color=BLUE, lw=1.2, zorder=2.5)
     best = view.best_trial
     if best is not None and best.has_values:
         axes.scatter(
@@ -91,3 +93,7 @@ def draw_front(axes: Axes, view: StudyView, first: int, second: int) -> None:
             axes.annotate(
                 str(trial.number), at(trial), (7, 7), textcoords="offset points", fontsize=SMALL - 1
             )
+
+
+def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

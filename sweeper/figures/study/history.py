@@ -1,6 +1,7 @@
 """The history of a study: the value of each trial, and the best so far."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -21,7 +22,7 @@ from sweeper.figures.style import (
     styled,
 )
 
-MARKS = {
+MARKS: dict[str, dict[str, Any]] = {
     "complete": {"marker": "o", "color": BLUE, "s": 44},
     "paused": {"marker": "o", "facecolors": "white", "edgecolors": SKY, "s": 36, "linewidths": 1.6},
     "unfinished": {"marker": "D", "facecolors": "white", "edgecolors": GREY, "s": 30},
@@ -64,7 +65,9 @@ def draw_history(axes: Axes, view: StudyView, axis: ValueAxis) -> None:
         else:
             points = [(t.number, axis.within(t.values[0])) for t in trials if t.has_values]
         if points:
-            axes.scatter(*zip(*points, strict=True), label=state, zorder=3, clip_on=False, **MARKS[state])
+            axes.scatter(
+                *zip(*points, strict=True), label=state, zorder=3, clip_on=False, **MARKS[state]
+            )
     steps = best_so_far(view)
     if steps:
         x, y = zip(*steps, (last + 0.5, steps[-1][1]), strict=True)
@@ -78,9 +81,7 @@ def best_so_far(view: StudyView) -> Sequence[tuple[float, float]]:
     """Return the trials that were better than all complete ones before them, and their values."""
     steps: list[tuple[float, float]] = []
     for trial in view.valued:
-        if _is_complete(trial) and (
-            not steps or view.is_better(trial.values[0], steps[-1][1])
-        ):
+        if _is_complete(trial) and (not steps or view.is_better(trial.values[0], steps[-1][1])):
             steps.append((float(trial.number), trial.values[0]))
     return steps
 

@@ -1,6 +1,7 @@
-"""One picture that tells a study: what is best, how it was found, what mattered, what to try next."""
+"""One picture that tells a study: the best trial, how it was found, what mattered, what is next."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sweeper.figures.lettering import fitted, text_width, wrapped
 from sweeper.figures.study.front import axis_of, draw_front
@@ -80,7 +81,9 @@ def _best(figure: StyledFigure, view: StudyView, left: float, top: float, width:
         return
     if len(best.values) > 1:
         _write(figure, left, top - 0.1, f"Trial {best.number}", size=20, weight="bold", color=BLUE)
-        rows = [(name, number_text(v, 4)) for name, v in zip(view.metrics, best.values, strict=True)]
+        rows = [
+            (name, number_text(v, 4)) for name, v in zip(view.metrics, best.values, strict=True)
+        ]
         y = _write_rows(figure, rows, left, top - 0.52, width, color=BLUE) - 0.1
     else:
         y = _write_value(figure, view, left, top, width)
@@ -168,7 +171,7 @@ def _next(figure: StyledFigure, view: StudyView, left: float, top: float, width:
 
 
 def _write(
-    figure: StyledFigure, x: float, y: float, text: str, size: float = 12, **options: object
+    figure: StyledFigure, x: float, y: float, text: str, size: float = 12, **options: Any
 ) -> None:
     """Write a line below and to the right of a place in inches."""
     width, height = figure.get_size_inches()

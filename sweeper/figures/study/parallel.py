@@ -18,7 +18,6 @@ from sweeper.figures.style import (
     RED,
     SMALL,
     SOFT,
-    TEXT,
     StyledFigure,
     new_figure,
     panel,
@@ -97,7 +96,8 @@ def _lines(
             for axis, value in zip(values, trial.values, strict=True)
         ]
         rows.append(row)
-    return np.nan_to_num(np.array(rows), nan=_UNUSED)
+    lines: NDArray[np.float64] = np.nan_to_num(np.array(rows), nan=_UNUSED)
+    return lines
 
 
 def _in_blue(view: StudyView) -> list[bool]:
@@ -119,7 +119,8 @@ def _axis(axes: Axes, at: int, title: str, ticks: Ticks, pitch: float, to_right:
     axes.plot([at, at], [0, 1], color=SOFT, lw=1.0, zorder=3)
     group, dot, name = title.rpartition(".")
     lines = [group + dot, name] if dot else [name]
-    text = "\n".join(fitted(line, pitch - 0.1, SMALL, bold=True) for line in lines)
+    room = min(pitch, 2 * _EDGE) - 0.1
+    text = "\n".join(fitted(line, room, SMALL, bold=True) for line in lines)
     axes.text(at, 1.04, text, ha="center", va="bottom", weight="bold", fontsize=SMALL)
     side = 1 if to_right else -1  # the lines end at the last axis
     last = -9.0
@@ -127,9 +128,14 @@ def _axis(axes: Axes, at: int, title: str, ticks: Ticks, pitch: float, to_right:
         if place - last < 0.05:  # no room for a text
             continue
         last = place
-        axes.plot([at, at + side * 0.02], [place, place], color=SOFT, lw=1.0, zorder=3)
+        axes.plot([at, at + side * 0.03 / pitch], [place, place], color=SOFT, lw=1.0, zorder=3)
         axes.text(
-            at + side * 0.035, place, fitted(label, min(pitch, _EDGE + 0.2) - 0.25, SMALL - 1), 
-            ha="left" if to_right else "right", va="center", fontsize=SMALL - 1, color=TEXT, zorder=5,
+            at + side * 0.06 / pitch,
+            place,
+            fitted(label, min(pitch, _EDGE + 0.2) - 0.25, SMALL - 1),
+            ha="left" if to_right else "right",
+            va="center",
+            fontsize=SMALL - 1,
+            zorder=5,
             bbox={"facecolor": "white", "alpha": 0.75, "pad": 0.6, "linewidth": 0},
-        )  # fmt: skip
+        )

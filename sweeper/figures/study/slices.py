@@ -75,9 +75,7 @@ def _trials_text(trials: Sequence[TrialView]) -> str:
     )
 
 
-def _draw(
-    axes: Axes, parameter: Parameter, view: StudyView, axis: ValueAxis, width: float
-) -> None:
+def _draw(axes: Axes, parameter: Parameter, view: StudyView, axis: ValueAxis, width: float) -> None:
     trials = sorted((t for t in view.valued if parameter.name in t.params), key=_order)
     at = np.array([parameter.position(trial.params[parameter.name]) for trial in trials])
     values = np.array([axis.within(trial.values[0]) for trial in trials])
@@ -109,13 +107,13 @@ def label_places(axes: Axes, parameter: Parameter, width: float) -> None:
     Categories whose names have no room beside each other are written upright; of very many, some
     are left out.
     """
-    ticks, options = parameter.ticks(4), {}
+    ticks, rotation = parameter.ticks(4), 0
     if parameter.choices and _is_upright(parameter, width):
         ticks = ticks[:: -(-len(ticks) // int(width / _LINE))]
         room = _MOST_BELOW - _BELOW
         ticks = [(at, fitted(text, room, SMALL)) for at, text in ticks]
-        options = {"rotation": 90}
-    axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks], **options)
+        rotation = 90
+    axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks], rotation=rotation)
     axes.set_xlim(-0.05, 1.05)
 
 

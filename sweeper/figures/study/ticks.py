@@ -9,8 +9,8 @@ Ticks = list[tuple[float, str]]
 """The value of each tick, and its text."""
 
 _LARGEST_IN_DIGITS, _SMALLEST_IN_DIGITS = 1e6, 1e-4
-_UNITS = {"G": 1e9, "M": 1e6, "k": 1e3}
-"""Units of numbers on axes, the largest one first."""
+_UNITS = {"G": (1e9, 1e9), "M": (1e6, 1e6), "k": (1e3, 1e5)}
+"""Units of numbers on axes, and from which number on they are used; the largest one first."""
 
 
 def number_text(value: float, digits: int = 3) -> str:
@@ -28,7 +28,8 @@ def linear_ticks(low: float, high: float, most: int = 5, integer: bool = False) 
     """Return round numbers within the limits, `most` of them at most."""
     if not low < high:
         return [(low, number_text(low))]
-    locator = MaxNLocator(nbins=max(most - 1, 1), integer=integer, min_n_ticks=1)
+    steps = [1, 2, 5, 10] if integer else [1, 2, 2.5, 5, 10]
+    locator = MaxNLocator(max(most - 1, 1), integer=integer, min_n_ticks=1, steps=steps)
     slack = 1e-9 * (high - low)
     values = [v for v in locator.tick_values(low, high) if low - slack <= v <= high + slack]
     return list(zip(values, _texts(values), strict=True))
@@ -50,8 +51,8 @@ def _texts(values: Sequence[float]) -> list[str]:
     if len(values) < 2:
         return [number_text(value) for value in values]
     largest, step = max(map(abs, values)), values[1] - values[0]
-    for unit, size in _UNITS.items():
-        if size <= largest / 100 < 1e4 * size:
+    for unit, (size, least) in _UNITS.items():
+        if least <= largest < 1e6 * size:
             texts = _texts([value / size for value in values])
             return [f"{text}{unit}" if v else "0" for v, text in zip(values, texts, strict=True)]
     if largest >= _LARGEST_IN_DIGITS or largest < _SMALLEST_IN_DIGITS:

@@ -26,8 +26,9 @@ def advice(view: StudyView, has_race: bool = False) -> list[str]:
     """
     n_valued = len(view.valued)
     if not n_valued:
-        found = "Find out why the trials failed" if view.counts.get("failed") else "Run trials"
-        return [f"{found}: none has a value."]
+        is_failure = "failed" in view.counts
+        head = "Find out why the trials failed" if is_failure else "Run trials"
+        return [f"{head}: none has a value."]
     found = [*_failures(view)]
     if n_valued >= FEWEST:
         found += [*_edges(view), *_epochs(view), *_late(view), *_negligible(view)]
@@ -37,7 +38,9 @@ def advice(view: StudyView, has_race: bool = False) -> list[str]:
         found.append(f"Run more trials: {number} too few to say what mattered.")
     if not has_race:
         found += _ties(view)
-    return found or ["Nothing points beyond this space: no best value lies at the edge of its range."]
+    return found or [
+        "Nothing points beyond this space: no best value lies at the edge of its range."
+    ]
 
 
 def _failures(view: StudyView) -> Iterator[str]:
@@ -63,18 +66,18 @@ def _edges(view: StudyView) -> Iterator[str]:
 def _edge_of_range(
     parameter: Parameter, best: TrialView, top: Sequence[TrialView]
 ) -> Iterator[str]:
-    places = [_place(parameter, trial) for trial in top]
-    at, value = _place(parameter, best), best.params.get(parameter.name)
-    for side, end, distance in (
-        ("below", parameter.low, lambda place: place),
-        ("above", parameter.high, lambda place: 1 - place),
-    ):
-        n_near = sum(distance(place) <= NEAR_EDGE for place in places)
-        if distance(at) <= EDGE and n_near >= len(top) / 2 and not _is_natural(parameter, side):
-            yield (
-                f"Widen {parameter.name} {side} {number_text(end)}: the best trial has "
-                f"{value_text(value)}, and {n_near} of the best {len(top)} trials lie near that end."
-            )
+    places = {"below": [_place(parameter, t) for t in (best, *top)]}
+    places["above"] = [1 - place for place in places["below"]]
+    for side, (at, *others) in places.items():
+        n_near = sum(place <= NEAR_EDGE for place in others)
+        if at > EDGE or n_near < len(top) / 2 or _is_natural(parameter, side):
+            continue
+        end = parameter.low if side == "below" else parameter.high
+        value = value_text(best.params.get(parameter.name))
+        yield (
+            f"Widen {parameter.name} {side} {number_text(end)}: the best trial has {value}, and "
+            f"{n_near} of the best {len(top)} trials lie near that end."
+        )
 
 
 def _is_natural(parameter: Parameter, side: str) -> bool:

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import optuna
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, create_trial
 
 from sweeper.figures.study.view import StudyView, TrialView
@@ -76,7 +77,7 @@ def _study_of(
     trials: Iterable[tuple[FrozenTrial, Sequence[float]]], maximize: Sequence[bool]
 ) -> optuna.Study:
     """Return a study of complete trials with these values, in memory."""
-    directions = ["maximize" if each else "minimize" for each in maximize]
+    directions = [StudyDirection.MAXIMIZE if m else StudyDirection.MINIMIZE for m in maximize]
     study = optuna.create_study(directions=directions, storage=optuna.storages.InMemoryStorage())
     for trial, values in trials:
         params, distributions = trial.params, trial.distributions
@@ -90,7 +91,9 @@ def _shares(study: optuna.Study, n: int, names: Sequence[str]) -> dict[str, floa
         # Optuna warns of options that few trials have chosen, and that `normalize` is new.
         warnings.simplefilter("ignore")
         evaluator = PedAnovaImportanceEvaluator(target_quantile=n_top / n)
-        shares = get_param_importances(study, evaluator=evaluator, params=list(names), normalize=False)
+        shares = get_param_importances(
+            study, evaluator=evaluator, params=list(names), normalize=False
+        )
     total = sum(shares.values())
     return {name: share / total for name, share in shares.items()} if total > 0 else {}
 
@@ -99,7 +102,9 @@ def _basis(trials: Sequence[TrialView]) -> str:
     n, n_complete = len(trials), sum(trial.state == "complete" for trial in trials)
     text = f"{n} complete trials"
     if n_complete < n:
-        text = f"{n} trials, {n_complete} of them complete, ranked by how far they came, then by value"
+        text = (
+            f"{n} trials, {n_complete} of them complete, ranked by how far they came, then by value"
+        )
     return f"rough, from {text}" if n < SURE else f"from {text}"
 
 

@@ -16,6 +16,8 @@ def rehearse() -> None:
     curve = [(1.0, 0.1), (2.0, 0.2)]
     trials = [TrialView(i, "complete", {"lr": i + 0.5}, [i + 0.5], curve) for i in range(2)]
     lr = Parameter("lr", low=0.1, high=2.0, log=True)
-    view = StudyView("study", "", ["accuracy"], [True], trials, [lr], {"lr": 1.0}, best=1, best_text="1")
+    view = StudyView(
+        "study", "", ["accuracy"], [True], trials, [lr], {"lr": 1.0}, best=1, best_text="1"
+    )
     for _, figure in study_figures(view, ()):
         drawn(figure)

@@ -100,7 +100,7 @@ def _parameter(name: str, distribution: BaseDistribution, values: Sequence[Any])
     if isinstance(distribution, CategoricalDistribution):
         choices = distribution.choices
         are_numbers = all(isinstance(c, int | float) and not isinstance(c, bool) for c in choices)
-        return Parameter(name, tuple(sorted(choices)) if are_numbers else tuple(choices))  # type: ignore[type-var]
+        return Parameter(name, tuple(sorted(choices)) if are_numbers else tuple(choices))
     assert isinstance(distribution, FloatDistribution | IntDistribution)
     return Parameter(
         name,
