@@ -13,8 +13,8 @@ style              the style of all of them, and the empty figure under its titl
 lettering          the width of texts, and their cut
 drawing            from a figure to pixels, and from pixels to a file
 
-Every figure says what it shows: the split, the number of images, the metric, the epoch, the network.
-Only `drawing` saves files. `run.pictures` draws the figures of a run, `training.watch`
+Every figure says what it shows: the split, the number of images, the metric, the epoch and the
+network. Only `drawing` saves files. `run.pictures` draws the figures of a run, `training.watch`
 and `tracking` those of its network, `predict` its images, `sweep` those of a study, and `explain`
 that of its winner.
 """

@@ -50,7 +50,7 @@ def confusion_matrix(
     longest = max((text_width(name, size) for name in names), default=0.0)
     vertical = longest > 0.9 * side * step / n
     left = longest + 0.5
-    below = 0.5 + (longest if vertical else 0.2)
+    below = 0.57 + (longest if vertical else 0.2)
     accuracy = np.trace(counts) / max(int(counts.sum()), 1)
     about = joined(about, f"{counts.sum():,} images, {accuracy:.2%} correct")
     width = MARGIN + left + side + _BAR + _LIST + MARGIN

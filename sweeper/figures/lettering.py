@@ -4,24 +4,41 @@ from functools import cache
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.font_manager import get_font
 from PIL import ImageFont
 
 from sweeper.text import printable
 
 POINTS_PER_INCH = 72
+_UNKNOWN_EMS = 1.06  # width of a character that the font does not have, in sizes of the font
 _MEASURED = 100  # size in pixels of the font that texts are measured with
 
 
 @cache
 def font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
     """Return the font of all figures; `size` is in pixels."""
+    return ImageFont.truetype(_path(bold), size)
+
+
+def _path(bold: bool) -> Path:
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts/ttf", name), size)
+    return Path(mpl.get_data_path(), "fonts/ttf", name)
 
 
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Return the width of a line of text in inches; `size` is in points."""
-    return font(_MEASURED, bold).getlength(text) / _MEASURED * size / POINTS_PER_INCH
+    unknown = 0
+    if not text.isascii():
+        known = "".join(c for c in text if ord(c) in _characters())
+        unknown, text = len(text) - len(known), known
+    ems = font(_MEASURED, bold).getlength(text) / _MEASURED + _UNKNOWN_EMS * unknown
+    return ems * size / POINTS_PER_INCH
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Return the characters that the font has."""
+    return frozenset(get_font(_path(bold=False)).get_charmap())
 
 
 def fitted(text: str, width: float, size: float, bold: bool = False) -> str:

@@ -1,6 +1,6 @@
 """Fixtures: a check that a figure can be read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import combinations
 
 import pytest
@@ -16,11 +16,16 @@ def shown_texts(figure: Figure) -> list[Text]:
         label
         for axes in figure.axes
         for axis in (axes.xaxis, axes.yaxis)
-        for at, label in zip(axis.get_ticklocs(), axis.get_ticklabels(), strict=True)
-        if not axes.axison
-        or not min(axis.get_view_interval()) <= at <= max(axis.get_view_interval())
+        for tick in axis.get_major_ticks()
+        for label in (tick.label1, tick.label2)
+        if not axes.axison or not _is_within(tick.get_loc(), axis.get_view_interval())
     }
     return [text for text in texts if text not in unseen]
+
+
+def _is_within(place: float, limits: Iterable[float]) -> bool:
+    low, high = sorted(limits)
+    return low <= place <= high
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ def test_the_history_tells_states_apart_and_has_few_entries() -> None:
     labels = axes.get_legend_handles_labels()[1]
     assert labels == ["complete", "paused", "unfinished", "pruned", "failed", "best so far"]
     assert "20 trials: 4 complete, 4 paused" in history(view).texts[1].get_text()
-    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "2", "4"]
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "5", "10"]
 
 
 def test_only_complete_trials_count_for_the_best_so_far() -> None:
