@@ -10,7 +10,7 @@ from PIL import ImageFont
 from sweeper.text import printable
 
 POINTS_PER_INCH = 72
-_UNKNOWN_EMS = 1.06  # width of a character that the font does not have, in sizes of the font
+_UNKNOWN_EMS = 1.12  # width of a character that the font does not have, in sizes of the font
 _MEASURED = 100  # size in pixels of the font that texts are measured with
 
 

@@ -20,6 +20,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
       work             what is left to do: trials, then the jobs that follow the search
       board            shows the progress while the workers run
       results/         the best trials as files, folders and commands
+      picture/         the figures of the study, for its record
 
 `run_study` hands `worker_task.Worker` to the Hydra launcher in place of the user's task. In each
 worker process (with the basic launcher, in the parent process):

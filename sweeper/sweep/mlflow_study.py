@@ -203,7 +203,7 @@ def _save_figures(
 ) -> Iterator[Path]:
     from sweeper.sweep.bars import bars_of  # imports matplotlib
     from sweeper.sweep.picture.saving import save_figures
-    from sweeper.sweep.picture.view import view_of
+    from sweeper.sweep.picture.viewing import view_of
 
     view = view_of(loaded, names, study.options, study.n_trials, study.best)
     return save_figures(view, bars_of(loaded.get_trials(deepcopy=False)), folder)

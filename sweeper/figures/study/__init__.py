@@ -5,8 +5,8 @@ ticks          positions and texts of ticks
 values         the axis of the objective's values
 overview       one picture that tells the study
 history        the value of each trial, and the best so far
-curves         the learning curves of the trials
-importances    what each parameter mattered
+trial_curves   the learning curves of the trials
+shares         what each parameter mattered
 slices         a panel for each parameter
 parallel       a line for each trial, through all of its parameters
 front          the Pareto front of several objectives

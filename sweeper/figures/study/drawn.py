@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 
-from sweeper.figures.study.curves import has_curves, learning_curves
 from sweeper.figures.study.front import pareto_front
 from sweeper.figures.study.history import history
-from sweeper.figures.study.importances import importances
 from sweeper.figures.study.overview import overview
 from sweeper.figures.study.parallel import parallel_coordinates
+from sweeper.figures.study.shares import importances
 from sweeper.figures.study.slices import slices
 from sweeper.figures.study.timeline import Bar, timeline
+from sweeper.figures.study.trial_curves import has_curves, learning_curves
 from sweeper.figures.study.view import StudyView
 from sweeper.figures.style import StyledFigure
 

@@ -6,7 +6,7 @@ from typing import Any
 from sweeper.figures.lettering import fitted, text_width, wrapped
 from sweeper.figures.study.front import axis_of, draw_front
 from sweeper.figures.study.history import draw_history
-from sweeper.figures.study.importances import draw_importances, shares
+from sweeper.figures.study.shares import draw_importances, shares
 from sweeper.figures.study.ticks import number_text
 from sweeper.figures.study.view import StudyView, value_text
 from sweeper.figures.style import (

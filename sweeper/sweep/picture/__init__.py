@@ -1,6 +1,6 @@
 """From a study to its figures.
 
-view           the study as plain values, from which `sweeper.figures.study` draws
+viewing        the study as plain values, from which `sweeper.figures.study` draws
 importances    what each parameter mattered, by all trials that have reported
 advice         what to try next
 rehearsal      draws a small study before, so that the end of a real one need not import anything

@@ -11,7 +11,7 @@ def rehearse() -> None:
 
     import sweeper.sweep.bars
     import sweeper.sweep.picture.saving
-    import sweeper.sweep.picture.view  # noqa: F401
+    import sweeper.sweep.picture.viewing  # noqa: F401
 
     curve = [(1.0, 0.1), (2.0, 0.2)]
     trials = [TrialView(i, "complete", {"lr": i + 0.5}, [i + 0.5], curve) for i in range(2)]

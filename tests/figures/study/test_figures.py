@@ -5,12 +5,12 @@ import math
 import numpy as np
 import pytest
 
-from sweeper.figures.study.curves import learning_curves
 from sweeper.figures.study.drawn import study_figures
 from sweeper.figures.study.front import pareto_front
 from sweeper.figures.study.history import best_so_far, history
-from sweeper.figures.study.importances import shares
+from sweeper.figures.study.shares import shares
 from sweeper.figures.study.slices import slices
+from sweeper.figures.study.trial_curves import learning_curves
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
 
 LR = Parameter("optimizer.lr", low=1e-4, high=1e-1, log=True)

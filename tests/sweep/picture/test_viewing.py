@@ -12,7 +12,7 @@ from sweeper.sweep.budget import DUPLICATE_KEY, IMPORTED_KEY
 from sweeper.sweep.curve import PLACE_KEY, Place
 from sweeper.sweep.finals.final_records import SCORES_RECORD
 from sweeper.sweep.picture.saving import save_figures
-from sweeper.sweep.picture.view import view_of
+from sweeper.sweep.picture.viewing import view_of
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
 SIZE = CategoricalDistribution([128, 32, 64])
