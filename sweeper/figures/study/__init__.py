@@ -9,7 +9,7 @@ trial_curves   the learning curves of the trials
 shares         what each parameter mattered
 slices         a panel for each parameter
 parallel       a line for each trial, through all of its parameters
-front          the Pareto front of several objectives
+pareto         the Pareto front of several objectives
 timeline       which worker ran which trial, and when
 drawn          all of them
 """

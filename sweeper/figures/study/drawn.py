@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from sweeper.figures.study.front import pareto_front
 from sweeper.figures.study.history import history
 from sweeper.figures.study.overview import overview
 from sweeper.figures.study.parallel import parallel_coordinates
+from sweeper.figures.study.pareto import pareto_front
 from sweeper.figures.study.shares import importances
 from sweeper.figures.study.slices import slices
 from sweeper.figures.study.timeline import Bar, timeline

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sweeper.figures.lettering import fitted, text_width, wrapped
-from sweeper.figures.study.front import axis_of, draw_front
 from sweeper.figures.study.history import draw_history
+from sweeper.figures.study.pareto import axis_of, draw_front
 from sweeper.figures.study.shares import draw_importances, shares
 from sweeper.figures.study.ticks import number_text
 from sweeper.figures.study.view import StudyView, value_text
@@ -35,7 +35,9 @@ def overview(view: StudyView) -> StyledFigure:
     """Draw the page of a study."""
     title = f"Study {view.name}" + (f": {view.about}" if view.about else "")
     asked = "" if view.n_trials is None else f"{view.n_trials} asked for"
-    figure = new_figure(WIDTH, HEIGHT, title, joined(view.counts_text, asked), layout=None)
+    beyond = axis_of(view, 0).note if len(view.metrics) == 1 else ""
+    about = joined(view.counts_text, asked, beyond)
+    figure = new_figure(WIDTH, HEIGHT, title, about, layout=None)
     width, height = figure.get_size_inches()
     top = height - figure.header
     _found(figure, view, MARGIN, top - 0.15)

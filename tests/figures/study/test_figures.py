@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from sweeper.figures.study.drawn import study_figures
-from sweeper.figures.study.front import pareto_front
 from sweeper.figures.study.history import best_so_far, history
+from sweeper.figures.study.pareto import pareto_front
 from sweeper.figures.study.shares import shares
 from sweeper.figures.study.slices import slices
 from sweeper.figures.study.trial_curves import learning_curves
