@@ -40,7 +40,14 @@ from sweeper.data.batches import Streaming
 from sweeper.data.image_folder import Listing
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
-from sweeper.run.pictures import mistake_figures, result_figures, save_figures
+from sweeper.run.pictures import (
+    SPLITS,
+    Figures,
+    Subject,
+    mistake_figures,
+    result_figures,
+    save_figures,
+)
 from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import aligned, printable
 from sweeper.training.scoring import Batches, Predictions, predictions_of
@@ -98,14 +105,21 @@ def evaluate(argv: Sequence[str]) -> None:
     (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
     (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
     waiting_for("drawing figures")
-    figures = result_figures(predictions, restored.profile)
-    save_figures(
-        figures | mistake_figures(predictions, restored.profile, evaluation_set.pictures), out
-    )
+    save_figures(_figures(predictions, restored, evaluation_set), out)
     hide_waiting()
     as_json = "--json" in arguments.flags
     text = document if as_json else as_tables(results, evaluation_set.name, out)
     sys.stdout.write(text + "\n")
+
+
+def _figures(
+    predictions: Predictions, restored: Restored, evaluation_set: EvaluationSet
+) -> Figures:
+    profile, images = restored.profile, SPLITS.get(evaluation_set.name, evaluation_set.name)
+    network = type(restored.classifier.model).__name__
+    subject = Subject(network, profile.name, restored.epoch)
+    figures = result_figures(predictions, profile, images, subject)
+    return figures | mistake_figures(predictions, profile, images, subject, evaluation_set.pictures)
 
 
 def as_document(predictions: Predictions, profile: Profile) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def _draw(found: Explanation, path: Path) -> None:
     from sweeper.figures.waterfall import waterfall  # imports matplotlib
 
     rows = [(change.text, change.value, change.gain) for change in found.changes]
-    figure = waterfall(found.start, rows, found.baseline, "value of the objective")
+    about = f"study {path.parent.resolve().name}"
+    figure = waterfall(found.start, rows, found.baseline, "value of the objective", about)
     figure.savefig(path)
 
 

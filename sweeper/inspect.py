@@ -135,9 +135,10 @@ def _draw(built: "Network", summary: "Summary", path: Path) -> None:
         count = f"{node.parameters:,} parameters" if node.parameters else ""
         details = (node.name, "x".join(map(str, node.shape)), count)
         boxes.append(Box(node.title, "   ".join(filter(None, details)), node.kind, node.inputs))
-    heading = f"{summary.parameters:,} parameters, {summary.multiply_adds:,} multiply-adds"
+    title = f"{type(built.model).__name__} for images of {'x'.join(map(str, built.input_shape))}"
+    about = f"{summary.parameters:,} parameters, {summary.multiply_adds:,} multiply-adds"
     try:
-        network_graph(boxes, heading).savefig(path, format="png")
+        network_graph(boxes, title, about).savefig(path, format="png")
     except OSError as error:
         raise ConfigError(
             f"--picture {path} cannot be written ({reason_of(error)}); type --picture FILE.png"
@@ -168,7 +169,9 @@ def _draw_boxes(boxed: Sequence["BoxedImage"], path: Path) -> None:
         [(box.name, (box.left, box.top, box.right, box.bottom)) for box in each.boxes]
         for each in boxed
     ]
-    figure = boxed_images(pictures, boxes, [each.name for each in boxed])
+    figure = boxed_images(
+        pictures, boxes, [each.name for each in boxed], f"training images: the first {len(boxed)}"
+    )
     try:
         figure.savefig(path)
     except OSError as error:

@@ -95,7 +95,7 @@ def predict(argv: Sequence[str]) -> None:
         sys.stdout.write(_lines(answers) if split is None else _table(split, answers))
     if grid is not None:
         waiting_for(f"drawing {grid}")
-        n_drawn = _draw(grid, shown, answers)
+        n_drawn = _draw(grid, shown, answers, restored)
         hide_waiting()
         drawn = f"the first {n_drawn} images" if n_drawn < len(answers) else "picture"
         # The document alone goes to the output, so that other programs can read it.
@@ -275,15 +275,25 @@ def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) 
     return prediction
 
 
-def _draw(path: Path, shown: Shown, answers: Sequence[Mapping[str, Any]]) -> int:
+def _draw(
+    path: Path, shown: Shown, answers: Sequence[Mapping[str, Any]], restored: Restored
+) -> int:
     """Draw the images with their names or true labels, and predictions; return their number."""
     from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
     drawn = answers[:MAX_PICTURES]
     titles = [heading(answer, drawn) + "\n" + as_text(answer, "\n") for answer in drawn]
-    figure = image_grid(shown.pictures(len(drawn)), titles)
+    network = f"{type(restored.classifier.model).__name__} trained on {restored.profile.name}"
+    is_part = len(drawn) < len(answers)
+    count = f"{len(drawn)} of {len(answers)} images" if is_part else f"images: {len(drawn)}"
+    figure = image_grid(
+        shown.pictures(len(drawn)),
+        titles,
+        heading="Predicted classes and their probabilities",
+        about=f"{network} · network of epoch {restored.epoch} · {count}",
+    )
     try:
-        figure.savefig(path, dpi=120)
+        figure.savefig(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"grid={path} cannot be written ({error}); type grid=FILE.png") from error
     return len(drawn)

@@ -10,12 +10,13 @@ histograms         the distributions of weights and gradients, layer by layer
 network_graph      the layers of a network as boxes, and the ways between them
 feature_sheets     the feature maps of a layer
 waterfall          what each of several changes added to a value
-study_figures      Optuna's figures of a study
-timeline           which worker ran which trial of a study, and when
-cropped            saves a figure of a study without its margins
-style              the canvas and the titles of all of them
+study/             the figures of a study
+style              the style of all of them, and the empty figure under its title
+lettering          the width of texts, and their cut
+drawing            from a figure to pixels, and from pixels to a file
 
-Nothing else here reads or saves files. `run.pictures` draws the figures of a run, `training.watch`
+Every figure says what it shows: the split, the number of images, the metric, the epoch and the
+network. Only `drawing` saves files. `run.pictures` draws the figures of a run, `training.watch`
 and `tracking` those of its network, `inspect` a network and images with boxes, `predict` its
 images, `sweep` those of a study, and `explain` that of its winner.
 """

@@ -4,19 +4,21 @@ Training waits while a sheet is drawn, so PIL draws it, in a tenth of matplotlib
 """
 
 from collections.abc import Sequence
-from functools import cache
-from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from sweeper.figures.lettering import font
 
 MAX_CHANNELS = 16
-_CELL, _GAP, _LINE = 72, 4, 22  # pixels: longer side of a map, gap between maps, line of text
-_COLOR_BAR = 90  # width in pixels
-_TEXT_COLOR = (40, 40, 40)
+_WIDTH = 1700  # pixels of a sheet, about
+_SMALLEST, _LARGEST = 88, 300  # pixels of the longer side of a map
+_GAP, _LINE = 8, 40  # pixels: gap between maps, line of text
+_COLOR_BAR = 130  # width in pixels
+_TITLE, _TEXT, _SMALL = 30, 22, 18  # sizes of text in pixels
+_TEXT_COLOR = (34, 34, 34)
 
 Maps = NDArray[np.float32]
 
@@ -48,10 +50,10 @@ def feature_maps(
         panels.append((f"after {activation}", after, "viridis"))
     n_channels = _as_maps(before).shape[1]
     title = f"{heading}: {min(MAX_CHANNELS, n_channels)} of {n_channels} channels"
-    parts = [_text(title, 15)]
+    parts = [_text(title, _TITLE, bold=True)]
     for name, values, colors in panels:
         maps = _as_maps(values)[:, :MAX_CHANNELS]
-        parts += [_text(name, 12), _panel(pictures, labels, maps, colors)]
+        parts += [_text(name, _TEXT), _panel(pictures, labels, maps, colors)]
     return _stacked(parts)
 
 
@@ -85,19 +87,20 @@ def _panel(
     scaled = np.clip((maps - low) / (high - low), 0, 1)
     tiles: NDArray[np.uint8] = colormaps[colors](scaled, bytes=True)[..., :3]
     rows = [[picture, *row] for picture, row in zip(pictures, tiles, strict=True)]
-    height, width = (max(8, round(_CELL * n / max(maps.shape[2:]))) for n in maps.shape[2:])
-    left = max(_width(label, 11) for label in labels) + 2 * _GAP
+    left = max(_width(label, _TEXT) for label in labels) + 2 * _GAP
+    cell = map_side(maps.shape[1], left)
+    height, width = (max(8, round(cell * n / max(maps.shape[2:]))) for n in maps.shape[2:])
     columns = [left + (width + _GAP) * column for column in range(len(rows[0]))]
     bottom, right = (height + _GAP) * len(rows), columns[-1] + width
     sheet = Image.new("RGB", (right + _COLOR_BAR, bottom + _LINE), "white")
     pen = ImageDraw.Draw(sheet)
     for row, (label, tiles_of_row) in enumerate(zip(labels, rows, strict=True)):
         top = (height + _GAP) * row
-        pen.text((left - _GAP, top + height // 2), label, _TEXT_COLOR, _font(11), anchor="rm")
+        pen.text((left - _GAP, top + height // 2), label, _TEXT_COLOR, font(_TEXT), anchor="rm")
         for x, tile in zip(columns, tiles_of_row, strict=True):
             sheet.paste(_resized(tile, width, height), (x, top))
     for x, name in zip(columns, ["image", *map(str, range(maps.shape[1]))], strict=True):
-        pen.text((x + width // 2, bottom), name, _TEXT_COLOR, _font(10), anchor="ma")
+        pen.text((x + width // 2, bottom), name, _TEXT_COLOR, font(_SMALL), anchor="ma")
     sheet.paste(_color_bar(colors, low, high, bottom - _GAP), (right + 3 * _GAP, 0))
     return sheet
 
@@ -106,10 +109,10 @@ def _color_bar(colors: str, low: float, high: float, height: int) -> Image.Image
     """Return the colour scale with the values at its ends."""
     sheet = Image.new("RGB", (_COLOR_BAR - 3 * _GAP, height), "white")
     ramp = colormaps[colors](np.linspace(1, 0, height), bytes=True)[:, None, :3]
-    sheet.paste(_resized(ramp, 12, height), (0, 0))
+    sheet.paste(_resized(ramp, 20, height), (0, 0))
     pen = ImageDraw.Draw(sheet)
-    pen.text((16, 0), f"{high:.2g}", _TEXT_COLOR, _font(10), anchor="la")
-    pen.text((16, height), f"{low:.2g}", _TEXT_COLOR, _font(10), anchor="ld")
+    pen.text((26, 0), f"{high:.2g}", _TEXT_COLOR, font(_SMALL), anchor="la")
+    pen.text((26, height), f"{low:.2g}", _TEXT_COLOR, font(_SMALL), anchor="ld")
     return sheet
 
 
@@ -122,9 +125,17 @@ def _resized(pixels: NDArray[np.uint8], width: int, height: int) -> Image.Image:
     )
 
 
-def _text(text: str, size: int) -> Image.Image:
-    line = Image.new("RGB", (_width(text, size) + 2 * _GAP, _LINE), "white")
-    ImageDraw.Draw(line).text((_GAP, _LINE // 2), text, _TEXT_COLOR, _font(size), anchor="lm")
+def map_side(n_channels: int, left: int) -> int:
+    """Return the longer side of a map in pixels, beside labels that take `left` pixels."""
+    room = (_WIDTH - left - _COLOR_BAR) // (n_channels + 1) - _GAP
+    return min(max(room, _SMALLEST), _LARGEST)
+
+
+def _text(text: str, size: int, bold: bool = False) -> Image.Image:
+    width = round(font(size, bold).getlength(text)) + 2 * _GAP
+    line = Image.new("RGB", (width, round(1.4 * size)), "white")
+    pen = ImageDraw.Draw(line)
+    pen.text((_GAP, line.height // 2), text, _TEXT_COLOR, font(size, bold), anchor="lm")
     return line
 
 
@@ -139,9 +150,4 @@ def _stacked(parts: Sequence[Image.Image]) -> Image.Image:
 
 
 def _width(text: str, size: int) -> int:
-    return round(_font(size).getlength(text))
-
-
-@cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(mpl.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
+    return round(font(size).getlength(text))

@@ -6,10 +6,9 @@ from math import sqrt
 
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection, PolyCollection
-from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from sweeper.figures.style import new_figure, short
+from sweeper.figures.style import StyledFigure, new_figure, short, styled
 
 # In inches.
 _ROW, _HEIGHT, _GAP, _TRACK, _MARGIN, _CHARACTER, _HEAD = 0.56, 0.4, 0.45, 0.14, 0.25, 0.068, 0.09
@@ -40,7 +39,8 @@ class Box:
     inputs: Sequence[int]
 
 
-def network_graph(boxes: Sequence[Box], heading: str) -> Figure:
+@styled()
+def network_graph(boxes: Sequence[Box], title: str, about: str) -> StyledFigure:
     """Draw the boxes from top to bottom, those of the longest way in the first column.
 
     Ways around boxes, such as the shortcuts of a residual network, run beside the first column.
@@ -54,17 +54,16 @@ def network_graph(boxes: Sequence[Box], heading: str) -> Figure:
     left = _MARGIN + _TRACK * (max(tracks.values(), default=-1) + 2)
     n_columns = max(column for column, _ in cells) + 1
     n_rows = max(row for _, row in cells) + 1
-    size = left + n_columns * (width + _GAP) - _GAP + _MARGIN, n_rows * _ROW + 0.5
-    figure = new_figure(*size)
-    figure.set_layout_engine("none")  # the boxes have their places
-    figure.set_dpi(min(120.0, _MAX_SIDE / max(size), sqrt(_MAX_PIXELS / (size[0] * size[1]))))
-    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    room = left + n_columns * (width + _GAP) - _GAP + _MARGIN, n_rows * _ROW + _MARGIN
+    figure = new_figure(*room, title, about, layout=None)
+    size = figure.get_size_inches()
+    figure.set_dpi(min(figure.dpi, _MAX_SIDE / max(size), sqrt(_MAX_PIXELS / (size[0] * size[1]))))
+    axes = figure.add_axes((0.0, 0.0, 1.0, room[1] / size[1]))
+    spare = (size[0] - room[0]) / 2
+    axes.set(xlim=(-spare, room[0] + spare), ylim=(room[1], 0))
     axes.set_axis_off()
-    axes.text(size[0] / 2, 0.22, heading, ha="center", va="center", fontsize=9)
     middles = [
-        (left + width / 2 + column * (width + _GAP), 0.45 + (row + 0.5) * _ROW)
-        for column, row in cells
+        (left + width / 2 + column * (width + _GAP), (row + 0.5) * _ROW) for column, row in cells
     ]
     ways = []
     for position, box in enumerate(boxes):

@@ -37,6 +37,8 @@ class Restored:
     pipeline: Pipeline
     """Transforms from decoded images, such as those of `files`, to the network's input."""
     batch_size: int
+    epoch: int
+    """The epoch of the network."""
     _identity: Mapping[str, Any]
     _recipe: Recipe
 
@@ -108,6 +110,7 @@ def _restored(
         profile=profile,
         pipeline=recipe.pipeline(profile),
         batch_size=recipe.options.batch_size,
+        epoch=len(content["state"]["history"]),
         _identity=content["identity"],
         _recipe=recipe,
     )

@@ -185,7 +185,7 @@ class Run:
         if figures is True or (figures == "auto" and trial.info() is None):
             waiting_for("drawing figures")
             val = predictions_of(experiment.classifier, experiment.data.val())
-            self._draw(val, test or val)
+            self._draw(val, test)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
 
     def _write_best(self) -> None:
@@ -199,13 +199,20 @@ class Run:
                 reason_of(error),
             )
 
-    def _draw(self, val: Predictions, final: Predictions) -> None:
+    def _draw(self, val: Predictions, test: Predictions | None) -> None:
         folder = self.invocation.folder / "figures"
         try:
-            for path in draw_figures(self.experiment, self.state, val, final, folder):
+            for path in draw_figures(
+                self.experiment, self._network(), self.state, val, test, folder
+            ):
                 self.experiment.tracker.log_artifact(path, "figures")
         except OSError as error:
             log.warning("figures cannot be written to %s (%s)", folder, reason_of(error))
+
+    def _network(self) -> str:
+        """Return the name of the network: its option, or its class if it is written out."""
+        option = self.invocation.choices.get("model", "inline")
+        return type(self.experiment.model).__name__ if option == "inline" else option
 
     def _finish(self) -> None:
         tracker, reason = self.experiment.tracker, trial.stop_reason()

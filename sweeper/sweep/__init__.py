@@ -22,6 +22,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
       board            shows the progress while the workers run
         board_view       the picture of a running study as lines of text
       results/         the best trials as files, folders and commands
+      picture/         the figures of the study, for its record
 
 `run_study` hands `worker_task.Worker` to the Hydra launcher in place of the user's task. In each
 worker process (with the basic launcher, in the parent process):
@@ -47,8 +48,8 @@ worker process (with the basic launcher, in the parent process):
 
 Both sides use `sweeper.space`; `spec`, the description of the study that is pickled for the
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer
-that keeps the study's parent run in MLflow, with a timeline made of `bars`. `promotion_pruner` is
-the option that chooses the rule of promotion.
+that keeps the study's parent run in MLflow, with the figures of `picture/` and a timeline made of
+`bars`. `promotion_pruner` is the option that chooses the rule of promotion.
 
 When a study is over, `explain` says what each parameter of its winner has brought.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.figures.timeline import Bar
+from sweeper.figures.study.timeline import Bar
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import Place, end_of, start_of
 from sweeper.sweep.lease import Lease

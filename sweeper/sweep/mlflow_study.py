@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +115,7 @@ class MLflowStudy:
             if results.is_file():
                 tracker.log_artifact(results)
             with tempfile.TemporaryDirectory() as folder:
-                for path in _save_figures(loaded, self._metric_names(), Path(folder)):
+                for path in _save_figures(loaded, self._metric_names(), study, Path(folder)):
                     tracker.log_artifact(path, "figures")
         finally:
             self._trackers.clear()
@@ -199,15 +198,12 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
     return best_tags | {"best/trial": str(best.number), "mlflow.note.content": note}
 
 
-def _save_figures(study: optuna.Study, names: list[str], folder: Path) -> Iterator[Path]:
-    from sweeper.figures.cropped import save_cropped  # imports matplotlib
-    from sweeper.figures.study_figures import study_figures
-    from sweeper.figures.timeline import timeline
-    from sweeper.sweep.bars import bars_of
+def _save_figures(
+    loaded: optuna.Study, names: Sequence[str], study: StudyInfo, folder: Path
+) -> Iterator[Path]:
+    from sweeper.sweep.bars import bars_of  # imports matplotlib
+    from sweeper.sweep.picture.saving import save_figures
+    from sweeper.sweep.picture.viewing import view_of
 
-    bars = bars_of(study.get_trials(deepcopy=False))
-    own = [("timeline", timeline(bars))] if bars else []
-    for name, figure in chain(own, study_figures(study, names)):
-        path = folder / f"{name}.png"
-        save_cropped(figure, path)
-        yield path
+    view = view_of(loaded, names, study.options, study.n_trials, study.best)
+    return save_figures(view, bars_of(loaded.get_trials(deepcopy=False)), folder)

@@ -169,9 +169,9 @@ def _leave_processor_to_trials() -> None:
 def _prepare_end(observer: Any) -> None:
     """Import what the end of the study needs, once MLflow is imported."""
     observer.wait_until_open()
-    from sweeper.figures.study_figures import import_figures
+    from sweeper.sweep.picture.rehearsal import rehearse
 
-    import_figures()
+    rehearse()
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> None:

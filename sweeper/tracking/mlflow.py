@@ -127,7 +127,7 @@ class MLflowTracker:
 
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, f"{name}.png")
-            histograms(values, f"{name}, epoch {step}").savefig(path)
+            histograms(values, f"{name.capitalize()} after epoch {step}").savefig(path)
             self.log_artifact(path, "watch")
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:

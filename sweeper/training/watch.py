@@ -108,7 +108,12 @@ class Watch(Callback):
     def _draw_inputs(self, count: int) -> None:
         from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
-        figure = image_grid(self._pictures[:count], self._labels[:count])
+        figure = image_grid(
+            self._pictures[:count],
+            self._labels[:count],
+            heading="First images of the validation split",
+            about=self._experiment.data.profile.name,
+        )
         self._log(self._folder / "inputs.png", figure, "watch", 0)
 
     def _draw_maps(self, name: str, maps: FeatureMaps, epoch: int) -> None:
@@ -121,7 +126,7 @@ class Watch(Callback):
             before,
             None if after is None else as_array(after),
             maps.activation,
-            heading=f"{name}, epoch {epoch}",
+            heading=f"{name} after epoch {epoch}, validation split",
         )
         self._log(self._folder / "layers" / f"{name}.png", sheet, "watch/layers", epoch)
 

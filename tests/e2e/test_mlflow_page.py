@@ -21,8 +21,7 @@ pytestmark = pytest.mark.slow
 SECONDS = 60
 STUDY = "small_cnn"
 TRIALS = [f"trial {number}" for number in range(4)]
-FIGURES = ["contour", "history", "importances", "intermediate_values", "parallel_coordinates",
-           "slice", "timeline"]  # fmt: skip
+FIGURES = ["history", "parallel_coordinates", "slice", "study", "timeline"]
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_holds_configs_and_types_and_no_tests(installed) -> None:
     assert (installed / "sweeper/conf/model/lenet.yaml").is_file()
     assert (installed / "sweeper/py.typed").is_file()
+    assert (installed / "sweeper/figures/sweeper.mplstyle").is_file()
     assert not (installed / "tests").exists()
 
 

@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sweeper.figures.feature_sheets import feature_maps
+from sweeper.figures.feature_sheets import feature_maps, map_side
 
 PICTURES = [Image.new("RGB", (6, 6), (0, 200, 0)), Image.new("RGB", (6, 6), (0, 0, 200))]
 GREEN, BLUE = (0, 200, 0), (0, 0, 200)
 RED, WHITE, DARK = (103, 0, 31), (247, 246, 246), (68, 1, 84)  # the maps' ends and middle
-CELL, PITCH = 72, 76
+GAP = 8
+
+
+def map_size(sheet: np.ndarray) -> tuple[int, int]:
+    """Return the longer side of a map in pixels, and the distance between two of them."""
+    side = int((sheet == GREEN).all(axis=2).any(axis=0).sum())
+    return side, side + GAP
 
 
 def drawn(before, after=None, labels=("cat", "dog")) -> np.ndarray:
@@ -27,17 +33,26 @@ def test_each_map_lies_in_the_row_of_its_image_and_the_column_of_its_channel() -
     before = np.zeros((2, 20, 6, 6), np.float32)
     before[1, 3, :, :3] = 1.0
     sheet = drawn(before)
-    top, left = corner(sheet, GREEN)
-    assert corner(sheet, BLUE) == (top + PITCH, left)
-    map_left = left + (1 + 3) * PITCH
-    half = sheet[top + PITCH : top + PITCH + CELL, map_left : map_left + CELL]
-    assert (half[:, : CELL // 2] == RED).all()
-    assert (half[:, CELL // 2 :] == WHITE).all()
+    (top, left), (cell, pitch) = corner(sheet, GREEN), map_size(sheet)
+    assert corner(sheet, BLUE) == (top + pitch, left)
+    map_left = left + (1 + 3) * pitch
+    half = sheet[top + pitch : top + pitch + cell, map_left : map_left + cell]
+    assert (half[:, : cell // 2] == RED).all()
+    assert (half[:, cell // 2 :] == WHITE).all()
 
 
 def test_only_the_first_channels_are_drawn() -> None:
-    sheet = {c: drawn(np.zeros((2, c, 6, 6), np.float32)) for c in (15, 16, 20)}
-    assert sheet[15].shape[1] + PITCH == sheet[16].shape[1] == sheet[20].shape[1]
+    zeros = np.zeros((2, 40, 6, 6), np.float32)
+    eight, sixteen, forty = (drawn(zeros[:, :n], labels=("c", "d")) for n in (8, 16, 40))
+    assert sixteen.shape == forty.shape
+    assert map_size(eight) > map_size(sixteen) == map_size(forty)
+
+
+@pytest.mark.parametrize("n_channels", [1, 3, 8, 16])
+def test_a_sheet_is_wide_enough_to_be_read_at_half_size(n_channels: int) -> None:
+    assert map_side(n_channels, 50) >= 88
+    if n_channels > 4:
+        assert drawn(np.zeros((2, n_channels, 6, 6), np.float32)).shape[1] >= 1600
 
 
 def test_a_panel_before_and_one_after_the_activation() -> None:
@@ -45,19 +60,21 @@ def test_a_panel_before_and_one_after_the_activation() -> None:
     before[0] = -1.0
     one, two = drawn(before), drawn(before, before.clip(0))
     top, left = corner(one, GREEN)
+    _, pitch = map_size(one)
     panel = two[len(one) :]
     assert (two[top : len(one), : one.shape[1]] == one[top:]).all()
     assert corner(panel, GREEN)[1] == left
     top, _ = corner(panel, GREEN)
-    assert tuple(panel[top, left + PITCH]) == DARK
+    assert tuple(panel[top, left + pitch]) == DARK
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 5, 4), (2, 1, 1, 1), (2, 3, 4, 9), (2, 3, 200, 90)])
 def test_maps_of_any_shape_can_be_drawn(shape) -> None:
     height, width = (*shape[2:], 1, 1)[:2] if len(shape) != 3 else shape[1:]
-    tall, wide = (round(CELL * side / max(height, width)) for side in (height, width))
-    sheet = drawn(np.zeros(shape, np.float32))
-    assert (sheet == GREEN).all(axis=2).sum() == tall * wide
+    green = (drawn(np.zeros(shape, np.float32)) == GREEN).all(axis=2)
+    tall, wide = int(green.any(axis=1).sum()), int(green.any(axis=0).sum())
+    assert green.sum() == tall * wide
+    assert wide / tall == pytest.approx(width / height, rel=0.05)
 
 
 def test_long_labels_move_the_maps_to_the_right() -> None:

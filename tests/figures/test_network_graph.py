@@ -9,7 +9,7 @@ from sweeper.figures.network_graph import Box, network_graph
 
 def drawn(*inputs: tuple[int, ...]):
     boxes = [Box(f"layer {i}", "1x8x8", "conv", each) for i, each in enumerate(inputs)]
-    return network_graph(boxes, "100 parameters").axes[0]
+    return network_graph(boxes, "ConvNet", "100 parameters").axes[0]
 
 
 def corners(axes) -> list[tuple[float, float, float, float]]:
@@ -47,6 +47,6 @@ def test_ways_around_boxes_that_overlap_have_different_tracks() -> None:
 
 def test_a_long_network_is_drawn_within_the_limits_of_a_picture() -> None:
     figure = network_graph(
-        [Box("layer", "", "other", (i - 1,) if i else ()) for i in range(1500)], ""
+        [Box("layer", "", "other", (i - 1,) if i else ()) for i in range(1500)], "", ""
     )
     assert max(figure.get_size_inches()) * figure.dpi < 2**16

@@ -6,12 +6,13 @@ from sweeper.figures.strings import accuracy_by_length
 
 def test_a_bar_for_each_length_is_the_share_of_correct_strings() -> None:
     correct = [True, False, True, True, False]
-    axes = accuracy_by_length([3, 3, 3, 5, 6], correct).axes[0]
+    figure = accuracy_by_length([3, 3, 3, 5, 6], correct)
+    [axes] = figure.axes
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([2 / 3, 1.0, 0.0])
     assert [bar.get_center()[0] for bar in axes.patches] == [3, 5, 6]
     labels = [text.get_text() for text in axes.texts]
     assert labels == ["66.7%\nof 3", "100.0%\nof 1", "0.0%\nof 1"]
-    assert axes.get_title() == "5 strings, 60.00% correct"
+    assert figure.texts[1].get_text() == "5 strings, 60.00% correct"
 
 
 @pytest.mark.parametrize("lengths", [[2], list(range(20))])

@@ -106,7 +106,8 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     states = {child.info.run_name: child.info.status for child in children}
     assert states == {f"trial {n}": "FINISHED" for n in range(3)} | {"trial 3": "FAILED"}
     figures = {file.path for file in client.list_artifacts(parent, "figures")}
-    assert {"figures/history.png", "figures/slice.png", "figures/timeline.png"} <= figures
+    names = ("study", "history", "slice", "parallel_coordinates")
+    assert {f"figures/{name}.png" for name in names} <= figures
     assert not (tmp_path / "outbox").exists()
 
 

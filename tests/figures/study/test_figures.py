@@ -1,0 +1,140 @@
+"""All figures of studies with odd trials, parameters and names."""
+
+import math
+
+import numpy as np
+import pytest
+
+from sweeper.figures.study.drawn import study_figures
+from sweeper.figures.study.history import best_so_far, history
+from sweeper.figures.study.pareto import pareto_front
+from sweeper.figures.study.shares import shares
+from sweeper.figures.study.slices import slices
+from sweeper.figures.study.trial_curves import learning_curves
+from sweeper.figures.study.view import Parameter, StudyView, TrialView
+
+LR = Parameter("optimizer.lr", low=1e-4, high=1e-1, log=True)
+DEPTH = Parameter("model.depth", low=1, high=4, integer=True)
+SIZE = Parameter("data.batch_size", choices=(32, 64, 128))
+LONG = Parameter(
+    "model.kernel_size@a_$very$_long_option", choices=tuple(f"a_long_$name_{i}" for i in range(9))
+)
+MANY = Parameter("many", choices=tuple(range(300)))
+SCRIPT = Parameter("größe", choices=("日本語", "ü", "x$_$"))
+FORTY = [Parameter(f"model.block_{i}.a_rather_long_name", low=0, high=1) for i in range(40)]
+STATES = ("complete", "paused", "pruned", "failed", "unfinished")
+
+
+def study(n: int, parameters, states=STATES, n_objectives=1, name="rates", value=None) -> StudyView:
+    rng = np.random.default_rng(0)
+    trials = []
+    for number in range(n):
+        state = states[number % len(states)]
+        params = {
+            p.name: p.choices[number % len(p.choices)] if p.choices else rng.uniform(p.low, p.high)
+            for p in parameters
+            if p is not MANY or number % 2
+        }
+        curve = [(float(e), rng.uniform()) for e in range(1, 2 + number % 9)]
+        values = list(rng.uniform(size=n_objectives)) if value is None else [value]
+        done = state == "complete" or (n_objectives == 1 and state != "failed")
+        curve = curve if n_objectives == 1 and state != "failed" else []
+        trials.append(TrialView(number, state, params, values if done else [], curve))
+    metrics = ["val/accuracy", "multiply_adds", "val/a_$loss$"][:n_objectives]
+    complete = [t.number for t in trials if t.state == "complete" and t.has_values]
+    return StudyView(
+        name,
+        "cnn on digits",
+        metrics,
+        [True, False, False][:n_objectives],
+        trials,
+        parameters,
+        {p.name: 1 / len(parameters) for p in parameters},
+        f"from {n} trials",
+        best=complete[0] if complete else None,
+        best_text="0.123",
+        front=complete[:3],
+        advice=["Widen optimizer.lr below 0.0001: the best trial has 0.00012."] * 4,
+    )
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        pytest.param(study(0, []), id="nothing"),
+        pytest.param(study(1, [LR], states=("complete",)), id="one trial"),
+        pytest.param(study(6, [LR], states=("failed",)), id="all failed"),
+        pytest.param(study(6, [LR], states=("pruned",), value=math.nan), id="nan"),
+        pytest.param(study(6, [LR], value=1e300), id="huge"),
+        pytest.param(study(9, []), id="no parameters"),
+        pytest.param(study(20, [LR, DEPTH, SIZE]), id="usual"),
+        pytest.param(study(40, [LONG, MANY, SCRIPT], name="a_$x$ " * 30), id="names"),
+        pytest.param(study(30, FORTY), id="forty parameters"),
+        pytest.param(study(30, [LR, MANY], n_objectives=2), id="two objectives"),
+        pytest.param(study(30, [LR, SIZE], n_objectives=3), id="three objectives"),
+        pytest.param(study(5, [LR], ("failed",), n_objectives=2), id="no front"),
+    ],
+)
+def test_every_figure_of_any_study_can_be_read(view: StudyView, check_legible) -> None:
+    names = []
+    for name, figure in study_figures(view, ()):
+        check_legible(figure)
+        names.append(name)
+    assert names[0] == "study"
+
+
+def test_the_history_tells_states_apart_and_has_few_entries() -> None:
+    view = study(20, [LR])
+    [axes] = history(view).axes
+    labels = axes.get_legend_handles_labels()[1]
+    assert labels == ["complete", "paused", "unfinished", "pruned", "failed", "best so far"]
+    assert "20 trials: 4 complete, 4 paused" in history(view).texts[1].get_text()
+    assert [label.get_text() for label in axes.get_xticklabels()][:3] == ["0", "5", "10"]
+
+
+def test_only_complete_trials_count_for_the_best_so_far() -> None:
+    values = [("complete", 0.5), ("paused", 0.9), ("complete", 0.4), ("complete", 0.7)]
+    trials = [TrialView(i, state, values=[v]) for i, (state, v) in enumerate(values)]
+    view = StudyView("s", "", ["accuracy"], [True], trials)
+    assert best_so_far(view) == [(0.0, 0.5), (3.0, 0.7)]
+
+
+def test_the_best_learning_curve_is_in_colour_and_the_others_are_grey() -> None:
+    view = study(12, [LR])
+    [axes] = learning_curves(view).axes
+    [line] = axes.lines
+    assert [list(xy) for xy in line.get_xydata()] == [list(p) for p in view.best_trial.curve]
+    colours = {tuple(colour[:3]) for colour in axes.collections[0].get_colors()}
+    assert len(colours) == 1
+    [(red, green, blue)] = colours
+    assert red == green == blue
+
+
+def test_a_panel_has_evenly_spaced_categories_and_all_trials_with_values() -> None:
+    view = study(20, [SIZE, LR])
+    size, lr = slices(view).axes
+    assert size.get_xticks() == pytest.approx([1 / 6, 1 / 2, 5 / 6])
+    assert [label.get_text() for label in lr.get_xticklabels()] == [
+        "0.0001",
+        "0.001",
+        "0.01",
+        "0.1",
+    ]
+    assert len(lr.collections[0].get_offsets()) == len(view.valued) == 16
+
+
+@pytest.mark.parametrize("maximize", [[True, False], [False, False], [True, True]])
+def test_the_line_of_a_front_leaves_no_member_beyond_it(maximize: list[bool]) -> None:
+    x, y = [1.0, 2.0, 3.0], [1.0, 2.0, 3.0]
+    y = y if maximize[0] != maximize[1] else y[::-1]
+    trials = [
+        TrialView(i, "complete", values=pair) for i, pair in enumerate(zip(x, y, strict=True))
+    ]
+    view = StudyView("s", "", ["a", "b"], maximize, trials, front=[0, 1, 2])
+    [line] = pareto_front(view).axes[0].lines
+    assert line.get_drawstyle() == ("steps-pre" if maximize[0] else "steps-post")
+
+
+def test_too_many_importances_are_summed_up() -> None:
+    found = shares({str(i): i / 10 for i in range(5)}, 3)
+    assert found == {"4": 0.4, "3": 0.3, "… 3 others": pytest.approx(0.3)}
