@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from sweeper.figures.study.history import history
-from sweeper.figures.study.overview import overview
+from sweeper.figures.study.summary_picture import overview
 from sweeper.figures.study.parallel import parallel_coordinates
 from sweeper.figures.study.pareto import pareto_front
 from sweeper.figures.study.shares import importances

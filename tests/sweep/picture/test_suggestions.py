@@ -3,7 +3,7 @@
 import pytest
 
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
-from sweeper.sweep.picture.advice import advice
+from sweeper.sweep.picture.suggestions import advice
 
 LR = Parameter("lr", low=1e-4, high=1e-1, log=True)
 
