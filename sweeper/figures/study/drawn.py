@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from sweeper.figures.study.history import history
-from sweeper.figures.study.summary_picture import overview
 from sweeper.figures.study.parallel import parallel_coordinates
 from sweeper.figures.study.pareto import pareto_front
 from sweeper.figures.study.shares import importances
 from sweeper.figures.study.slices import slices
+from sweeper.figures.study.summary_picture import overview
 from sweeper.figures.study.timeline import Bar, timeline
 from sweeper.figures.study.trial_curves import has_curves, learning_curves
 from sweeper.figures.study.view import StudyView

@@ -18,8 +18,8 @@ from sweeper.figures.study.view import Parameter, StudyView, TrialView
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import curve_of, is_paused
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Scores
-from sweeper.sweep.picture.suggestions import advice
 from sweeper.sweep.picture.importances import importances_of
+from sweeper.sweep.picture.suggestions import advice
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
 
