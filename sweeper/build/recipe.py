@@ -252,12 +252,17 @@ def source_of(cfg: DictConfig) -> Source:
     return Recipe.of(*_without_hydra(cfg)).options.source()
 
 
+MAPPINGS = ("callbacks", "tags")
+"""Keys in the root of the config that hold a mapping and are not groups."""
+
+
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
     """Return the option of each group, or `inline` for a group written out in the config.
 
     The option of `init@init.conv` is that of `init.conv`.
     """
-    groups = [str(key) for key in cfg if _is_group(cfg, str(key)) and key != "callbacks"]
+    keys = [str(key) for key in cfg if key not in MAPPINGS]
+    groups = [key for key in keys if _is_group(cfg, key)]
     named = {g: str(o) for g, o in choices.items() if g in groups}
     packages = {
         package: str(option)

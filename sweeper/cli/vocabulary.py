@@ -45,6 +45,7 @@ SYNONYMS = {
     "lr_scheduler": "scheduler",
     "early_stopping": "stopping",
     "tracker": "tracking",
+    "experiment_name": "experiment",
     "logger": "tracking",
 }
 """Words of other programs that are unlike ours; what is alike is found without them."""

@@ -23,7 +23,7 @@ from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 
-UNRECORDED_KEYS = {"_target_", "search", "study", "resume", "figures", "tracking"}
+UNRECORDED_KEYS = {"_target_", "search", "study", "resume", "figures", "tracking", "run_name", "tags"}
 """The keys of a config that are not tracked, since they do not define the experiment."""
 
 
@@ -76,8 +76,13 @@ def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:
             yield f"{prefix}{key}", str(value)
 
 
-def tags(choices: Mapping[str, str], seed: str) -> dict[str, str]:
-    """Return the tags of a run: the option of each group, the seed, the user and the git commit."""
+def tags(
+    choices: Mapping[str, str], seed: str, own: Mapping[str, object] | None = None
+) -> dict[str, str]:
+    """Return the tags of a run: the option of each group, the seed, the user and the git commit.
+
+    `own` are tags that the user has typed.
+    """
     # The user's own code, if any, is where the command was started; else sweeper's own counts.
     # A worker has imported it once, so all of its trials have the same commit.
     commit = _commit_of_worker() if trial.info() else _commit()
@@ -87,7 +92,8 @@ def tags(choices: Mapping[str, str], seed: str) -> dict[str, str]:
         "mlflow.source.name": "python -m sweeper",
         "mlflow.source.git.commit": commit,
     }
-    return dict(choices) | {key: value for key, value in source.items() if value is not None}
+    known = dict(choices) | {key: value for key, value in source.items() if value is not None}
+    return known | {key: str(value) for key, value in (own or {}).items()}
 
 
 def _commit() -> str | None:

@@ -14,6 +14,7 @@ from sweeper.cli.waiting import waiting_for
 from sweeper.concealment import masked, masked_values
 from sweeper.run import record
 from sweeper.run.invocation import Invocation
+from sweeper.run.naming import run_name
 from sweeper.run.run import Run
 from sweeper.run.trust import parsed_config
 from sweeper.secrets import masked_uri
@@ -85,7 +86,8 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
 def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     """Return the config without what may differ between a run and the one that resumes it."""
     content: dict[str, Any] = masked_values(OmegaConf.to_container(config))
-    content.pop("resume", None)
+    for key in ("resume", "run_name", "tags"):
+        content.pop(key, None)
     (content.get("tracking") or {}).pop("study_observers", None)  # they record the study
     return content
 
@@ -103,8 +105,9 @@ def _run_info(
     `content` is the config, resolved and without passwords.
     """
     params = record.flat_params(content, invocation.choices)
-    name = f"{invocation.choices['model']}-{invocation.choices['optimizer']}"
-    tags = record.tags(invocation.choices, params["seed"])
+    settings = experiment.settings
+    name = settings.run_name or run_name(invocation.choices, invocation.overrides)
+    tags = record.tags(invocation.choices, params["seed"], settings.tags)
     info = trial.info()
     if info is not None:
         name = f"trial {info.label}"

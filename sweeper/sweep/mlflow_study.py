@@ -44,18 +44,23 @@ class MLflowStudy:
         uri: MLflow's tracking URI; None for `MLFLOW_TRACKING_URI`, else a database in `folder`.
         experiment: MLflow's experiment; None for the name of the data set.
         folder: Folder in which the command was started.
+        run_name: Name of the run; None for the name of the study.
+        own_tags: Further tags of the run.
     """
 
     metric: str | list[str]
     uri: str | None = None
     experiment: str | None = None
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
+    run_name: str | None = None
+    own_tags: Mapping[str, Any] = field(default_factory=dict)
     _trackers: list[MLflowTracker] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
     """The tracker of the parent run between the two calls of the study."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "own_tags", dict(self.own_tags))
         if self.uri is not None:  # workers receive this object, and launchers may write it to disk
             object.__setattr__(self, "uri", concealed(self.uri, "tracking.uri", read=str))
 
@@ -126,9 +131,11 @@ class MLflowStudy:
         if not self._trackers:
             params = {f"space/{key}": _to_text(values) for key, values in study.space.items()}
             params |= {group: str(option) for group, option in study.options.items()}
-            run_tags = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+            run_tags = {key: str(value) for key, value in self.own_tags.items()}
+            run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
             experiment = self.experiment or study.options.get("data") or study.name
-            info = RunInfo(experiment, study.name, params, run_tags, run_id=study.parent_id)
+            name = self.run_name or study.name
+            info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)
             tracker = MLflowTracker(self.uri, folder=self.folder)
             tracker.start(info)
             self._trackers.append(tracker)

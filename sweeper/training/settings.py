@@ -1,6 +1,6 @@
 """The settings of a run: the plain values in the root of the config, and its trainer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
@@ -64,6 +64,8 @@ class RunSettings:
     study: Literal["resume", "fresh"]
     resume: str | None
     figures: bool | Literal["auto"]
+    run_name: str | None = None
+    tags: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in self.metrics:
