@@ -11,9 +11,10 @@ from typing import Any
 from sweeper import trial
 from sweeper.cli.git import commit_of
 from sweeper.files import reason_of, write_text
+from sweeper.run.naming import override_key
 from sweeper.secrets import masked_uri
 from sweeper.summary.table import Summary
-from sweeper.tracking.tags import of_trial
+from sweeper.tracking.tags import CONFIG, TAG_LENGTH, of_trial
 from sweeper.tracking.tracker import DatasetInfo, Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
@@ -23,7 +24,9 @@ from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 
-UNRECORDED_KEYS = {"_target_", "search", "study", "resume", "figures", "tracking", "run_name", "tags"}
+UNRECORDED_KEYS = {
+    "_target_", "search", "study", "resume", "figures", "tracking", "run_name", "tags",
+}  # fmt: skip
 """The keys of a config that are not tracked, since they do not define the experiment."""
 
 
@@ -57,13 +60,51 @@ def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:
     return {f"best/{state.metric.replace('/', '_')}": best} | state.history[epoch]
 
 
-def flat_params(content: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, str]:
+def flat_config(content: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, str]:
     """Return a config's values by dotted keys, and the option of each group by the group.
 
     `content` is the config as plain values, resolved and without passwords.
     """
     options = {group: option for group, option in choices.items() if group not in UNRECORDED_KEYS}
     return dict(_flattened(content, "")) | options
+
+
+def searched_params(config: Mapping[str, str], searched: Mapping[str, Any]) -> dict[str, str]:
+    """Return the params of a trial: those that the study searches, and no other.
+
+    MLflow's comparison opens with the first three params that differ, so nothing else may be one.
+
+    Args:
+        config: The flat config of the trial.
+        searched: The values of the trial's parameters by the keys of overrides.
+    """
+    keys = {override_key(key): value for key, value in searched.items()}
+    return {key: config.get(key, str(value)) for key, value in keys.items()}
+
+
+def chosen_params(
+    config: Mapping[str, str], choices: Mapping[str, str], overrides: Sequence[str]
+) -> dict[str, str]:
+    """Return the params of a single run: the option of each group, and what was overridden."""
+    typed = {override_key(each) for each in overrides} - choices.keys()
+    below = tuple(f"{key}." for key in typed)
+    return {
+        key: value
+        for key, value in config.items()
+        if key in choices or key in typed or key.startswith(below)
+    }
+
+
+def config_tag(config: Mapping[str, str], params: Mapping[str, str]) -> dict[str, str]:
+    """Return the tag that holds what of the flat config is no param of the run.
+
+    The longest values are left out if a tag has no room for them; `config.yaml` has them all.
+    """
+    rest = {key: value for key, value in config.items() if key not in params}
+    by_length = sorted(rest, key=lambda key: len(rest[key]))
+    while len(text := json.dumps(rest, separators=(",", ":"))) > TAG_LENGTH:
+        del rest[by_length.pop()]
+    return {CONFIG: text}
 
 
 def _flattened(node: Any, prefix: str) -> Iterator[tuple[str, str]]:

@@ -104,14 +104,18 @@ def _run_info(
 
     `content` is the config, resolved and without passwords.
     """
-    params = record.flat_params(content, invocation.choices)
+    config = record.flat_config(content, invocation.choices)
     settings = experiment.settings
-    name = settings.run_name or run_name(invocation.choices, invocation.overrides)
-    tags = record.tags(invocation.choices, params["seed"], settings.tags)
+    tags = record.tags(invocation.choices, config["seed"], settings.tags)
     info = trial.info()
     if info is not None:
         name = f"trial {info.label}"
         tags |= record.trial_tags(info)
+        params = record.searched_params(config, info.params)
+    else:
+        name = settings.run_name or run_name(invocation.choices, invocation.overrides)
+        params = record.chosen_params(config, invocation.choices, invocation.overrides)
+    tags |= record.config_tag(config, params)
     data_name = experiment.data.profile.name
     return RunInfo(
         experiment=data_name,

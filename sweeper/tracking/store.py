@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-_NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, 8000  # characters
+_NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, tags.TAG_LENGTH  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST, _TAGS_A_REQUEST = 1000, 100, 100
 _SEARCHABLE = re.compile(r"[\w.-]+")
 # Defaults; variables that the user has set win. MLflow itself does not retry: `Delivery` does.
@@ -277,8 +277,10 @@ class MLflowStore:
         run = run or self._earlier_attempt(body["tags"], parent)
         if run is None or is_study or tags.OUTBOX not in run.data.tags:
             return run
-        # A subset is enough: the first owner may have ended while it delivered the parameters.
-        return run if run.data.params.items() <= params.items() else None
+        # Params that one of them lacks are no difference: the first owner may have ended while it
+        # delivered them, and an earlier version had others.
+        same = all(params.get(name, value) == value for name, value in run.data.params.items())
+        return run if same else None
 
     def _earlier_attempt(self, run_tags: Mapping[str, str], parent: "Run | None") -> "Run | None":
         """Return the run of another attempt at the same trial, or None."""

@@ -4,6 +4,7 @@ A run is referred to by MLflow's id of it or, until the server has given it one,
 name of its first outbox. Delivery finds the run by either of them.
 """
 
+import json
 from collections.abc import Mapping
 
 PARENT = "mlflow.parentRunId"
@@ -27,6 +28,19 @@ ENDED_BY_STUDY = "sweeper.ended_by_study"
 """Set if the study ended the trial's run because no record of its end was delivered."""
 STATE = "sweeper.state"
 BEST_PREFIX = "best/"
+CONFIG = "mlflow.sweeper.config"
+"""What of a run's config is no param, as JSON by key. MLflow's page hides tags of such a name."""
+TAG_LENGTH = 8000
+"""The most characters that MLflow stores of a tag."""
+
+
+def config_of(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of the config in the tags of a run; nothing if there is none."""
+    try:
+        config = json.loads(tags.get(CONFIG, "{}"))
+    except ValueError:  # anyone may write to the server
+        return {}
+    return {str(k): str(v) for k, v in config.items()} if isinstance(config, dict) else {}
 
 
 def of_trial(study: str, label: int | str, parent_id: str | None) -> dict[str, str]:

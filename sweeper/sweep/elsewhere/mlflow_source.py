@@ -48,7 +48,7 @@ def mlflow_findings(
     except Exception as error:  # MLflow, SQLAlchemy or the driver
         raise source.refused(f"MLflow cannot read it: {error}") from error
     read = [(run, _values(run.data.metrics, metrics)) for run in runs]
-    findings = [Finding({}, values, run.data.params) for run, values in read if values]
+    findings = [Finding({}, values, _config(run)) for run, values in read if values]
     if runs and not findings:
         known = sorted({name for run in runs for name in run.data.metrics})
         raise source.refused(
@@ -100,6 +100,11 @@ def _tracking_in_use(observers: Observers) -> tuple[str | None, Path]:
 
     own = next((each for each in observers.members if isinstance(each, MLflowStudy)), None)
     return (own.uri, own.folder) if own else (None, Path.cwd())
+
+
+def _config(run: "Run") -> dict[str, str]:
+    """Return the config of a run, of which only a part are params."""
+    return tags.config_of(run.data.tags) | run.data.params
 
 
 def _values(logged: Mapping[str, float], metrics: Sequence[str]) -> tuple[float, ...]:
