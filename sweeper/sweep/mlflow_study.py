@@ -6,23 +6,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.secrets import concealed
+from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, was_not_needed
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
-from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.study import Counts
+from sweeper.sweep.study_note import study_note
 from sweeper.tracking import tags
 from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
 from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
 from sweeper.trial import TrialInfo
+
+if TYPE_CHECKING:
+    from sweeper.figures.study.view import StudyView
 
 STATUS: Mapping[TrialState, Status] = {
     TrialState.COMPLETE: "FINISHED",
@@ -110,8 +115,11 @@ class MLflowStudy:
         try:
             tracker.deliver_others()  # the trials' own records come before the study's view of them
             ends = list(self._ends(loaded.get_trials(deepcopy=False)))
-            tracker.reconcile(study.name, study.parent_id, ends)
             best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
+            view = self._view(loaded, study)
+            note = study_note(loaded, best, view.importances, view.basis, study.train_again)
+            tracker.reconcile(study.name, study.parent_id, ends, note)
+            self._log_best_so_far(tracker, loaded)
             scores = Scores.recorded(loaded.user_attrs, None if best is None else best.number)
             metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
             tracker.log_metrics(metrics, step=0)
@@ -120,7 +128,7 @@ class MLflowStudy:
             if results.is_file():
                 tracker.log_artifact(results)
             with tempfile.TemporaryDirectory() as folder:
-                for path in _save_figures(loaded, self._metric_names(), study, Path(folder)):
+                for path in _save_figures(loaded, view, Path(folder)):
                     tracker.log_artifact(path, "figures")
         finally:
             self._trackers.clear()
@@ -129,7 +137,7 @@ class MLflowStudy:
     def _tracker(self, study: StudyInfo) -> MLflowTracker:
         """Return the tracker of the parent run, which it starts or continues if need be."""
         if not self._trackers:
-            params = {f"space/{key}": _to_text(values) for key, values in study.space.items()}
+            params = {f"space/{key}": _sweep_text(values) for key, values in study.space.items()}
             params |= {group: str(option) for group, option in study.options.items()}
             run_tags = {key: str(value) for key, value in self.own_tags.items()}
             run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
@@ -159,6 +167,28 @@ class MLflowStudy:
                 _milliseconds(trial.datetime_complete),
             )
 
+    def _view(self, loaded: optuna.Study, study: StudyInfo) -> "StudyView":
+        from sweeper.sweep.picture.viewing import view_of  # imports matplotlib
+
+        return view_of(loaded, self._metric_names(), study.options, study.n_trials, study.best)
+
+    def _log_best_so_far(self, tracker: MLflowTracker, study: optuna.Study) -> None:
+        """Log the best value of each objective after each complete trial, by the trial's number.
+
+        The time of a point is that of its trial, so a resumed study repeats no point.
+        """
+        best: list[float] = []
+        choices = [max if d == StudyDirection.MAXIMIZE else min for d in study.directions]
+        for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
+            if not is_own(trial):
+                continue
+            best = best or list(trial.values)
+            triples = zip(choices, best, trial.values, strict=True)
+            best = [choose(old, new) for choose, old, new in triples]
+            named = zip(self._metric_names(), best, strict=True)
+            metrics = {f"best_so_far/{_metric_key(name)}": value for name, value in named}
+            tracker.log_metrics(metrics, trial.number, _milliseconds(trial.datetime_complete))
+
     def _metrics(self, study: optuna.Study, best: FrozenTrial | None) -> dict[str, float]:
         trials = study.get_trials(deepcopy=False)
         counts = Counts.of(trials)
@@ -178,8 +208,13 @@ class MLflowStudy:
         return [self.metric] if isinstance(self.metric, str) else list(self.metric)
 
 
-def _to_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _sweep_text(distribution: Any) -> str:
+    """Return a distribution, given as JSON, in Hydra's grammar; else as it is."""
+    text = distribution if isinstance(distribution, str) else json.dumps(distribution)
+    try:
+        return sweep_text(text)
+    except (KeyError, TypeError, ValueError):  # of a storage that others may write
+        return text
 
 
 def _milliseconds(time: datetime | None) -> int | None:
@@ -199,18 +234,12 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
     if best is None:
         return {}
     params = {config_key(name): str(value) for name, value in best.params.items()}
-    lines = "\n".join(f"- `{name}`: {value}" for name, value in params.items())
-    note = f"Best: **{values_text(best)}** in trial {best.number}\n\n{lines}"
     best_tags = {f"best/{name}": value for name, value in params.items()}
-    return best_tags | {"best/trial": str(best.number), "mlflow.note.content": note}
+    return best_tags | {"best/trial": str(best.number)}
 
 
-def _save_figures(
-    loaded: optuna.Study, names: Sequence[str], study: StudyInfo, folder: Path
-) -> Iterator[Path]:
+def _save_figures(loaded: optuna.Study, view: "StudyView", folder: Path) -> Iterator[Path]:
     from sweeper.sweep.bars import bars_of  # imports matplotlib
     from sweeper.sweep.picture.saving import save_figures
-    from sweeper.sweep.picture.viewing import view_of
 
-    view = view_of(loaded, names, study.options, study.n_trials, study.best)
     return save_figures(view, bars_of(loaded.get_trials(deepcopy=False)), folder)

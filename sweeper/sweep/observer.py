@@ -32,6 +32,7 @@ class StudyInfo:
         parent_id: Id that an observer returned when the study was opened; None at first.
         best: Which member of a Pareto front is chosen: `knee`, the index of an objective or None.
         has_ended: True once the study has what was asked for.
+        train_again: The command that trains the best trial again; empty if there is none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class StudyInfo:
     parent_id: str | None = None
     best: str | int | None = None
     has_ended: bool = False
+    train_again: str = ""
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,8 @@ def _run_study(
         results.write()
         waiting_for("recording the study and drawing its figures")
         has_ended = spec.budget.has_ended(results.trials)
-        observers.study_finished(replace(info, has_ended=has_ended))
+        command = results.command(results.chosen) if results.chosen else ""
+        observers.study_finished(replace(info, has_ended=has_ended, train_again=command))
     return _conclude(plan, results, interrupt)
 
 

@@ -30,7 +30,7 @@ from sweeper.tracking.courier import Handover, has_courier
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.records import Operation
-from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
+from sweeper.tracking.tracker import Milliseconds, RunInfo, Status, TrialEnd
 from sweeper.tracking.uri import resolve_uri
 
 if TYPE_CHECKING:
@@ -110,10 +110,16 @@ class MLflowTracker:
         self._threads[1:] = self._start_delivery_of(abandoned_outboxes(self._outboxes))
         self._join(self._threads[1:])
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
-        """Record the metrics of one step, NaN and infinity included."""
+    def log_metrics(
+        self, metrics: Mapping[str, float], step: int, time: Milliseconds | None = None
+    ) -> None:
+        """Record the metrics of one step, NaN and infinity included.
+
+        time: when they were measured, in milliseconds since 1970; None for now. The same metrics of
+            the same step and time are recorded once.
+        """
         values = {name: float(value) for name, value in metrics.items()}
-        self._append("metrics", {"metrics": values, "step": step})
+        self._append("metrics", {"metrics": values, "step": step, "time": time})
 
     def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
         """Record a file as it is now, under `folder`; it replaces the file of an earlier step."""
@@ -137,13 +143,17 @@ class MLflowTracker:
         """Set tags; they replace tags of the same name, and all that begin with `prefix`."""
         self._append("tags", {"tags": _texts(tags), "prefix": prefix})
 
-    def reconcile(self, study: str, study_key: str | None, trials: Sequence[TrialEnd]) -> None:
+    def reconcile(
+        self, study: str, study_key: str | None, trials: Sequence[TrialEnd], note: str = ""
+    ) -> None:
         """Make the runs of a study's trials, which are below this run, agree with the study.
 
         study_key: the id or key by which the trials refer to this run, or None for its own.
+        note: the text on the page of this run, in Markdown, with links to the runs of the trials.
         """
         ends = [asdict(trial) for trial in trials]
-        self._append("reconcile", {"study": study, "study_key": study_key, "trials": ends})
+        body = {"study": study, "study_key": study_key, "trials": ends, "note": note}
+        self._append("reconcile", body)
 
     def finish(self, status: Status, reason: str = "") -> None:
         """End the run, and wait up to `flush_seconds` for the delivery of its records.

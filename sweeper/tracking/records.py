@@ -60,6 +60,8 @@ class _Start(_Body):
 class _Metrics(_Body):
     metrics: dict[str, float]
     step: Step
+    time: Milliseconds | None = None
+    """When the values were measured, if that was before they were recorded."""
 
 
 class _Tags(_Body):
@@ -79,6 +81,7 @@ class _Reconcile(_Body):
     study: str
     study_key: str | None = None
     trials: list[TrialEnd]
+    note: str = ""
 
 
 class _Finish(_Body):

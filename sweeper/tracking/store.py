@@ -115,7 +115,7 @@ class MLflowStore:
         from mlflow.entities import Metric
 
         metrics = [
-            Metric(allowed_name(name), value, record.time, record.body["step"])
+            Metric(allowed_name(name), value, _measured(record), record.body["step"])
             for record in records
             for name, value in record.body["metrics"].items()
         ]
@@ -372,6 +372,11 @@ def is_superseded(run: "Run", started: int) -> bool:
     """Return whether an attempt at the run started after `started`."""
     last_start = run.data.tags.get(tags.LAST_START, "")
     return last_start.isdecimal() and int(last_start) > started
+
+
+def _measured(record: Record) -> int:
+    """Return when the metrics of a record were measured, in milliseconds since 1970."""
+    return record.body.get("time") or record.time
 
 
 def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """The runs of a study in MLflow: a parent run, and a child run for each trial."""
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from sweeper.text import shortened
 from sweeper.tracking import tags
@@ -15,6 +17,22 @@ from sweeper.tracking.store import (
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
+
+
+NOTE = "mlflow.note.content"
+"""MLflow's own tag: its page shows the text, in Markdown."""
+_TRIAL_LINK = re.compile(r"\(trial:(\d+)\)")
+_ARTIFACT_LINK = re.compile(r"\(artifact:([^)]+)\)")
+
+
+def trial_link(number: int) -> str:
+    """Return a link for a note, which leads to the run of a trial once it is delivered."""
+    return f"[trial {number}](trial:{number})"
+
+
+def artifact_link(path: str) -> str:
+    """Return an address for a note, which becomes that of an artifact of the study's run."""
+    return f"artifact:{path}"
 
 
 class StudyPage:
@@ -38,12 +56,15 @@ class StudyPage:
             for trial in record.body["trials"]:
                 run = runs.get(str(trial["number"]))
                 if run is None:
-                    run = self._create(parent, record, trial)
+                    run = runs[str(trial["number"])] = self._create(parent, record, trial)
                 if tags.OUTBOX not in run.data.tags:
                     self._fill(run, record, trial)
                 differs = run.info.status != trial["status"]
                 if differs and not is_superseded(run, record.time):
                     self._end(run.info.run_id, record, trial)
+            if record.body["note"] and not is_superseded(parent, record.time):
+                note = _with_addresses(record.body["note"], parent, runs)
+                self._client.set_tag(parent_id, NOTE, shortened(note, tags.TAG_LENGTH))
 
     def _runs_of_trials(self, parent_id: str) -> "dict[str, Run]":
         """Return the newest child run of each trial; the keys are trial numbers."""
@@ -60,7 +81,7 @@ class StudyPage:
         return self._client.create_run(
             parent.info.experiment_id,
             trial["began"] or record.time,
-            {name: shortened(value, 8000) for name, value in values.items()},
+            {name: shortened(value, tags.TAG_LENGTH) for name, value in values.items()},
             f"trial {number}",
         )
 
@@ -78,3 +99,21 @@ class StudyPage:
         self._client.set_tag(run_id, tags.ENDED_BY_STUDY, "true")
         self._client.set_tag(run_id, tags.LAST_START, str(record.time))
         self._client.set_terminated(run_id, trial["status"], trial["ended"] or record.time)
+
+
+def _with_addresses(note: str, parent: "Run", runs: "Mapping[str, Run]") -> str:
+    """Return a note with the addresses of runs and artifacts, relative to those of the page."""
+
+    def of_trial(match: re.Match[str]) -> str:
+        run = runs.get(match[1])
+        return f"({_address(run)})" if run else f"({_address(parent)})"
+
+    def of_artifact(match: re.Match[str]) -> str:
+        query = urlencode({"path": match[1], "run_uuid": parent.info.run_id})
+        return f"(get-artifact?{query})"
+
+    return _ARTIFACT_LINK.sub(of_artifact, _TRIAL_LINK.sub(of_trial, note))
+
+
+def _address(run: "Run") -> str:
+    return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"

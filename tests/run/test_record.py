@@ -14,7 +14,11 @@ CHOICES = {"model": "cnn", "optimizer": "adam", "init.conv": "normal", "tracking
 
 
 def test_the_params_of_a_trial_are_those_that_are_searched() -> None:
-    searched = {"model.channels": "[4,8]", "+trainer.lr_scale": "{a: 1}", "init@init.conv": "normal"}
+    searched = {
+        "model.channels": "[4,8]",
+        "+trainer.lr_scale": "{a: 1}",
+        "init@init.conv": "normal",
+    }
     assert searched_params(CONFIG, searched) == {
         "model.channels": "[4, 8]",
         "trainer.lr_scale": "{a: 1}",
@@ -23,7 +27,12 @@ def test_the_params_of_a_trial_are_those_that_are_searched() -> None:
 
 
 def test_the_params_of_a_run_are_its_options_and_what_was_overridden() -> None:
-    overrides = ["model=cnn", "++optimizer.lr=0.1", "+trainer.lr_scale={features: 0.1}", "study=fresh"]
+    overrides = [
+        "model=cnn",
+        "++optimizer.lr=0.1",
+        "+trainer.lr_scale={features: 0.1}",
+        "study=fresh",
+    ]
     assert chosen_params(CONFIG, CHOICES, overrides) == {
         "optimizer.lr": "0.1",
         "trainer.lr_scale.features": "0.1",

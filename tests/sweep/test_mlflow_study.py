@@ -11,6 +11,8 @@ from typing import Any
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
+from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState, create_trial
 
 from sweeper.sweep.budget import FAILURE_KEY
@@ -90,7 +92,10 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
 ) -> None:
     from mlflow import MlflowClient
 
-    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    space = {"model.width": distribution_to_json(SPACE["model.width"])}
+    study = replace(study, space=space)
+    names = {"run_name": "mine", "own_tags": OmegaConf.create({"who": "me"})}
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path, **names)
     parent = observer.study_opened(study)
     assert observer.study_opened(study) == parent
     observer.study_finished(replace(study, parent_id=parent))
@@ -109,6 +114,27 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     names = ("study", "history", "slice", "parallel_coordinates")
     assert {f"figures/{name}.png" for name in names} <= figures
     assert not (tmp_path / "outbox").exists()
+    ids = {child.info.run_name: child.info.run_id for child in children}
+    note = run.data.tags["mlflow.note.content"]
+    best = f"#/experiments/{run.info.experiment_id}/runs/{ids['trial 1']}"
+    assert f"**Best: 0.2** in [trial 1]({best})" in note
+    assert f"(get-artifact?path=figures%2Fstudy.png&run_uuid={parent})" in note
+    assert run.data.params["space/model.width"] == "int(interval(1,9))"
+    assert (run.info.run_name, run.data.tags["who"]) == ("mine", "me")
+
+
+def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(
+    study, database, tmp_path
+) -> None:
+    from mlflow import MlflowClient
+
+    parent = None
+    for _ in range(2):
+        observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+        parent = observer.study_opened(replace(study, parent_id=parent))
+        observer.study_finished(replace(study, parent_id=parent))
+    history = MlflowClient(database).get_metric_history(parent, "best_so_far/val_accuracy")
+    assert [(point.step, point.value) for point in history] == [(0, 0.1), (1, 0.2), (2, 0.2)]
 
 
 def test_an_observer_is_pickled_without_its_live_tracker(study, tmp_path) -> None:

@@ -1,0 +1,88 @@
+"""The text on the page of a study in MLflow, in Markdown."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from sweeper.space.live import config_key
+from sweeper.sweep.results.deviation import values_text
+from sweeper.sweep.results.front import best_trials, ranked_trials
+from sweeper.text import plural, shortened
+from sweeper.tracking.study_page import artifact_link, trial_link
+
+N_TRIALS, N_PARAMETERS = 10, 8
+"""The most rows and parameters of the table; the page of a run takes 8,000 characters in all."""
+VALUE_LENGTH = 30
+PICTURE = "figures/study.png"
+
+
+def study_note(
+    study: optuna.Study,
+    best: FrozenTrial | None,
+    importances: Mapping[str, float],
+    basis: str = "",
+    command: str = "",
+) -> str:
+    """Return the best trial, its command, the picture, a table of trials, and the importances.
+
+    The links stand for addresses that are known when the note is delivered; see `study_page`.
+
+    Args:
+        study: The study.
+        best: The trial that was chosen, if any.
+        importances: The importance of each parameter by Optuna's name, the highest first.
+        basis: Of which trials the importances are.
+        command: The command that trains the best trial again.
+    """
+    is_front = len(study.directions) > 1
+    trials = best_trials(study) if is_front else ranked_trials(study)
+    parts: list[str] = []
+    if best is not None:
+        parts.append(f"**Best: {values_text(best)}** in {trial_link(best.number)}")
+    if command:
+        parts += ["Train it again:", f"```\n{command}\n```"]
+    if trials:
+        parts += [f"![{PICTURE}]({artifact_link(PICTURE)})"]
+        shown = trials[:N_TRIALS]
+        parts.append(_heading(is_front, len(shown), len(trials)))
+        parts.append("\n".join(_table(shown, _columns(shown, importances))))
+    if importances:
+        rows = [f"| `{config_key(n)}` | {share:.0%} |" for n, share in _top(importances)]
+        parts += [f"### What mattered\n\n{basis}".strip()]
+        parts.append("\n".join(["| parameter | importance |", "|---|---|", *rows]))
+    return "\n\n".join(parts)
+
+
+def _heading(is_front: bool, n_shown: int, n: int) -> str:
+    what = "The Pareto front" if is_front else "The best trials"
+    return f"### {what}" + (f" ({n_shown} of {plural(n, 'trial')})" if n_shown < n else "")
+
+
+def _top(importances: Mapping[str, float]) -> list[tuple[str, float]]:
+    by_share = sorted(importances.items(), key=lambda pair: -pair[1])
+    return by_share[:N_PARAMETERS]
+
+
+def _columns(trials: Sequence[FrozenTrial], importances: Mapping[str, float]) -> list[str]:
+    """Return the config keys of the parameters to show, the most important ones first."""
+    names = dict.fromkeys(name for trial in trials for name in trial.params)
+    in_order = sorted(names, key=lambda name: -importances.get(name, 0.0))
+    return list(dict.fromkeys(map(config_key, in_order)))[:N_PARAMETERS]
+
+
+def _table(trials: Sequence[FrozenTrial], keys: Sequence[str]) -> Iterator[str]:
+    yield _row(["trial", "value", *(f"`{key}`" for key in keys)])
+    yield "|---" * (len(keys) + 2) + "|"
+    for trial in trials:
+        params = {config_key(name): str(value) for name, value in trial.params.items()}
+        cells = [_cell(params.get(key, "")) for key in keys]
+        yield _row([trial_link(trial.number), values_text(trial), *cells])
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    return shortened(text, VALUE_LENGTH).replace("|", "\\|")

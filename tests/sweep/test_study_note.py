@@ -1,0 +1,58 @@
+import optuna
+from optuna.trial import create_trial
+
+from sweeper.sweep.study_note import N_TRIALS, study_note
+from sweeper.tracking.tags import TAG_LENGTH
+
+LR = optuna.distributions.FloatDistribution(0.0, 100.0)
+ACTIVATION = optuna.distributions.CategoricalDistribution(["relu", "a|b"])
+
+
+def study_of(n: int, directions: tuple[str, ...] = ("maximize",)) -> optuna.Study:
+    study = optuna.create_study(directions=directions)
+    for i in range(n):
+        params = {"optimizer.lr": float(i), "model.activation@cnn": "a|b"}
+        distributions = {"optimizer.lr": LR, "model.activation@cnn": ACTIVATION}
+        values = [float(i), float(-i)][: len(directions)]
+        study.add_trial(create_trial(params=params, distributions=distributions, values=values))
+    return study
+
+
+def test_the_note_has_the_best_trial_its_command_and_a_table_of_the_best() -> None:
+    study = study_of(12)
+    note = study_note(study, study.trials[11], {"optimizer.lr": 0.9}, "from 12 trials", "python x")
+    assert note.startswith("**Best: 11** in [trial 11](trial:11)")
+    assert "python x" in note
+    rows = [line for line in note.splitlines() if line.startswith("| [trial")]
+    assert rows[0] == "| [trial 11](trial:11) | 11 | 11.0 | a\\|b |"
+    assert len(rows) == N_TRIALS
+    assert "10 of 12 trials" in note
+    assert "| `optimizer.lr` | 90% |" in note
+
+
+def test_the_note_of_a_front_shows_its_members() -> None:
+    note = study_note(study_of(3, ("maximize", "maximize")), None, {})
+    assert "### The Pareto front" in note
+    assert "Best" not in note
+    assert note.count("| [trial") == 3
+
+
+def test_a_study_without_a_complete_trial_has_no_note() -> None:
+    assert study_note(study_of(0), None, {}, "No trial has a value") == ""
+
+
+def test_the_note_of_a_large_space_fits_into_a_tag() -> None:
+    study = optuna.create_study(direction="maximize")
+    text = "x" * 200
+    names = [f"model.a_rather_long_name_{i}" for i in range(40)]
+    distribution = optuna.distributions.CategoricalDistribution([text])
+    for i in range(20):
+        study.add_trial(
+            create_trial(
+                params=dict.fromkeys(names, text),
+                distributions=dict.fromkeys(names, distribution),
+                value=float(i),
+            )
+        )
+    note = study_note(study, study.best_trial, dict.fromkeys(names, 1 / 40), "basis", text)
+    assert len(note) + 12 * 100 < TAG_LENGTH  # with the addresses of the trials and the picture
