@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -178,6 +178,7 @@ class MLflowStudy:
         The time of a point is that of its trial, so a resumed study repeats no point.
         """
         best: list[float] = []
+        choices: list[Callable[[float, float], float]]
         choices = [max if d == StudyDirection.MAXIMIZE else min for d in study.directions]
         for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
             if not is_own(trial):

@@ -376,7 +376,8 @@ def is_superseded(run: "Run", started: int) -> bool:
 
 def _measured(record: Record) -> int:
     """Return when the metrics of a record were measured, in milliseconds since 1970."""
-    return record.body.get("time") or record.time
+    time: int | None = record.body.get("time")
+    return record.time if time is None else time
 
 
 def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:
