@@ -1,11 +1,13 @@
-"""The reference sweep R1: seconds, and the winner's test accuracy, against a plain Optuna script.
+"""The reference sweep R1: seconds and the winner's test accuracy, against Optuna and Ray Tune.
 
     python benchmarks/reference.py --root FOLDER [--seeds 0 1 2 3 4] [--retrain 100 101 102]
 
 R1 searches learning rate, batch size, kernel size and channels of `cnn` on 10,000 MNIST images,
 with 2,000 for validation: 20 trials of at most 5 epochs, recorded in MLflow. FOLDER holds MNIST as
-torchvision reads it. Each contestant runs once with each seed, in turns. Each winner is trained
-again with further seeds, which draw other images and weights, and then tested.
+torchvision reads it. Optuna and Ray Tune run short scripts of `reference/`; Ray Tune gets an
+environment of its own, which uv installs at its first run. Each contestant runs once with each
+seed, in turns. Each winner is trained again with further seeds, which draw other images and
+weights, and then tested.
 """
 
 import argparse
@@ -21,7 +23,8 @@ from typing import Any
 
 import yaml
 
-SCRIPT = Path(__file__).parent / "reference" / "plain_optuna.py"
+SCRIPTS = Path(__file__).parent / "reference"
+WITH_RAY = ["uv", "run", "--project", str(SCRIPTS.parent.parent), "--with", "ray[tune]==2.60.0"]
 PAIRS = ",".join(f"[{a},{b}]" for a in (8, 16, 32) for b in (16, 32, 64))
 SPACE = [
     "optimizer.lr=tag(log,interval(1e-4,1e-1))",
@@ -55,17 +58,21 @@ def ours(*more: str) -> Callable[[Path, str, int], list[str]]:
     return run
 
 
-def plain(folder: Path, root: str, seed: int) -> list[str]:
-    """Run the plain script; return the winner's overrides."""
-    command = [sys.executable, str(SCRIPT), root, str(seed)]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
-    best = json.loads(done.stdout.splitlines()[-1])
-    return [
-        f"optimizer.lr={best['lr']}",
-        f"data.batch_size={best['batch_size']}",
-        f"model.kernel_size={best['kernel_size']}",
-        f"model.channels=[{best['channels']}]",
-    ]
+def script(name: str, *python: str) -> Callable[[Path, str, int], list[str]]:
+    """Return a function that runs a script of `reference/`; it returns the winner's overrides."""
+
+    def run(folder: Path, root: str, seed: int) -> list[str]:
+        command = [*python, str(SCRIPTS / name), root, str(seed)]
+        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        best = json.loads(done.stdout.splitlines()[-1])
+        return [
+            f"optimizer.lr={best['lr']}",
+            f"data.batch_size={best['batch_size']}",
+            f"model.kernel_size={best['kernel_size']}",
+            f"model.channels=[{best['channels']}]",
+        ]
+
+    return run
 
 
 def _text(value: Any) -> str:
@@ -75,7 +82,8 @@ def _text(value: Any) -> str:
 CONTESTANTS: dict[str, Callable[[Path, str, int], list[str]]] = {
     "ours": ours(),
     "ours, median": ours("hydra/sweeper/pruner=median"),
-    "plain Optuna": plain,
+    "plain Optuna": script("plain_optuna.py", sys.executable),
+    "Ray Tune": script("ray_tune.py", sys.executable, "-m", *WITH_RAY, "python"),
 }
 
 

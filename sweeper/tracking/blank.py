@@ -50,8 +50,10 @@ def keep_blank(database: Path) -> None:
 
 
 def _place() -> Path:
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "sweeper" / f"mlflow-{version('mlflow')}.db"
+    cache = os.environ.get("SWEEPER_CACHE")
+    if not cache:
+        cache = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sweeper"))
+    return Path(cache, f"mlflow-{version('mlflow')}.db")
 
 
 def _is_whole(blank: Path) -> bool:

@@ -153,9 +153,9 @@ def test_the_picture_is_named_where_it_disturbs_no_document(
 def test_a_split_is_predicted_with_its_true_labels(checkpoint, capsys, monkeypatch) -> None:
     titles = []
 
-    def grid(pictures, names):
+    def grid(pictures, names, **words):
         titles.extend(names)
-        return image_grid(pictures, names)
+        return image_grid(pictures, names, **words)
 
     path = checkpoint()
     monkeypatch.setattr("sweeper.figures.grid_of_images.image_grid", grid)

@@ -9,10 +9,10 @@ from sweeper.tracking.store import MLflowStore
 @pytest.fixture(autouse=True)
 def blank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The place of the blank database, in a cache of this test."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
     (tmp_path / "first").mkdir()
     open_in(tmp_path / "first")
-    (path,) = (tmp_path / "cache/sweeper").iterdir()
+    (path,) = (tmp_path / "cache").iterdir()
     return path
 
 
@@ -50,6 +50,6 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "file"))
     (tmp_path / "second").mkdir()
     assert open_in(tmp_path / "second").search_experiments()

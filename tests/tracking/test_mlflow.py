@@ -16,6 +16,8 @@ from PIL import Image
 
 from sweeper import trial
 from sweeper.errors import ConfigError
+from sweeper.figures.drawing import drawn
+from sweeper.figures.histograms import histograms
 from sweeper.tracking.deliver import deliver
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
@@ -87,7 +89,8 @@ def test_the_latest_histograms_replace_the_earlier_ones(database: str, tmp_path:
     tracker = MLflowTracker(database, folder=tmp_path)
     tracker.start(INFO)
     for epoch in (1, 2):
-        values = {f"layer {i}": np.arange(5, dtype=np.float32) for i in range(epoch)}
+        n_layers = 1 if epoch == 1 else 9  # two rows
+        values = {f"layer {i}": np.arange(5, dtype=np.float32) for i in range(n_layers)}
         tracker.log_histograms("weights", values, epoch)
     tracker.finish("FINISHED")
     assert tracker.run_id is not None
@@ -95,7 +98,7 @@ def test_the_latest_histograms_replace_the_earlier_ones(database: str, tmp_path:
     assert sheet.path == "watch/weights.png"
     fetched = client(database).download_artifacts(tracker.run_id, sheet.path)
     with Image.open(fetched) as picture:
-        assert picture.width == 2 * 288  # two panels of 2.4 inches at 120 dots each
+        assert picture.size == drawn(histograms(values, "Weights after epoch 2")).size
 
 
 def test_the_configured_experiment_wins_over_the_data_name(database: str, tmp_path: Path) -> None:
