@@ -3,6 +3,7 @@
     start         builds the experiment, loads the checkpoint, opens the tracked run; gives a `Run`
     run           `Run.execute`: trains with the callbacks, then evaluates the best network
       record      the params, tags, metrics and documents that the tracker receives
+      naming      the name of the run on the tracker's page
       pictures    the figures that a run or an evaluation writes
       overview    the text that a run prints before it trains
       pointless   the values that are legal and cannot be meant

@@ -1,6 +1,7 @@
 """Search spaces: what a study may search, and the config that a point of it gives.
 
 space          overrides with several values as Optuna distributions
+  grammar        a distribution as the override that gives it
   sweep_lines    `hydra.sweeper.params` as such overrides
   search_space   the key that Hydra 1.1 had in its place
 live           the parameters of a trial, given the options that it has chosen
