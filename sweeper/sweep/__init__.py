@@ -48,8 +48,9 @@ worker process (with the basic launcher, in the parent process):
 
 Both sides use `sweeper.space`; `spec`, the description of the study that is pickled for the
 workers; and `observer`, the interface of those who follow a study. `mlflow_study` is the observer
-that keeps the study's parent run in MLflow, with the figures of `picture/` and a timeline made of
-`bars`. `promotion_pruner` is the option that chooses the rule of promotion.
+that keeps the study's parent run in MLflow, with the text of `study_note`, the figures of
+`picture/` and a timeline made of `bars`. `promotion_pruner` is the option that chooses the rule of
+promotion.
 
 When a study is over, `explain` says what each parameter of its winner has brought.
 
