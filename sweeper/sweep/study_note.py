@@ -14,7 +14,8 @@ from sweeper.tracking.study_page import artifact_link, trial_link
 N_TRIALS, N_PARAMETERS = 10, 8
 """The most rows and parameters of the table; the page of a run takes 8,000 characters in all."""
 VALUE_LENGTH = 30
-PICTURE = "figures/study.png"
+PICTURE = "figures/study_small.png"
+"""The page shows a picture in its own size, and cuts a wide one."""
 
 
 def study_note(

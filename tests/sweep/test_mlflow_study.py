@@ -118,7 +118,7 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     note = run.data.tags["mlflow.note.content"]
     best = f"#/experiments/{run.info.experiment_id}/runs/{ids['trial 1']}"
     assert f"**Best: 0.2** in [trial 1]({best})" in note
-    assert f"(get-artifact?path=figures%2Fstudy.png&run_uuid={parent})" in note
+    assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
     assert (run.info.run_name, run.data.tags["who"]) == ("mine", "me")
 

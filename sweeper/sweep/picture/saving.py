@@ -10,6 +10,10 @@ from sweeper.figures.study.timeline import Bar
 from sweeper.figures.study.view import StudyView
 
 
+SMALL, SMALL_WIDTH = "study_small", 720
+"""The name of the copy of the study's picture that fits into a page, and its width in pixels."""
+
+
 def save_figures(view: StudyView, bars: Sequence[Bar], folder: Path) -> Iterator[Path]:
     """Draw each figure of a study into the folder, and yield the path of its file.
 
@@ -20,7 +24,12 @@ def save_figures(view: StudyView, bars: Sequence[Bar], folder: Path) -> Iterator
         written: list[tuple[Path, Future[None]]] = []
         for name, figure in study_figures(view, bars):
             path = folder / f"{name}.png"
-            written.append((path, writer.submit(write_png, drawn(figure), path)))
+            image = drawn(figure)
+            written.append((path, writer.submit(write_png, image, path)))
+            if name == "study":
+                path = folder / f"{SMALL}.png"
+                small = image.resize((SMALL_WIDTH, SMALL_WIDTH * image.height // image.width))
+                written.append((path, writer.submit(write_png, small, path)))
         for path, future in written:
             future.result()
             yield path
