@@ -9,7 +9,6 @@ from sweeper.figures.study.drawn import study_figures
 from sweeper.figures.study.timeline import Bar
 from sweeper.figures.study.view import StudyView
 
-
 SMALL, SMALL_WIDTH = "study_small", 720
 """The name of the copy of the study's picture that fits into a page, and its width in pixels."""
 
