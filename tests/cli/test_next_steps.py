@@ -9,8 +9,8 @@ from sweeper.cli.next_steps import next_steps, ui_command
 @pytest.mark.parametrize(
     ("uri", "command"),
     [
-        ("sqlite:////work/mlflow.db", "mlflow ui"),
-        ("sqlite:////work/a%20b.db", "mlflow ui --backend-store-uri sqlite:///a%20b.db"),
+        ("sqlite:////home/ada/mlflow.db", "mlflow ui"),
+        ("sqlite:////home/ada/a%20b.db", "mlflow ui --backend-store-uri sqlite:///a%20b.db"),
         ("sqlite:////other/mlflow.db", "mlflow ui --backend-store-uri sqlite:////other/mlflow.db"),
         ("http://host:5000", "open http://host:5000 in a browser"),
         ("postgresql://me:hushhush1@host/x",
@@ -18,7 +18,7 @@ from sweeper.cli.next_steps import next_steps, ui_command
     ],
 )  # fmt: skip
 def test_the_command_shows_the_runs_of_the_uri(uri, command) -> None:
-    assert ui_command(uri, Path("/work")) == command
+    assert ui_command(uri, Path("/home/ada")) == command
 
 
 def test_the_commands_name_what_is_there(tmp_path, monkeypatch) -> None:
