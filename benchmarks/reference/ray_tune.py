@@ -99,5 +99,5 @@ if __name__ == "__main__":
             verbose=0,
         ),
     ).fit()
-    best = results.get_best_result(scope="max")
-    print(json.dumps({**best.config, "value": best.metrics["val_accuracy"]}))
+    best = results.get_best_result(scope="all")
+    print(json.dumps(best.config))
