@@ -77,11 +77,8 @@ def predict(argv: Sequence[str]) -> None:
     checkpoint = arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt")
     split = _split(arguments)
     paths = _paths(arguments) if split is None else []
-    top, count, grid = (
-        _number(arguments, "top", 3),
-        _number(arguments, "count", 10),
-        _grid(arguments),
-    )
+    top, count = _number(arguments, "top", 3), _number(arguments, "count", 10)
+    grid = _grid(arguments)
     waiting_for("reading the checkpoint")
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
     shown = _files(paths, restored) if split is None else _of_split(split, count, restored)

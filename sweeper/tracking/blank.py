@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import sqlite3
+import stat
 from importlib.metadata import version
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def keep_blank(database: Path) -> None:
             source.backup(copy)
             copy.execute("DELETE FROM experiments")
             copy.commit()
+            path.chmod(0o600)
 
 
 def _place() -> Path:
@@ -57,7 +59,14 @@ def _place() -> Path:
 
 
 def _is_whole(blank: Path) -> bool:
+    """Return whether there is a blank database, undamaged, of this user.
+
+    A cache may be shared. A database of somebody else could hold more than tables.
+    """
     if not blank.is_file():
+        return False
+    status = blank.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o177 or not stat.S_ISREG(status.st_mode):
         return False
     with contextlib.closing(sqlite3.connect(f"{blank.as_uri()}?mode=ro", uri=True)) as connection:
         [check] = connection.execute("PRAGMA quick_check").fetchone()

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,6 +46,17 @@ def test_a_damaged_copy_is_not_used(blank: Path, tmp_path: Path, content: bytes)
     (tmp_path / "second").mkdir()
     assert open_in(tmp_path / "second").search_experiments()
     assert len(blank.read_bytes()) == len(whole)
+
+
+def test_a_copy_that_others_may_write_is_not_used(blank: Path, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(blank)) as connection:
+        connection.execute("CREATE TABLE of_another_user (x)")
+    blank.chmod(0o660)
+    (tmp_path / "second").mkdir()
+    open_in(tmp_path / "second")
+    with closing(sqlite3.connect(tmp_path / "second/mlflow.db")) as connection:
+        tables = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    assert ("of_another_user",) not in tables
 
 
 def test_a_cache_that_cannot_be_written_does_no_harm(
