@@ -11,6 +11,7 @@ the other one belongs to the same user.
 
 import contextlib
 import json
+import logging
 import os
 import socket
 import struct
@@ -21,6 +22,8 @@ from pathlib import Path
 
 from sweeper.tracking.delivery import Delivery, deliver_until_closed
 from sweeper.tracking.outbox import Outbox
+
+log = logging.getLogger(__name__)
 
 VARIABLE = "SWEEPER_COURIER"
 """The environment variable that names the courier of a command to its workers."""
@@ -55,9 +58,14 @@ class Courier:
             if not content or not descriptors:
                 connection.close()
                 continue
-            message = json.loads(content)
-            outbox = Outbox.shared(Path(message["folder"]), descriptors[0])
-            delivery = Delivery(outbox, uris=[message["uri"]])
+            try:
+                message = json.loads(content)
+                outbox = Outbox.shared(Path(message["folder"]), descriptors[0])
+                delivery = Delivery(outbox, uris=[message["uri"]])
+            except (ValueError, TypeError, KeyError, OSError) as error:
+                log.warning("tracking: an outbox was not handed over as it should be: %s", error)
+                connection.close()
+                continue
             thread = threading.Thread(
                 target=_deliver, args=(delivery, connection), name="delivery", daemon=True
             )

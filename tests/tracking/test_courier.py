@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import sys
 
 import pytest
@@ -47,6 +48,22 @@ def test_a_run_leaves_its_records_to_the_courier(database, tmp_path, courier) ->
     run = run_of(database, "left")
     assert (run.info.status, run.data.metrics) == ("FINISHED", {"val/loss": 0.5})
     assert not (tmp_path / "outbox").exists()
+
+
+@pytest.mark.parametrize("message", [b"no JSON", b"[]", b"{}", b'{"folder": 1, "uri": 2}'])
+def test_a_message_of_another_form_is_left(database, tmp_path, courier, message) -> None:
+    with (
+        (tmp_path / "file").open("a") as file,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as connection,
+    ):
+        connection.connect(f"\0{courier.name}")
+        socket.send_fds(connection, [message], [file.fileno()])
+        assert connection.recv(16) == b""
+    tracker = started(database, tmp_path, "next")
+    assert tracker._threads == []
+    tracker.finish("FINISHED")
+    courier.wait(60)
+    assert run_of(database, "next").info.status == "FINISHED"
 
 
 def test_the_run_of_a_killed_process_is_ended_by_the_courier(database, tmp_path, courier) -> None:
