@@ -82,6 +82,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, line) -> 
     [
         (["--epochs=3"], 2, "--epochs=3: keys have no dashes; type trainer.epochs=3"),
         (["model", "cnn"], 1, "model: type model=cnn"),
+        (["--multirun", "--cfg", "job"], 2,
+         "--multirun and --cfg are different commands; type one of them; "
+         "--help shows what to type"),
         (["--multirun", "epochs=1,2"], 1,
          "epochs=1,2: there is no key epochs; type trainer.epochs=1,2"),
     ],

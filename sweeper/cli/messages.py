@@ -47,6 +47,10 @@ LAUNCHER_EXTRAS = {
 """Hydra's official launchers, and the extra of this package that installs each."""
 
 
+COMMAND_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")
+"""Hydra's flags of which a command line has at most one."""
+
+
 @contextmanager
 def raising_errors() -> Iterator[None]:
     """Make Hydra raise errors instead of printing them, so that `run_command` words them."""
@@ -173,7 +177,12 @@ def _check_flags(arguments: Sequence[str]) -> None:
     for action in parser._actions:
         if action.dest == "version":
             action.version = f"sweeper {version('sweeper')}"  # type: ignore[attr-defined]
-    check_words(parser.parse_args(arguments).overrides, arguments)
+    flags = parser.parse_args(arguments)
+    chosen = [flag for flag in COMMAND_FLAGS if getattr(flags, flag)]
+    if len(chosen) > 1:
+        names = " and ".join("--" + flag for flag in chosen)
+        usage_error(f"{names} are different commands; type one of them")
+    check_words(flags.overrides, arguments)
 
 
 def user_message(error: Exception) -> str | None:
