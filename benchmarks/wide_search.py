@@ -35,6 +35,7 @@ SPACE = [
     "scheduler=none,cosine",
     "optimizer.lr=tag(log,interval(1e-6,1e-1))",
     "data.batch_size=choice(32,64,128,256)",
+    "loss.label_smoothing=0",
     "hydra.sweeper.auto=true",
     "hydra.sweeper.warm_start=false",
     "hydra.sweeper.n_trials=60",
