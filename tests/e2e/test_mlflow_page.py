@@ -28,7 +28,7 @@ FIGURES = ["history", "parallel_coordinates", "slice", "study", "timeline"]
 def address(study_folder: Path, free_port) -> Iterator[str]:
     """Serve the folder with `mlflow ui`; yield the address."""
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "mlflow", "ui", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
     # MLflow changes its ways where it believes to be under test.
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
     with (study_folder / "mlflow.log").open("wb") as log:
