@@ -75,14 +75,17 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         listener.bind(f"\0{address}")
         listener.listen()
         arguments = [str(PROCESSES), str(listener.fileno()), str(stub)]
-        # A process with a second thread cannot be forked. The last one is that of Arrow's allocator.
-        one_thread = dict.fromkeys(THREAD_VARIABLES, "1") | {
-            "JE_ARROW_MALLOC_CONF": "background_thread:false"
-        }
+        # A process that has a second thread cannot be forked. Arrow's allocator would start one.
+        allocator = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+        one_thread = dict.fromkeys(THREAD_VARIABLES, "1") | allocator
         with subprocess.Popen(
             [sys.executable, "-c", code, *arguments], pass_fds=[listener.fileno()],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=os.environ | one_thread,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=os.environ | one_thread,
         ) as server:  # fmt: skip
+            # Its standard streams are pipes, as those of most commands; a stream keeps its kind.
+            assert server.stdout is not None
+            assert (line := server.stdout.readline()) == b"ready\n", line + server.stdout.read()
             yield str(stub)
             assert server.stdin is not None
             server.stdin.close()

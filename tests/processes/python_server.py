@@ -85,7 +85,8 @@ class Server:
                 self._close(stub)
                 _take(dict(zip(request["descriptors"], descriptors, strict=True)))
                 _become(request, self._stub)
-            finally:
+            except BaseException as error:
+                sys.excepthook(type(error), error, error.__traceback__)
                 os._exit(1)
         for descriptor in descriptors:
             os.close(descriptor)
@@ -267,4 +268,5 @@ def main() -> None:
     gc.freeze()
     if not is_safe_to_fork():
         sys.exit("an import has started a thread, so that this server cannot fork")
+    print("ready", flush=True)
     Server(socket.socket(fileno=int(descriptor)), stub).serve()
