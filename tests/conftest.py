@@ -4,6 +4,7 @@ import copy
 import os
 import secrets
 import shlex
+import shutil
 import socket
 import subprocess
 import sys
@@ -179,6 +180,35 @@ def ran(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., floa
         return start(got.cfg, invocation).execute()
 
     return run_overrides
+
+
+@pytest.fixture(scope="session")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, ...]]]:
+    """A folder with one finished run for each tuple of overrides in the list, and the list."""
+    return tmp_path_factory.mktemp("kept"), []
+
+
+@pytest.fixture
+def ran_before(
+    ran: Callable[..., float], tmp_path: Path, _kept: tuple[Path, list[tuple[str, ...]]]
+) -> Callable[..., Path]:
+    """Return a function that returns the folder `run` below `tmp_path`, of a finished run.
+
+    Only the first test that asks for a run waits for it; the others get a copy of its folder.
+    """
+    kept, known = _kept
+
+    def run(*overrides: str) -> Path:
+        folder = tmp_path / "run"
+        if overrides not in known:
+            ran(*overrides)
+            shutil.copytree(folder, kept / str(len(known)))
+            known.append(overrides)
+        else:
+            shutil.copytree(kept / str(known.index(overrides)), folder)
+        return folder
+
+    return run
 
 
 @pytest.fixture(scope="session")

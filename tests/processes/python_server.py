@@ -2,11 +2,11 @@
 
     python -c "from python_server import main; main()" DESCRIPTOR STUB
 
-The descriptor is that of a socket that listens. There `python_stub` asks to run `python FILE ...`
-or `python -m MODULE ...` with the stub's descriptors, folder and environment. A forked process
-starts in milliseconds, where a new Python takes seconds to import torch and MLflow. The server
-refuses what a fork cannot stand for, and the stub then executes Python itself. The server ends with
-the process that has started it.
+The descriptor is that of a socket that listens. There `python_stub` asks to run Python with
+its own arguments, descriptors, folder and environment. A forked process starts in milliseconds,
+where a new Python takes seconds to import torch and MLflow. The server refuses what a fork cannot
+stand for, and the stub then executes Python itself. The server ends with the process that has
+started it.
 
 The Pythons that a command starts are forked by this server too.
 """
@@ -39,6 +39,7 @@ IMPORTED = (
 READ_WHEN_IMPORTED = ("PYTHON", "MPL", "OMP_", "MKL_", "OPENBLAS_", "NUMEXPR_", "HOME", "XDG_")
 """The beginnings of the names of variables that libraries, or Python, read when they start."""
 CAN_DIFFER = ("PYTHONPATH",)
+FLAGS = ("-m", "-c", "-")
 
 
 class Server:
@@ -98,8 +99,8 @@ class Server:
         return None
 
     def _can_stand_for(self, request: Mapping[str, Any]) -> bool:
-        first = request["arguments"][:1]
-        if not first or (first[0].startswith("-") and first[0] != "-m"):
+        first = next(iter(request["arguments"]), "-i")
+        if first.startswith("-") and first not in FLAGS:
             return False
         own, other = self._environment, request["environment"]
         names = {n for n in own.keys() | other.keys() if n.startswith(READ_WHEN_IMPORTED)}
@@ -177,15 +178,25 @@ def _become(request: Mapping[str, Any], stub: str) -> NoReturn:
 
 
 def _run(arguments: Sequence[str]) -> None:
-    """Run a module or a file as Python does: in the `__main__` that other modules have imported."""
-    is_module = arguments[0] == "-m"
-    folder = Path.cwd() if is_module else Path(arguments[0]).resolve().parent
+    """Run a program as Python does: in the `__main__` that other modules have imported."""
+    sys.orig_argv, sys.argv = [sys.executable, *arguments], list(arguments)
+    first = {"-m": str(Path.cwd()), "-c": "", "-": ""}.get(arguments[0])
     rest = [*_folders(os.environ.get("PYTHONPATH", "")), *_own_path]
-    sys.path[:] = [str(folder), *dict.fromkeys(rest)]
+    sys.path[:] = [_folder_of(arguments[0]) if first is None else first, *dict.fromkeys(rest)]
     importlib.invalidate_caches()
-    sys.orig_argv = [sys.executable, *arguments]
-    code, names = _module(arguments[1]) if is_module else _file(arguments[0])
-    sys.argv = [names["__file__"], *arguments[2:]] if is_module else list(arguments)
+    names: dict[str, Any] = {"__spec__": None, "__package__": None}
+    if arguments[0] == "-m":
+        code, names = _module(arguments[1])
+        sys.argv = [names["__file__"], *arguments[2:]]
+    elif arguments[0] == "-c":
+        code = compile(arguments[1], "<string>", "exec")
+        sys.argv = ["-c", *arguments[2:]]
+    elif arguments[0] == "-":
+        code = compile(sys.stdin.read(), "<stdin>", "exec")
+    else:
+        file = Path(arguments[0]).absolute()
+        code = compile(file.read_bytes(), str(file), "exec")
+        names["__file__"] = str(file)
     main = sys.modules["__main__"].__dict__
     main.clear()
     main.update(names, __name__="__main__", __doc__=None, __builtins__=builtins)
@@ -205,10 +216,8 @@ def _module(name: str) -> tuple[CodeType, dict[str, Any]]:
                   "__file__": spec.origin, "__cached__": spec.cached}  # fmt: skip
 
 
-def _file(name: str) -> tuple[CodeType, dict[str, Any]]:
-    file = Path(name).absolute()
-    code = compile(file.read_bytes(), str(file), "exec")
-    return code, {"__spec__": None, "__package__": None, "__file__": str(file)}
+def _folder_of(file: str) -> str:
+    return str(Path(file).resolve().parent)
 
 
 _own_path: list[str] = []

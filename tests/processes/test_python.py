@@ -13,7 +13,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="there is no suc
 SHOW = """
 import __main__, json, os, sys
 names = ("__name__", "__file__", "__package__", "__doc__")
-shown = {name: getattr(__main__, name) for name in names}
+shown = {name: getattr(__main__, name, "missing") for name in names}
 shown["spec"] = __spec__ and __spec__.name
 print(json.dumps(shown | {"argv": sys.argv, "orig": sys.orig_argv[1:], "path": sys.path,
                           "folder": os.getcwd(), "variable": os.environ.get("MINE"),
@@ -47,7 +47,9 @@ def folder(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("start", [["inner/show.py"], ["-m", "inner.show"], ["-m", "inner"]])
+@pytest.mark.parametrize(
+    "start", [["inner/show.py"], ["-m", "inner.show"], ["-m", "inner"], ["-c", SHOW]]
+)
 def test_a_program_sees_what_it_would_see_in_python(python, folder, monkeypatch, start) -> None:
     monkeypatch.setenv("MINE", "é")
     monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
@@ -86,6 +88,11 @@ def test_a_signal_reaches_the_program(python, tmp_path, number) -> None:
         assert process.stdout.read() == b""  # closed, so the program itself has ended
 
 
+def test_a_program_may_come_from_the_input(python, tmp_path) -> None:
+    text = "import __main__, sys; print(sys.argv, sys.path[0], hasattr(__main__, '__file__'))"
+    assert ran(python, tmp_path, "-", "x", input=text) == (0, "['-', 'x']  False\n", "")
+
+
 def test_a_program_that_a_program_starts_is_forked_too(python, tmp_path) -> None:
     (tmp_path / "wait.py").write_text(WAIT)
     (tmp_path / "parent.py").write_text(PARENT)
@@ -94,7 +101,7 @@ def test_a_program_that_a_program_starts_is_forked_too(python, tmp_path) -> None
 
 @pytest.mark.parametrize(
     ("arguments", "variables"),
-    [(["-c", "import sys; print('torch' in sys.modules)"], {}), (["loaded.py"], {"HOME": "/"}),
+    [(["-u", "loaded.py"], {}), (["loaded.py"], {"HOME": "/"}),
      (["loaded.py"], {"HYDRA_FULL_ERROR": "1"})],
 )  # fmt: skip
 def test_what_a_fork_cannot_stand_for_is_run_by_python_itself(
