@@ -2,6 +2,12 @@
 
 import copy
 import os
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -30,11 +36,13 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.configs import CONFIGS
 from sweeper.errors import SweeperError
 from sweeper.hydra_versions import COMPOSING
+from sweeper.launch.resources import THREAD_VARIABLES
 from sweeper.space.compose import Composer
 from sweeper.space.live import LiveSpace
 from sweeper.space.space import parse_space
 
 SPHERE = Path(__file__).parent / "plugin" / "sphere" / "conf"
+PROCESSES = Path(__file__).parent / "processes"
 
 # Examples that hypothesis kept from earlier test runs would change what it draws in this one.
 settings.register_profile("repeatable", database=None)
@@ -47,6 +55,42 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("SWEEPER_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Return a program that does what Python does, but has imported this package and its libraries.
+
+    It is for tests of what a command prints, writes and returns. Those of how it starts, and those
+    that look at its processes or kill them, take `sys.executable`.
+    """
+    if sys.platform != "linux":
+        yield sys.executable
+        return
+    address = f"sweeper-{secrets.token_hex(8)}"
+    stub = tmp_path_factory.mktemp("program") / "python"
+    words = [sys.executable, "-IS", str(PROCESSES / "python_stub.py"), address, sys.executable]
+    stub.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    stub.chmod(0o755)
+    code = "import sys; sys.path[0] = sys.argv.pop(1); import python_server; python_server.main()"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(f"\0{address}")
+        listener.listen()
+        arguments = [str(PROCESSES), str(listener.fileno()), str(stub)]
+        # A process that has a second thread cannot be forked. Arrow's allocator would start one.
+        allocator = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+        one_thread = dict.fromkeys(THREAD_VARIABLES, "1") | allocator
+        with subprocess.Popen(
+            [sys.executable, "-c", code, *arguments], pass_fds=[listener.fileno()],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=os.environ | one_thread,
+        ) as server:  # fmt: skip
+            # Its standard streams are pipes, as those of most commands; a stream keeps its kind.
+            assert server.stdout is not None
+            assert (line := server.stdout.readline()) == b"ready\n", line + server.stdout.read()
+            yield str(stub)
+            assert server.stdin is not None
+            server.stdin.close()
 
 
 @dataclass(frozen=True)
@@ -137,6 +181,35 @@ def ran(composed: Callable[..., Composed], tmp_path: Path) -> Callable[..., floa
         return start(got.cfg, invocation).execute()
 
     return run_overrides
+
+
+@pytest.fixture(scope="session")
+def _kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[str, ...]]]:
+    """A folder with one finished run for each tuple of overrides in the list, and the list."""
+    return tmp_path_factory.mktemp("kept"), []
+
+
+@pytest.fixture
+def ran_before(
+    ran: Callable[..., float], tmp_path: Path, _kept: tuple[Path, list[tuple[str, ...]]]
+) -> Callable[..., Path]:
+    """Return a function that returns the folder `run` below `tmp_path`, of a finished run.
+
+    Only the first test that asks for a run waits for it; the others get a copy of its folder.
+    """
+    kept, known = _kept
+
+    def run(*overrides: str) -> Path:
+        folder = tmp_path / "run"
+        if overrides not in known:
+            ran(*overrides)
+            shutil.copytree(folder, kept / str(len(known)))
+            known.append(overrides)
+        else:
+            shutil.copytree(kept / str(known.index(overrides)), folder)
+        return folder
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,10 +15,15 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "sweeper", *arguments]
 
 
-def sweeper(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(*arguments), cwd=folder, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def sweeper(python: str) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs the command in a folder."""
+
+    def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        words = [python, "-m", "sweeper", *arguments]
+        return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"], ["--info", "defaults"]])
@@ -39,7 +45,7 @@ def test_help_and_config_load_neither_torch_nor_mlflow(tmp_path, flags) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_help_lists_groups_options_and_examples(tmp_path) -> None:
+def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
     text = sweeper(tmp_path, "--help").stdout
     assert "optimizer: adadelta, adagrad, adam" in text
     assert text.count("\n  python -m sweeper") >= 3
@@ -67,7 +73,7 @@ def test_help_lists_groups_options_and_examples(tmp_path) -> None:
         (["--config-dir", "nowhere"], "nowhere' not found"),
     ],
 )
-def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, line) -> None:
+def test_bad_input_is_one_line_and_leaves_nothing(sweeper, tmp_path, arguments, line) -> None:
     done = sweeper(tmp_path, *arguments)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -89,14 +95,16 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, arguments, line) -> 
          "epochs=1,2: there is no key epochs; type trainer.epochs=1,2"),
     ],
 )  # fmt: skip
-def test_a_wrong_word_is_one_line_that_says_what_to_type(tmp_path, arguments, code, line) -> None:
+def test_a_wrong_word_is_one_line_that_says_what_to_type(
+    sweeper, tmp_path, arguments, code, line
+) -> None:
     done = sweeper(tmp_path, *arguments)
     assert (done.returncode, done.stdout, done.stderr) == (code, "", f"{line}\n")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
-def test_a_run_on_a_pipe_prints_plain_lines(tmp_path) -> None:
+def test_a_run_on_a_pipe_prints_plain_lines(sweeper, tmp_path) -> None:
     done = sweeper(tmp_path, "trainer=quick", "tracking=none", "hydra.run.dir=out")
     assert all(line.isprintable() for line in done.stdout.splitlines())
     lines = done.stdout.splitlines()
@@ -118,19 +126,19 @@ def test_the_console_script_runs_a_study_as_the_module_does(tmp_path) -> None:
     assert not any("\x1b" in line or "\r" in line for line in done.stdout.splitlines())
 
 
-def test_the_version_is_that_of_this_package(tmp_path) -> None:
+def test_the_version_is_that_of_this_package(sweeper, tmp_path) -> None:
     assert sweeper(tmp_path, "--version").stdout == f"sweeper {version('sweeper')}\n"
 
 
 @pytest.mark.slow
-def test_bad_input_does_not_remove_existing_files(tmp_path) -> None:
+def test_bad_input_does_not_remove_existing_files(sweeper, tmp_path) -> None:
     (tmp_path / "mine.txt").write_text("content")
     assert sweeper(tmp_path, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
     assert (tmp_path / "mine.txt").read_text() == "content"
 
 
 @pytest.mark.slow
-def test_bad_input_does_not_remove_existing_folders(tmp_path) -> None:
+def test_bad_input_does_not_remove_existing_folders(sweeper, tmp_path) -> None:
     folder = tmp_path / "mine/empty"
     folder.mkdir(parents=True)
     assert sweeper(folder, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
@@ -138,7 +146,7 @@ def test_bad_input_does_not_remove_existing_folders(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_paths_are_relative_to_the_folder_of_the_command(tmp_path) -> None:
+def test_paths_are_relative_to_the_folder_of_the_command(sweeper, tmp_path) -> None:
     quick = ["trainer=quick", "tracking=none", "figures=false", "hydra.job.chdir=true"]
     assert sweeper(tmp_path, *quick, "hydra.run.dir=one").returncode == 0
     resume = ["hydra.run.dir=two", "resume=one/checkpoints/last.pt"]
@@ -147,13 +155,13 @@ def test_paths_are_relative_to_the_folder_of_the_command(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_hydra_full_error_prints_the_traceback(tmp_path, monkeypatch) -> None:
+def test_hydra_full_error_prints_the_traceback(sweeper, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert "Traceback" in sweeper(tmp_path, "optimizer.lr=-1").stderr
 
 
 @pytest.mark.slow
-def test_a_grid_runs_every_combination(tmp_path) -> None:
+def test_a_grid_runs_every_combination(sweeper, tmp_path) -> None:
     quick = ["trainer=quick", "tracking=none", "figures=false"]
     done = sweeper(tmp_path, "--multirun", "model=cnn,mlp", "optimizer=sgd,adam", *quick)
     assert done.returncode == 0, done.stderr
@@ -161,7 +169,7 @@ def test_a_grid_runs_every_combination(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_a_users_network_can_be_trained(tmp_path) -> None:
+def test_a_users_network_can_be_trained(sweeper, tmp_path) -> None:
     (tmp_path / "my_package.py").write_text(
         "from torch import nn\n\n\n"
         "class Net(nn.Sequential):\n"
@@ -179,7 +187,9 @@ def test_a_users_network_can_be_trained(tmp_path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(tmp_path, number) -> None:
+def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(
+    sweeper, tmp_path, number
+) -> None:
     long = ["trainer.epochs=100000", "tracking=none", "figures=false", "hydra.run.dir=run"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command(*long), cwd=tmp_path, text=True, **pipes) as run:

@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,10 +30,10 @@ print("as the page says")
 
 
 @pytest.mark.slow
-def test_the_example_of_the_page_runs_from_a_prompt(tmp_path) -> None:
+def test_the_example_of_the_page_runs_from_a_prompt(python, tmp_path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     done = subprocess.run(
-        [sys.executable, "-"], input=LESS + example + CHECKS, cwd=tmp_path,
+        [python, "-"], input=LESS + example + CHECKS, cwd=tmp_path,
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,6 @@
 """Hydra's own suites for launchers, on ours under the basic sweeper and on our sweeper."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hydra.test_utils.launcher_common_tests import (
@@ -26,6 +26,18 @@ def _version_base_of_the_suite() -> Iterator[None]:
     base.version_base = before
 
 
+class ForkedSuite(IntegrationTestSuite):
+    """The suite that runs a program for each test."""
+
+    @pytest.fixture(autouse=True)
+    def _program(self, python: str) -> None:
+        self._python = python
+
+    def generate_custom_cmd(self) -> Callable[..., list[str]]:
+        """Return a function that replaces Python in a command line."""
+        return lambda command, _: [self._python, *command[1:]]
+
+
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("local", ["hydra.launcher.n_jobs=1"])])
 class TestLocalLauncher(LauncherTestSuite):
     pass
@@ -42,7 +54,7 @@ class TestLocalLauncherInBatches(BatchedSweeperTestSuite):
 @pytest.mark.parametrize(
     ("task_launcher_cfg", "extra_flags"), [({}, ["-m", "hydra/launcher=local"])]
 )
-class TestLocalLauncherIntegration(IntegrationTestSuite):
+class TestLocalLauncherIntegration(ForkedSuite):
     pass
 
 
@@ -57,5 +69,5 @@ SWEEPER = [
 
 
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, SWEEPER)])
-class TestSweeperIntegration(IntegrationTestSuite):
+class TestSweeperIntegration(ForkedSuite):
     pass

@@ -19,13 +19,13 @@ TESTS_OF_HYDRA = "not (ctrl_c or kill or timeout or finite_number or every_sampl
 UNIT_TESTS = ["space", "sweep/settings", "contract/test_sampler_nodes.py", "test_concealment.py"]
 
 
-def run(path: str, cwd: Path, *command: str) -> str:
+def run(path: str, cwd: Path, *command: str, program: str = sys.executable) -> str:
     """Run Python with packages in `path`; return what it printed."""
     environment = os.environ | {
         "PYTHONPATH": path, "RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled",
     }  # fmt: skip
     done = subprocess.run(
-        [sys.executable, *command], cwd=cwd, env=environment, capture_output=True, text=True
+        [program, *command], cwd=cwd, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -34,14 +34,17 @@ def run(path: str, cwd: Path, *command: str) -> str:
 @pytest.mark.parametrize("version", ["1.3", "1.4"])
 @pytest.mark.parametrize("launcher", ["basic", "local", "joblib", "submitit_local", "ray"])
 def test_a_study_runs_under_every_launcher(
-    hydra_1_4, tmp_path, monkeypatch, launcher, version
+    hydra_1_4, python, tmp_path, monkeypatch, launcher, version
 ) -> None:
     more = ["+hydra.launcher.ray.init.include_dashboard=false"] if launcher == "ray" else []
     # Not below tmp_path, whose name is too long for a socket.
     with tempfile.TemporaryDirectory(prefix="sweeper-ray-", ignore_cleanup_errors=True) as folder:
         monkeypatch.setenv("RAY_TMPDIR", folder)
-        path = hydra_1_4 if version == "1.4" else ""
-        out = run(path, tmp_path, str(APP), *STUDY, f"hydra/launcher={launcher}", *more)
+        words = (str(APP), *STUDY, f"hydra/launcher={launcher}", *more)
+        if version == "1.4":
+            out = run(hydra_1_4, tmp_path, *words)
+        else:
+            out = run("", tmp_path, *words, program=python)
     assert "3 of 3 trials done, 0 of them pruned, 0 failed" in out
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -61,7 +60,7 @@ def browser(required) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="session")
-def study_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+def study_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str, python: str) -> Path:
     """Run a study named small_cnn as a user would; return the folder it was started in.
 
     The first test process that needs the study runs it, and the others wait for it.
@@ -72,7 +71,7 @@ def study_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Pa
     with file_lock(shared / "study-of-the-pages.lock"):
         if not folder.exists():
             folder.mkdir()
-            command = [sys.executable, "-m", "sweeper", "--multirun", *STUDY]
+            command = [python, "-m", "sweeper", "--multirun", *STUDY]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
     return folder

@@ -1,7 +1,6 @@
 """`python -m sweeper.explain` for a real study of the digits."""
 
 import subprocess
-import sys
 
 import pytest
 from mlflow import MlflowClient
@@ -14,10 +13,10 @@ STUDY = ["optimizer.lr=choice(0.0001,0.001,0.01)", "model.kernel_size=choice(3,5
          "hydra.sweeper.study_name=s", "hydra/launcher=basic"]  # fmt: skip
 
 
-def test_each_change_has_its_gain_and_its_run(tmp_path) -> None:
+def test_each_change_has_its_gain_and_its_run(python, tmp_path) -> None:
     def run(*command: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", *command],
+            [python, "-m", *command],
             cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,15 @@ TINY = ["trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
         "hydra.sweeper.n_jobs=1"]  # fmt: skip
 
 
-def run(folder: Path, *command: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+@pytest.fixture
+def run(python: str, tmp_path: Path) -> Callable[..., str]:
+    def run(*command: str) -> str:
+        words = [python, "-m", *command]
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
 
 
 def scores_of_runs(folder: Path) -> dict[str, dict[str, float]]:
@@ -37,19 +41,19 @@ def scores_of_runs(folder: Path) -> dict[str, dict[str, float]]:
     return dict(zip((r.info.run_name for r in runs), scores, strict=True))
 
 
-def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(tmp_path) -> None:
-    out = run(tmp_path, "sweeper", "--multirun", "optimizer.lr=0.0001,0.01", *TINY)
+def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(run, tmp_path) -> None:
+    out = run("sweeper", "--multirun", "optimizer.lr=0.0001,0.01", *TINY)
     results = OmegaConf.load(tmp_path / "multirun/s/optimization_results.yaml")
     scores = dict(results.scores)
     assert results.best_params["optimizer.lr"] == 0.01
     assert f"Scored once, at the end: test/loss {scores['test/loss']:.4f}" in out
     assert scores_of_runs(tmp_path) == {"s": scores, "trial 0": {}, "trial 1": scores}
     best = "checkpoint=multirun/s/best/checkpoints/best.pt"
-    evaluated = json.loads(run(tmp_path, "sweeper.evaluate", best, "--json"))
+    evaluated = json.loads(run("sweeper.evaluate", best, "--json"))
     assert evaluated["accuracy"] == scores["test/accuracy"]
 
 
-def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(tmp_path) -> None:
+def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(run, tmp_path) -> None:
     command = ("optimizer.lr=0.0001,0.01", *TINY, "hydra.sweeper.finalists=2",
                "hydra.sweeper.finalist_seeds=2", "trainer.epochs=8")  # fmt: skip
     process = subprocess.Popen(
@@ -69,7 +73,7 @@ def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(tmp_path) 
     assert "was killed by SIGKILL" in out
     results = OmegaConf.load(tmp_path / "multirun/s/optimization_results.yaml")
     killed = next(each for each in results.finalists if each.trial == 0)
-    alone = run(tmp_path, "sweeper", "trainer.train_limit=200", "trainer.val_limit=60",
+    alone = run("sweeper", "trainer.train_limit=200", "trainer.val_limit=60",
                 "model.channels=[4,8]", "trainer.epochs=8", "optimizer.lr=0.0001",
                 "seed=1", "tracking=none")  # fmt: skip
     assert f"val accuracy  {killed['values'][1]:.4f}" in alone

@@ -82,7 +82,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, free_port) -> Iterator[Serv
 
 
 @pytest.fixture
-def run(server: Server, tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
+def run(server: Server, tmp_path: Path, python: str) -> Callable[..., "subprocess.Popen[str]"]:
     """Return a function that starts a Python module as a user would."""
 
     def start(module: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -90,7 +90,7 @@ def run(server: Server, tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"
         environment = {k: v for k, v in os.environ.items() if k != "HYDRA_FULL_ERROR"}
         environment["MLFLOW_TRACKING_URI"] = server.url
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments], cwd=tmp_path, env=environment,
+            [python, "-m", module, *arguments], cwd=tmp_path, env=environment,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 

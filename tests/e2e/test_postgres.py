@@ -76,23 +76,23 @@ def database(server: Server) -> str:
 class Study:
     """The study `name` of the sphere application, with four workers."""
 
-    def __init__(self, name: str, database: str, cwd: Path) -> None:
-        self.name, self.database, self.cwd = name, database, cwd
+    def __init__(self, name: str, database: str, cwd: Path, python: str) -> None:
+        self.name, self.database, self.cwd, self.python = name, database, cwd, python
         self.folder = cwd / "multirun" / name
 
-    def start(self) -> "subprocess.Popen[str]":
+    def start(self, python: str = sys.executable) -> "subprocess.Popen[str]":
         overrides = ["hydra/sweeper=sweeper", "hydra/launcher=local", "x=interval(-3,3)",
                      "steps=4", "step_seconds=0.1", "hydra/sweeper/sampler=random",
                      "hydra/sweeper/pruner=none", "hydra.sweeper.n_jobs=4",
                      f"hydra.sweeper.n_trials={N_TRIALS}", f"hydra.sweeper.study_name={self.name}",
                      f"hydra.sweeper.storage={self.database}"]  # fmt: skip
         return subprocess.Popen(
-            [sys.executable, str(APP), "--multirun", *overrides], cwd=self.cwd,
+            [python, str(APP), "--multirun", *overrides], cwd=self.cwd,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 
     def run(self) -> None:
-        process = self.start()
+        process = self.start(self.python)
         out, _ = process.communicate(timeout=120)
         assert process.returncode == 0, out
 
@@ -116,8 +116,8 @@ class Study:
 
 
 @pytest.fixture
-def study(request, database: str, tmp_path: Path) -> Study:
-    return Study(request.node.originalname, database, tmp_path)
+def study(request, database: str, tmp_path: Path, python: str) -> Study:
+    return Study(request.node.originalname, database, tmp_path, python)
 
 
 def children(pid: int) -> list[int]:
@@ -182,7 +182,7 @@ def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: 
 )
 def test_a_server_that_does_not_answer_at_the_start_is_named_in_one_line(study, address) -> None:
     study.database = address
-    process = study.start()
+    process = study.start(study.python)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert out.startswith(f"hydra.sweeper.storage={address}: cannot be opened: ")

@@ -1,7 +1,7 @@
 """The command line on annotated pictures."""
 
 import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,19 @@ import yaml
 QUICK = ("trainer.epochs=2", "trainer.train_limit=200", "data.image_size=24", "tracking=none")
 
 
-def sweeper(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "sweeper", *arguments, "data=voc"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture
+def sweeper(python: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [python, "-m", "sweeper", *arguments, "data=voc"]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
 
 
 @pytest.mark.slow
-def test_a_run_says_how_well_sets_of_classes_are_found(tmp_path, shapes) -> None:
+def test_a_run_says_how_well_sets_of_classes_are_found(sweeper, tmp_path, shapes) -> None:
     loss = "loss=multilabel_soft_margin"
-    done = sweeper(tmp_path, f"data.root={shapes}", loss, *QUICK, "hydra.run.dir=run")
+    done = sweeper(f"data.root={shapes}", loss, *QUICK, "hydra.run.dir=run")
     assert done.returncode == 0, done.stderr
     words = done.stdout.split("test mean_average_precision")[1].split()
     assert 0.5 < float(words[0]) <= 1  # by chance 0.43
@@ -27,9 +31,9 @@ def test_a_run_says_how_well_sets_of_classes_are_found(tmp_path, shapes) -> None
 
 
 @pytest.mark.slow
-def test_a_study_seeks_the_best_mean_average_precision(tmp_path, shapes) -> None:
+def test_a_study_seeks_the_best_mean_average_precision(sweeper, tmp_path, shapes) -> None:
     space = ["--multirun", "optimizer.lr=1e-9,0.002", "loss=bce_with_logits", "figures=false"]
-    done = sweeper(tmp_path, *space, f"data.root={shapes}", *QUICK)
+    done = sweeper(*space, f"data.root={shapes}", *QUICK)
     assert done.returncode == 0, done.stderr
     (results,) = tmp_path.glob("multirun/*/optimization_results.yaml")
     found = yaml.safe_load(results.read_text())
@@ -38,8 +42,8 @@ def test_a_study_seeks_the_best_mean_average_precision(tmp_path, shapes) -> None
 
 
 @pytest.mark.slow
-def test_a_loss_that_does_not_fit_is_one_line(tmp_path, shapes) -> None:
-    done = sweeper(tmp_path, f"data.root={shapes}")
+def test_a_loss_that_does_not_fit_is_one_line(sweeper, tmp_path, shapes) -> None:
+    done = sweeper(f"data.root={shapes}")
     assert (done.returncode, done.stdout) == (1, "")
     assert "loss=cross_entropy learns from one class per image" in done.stderr
     assert done.stderr.count("\n") == 1, done.stderr

@@ -30,10 +30,9 @@ def flip(path: Path, count: int = 20) -> None:
 
 
 @pytest.fixture
-def run(ran, tmp_path) -> Path:
+def run(ran_before) -> Path:
     """The checkpoints of a run whose best epoch is not its last one."""
-    ran(*UNSTEADY)
-    folder = tmp_path / "run/checkpoints"
+    folder = ran_before(*UNSTEADY) / "checkpoints"
     assert len(read_checkpoint(folder / "best.pt")["state"]["history"]) < 4
     return folder
 

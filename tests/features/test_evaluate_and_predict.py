@@ -22,15 +22,10 @@ QUICK = ("trainer.epochs=3", "model.channels=[4,8]", "optimizer.lr=0.01")
 
 
 @pytest.fixture
-def checkpoint(ran, tmp_path, monkeypatch):
-    """Return a function that trains and returns the path of the best checkpoint."""
+def checkpoint(ran_before, tmp_path, monkeypatch):
+    """Return a function that returns the path of the best checkpoint of a run."""
     monkeypatch.chdir(tmp_path)
-
-    def train(*overrides: str) -> str:
-        ran(*QUICK, *overrides)
-        return str(tmp_path / "run/checkpoints/best.pt")
-
-    return train
+    return lambda *overrides: str(ran_before(*QUICK, *overrides) / "checkpoints/best.pt")
 
 
 @pytest.fixture
@@ -64,11 +59,11 @@ def metrics(text: str) -> dict[str, float]:
     ids=["plain", "averaged", "embedding", "weighted", "transformed"],
 )  # fmt: skip
 def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
-    checkpoint, caplog, capsys, overrides
+    ran, tmp_path, caplog, capsys, overrides
 ) -> None:
     caplog.set_level("INFO")
-    path = checkpoint(*overrides)
-    evaluate([f"checkpoint={path}", "--json"])
+    ran(*QUICK, *overrides)
+    evaluate([f"checkpoint={tmp_path}/run/checkpoints/best.pt", "--json"])
     found = json.loads(capsys.readouterr().out)
     printed = metrics(caplog.text)
     assert {name: round(found[name], 4) for name in ("loss", "accuracy")} == printed

@@ -17,12 +17,12 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
 
 
 @pytest.fixture
-def forged(ran, tmp_path) -> Callable[..., Path]:
+def forged(ran_before) -> Callable[..., Path]:
     """Return a function that changes the content of a run's checkpoint."""
-    ran("trainer.epochs=1", "trainer.train_limit=64", "trainer.val_limit=32", "model=mlp")
+    small = ("trainer.epochs=1", "trainer.train_limit=64", "trainer.val_limit=32", "model=mlp")
+    path = ran_before(*small) / "checkpoints/best.pt"
 
     def forge(change: Callable[[dict], None]) -> Path:
-        path = tmp_path / "run/checkpoints/best.pt"
         content = torch.load(path, weights_only=True)
         change(content)
         torch.save(content, path)

@@ -3,7 +3,6 @@
 import re
 import shlex
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 
@@ -13,7 +12,7 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
-def test_the_callback_of_the_readme_ends_a_run(tmp_path) -> None:
+def test_the_callback_of_the_readme_ends_a_run(python, tmp_path) -> None:
     section = README.partition("## Your own callback")[2].partition("\n## ")[0]
     code, command = re.findall(r"(?:^    .*\n|^\n(?=\n*    ))+", section, re.MULTILINE)
     (tmp_path / "my_callbacks.py").write_text(textwrap.dedent(code))
@@ -21,7 +20,7 @@ def test_the_callback_of_the_readme_ends_a_run(tmp_path) -> None:
     assert words[:3] == ["python", "-m", "sweeper"]
     quiet = ["tracking=none", "figures=false"]
     done = subprocess.run(
-        [sys.executable, *words[1:], *quiet], cwd=tmp_path, capture_output=True, text=True
+        [python, *words[1:], *quiet], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert re.search(r"^stopped +good enough after [\d.]+ s$", done.stdout, re.MULTILINE)

@@ -1,7 +1,6 @@
 """`python -m sweeper.explain` for studies of the sphere application."""
 
 import subprocess
-import sys
 
 import pytest
 
@@ -11,7 +10,7 @@ SPACE = ("x=choice(0.5,1.0,2.0)", "shape.radius=choice(0.1,1.0)", "steps=2", "hy
 
 def explain(app, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "sweeper.explain", "multirun/s", *arguments],
+        [app.python, "-m", "sweeper.explain", "multirun/s", *arguments],
         cwd=app.cwd, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr

@@ -60,7 +60,7 @@ def test_a_worker_that_dies_while_it_scores_is_replaced(app, launcher) -> None:
 
 def test_two_commands_at_once_score_one_winner_once(app) -> None:
     command = (*RANDOM, *NOTE, "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=2")
-    processes = [app.start(*command) for _ in range(2)]
+    processes = [app.start(*command, python=app.python) for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
     assert len(calls(app)) == 1

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from textwrap import dedent
@@ -37,14 +36,14 @@ def app(body: str, decorator: str = 'config_path=".", config_name="config", vers
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(tmp_path: Path, python: str) -> Run:
     """Return a function that runs an application as a study and returns what its trials saw."""
 
     def run(files: Mapping[str, str], *arguments: str, start: tuple[str, ...] = ("app.py",)):
         for name, text in files.items():
             (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name).write_text(dedent(text))
-        command = [sys.executable, *start, *SWEEPER, *arguments]
+        command = [python, *start, *SWEEPER, *arguments]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
         seen = (tmp_path / "multirun/s").glob("[0-9]*/seen")

@@ -112,8 +112,8 @@ def test_the_trial_of_a_host_that_died_is_taken_up(app, on_host, wait_for) -> No
         (["."], "this is not the folder of a study"),
     ],
 )
-def test_a_worker_without_a_study_says_what_to_type(tmp_path, arguments, message) -> None:
-    command = [sys.executable, "-m", "sweeper.worker", *arguments]
+def test_a_worker_without_a_study_says_what_to_type(tmp_path, python, arguments, message) -> None:
+    command = [python, "-m", "sweeper.worker", *arguments]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert message in done.stderr
@@ -127,7 +127,7 @@ def test_a_worker_joins_a_study_in_a_database_by_its_name(app, tmp_path) -> None
     app.run(*space, "hydra.sweeper.n_trials=1")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    command = [sys.executable, "-m", "sweeper.worker", database, "s", "hydra.sweeper.n_trials=3"]
+    command = [app.python, "-m", "sweeper.worker", database, "s", "hydra.sweeper.n_trials=3"]
     done = subprocess.run(command, cwd=elsewhere, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "3 of 3 trials done" in done.stdout

@@ -2,7 +2,6 @@
 
 import shlex
 import subprocess
-import sys
 
 import pytest
 from omegaconf import OmegaConf
@@ -94,6 +93,6 @@ def test_each_command_of_a_front_trains_its_member(app) -> None:
     commands = [line for line in lines if not line.startswith("#")]
     assert len(commands) == 2
     for command, x in zip(commands, (0.5, 2), strict=True):
-        words = [sys.executable, *shlex.split(command)[1:], "hydra.run.dir=again"]
+        words = [app.python, *shlex.split(command)[1:], "hydra.run.dir=again"]
         subprocess.run(words, cwd=app.cwd, check=True, capture_output=True)
         assert OmegaConf.load(app.cwd / "again/.hydra/config.yaml").x == x

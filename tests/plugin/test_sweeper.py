@@ -284,7 +284,7 @@ def test_a_study_may_lie_in_a_folder_of_any_name(app, tmp_path) -> None:
 def test_two_commands_at_once_share_one_budget(app) -> None:
     command = (*SPACE, "hydra.sweeper.n_trials=12", "hydra.sweeper.n_jobs=2", "steps=2",
                "step_seconds=0.05")  # fmt: skip
-    processes = [app.start(*command) for _ in range(2)]
+    processes = [app.start(*command, python=app.python) for _ in range(2)]
     outputs = [process.communicate(timeout=60) for process in processes]
     assert [p.returncode for p in processes] == [0, 0], outputs
     assert app.states() == ["COMPLETE"] * 12

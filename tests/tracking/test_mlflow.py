@@ -190,7 +190,9 @@ def test_a_replayed_outbox_makes_no_second_run_and_no_second_point(
         assert len(mlflow.get_metric_history(runs[0].info.run_id, name)) == 1
 
 
-def test_the_next_run_delivers_the_records_of_a_killed_run(database: str, tmp_path: Path) -> None:
+def test_the_next_run_delivers_the_records_of_a_killed_run(
+    database: str, tmp_path: Path, python: str
+) -> None:
     script = f"""
 import os
 from pathlib import Path
@@ -201,7 +203,7 @@ tracker.start(RunInfo("killed"))
 tracker.log_metrics({{"loss": 1.0}}, 0)
 os._exit(9)
 """
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 9
+    assert subprocess.run([python, "-c", script], check=False).returncode == 9
     record(MLflowTracker(database, folder=tmp_path))
     mlflow = client(database)
     experiment = mlflow.get_experiment_by_name("killed")
@@ -317,7 +319,7 @@ def test_pending_records_are_delivered_once_the_server_is_up(
 
 
 @pytest.mark.slow
-def test_two_processes_create_the_database_at_once(tmp_path: Path) -> None:
+def test_two_processes_create_the_database_at_once(tmp_path: Path, python: str) -> None:
     script = """
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.tracker import RunInfo
@@ -327,8 +329,7 @@ tracker.finish("FINISHED")
 """
     environment = {**os.environ, "MLFLOW_TRACKING_URI": ""}
     processes = [
-        subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path, env=environment)
-        for _ in range(2)
+        subprocess.Popen([python, "-c", script], cwd=tmp_path, env=environment) for _ in range(2)
     ]
     assert [process.wait(120) for process in processes] == [0, 0]
     mlflow = client(f"sqlite:///{tmp_path / 'mlflow.db'}")
