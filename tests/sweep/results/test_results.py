@@ -91,6 +91,15 @@ def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
     assert out.splitlines()[-1].endswith(" x=1.0 steps=2")
 
 
+def test_the_command_has_no_names_of_the_studys_run(make_results, capsys) -> None:
+    names = ("+tags.who=me", "+run_name=mine", "hydra.sweeper.steering=[run_name,tags]")
+    make_results([3.0], [1.0], fixed=names).show(interrupted=False)
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert "x=1.0 steps=2" in command
+    assert "who" not in command
+    assert "mine" not in command
+
+
 def test_each_member_of_a_front_has_its_command(make_results, tmp_path, capsys) -> None:
     results = make_results(*FRONT, **TWO)
     results.write()
