@@ -3,14 +3,13 @@
 import contextlib
 import logging
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from sweeper import trial
 from sweeper.cli.interrupts import Interrupt, Interrupted, terminable
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.waiting import is_waiting_shown, show_progress, waiting_for, waiting_line
-from sweeper.errors import SweeperError, TrainingError
+from sweeper.errors import TrainingError
 from sweeper.files import reason_of
 from sweeper.objectives import SIZES, headline
 from sweeper.run.closing import interrupted_line, results_table
@@ -19,11 +18,10 @@ from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
 from sweeper.run.pointless import pointless_lines
 from sweeper.run.record import TrackEpochs
-from sweeper.run.served import serving_of
+from sweeper.run.served import record_model
 from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import STATE
-from sweeper.tracking.tracker import ServedModel
 from sweeper.training.callback import Callback
 from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
 from sweeper.training.experiment import Experiment
@@ -124,7 +122,7 @@ class Run:
             scores = _test_scores(self._test_predictions())
             if scores:
                 tracker.log_metrics(scores, step=self.state.epoch)
-            self._log_model(scores)
+            record_model(self.experiment, self.state, self.store.best, scores)
         finally:
             tracker.finish("FINISHED")
         return scores
@@ -193,30 +191,7 @@ class Run:
             self._draw(val, test)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
         if trial.info() is None:
-            self._log_model(_test_scores(test))
-
-    def _log_model(self, test_scores: Mapping[str, float]) -> None:
-        """Record the best network as a model that others can load and serve, if that is wanted."""
-        tracker, state = self.experiment.tracker, self.state
-        if not tracker.wants_model or state.best_epoch is None:
-            return
-        waiting_for("recording the network as a model")
-        best = state.history[state.best_epoch - 1]
-        metrics = {name: value for name, value in best.items() if name.startswith("val/")}
-        try:
-            serving = serving_of(self.store.best, self.experiment.trainer.precision)
-        except SweeperError as error:
-            log.warning("the network cannot be recorded as a model (%s)", error)
-            return
-        tracker.log_model(
-            ServedModel(
-                serving.network,
-                serving.images,
-                serving.description,
-                metrics | dict(test_scores),
-                state.best_epoch,
-            )
-        )
+            record_model(experiment, state, self.store.best, _test_scores(test))
 
     def _write_best(self) -> None:
         """Write `best.pt` if it is not written yet; the evaluation does not need the file."""

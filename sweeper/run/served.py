@@ -1,6 +1,7 @@
 """The network of a checkpoint as a module that others can serve: images in, probabilities out."""
 
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sweeper.cli.waiting import waiting_for
+from sweeper.errors import SweeperError
 from sweeper.run.restore import Restored, restore_own
+from sweeper.tracking.tracker import ServedModel
+from sweeper.training.experiment import Experiment
+from sweeper.training.state import RunState
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = 2
 """The number of example images. With one image, torch would fix the size of a batch to one."""
-
-
-@dataclass(frozen=True)
-class Serving:
-    """A network on the CPU that needs no code of sweeper once it is exported.
-
-    images: (2, C, H, W) uint8, an example of what the network takes.
-    description: the meaning of input and output, and the names of the classes, as JSON.
-    """
-
-    network: nn.Module
-    images: Tensor
-    description: dict[str, Any]
 
 
 class Served(nn.Module):
@@ -55,7 +50,36 @@ class Served(nn.Module):
         return self.adapter.probabilities(outputs)
 
 
-def serving_of(checkpoint: Path, precision: str) -> Serving:
+def record_model(
+    experiment: Experiment, state: RunState, checkpoint: Path, test_scores: Mapping[str, float]
+) -> None:
+    """Let the tracker record the best network as a model, if the tracker wants it.
+
+    Args:
+        checkpoint: The best checkpoint, which this process has written.
+        test_scores: The metrics of the network on the test split, as they were logged.
+    """
+    if not experiment.tracker.wants_model or state.best_epoch is None:
+        return
+    waiting_for("recording the network as a model")
+    best = state.history[state.best_epoch - 1]
+    metrics = {name: value for name, value in best.items() if name.startswith("val/")}
+    try:
+        model = served_model(
+            checkpoint,
+            experiment.trainer.precision,
+            metrics | dict(test_scores),
+            state.best_epoch,
+        )
+    except SweeperError as error:
+        log.warning("the network cannot be recorded as a model (%s)", error)
+        return
+    experiment.tracker.log_model(model)
+
+
+def served_model(
+    checkpoint: Path, precision: str, metrics: Mapping[str, float], epoch: int
+) -> ServedModel:
     """Return the network of a checkpoint that this process has written, on the CPU.
 
     precision: that of the run. A CPU computes in fp32 what was trained in fp16 on a GPU.
@@ -68,7 +92,8 @@ def serving_of(checkpoint: Path, precision: str) -> Serving:
     restored = restore_own(checkpoint, overrides)
     shape = (EXAMPLES, *_input_shape(restored))
     levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return Serving(Served(restored), torch.from_numpy(levels), _description(restored))
+    images = torch.from_numpy(levels)
+    return ServedModel(Served(restored), images, _description(restored), metrics, epoch)
 
 
 def _input_shape(restored: Restored) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 """A network as MLflow's logged model: delivered once, tied to its run, its metrics and its data."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,8 +15,11 @@ if TYPE_CHECKING:
 
 NAME = "model"
 """The name of the model in its run: `runs:/RUN_ID/model` leads to it."""
+_VERSIONS = "mlflow.modelVersions"
+"""MLflow's own tag of a model: the versions of registered models that it is, as JSON."""
 _EXISTS = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
-_UNKNOWN_CALL = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED"}
+_REFUSALS = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED", "PERMISSION_DENIED"}
+"""Errors of a server that has no models, or that does not let this user write them."""
 
 
 class LoggedModels:
@@ -38,11 +42,12 @@ class LoggedModels:
         body = record.body
         with _translating():
             run = self._client.get_run(run_id)
-            key = f"{run.data.tags.get(tags.OUTBOX, run_id)}/{body['path']}"
+            key = f"{record.time} {body['path']}"
             model = self._known(run, key)
+            is_whole = model is not None and model.status == "READY"
+            if not is_whole and not (folder / "MLmodel").is_file():
+                raise RefusedError(f"{folder} was deleted before it was delivered")
             if model is None:
-                if not (folder / "MLmodel").is_file():
-                    raise RefusedError(f"{folder} was deleted before it was delivered")
                 model = self._client.create_logged_model(
                     run.info.experiment_id,
                     NAME,
@@ -50,14 +55,14 @@ class LoggedModels:
                     tags={tags.MODEL_KEY: key},
                     params=run.data.params,
                 )
-            if str(model.status) != "READY":
+            if not is_whole:
                 _identify(folder, model, run_id)
                 self._client.log_model_artifacts(model.model_id, str(folder))
                 self.link(run, model.model_id, body["step"])
                 self._log_metrics(run_id, record, model.model_id, dataset)
                 self._client.finalize_logged_model(model.model_id, "READY")
-            if body["register"]:
-                self.register(body["register"], model.model_id, run_id)
+        if body["registered_as"]:
+            self.register(body["registered_as"], model.model_id, run_id)
 
     def link(self, run: "Run", model_id: str, step: int) -> None:
         """Show a model as an output of a run, which need not be the one that it is from."""
@@ -67,22 +72,36 @@ class LoggedModels:
             self._client.log_outputs(run.info.run_id, [LoggedModelOutput(model_id, step)])
 
     def register(self, name: str, model_id: str, run_id: str) -> None:
-        """Make a model the newest version of a registered model, unless it is a version already."""
+        """Make a model the newest version of a registered model, unless it is a version already.
+
+        Raises:
+            RefusedError: the server has no registry, or the user may not write to it.
+        """
+        with _translating():
+            self._register(name, model_id, run_id)
+
+    def _register(self, name: str, model_id: str, run_id: str) -> None:
         from mlflow.exceptions import MlflowException
 
+        model = self._client.get_logged_model(model_id)
+        versions = json.loads(model.tags.get(_VERSIONS, "[]"))
+        if name in {version["name"] for version in versions}:
+            return
         try:
             self._client.create_registered_model(name)
         except MlflowException as error:
             if error.error_code not in _EXISTS:
                 raise
-        for version in self._client.search_model_versions(f"name = '{_quoted(name)}'"):
-            if version.model_id == model_id:
-                return
-        # A database would look for the model at the address that is set for the whole process.
-        address = f"models:/{model_id}"
-        if not self._store.is_server:
-            address = self._client.get_logged_model(model_id).artifact_location
-        self._client.create_model_version(name, address, run_id, model_id=model_id)
+        # A database would look for `models:/...` at the address that is set for the whole process.
+        server = self._store.is_server
+        source = f"models:/{model_id}" if server else model.artifact_location
+        found = self._client.search_model_versions(f"run_id = '{run_id}'")
+        same = (version for version in found if (version.name, version.source) == (name, source))
+        version = next(same, None) or self._client.create_model_version(
+            name, source, run_id, model_id=model_id
+        )
+        versions.append({"name": name, "version": version.version})
+        self._client.set_logged_model_tags(model_id, {_VERSIONS: json.dumps(versions)})
 
     def _known(self, run: "Run", key: str) -> "LoggedModel | None":
         """Return the model of an earlier delivery of the same record, or None."""
@@ -140,10 +159,6 @@ def _identify(folder: Path, model: "LoggedModel", run_id: str) -> None:
     content.save(str(file))
 
 
-def _quoted(text: str) -> str:
-    return text.replace("'", "\\'")
-
-
 @contextmanager
 def _translating() -> Iterator[None]:
     """Translate the refusals of `translating_refusals`, and those of a server without models.
@@ -157,6 +172,6 @@ def _translating() -> Iterator[None]:
         try:
             yield
         except MlflowException as error:
-            if error.error_code in _UNKNOWN_CALL:
-                raise RefusedError(f"the server has no models: {error.message}") from error
+            if error.error_code in _REFUSALS:
+                raise RefusedError(f"the server takes no model: {error.message}") from error
             raise

@@ -185,7 +185,7 @@ class MLflowTracker:
         the run of the study.
         """
         register = self._register if trial.info() is None else None
-        body = {"metrics": dict(model.metrics), "step": model.step, "register": register}
+        body = {"metrics": dict(model.metrics), "step": model.step, "registered_as": register}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
             try:
@@ -215,7 +215,7 @@ class MLflowTracker:
         """
         ends = [asdict(trial) for trial in trials]
         body = {"study": study, "study_key": study_key, "trials": ends, "note": note}
-        body |= {"winner": winner, "register": self._register}
+        body |= {"winner": winner, "registered_as": self._register}
         self._append("reconcile", body)
 
     def finish(self, status: Status, reason: str = "") -> None:

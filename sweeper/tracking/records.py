@@ -80,7 +80,7 @@ class _Model(_Body):
     """The folder with the files of the model."""
     metrics: dict[str, float] = {}
     step: Step = 0
-    register: str | None = None
+    registered_as: str | None = None
 
 
 class _Reconcile(_Body):
@@ -92,7 +92,7 @@ class _Reconcile(_Body):
     note: str = ""
     winner: int | None = None
     """The trial whose model is that of the study, if it has one."""
-    register: str | None = None
+    registered_as: str | None = None
 
 
 class _Finish(_Body):

@@ -68,22 +68,26 @@ class StudyPage:
                 differs = run.info.status != trial["status"]
                 if differs and not is_superseded(run, record.time):
                     self._end(run.info.run_id, record, trial)
-            model = self._model_of(parent, runs, record)
+            model = self._model_of(runs, record)
+            page = model and self._show_model(parent, record, *model)
             if record.body["note"] and not is_superseded(parent, record.time):
-                note = _with_addresses(record.body["note"], parent, runs, model)
+                note = _with_addresses(record.body["note"], parent, runs, page)
                 self._client.set_tag(parent_id, NOTE, shortened(note, tags.TAG_LENGTH))
+        if model and record.body["registered_as"]:
+            run, model_id = model
+            models = LoggedModels(self._store)
+            models.register(record.body["registered_as"], model_id, run.info.run_id)
 
-    def _model_of(self, parent: "Run", runs: "Mapping[str, Run]", record: Record) -> str | None:
-        """Make the winner's model one of the study's run, and register it; return its page."""
-        winner, models = record.body["winner"], LoggedModels(self._store)
-        of_winner = [run for label, run in runs.items() if label.partition(" ")[0] == str(winner)]
+    def _model_of(self, runs: "Mapping[str, Run]", record: Record) -> "tuple[Run, str] | None":
+        """Return the run of the winner with the id of its model; None if it has none."""
+        label = str(record.body["winner"])
+        of_winner = (run for key, run in runs.items() if key.partition(" ")[0] == label)
         run = next(filter(models_of, of_winner), None)
-        if run is None:
-            return None
-        model_id = models_of(run)[-1]
-        models.link(parent, model_id, winner)
-        if record.body["register"]:
-            models.register(record.body["register"], model_id, run.info.run_id)
+        return (run, models_of(run)[-1]) if run else None
+
+    def _show_model(self, parent: "Run", record: Record, run: "Run", model_id: str) -> str:
+        """Make the winner's model one of the study's run; return its page."""
+        LoggedModels(self._store).link(parent, model_id, record.body["winner"])
         return model_page_of(run, model_id)
 
     def _runs_of_trials(self, parent_id: str) -> "dict[str, Run]":

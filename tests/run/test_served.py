@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from sweeper.predict import predict
-from sweeper.run.served import serving_of
+from sweeper.run.served import served_model
 from sweeper.tracking.model_files import ModelError, write_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -21,7 +21,7 @@ def exported(checkpoint: Path, folder: Path) -> nn.Module:
     """Return the module that MLflow loads for the network of a checkpoint."""
     import mlflow.pytorch
 
-    serving = serving_of(checkpoint, "fp32")
+    serving = served_model(checkpoint, "fp32", {}, 1)
     write_model(serving.network, serving.images, folder, serving.description)
     model: nn.Module = mlflow.pytorch.load_model(str(folder))
     return model
@@ -100,7 +100,7 @@ def test_a_model_of_strings_gives_the_log_probabilities_of_predicts_answer(
 ) -> None:
     ran("data=digit_strings", "model=crnn", "loss=ctc", *QUICK)
     checkpoint = tmp_path / "run/checkpoints/best.pt"
-    serving = serving_of(checkpoint, "fp32")
+    serving = served_model(checkpoint, "fp32", {}, 1)
     height, width = serving.images.shape[2:]
     paths = pictures(tmp_path, (3, height, width, 1))
     predict([f"checkpoint={checkpoint}", "grid=null", "--json", *paths])

@@ -118,7 +118,8 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert not (tmp_path / "outbox").exists()
     ids = {child.info.run_name: child.info.run_id for child in children}
     note = run.data.tags["mlflow.note.content"]
-    best = f"#/experiments/{run.info.experiment_id}/runs/{ids['trial 1']}"
+    of_best = f"experiments/{run.info.experiment_id}/runs/{ids['trial 1']}"
+    best = f"#/{of_best}?workflowType=machine_learning"
     assert f"**Best: 0.2** in [trial 1]({best})" in note
     assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
@@ -284,8 +285,9 @@ def test_the_winners_model_is_that_of_the_study(
         return
     [output] = run.outputs.model_outputs
     [version] = versions
-    assert version.model_id == output.model_id
-    assert client.get_logged_model(output.model_id).source_run_id == tracker.run_id
+    model = client.get_logged_model(output.model_id)
+    assert version.source == model.artifact_location
+    assert model.source_run_id == tracker.run_id
     assert f"/models/{output.model_id}?" in note
 
 

@@ -98,7 +98,7 @@ def test_the_models_file_names_the_model_its_run_and_the_processor(
     run_id = record(database, tmp_path).run_id
     assert run_id is not None
     model = model_of(database, run_id)
-    content = Model.load(f"{model.artifact_location}/MLmodel")
+    content = Model.load(model.artifact_location.removeprefix("file://"))
     assert (content.model_id, content.run_id) == (model.model_id, run_id)
     assert content.flavors["python_function"]["config"]["device"] == "cpu"
 
@@ -110,7 +110,7 @@ def test_a_model_that_is_delivered_twice_is_one_model_and_one_version(
     module.write_model(MODEL.network, MODEL.images, tmp_path / "model", {})
     start = {"uri": database, "experiment": "twice", "dataset": None}
     outbox.append("start", start)
-    body = {"metrics": {"val/loss": 0.25}, "step": 2, "register": "it's digits"}
+    body = {"metrics": {"val/loss": 0.25}, "step": 2, "registered_as": "it's digits"}
     outbox.append("model", body | {"path": outbox.keep_folder(tmp_path / "model")})
     for _ in range(2):
         outbox.progress = Progress()
@@ -120,7 +120,8 @@ def test_a_model_that_is_delivered_twice_is_one_model_and_one_version(
     assert run_id is not None
     model = model_of(database, run_id)
     [version] = client(database).search_model_versions(f"run_id = '{run_id}'")
-    assert (version.name, version.version, version.model_id) == ("it's digits", 1, model.model_id)
+    assert (version.name, version.version) == ("it's digits", 1)
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "it's digits", "version": 1}]
     assert len(client(database).get_metric_history(run_id, "val/loss")) == 1
 
 
@@ -132,7 +133,8 @@ def test_a_model_waits_for_its_server(database: str, tmp_path: Path, caplog) -> 
     delivery = Delivery(outbox, lambda uri, place: MLflowStore(database, place))
     assert delivery.attempt(), delivery.failure
     [version] = client(database).search_model_versions("name = 'later'")
-    assert version.model_id == model_of(database, outbox.progress.run_id or "").model_id
+    model = model_of(database, outbox.progress.run_id or "")
+    assert version.source == model.artifact_location
 
 
 def test_the_next_model_of_a_name_is_its_next_version(database: str, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 import optuna
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict, read_write
 
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.results.results import Results
@@ -92,8 +92,11 @@ def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
 
 
 def test_the_command_has_no_names_of_the_studys_run(make_results, capsys) -> None:
-    names = ("+tags.who=me", "+run_name=mine", "hydra.sweeper.steering=[run_name,tags]")
-    make_results([3.0], [1.0], fixed=names).show(interrupted=False)
+    results = make_results([3.0], [1.0], fixed=("+tags.who=me", "+run_name=mine"))
+    config = results.live.composer.option_config(results.live.first_point())
+    with read_write(config), open_dict(config.hydra), read_write(config.hydra):
+        config.hydra.sweeper = OmegaConf.create({"steering": ["run_name", "tags"]})
+    results.show(interrupted=False)
     command = capsys.readouterr().out.splitlines()[-1]
     assert "x=1.0 steps=2" in command
     assert "who" not in command
