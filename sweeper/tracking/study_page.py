@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 NOTE = "mlflow.note.content"
 """MLflow's own tag: its page shows the text, in Markdown."""
-MODEL_ADDRESS = "(model:winner)"
-"""An address for a note, which becomes that of the model of the study's winner, if it has one."""
+MODEL_LINK = ", [its network as a model](model:winner)"
+"""A part of a note, which leads to the model of the study's winner, and is left out without one."""
 _TRIAL_LINK = re.compile(r"\(trial:(\d+)\)")
 _ARTIFACT_LINK = re.compile(r"\(artifact:([^)]+)\)")
 
@@ -131,10 +131,10 @@ class StudyPage:
 def _with_addresses(note: str, parent: "Run", runs: "Mapping[str, Run]", model: str | None) -> str:
     """Return a note with the addresses of runs and artifacts, relative to those of the page.
 
-    model: the page of the winner's model. Without one, its line is left out.
+    model: the page of the winner's model, if it has one.
     """
-    lines = [line for line in note.splitlines() if model or MODEL_ADDRESS not in line]
-    note = "\n".join(lines).replace(MODEL_ADDRESS, f"({model})")
+    link = MODEL_LINK.replace("model:winner", model) if model else ""
+    note = note.replace(MODEL_LINK, link)
 
     def of_trial(match: re.Match[str]) -> str:
         run = runs.get(match[1])

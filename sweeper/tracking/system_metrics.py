@@ -44,13 +44,16 @@ class SystemMetrics:
     def __init__(self, log_metrics: Callable[[Mapping[str, float], int], None]) -> None:
         self._log_metrics = log_metrics
         self._closing = threading.Event()
+        self._is_late = False
+        """Set if the run has ended before the thread has."""
         self._thread = threading.Thread(target=self._run, name="system metrics", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
-        """Measure a last time and end."""
+        """Measure a last time and end; what is measured later than that is not recorded."""
         self._closing.set()
         self._thread.join(_LONGEST_END)
+        self._is_late = self._thread.is_alive()
 
     def _run(self) -> None:
         try:
@@ -67,7 +70,10 @@ class SystemMetrics:
         step, is_last = 0, False
         while not is_last:
             is_last = self._closing.is_set()
-            self._log_metrics(_sample(monitors), step)
+            sample = _sample(monitors)
+            if self._is_late:
+                return
+            self._log_metrics(sample, step)
             step += 1
             if not is_last:
                 self._closing.wait(seconds)

@@ -29,11 +29,13 @@ def address(ran, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
     command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
     command += ["--model-uri", "models:/digits/1", "--port", str(port := free_port())]
     environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    # MLflow starts the program uvicorn, which lies beside Python.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (tmp_path / "serve.log").open("wb") as log:
         server = subprocess.Popen(
             command,
             cwd=tmp_path,
-            env=environment | {"MLFLOW_TRACKING_URI": uri},
+            env=environment | {"MLFLOW_TRACKING_URI": uri, "PATH": path},
             stdout=log,
             stderr=log,
             start_new_session=True,

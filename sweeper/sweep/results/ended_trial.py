@@ -20,7 +20,7 @@ from sweeper.sweep.results.best_folder import link_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
 
-NAMES_OF_STUDY = ("run_name", "tags")
+NAMES_OF_STUDY = ("run_name", "tags", "tracking.register")
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class EndedTrial:
         link_best_folder(study_folder, source, configs, folders)
 
     def _names_of_study(self) -> list[str]:
-        """Return the keys that name the study's run on the tracker's page, and not the trial's."""
+        """Return the keys that name the run and the model of the study, not of a trial."""
         config = self.live.composer.option_config(self.live.first_point())
         steering = OmegaConf.select(config, "hydra.sweeper.steering") or ()
-        return [key for key in NAMES_OF_STUDY if key in steering]
+        return [key for key in NAMES_OF_STUDY if steers(key, steering)]
 
     def _seed(self, number: int) -> int | None:
         """Return the seed of run `number`; None if the trial was run with one seed only."""
