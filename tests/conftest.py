@@ -230,7 +230,8 @@ def refuses() -> Callable[..., AbstractContextManager[pytest.ExceptionInfo[Sweep
 class Recorder:
     """A tracker that keeps every call in a list."""
 
-    uri = run_id = None
+    uri = run_id = page = None
+    wants_model = False
     tracked: list[tuple[object, ...]] = []  # noqa: RUF012
 
     def start(self, info) -> None:
@@ -247,6 +248,9 @@ class Recorder:
 
     def log_graph(self, model, images) -> None:
         self.tracked.append(("graph", tuple(images.shape)))
+
+    def log_model(self, model) -> None:
+        self.tracked.append(("model", dict(model.metrics), model.step))
 
     def set_tags(self, tags) -> None:
         self.tracked.append(("tags", tags))

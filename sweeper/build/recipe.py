@@ -162,6 +162,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
     if not trainer.compile:
         defer_compiler()
     _configure_torch(trainer)
+    tracker = options.tracker(folder)  # checks the tracking URI before the data is read
     data = recipe.data()
     adapter = options.adapter(data.profile)
     seed_everything(recipe.settings.seed)  # nothing but the network draws before the training
@@ -184,7 +185,7 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         stopping=options.stopping.partial() if options.stopping else None,
         device=recipe.device,
         autocast=autocast_context,
-        tracker=options.tracker(folder),
+        tracker=tracker,
         watch=options.watch(model),
         callbacks=options.callbacks(),
         resumed_from=recipe.resumed_from,

@@ -9,24 +9,31 @@ from sweeper.cli.program import program
 from sweeper.secrets import masked_uri
 
 SQLITE = "sqlite:///"
+UI_ADDRESS = "http://127.0.0.1:5000"
+"""Where `mlflow ui` listens."""
 BEST = "checkpoints/best.pt"
 PROGRAM = ["-m", "sweeper"]
 
 
-def next_steps(best: Path, uri: str | None, tensorboard: Path | None = None) -> str:
+def next_steps(
+    best: Path, uri: str | None, tensorboard: Path | None = None, page: str | None = None
+) -> str:
     """Return the commands in lines, or an empty text if there are none.
 
     best: folder of the best network; `evaluate` and `predict` take it if it has a checkpoint.
     uri: where MLflow has the run; None if nowhere.
     tensorboard: folder with event files; None if there are none.
+    page: the address of the run's page, below that of MLflow; None if it is not known.
     """
-    lines = [f"  {command}" for command in _commands(best, uri, tensorboard)]
+    lines = [f"  {command}" for command in _commands(best, uri, tensorboard, page)]
     return "\n".join(["\nNext", *lines]) if lines else ""
 
 
-def _commands(best: Path, uri: str | None, tensorboard: Path | None) -> Iterator[str]:
+def _commands(
+    best: Path, uri: str | None, tensorboard: Path | None, page: str | None
+) -> Iterator[str]:
     if uri is not None:
-        yield ui_command(uri, Path.cwd())
+        yield from ui_commands(uri, Path.cwd(), page)
     if tensorboard is not None:
         yield shlex.join(["tensorboard", "--logdir", str(relative(tensorboard))])
     if program() == PROGRAM and (best / BEST).is_file():
@@ -35,14 +42,27 @@ def _commands(best: Path, uri: str | None, tensorboard: Path | None) -> Iterator
         yield f"python -m sweeper.predict {checkpoint} IMAGE..."
 
 
+def ui_commands(uri: str, folder: Path, page: str | None) -> Iterator[str]:
+    """Yield what shows the runs of a tracking URI, and the page of one of them if it is known.
+
+    The bare address opens MLflow's view for language models, so the page is worth a line.
+    """
+    if uri.startswith(("http://", "https://")):
+        yield f"open {masked_uri(uri).rstrip('/')}{f'/{page}' if page else ''} in a browser"
+        return
+    yield ui_command(uri, folder)
+    if page is not None and not uri.startswith("databricks"):
+        yield f"open {UI_ADDRESS}/{page} in a browser"
+
+
 def ui_command(uri: str, folder: Path) -> str:
-    """Return the command that shows the runs of a tracking URI, or the address to open.
+    """Return the command that shows the runs of a database.
 
     `mlflow ui` finds the database `mlflow.db` in the folder in which it is started.
     """
     shown = masked_uri(uri)
-    if uri.startswith(("http://", "https://", "databricks")):
-        return f"open {shown} in a browser" if uri.startswith("http") else shown
+    if uri.startswith("databricks"):
+        return shown
     if uri.startswith(SQLITE):
         path = Path(unquote(uri.removeprefix(SQLITE)))
         if path == folder / "mlflow.db":

@@ -29,6 +29,15 @@ class Pipeline:
     def __call__(self, images: Tensor | list[Tensor]) -> Tensor:
         return self.normalise(apply_steps(self.steps, images))
 
+    @property
+    def takes_photographs(self) -> bool:
+        """True if the first step gives photographs of different sizes one size."""
+        return bool(self.steps) and getattr(self.steps[0], "takes_photographs", False)
+
+    def behind_sizing(self) -> "Pipeline":
+        """Return the pipeline for images that have one size already, (B, C, H, W) uint8."""
+        return Pipeline(self.steps[self.takes_photographs :], self.normalise)
+
 
 @dataclass(frozen=True)
 class InputSteps:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, singledispatch
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torchvision.transforms as v1
@@ -52,6 +52,7 @@ class Sizing:
 
     transforms: tuple[Any, ...]
     device: torch.device
+    takes_photographs: ClassVar[bool] = True
 
     def __call__(self, photos: Photos) -> Tensor:
         for transform in self.transforms:

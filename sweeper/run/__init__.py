@@ -11,7 +11,8 @@
     invocation    the command line that asked for the run, and the folders that it works in
     conclude      the score of a study's winner on the test split, which `sweeper.sweep` asks for
     restore       a trained network from its checkpoint, for `evaluate` and `predict`
-      trust       the check of the classes that the checkpoint's config names
+      served      the same network as one module from images to probabilities, for others to serve
+    trust       the check of the classes that the checkpoint's config names
 
 `sweeper.app` calls `start` and then `Run.execute`. `sweeper.run(...)` is a call of `sweeper.api`.
 """

@@ -18,6 +18,7 @@ from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
 from sweeper.run.pointless import pointless_lines
 from sweeper.run.record import TrackEpochs
+from sweeper.run.served import record_model
 from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import STATE
@@ -69,7 +70,8 @@ class Run:
         events = folder / "tensorboard"
         with contextlib.chdir(self.invocation.start_folder):
             uri, logdir = self.experiment.tracker.uri, events.is_dir()
-            return next_steps(folder, uri, folder if logdir else None)
+            page = self.experiment.tracker.page
+            return next_steps(folder, uri, folder if logdir else None, page)
 
     def execute(self) -> float | tuple[float, ...]:
         """Train, evaluate and record; return the value of the metric at the best epoch.
@@ -120,6 +122,7 @@ class Run:
             scores = _test_scores(self._test_predictions())
             if scores:
                 tracker.log_metrics(scores, step=self.state.epoch)
+            record_model(self.experiment, self.state, self.store.best, scores)
         finally:
             tracker.finish("FINISHED")
         return scores
@@ -187,6 +190,8 @@ class Run:
             val = predictions_of(experiment.classifier, experiment.data.val())
             self._draw(val, test)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
+        if trial.info() is None:
+            record_model(experiment, state, self.store.best, _test_scores(test))
 
     def _write_best(self) -> None:
         """Write `best.pt` if it is not written yet; the evaluation does not need the file."""

@@ -88,7 +88,10 @@ def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     content: dict[str, Any] = masked_values(OmegaConf.to_container(config))
     for key in ("resume", "run_name", "tags"):
         content.pop(key, None)
-    (content.get("tracking") or {}).pop("study_observers", None)  # they record the study
+    tracking = content.get("tracking") or {}
+    # The observers record the study, and the others add to the record of a run.
+    for key in ("study_observers", "model", "register", "system_metrics"):
+        tracking.pop(key, None)
     return content
 
 

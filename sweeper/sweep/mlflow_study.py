@@ -51,6 +51,7 @@ class MLflowStudy:
         folder: Folder in which the command was started.
         run_name: Name of the run; None for the name of the study.
         own_tags: Further tags of the run.
+        register: Name under which the winner's model is registered; None for no registration.
     """
 
     metric: str | list[str]
@@ -59,6 +60,7 @@ class MLflowStudy:
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
     run_name: str | None = None
     own_tags: Mapping[str, Any] = field(default_factory=dict)
+    register: str | None = None
     _trackers: list[MLflowTracker] = field(
         default_factory=list, init=False, repr=False, compare=False
     )
@@ -106,10 +108,13 @@ class MLflowStudy:
         """Wait until the trials of this worker are delivered, so that the parent finds them."""
         wait_for_trials()
 
-    def study_finished(self, study: StudyInfo) -> None:
-        """Record counts, the best trial, results and figures, and end the parent run."""
+    def study_finished(self, study: StudyInfo) -> str | None:
+        """Record counts, the best trial, results and figures, and end the parent run.
+
+        Return the address of the run's page, below that of the server, if it is known.
+        """
         if not self._trackers and study.parent_id is None:
-            return  # the observer failed when the study was opened
+            return None  # the observer failed when the study was opened
         tracker = self._tracker(study)
         loaded = optuna.load_study(study_name=study.name, storage=study.storage)
         try:
@@ -118,9 +123,10 @@ class MLflowStudy:
             best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
             view = self._view(loaded, study)
             note = study_note(loaded, best, view.importances, view.basis, study.train_again)
-            tracker.reconcile(study.name, study.parent_id, ends, note)
+            winner = None if best is None else best.number
+            tracker.reconcile(study.name, study.parent_id, ends, note, winner)
             self._log_best_so_far(tracker, loaded)
-            scores = Scores.recorded(loaded.user_attrs, None if best is None else best.number)
+            scores = Scores.recorded(loaded.user_attrs, winner)
             metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
             tracker.log_metrics(metrics, step=0)
             tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
@@ -133,18 +139,23 @@ class MLflowStudy:
         finally:
             self._trackers.clear()
             tracker.finish(_status(study))
+        return tracker.page
 
     def _tracker(self, study: StudyInfo) -> MLflowTracker:
         """Return the tracker of the parent run, which it starts or continues if need be."""
         if not self._trackers:
             params = {f"space/{key}": _sweep_text(values) for key, values in study.space.items()}
-            params |= {group: str(option) for group, option in study.options.items()}
+            params |= {
+                _group_key(group): str(option)
+                for group, option in study.options.items()
+                if option is not None
+            }
             run_tags = {key: str(value) for key, value in self.own_tags.items()}
             run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
             experiment = self.experiment or study.options.get("data") or study.name
             name = self.run_name or study.name
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)
-            tracker = MLflowTracker(self.uri, folder=self.folder)
+            tracker = MLflowTracker(self.uri, folder=self.folder, register=self.register)
             tracker.start(info)
             self._trackers.append(tracker)
         return self._trackers[0]
@@ -216,6 +227,12 @@ def _sweep_text(distribution: Any) -> str:
         return sweep_text(text)
     except (KeyError, TypeError, ValueError):  # of a storage that others may write
         return text
+
+
+def _group_key(group: str) -> str:
+    """Return the config key of a group; that of `init@init.conv` is `init.conv`."""
+    name, _, package = group.partition("@")
+    return package or name
 
 
 def _milliseconds(time: datetime | None) -> int | None:

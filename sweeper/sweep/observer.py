@@ -74,7 +74,8 @@ class Observer(Protocol):
     those of the trials in the workers. If `study_opened` returns an id, every trial has it as
     `parent_id`; when the study is resumed, `study_opened` receives it as `study.parent_id`.
     `trial_started` is not called for a trial whose task never ran, such as a duplicate or one
-    whose config could not be composed; `trial_finished` is. An observer may have a method
+    whose config could not be composed; `trial_finished` is. `study_finished` may return the address
+    of the study's page, below that of the tracking server. An observer may have a method
     `worker_finished` too, which is called in a worker that leaves without being interrupted.
     """
 
@@ -84,7 +85,7 @@ class Observer(Protocol):
 
     def trial_finished(self, trial: TrialInfo, outcome: Outcome) -> None: ...
 
-    def study_finished(self, study: StudyInfo) -> None: ...
+    def study_finished(self, study: StudyInfo) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,9 @@ class Observers:
     def worker_finished(self) -> None:
         self._call_all(lambda o: getattr(o, "worker_finished", _nothing)())
 
-    def study_finished(self, study: StudyInfo) -> None:
-        self._call_all(lambda o: o.study_finished(study))
+    def study_finished(self, study: StudyInfo) -> str | None:
+        pages = self._call_all(lambda o: o.study_finished(study))
+        return next((page for page in pages if page), None)
 
     def _call_all(self, method: Callable[[Observer], Any]) -> list[Any]:
         returned = []

@@ -108,13 +108,15 @@ class Recorded:
 
     trial_finished = trial_started
 
-    def study_finished(self, study: StudyInfo) -> None:
+    def study_finished(self, study: StudyInfo) -> str | None:
         """Let the recorder finish the study; do it here if its process has died."""
         os.environ.pop(VARIABLE, None)
+        page: str | None
         try:
-            self._recorder.call(_finish, replace(study, storage=None))
+            page = self._recorder.call(_finish, replace(study, storage=None))
         except (EOFError, ConnectionError):
-            self.original.study_finished(study)
+            page = self.original.study_finished(study)
+        return page
 
 
 def recorded(
@@ -174,10 +176,11 @@ def _prepare_end(observer: Any) -> None:
     rehearse()
 
 
-def _finish(desk: _Desk, study: StudyInfo) -> None:
+def _finish(desk: _Desk, study: StudyInfo) -> str | None:
     desk.courier.wait(DELIVERY_SECONDS)
     storage = desk.open_storage(*desk.place)
-    desk.observer.study_finished(replace(study, storage=storage))
+    page: str | None = desk.observer.study_finished(replace(study, storage=storage))
+    return page
 
 
 def main(descriptor: int) -> None:

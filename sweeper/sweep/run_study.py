@@ -134,15 +134,16 @@ def _run_study(
     hide_waiting()
     with Board(study, spec, in_terminal=spec.capture_output):
         interrupt = workers.run()
-    results = Results.of(study, plan.spec, plan.live, plan.settings.best)
+    results, page = Results.of(study, plan.spec, plan.live, plan.settings.best), None
     if not plan.settings.join:
         waiting_for("writing the results")
         results.write()
         waiting_for("recording the study and drawing its figures")
         has_ended = spec.budget.has_ended(results.trials)
         command = results.command(results.chosen) if results.chosen else ""
-        observers.study_finished(replace(info, has_ended=has_ended, train_again=command))
-    return _conclude(plan, results, interrupt)
+        info = replace(info, has_ended=has_ended, train_again=command)
+        page = observers.study_finished(info)
+    return _conclude(plan, results, interrupt, page)
 
 
 def _started_at(plan: StudyPlan, started_at: float) -> StudyPlan:
@@ -399,11 +400,15 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
     )
 
 
-def _next_steps(plan: StudyPlan) -> str:
-    """Return what to type after the study, besides the command that trains its best trial again."""
+def _next_steps(plan: StudyPlan, page: str | None) -> str:
+    """Return what to type after the study, besides the command that trains its best trial again.
+
+    page: the address of the study's page, below that of the tracking server, if it is known.
+    """
     folder = plan.spec.folder
     has_events = next(folder.glob(f"*/{EVENTS_FOLDER}"), None) is not None
-    return next_steps(folder / BEST_FOLDER, _tracking_uri(plan), folder if has_events else None)
+    logdir = folder if has_events else None
+    return next_steps(folder / BEST_FOLDER, _tracking_uri(plan), logdir, page)
 
 
 def _tracking_uri(plan: StudyPlan) -> str | None:
@@ -416,8 +421,10 @@ def _tracking_uri(plan: StudyPlan) -> str | None:
     return None
 
 
-def _conclude(plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None) -> Results:
-    results.show(interrupt is not None, _next_steps(plan) if results.chosen else "")
+def _conclude(
+    plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None, page: str | None
+) -> Results:
+    results.show(interrupt is not None, _next_steps(plan, page) if results.chosen else "")
     if interrupt is not None:
         raise SystemExit(exit_code(interrupt))
     fatal = plan.spec.budget.fatal(results.trials)

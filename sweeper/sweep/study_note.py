@@ -9,7 +9,7 @@ from sweeper.space.live import config_key
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, ranked_trials
 from sweeper.text import plural, shortened
-from sweeper.tracking.study_page import artifact_link, trial_link
+from sweeper.tracking.study_page import MODEL_LINK, artifact_link, trial_link
 
 N_TRIALS, N_PARAMETERS = 10, 8
 """The most rows and parameters of the table; the page of a run takes 8,000 characters in all."""
@@ -40,7 +40,8 @@ def study_note(
     trials = best_trials(study) if is_front else ranked_trials(study)
     parts: list[str] = []
     if best is not None:
-        parts.append(f"**Best: {values_text(best)}** in {trial_link(best.number)}")
+        winner = trial_link(best.number)
+        parts.append(f"**Best: {values_text(best)}** in {winner}{MODEL_LINK}")
     if command:
         parts += ["Train it again:", f"```\n{command}\n```"]
     if trials:

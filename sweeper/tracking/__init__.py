@@ -8,8 +8,13 @@ mlflow             `MLflowTracker`: writes records to an outbox; its thread deli
       damaged      the folder for what cannot be delivered
     delivery       sends the records of an outbox to MLflow; `deliver` is the command for it
     courier        delivers the outboxes of a study's trials in one process
+    model_files    a network as the files of an MLflow model
+    system_metrics the use of processor, memory and GPU, in a thread of its own
     store          each kind of record as calls of MLflow's client
       blank        a blank database, so that MLflow need not create each one anew
+      imported     the import of MLflow, without its telemetry and its warnings
+      schema_version  whether the installed MLflow can read a local database
+    logged_model   the models of runs and of studies, and MLflow's registry of them
     uri            the tracking URI: default value, check, and the password that records lack
 tensorboard        `TensorBoardTracker`: writes event files into the run's folder
     events         reading and writing event files; the only importer of TensorBoard's reader

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sweeper.secrets import without_password
 from sweeper.text import shortened
+from sweeper.tracking.logged_model import LoggedModels
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import Record
 from sweeper.tracking.store import MLflowStore, RefusedError
@@ -38,6 +39,11 @@ class Delivery:
         self.attempted = threading.Event()
         self._connect = connect
         self._store: MLflowStore | None = None
+
+    @property
+    def page(self) -> str | None:
+        """The address of the run's page, below that of the server; None if it is not known."""
+        return self._store.page if self._store else None
 
     def attempt(self) -> bool:
         """Deliver the pending records; return whether all of them were delivered."""
@@ -109,6 +115,10 @@ class Delivery:
                 bodies = [record.body for record in batch]
                 files = [(self.outbox.folder / b["path"], b["folder"]) for b in bodies]
                 store.log_artifacts(run_id, files, started)
+            case "model":
+                dataset = start.body["dataset"] if start else None
+                folder = self.outbox.folder / body["path"]
+                LoggedModels(store).deliver(run_id, record, folder, dataset)
             case "reconcile":
                 StudyPage(store).reconcile(run_id, record)
             case "finish":

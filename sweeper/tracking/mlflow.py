@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,15 +28,19 @@ from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri
 from sweeper.tracking.courier import Handover, has_courier
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
+from sweeper.tracking.model_files import ModelError, check_name, write_model
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.records import Operation
-from sweeper.tracking.tracker import Milliseconds, RunInfo, Status, TrialEnd
+from sweeper.tracking.system_metrics import SystemMetrics, require_psutil
+from sweeper.tracking.tracker import Milliseconds, RunInfo, ServedModel, Status, TrialEnd
 from sweeper.tracking.uri import resolve_uri
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
+
+WantsModel = bool | Literal["auto"]
 
 
 class MLflowTracker:
@@ -50,9 +54,14 @@ class MLflowTracker:
     experiment: the MLflow experiment. None means `RunInfo.experiment`.
     flush_seconds: the longest time that `finish` waits for a server that answers.
     folder: the folder in which the command was started. `outbox/` is created in it.
+    model: whether the best network is recorded as an MLflow model. `auto` is that of a study's
+        winner, and of a run that has a name to register.
+    register: the name under which the model becomes a version of MLflow's model registry.
+    system_metrics: whether the use of processor, memory and GPU is recorded.
 
     Raises:
-        ConfigError: MLflow cannot use the URI.
+        ConfigError: MLflow cannot use the URI, an argument does not fit the others, or a package
+            is not installed.
     """
 
     def __init__(
@@ -61,7 +70,23 @@ class MLflowTracker:
         experiment: str | None = None,
         flush_seconds: NonNegativeFloat = 30.0,
         folder: Path = Path(),
+        model: WantsModel = "auto",
+        register: str | None = None,
+        system_metrics: bool = False,
     ) -> None:
+        check_name(register)
+        if register is not None and model is False:
+            raise ConfigError(
+                f"tracking.register={register} needs the model: type tracking.model=true, or leave "
+                "it out"
+            )
+        if system_metrics:
+            require_psutil()
+        self._model, self._register = model, register
+        self._with_system_metrics = system_metrics
+        self._system_metrics: SystemMetrics | None = None
+        self._lock = threading.Lock()
+        """Held while a record is written: the system metrics come from another thread."""
         self._uri = resolve_uri(uri, folder.absolute())
         self.uri = masked_uri(self._uri)
         self._experiment = experiment
@@ -76,6 +101,18 @@ class MLflowTracker:
         if self._outbox is None:
             return None
         return self._outbox.progress.run_id or self._continued or self._outbox.folder.name
+
+    @property
+    def page(self) -> str | None:
+        """The address of the run's page, below that of `uri`; None while it is not delivered."""
+        return self._delivery.page if self._outbox is not None else None
+
+    @property
+    def wants_model(self) -> bool:
+        """True if the best network of this run is to be recorded with `log_model`."""
+        if self._model == "auto":
+            return trial.info() is not None or self._register is not None
+        return self._model
 
     def start(self, info: RunInfo) -> None:
         """Begin a run, and start to deliver it and the abandoned outboxes in the background.
@@ -98,6 +135,8 @@ class MLflowTracker:
         self._handover = Handover.of(self._outbox, self._uri)
         own = [] if self._handover else [self._start_own_delivery()]
         self._threads = [*own, *self._start_delivery_of(abandoned)]
+        if self._with_system_metrics:
+            self._system_metrics = SystemMetrics(self.log_metrics)
 
     def wait_until_attempted(self) -> None:
         """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
@@ -139,20 +178,44 @@ class MLflowTracker:
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing: MLflow does not show graphs."""
 
+    def log_model(self, model: ServedModel) -> None:
+        """Record a network as an MLflow model; it is registered if the tracker has a name for it.
+
+        If torch cannot export it, one line says so. The model of a study's winner is registered by
+        the run of the study.
+        """
+        register = self._register if trial.info() is None else None
+        body = {"metrics": dict(model.metrics), "step": model.step, "registered_as": register}
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model")
+            try:
+                write_model(model.network, model.images, path, model.description)
+            except ModelError as error:
+                log.warning("tracking: the network cannot be recorded as a model (%s)", error)
+                return
+            self._append("model", body, path)
+
     def set_tags(self, tags: Mapping[str, str], prefix: str | None = None) -> None:
         """Set tags; they replace tags of the same name, and all that begin with `prefix`."""
         self._append("tags", {"tags": _texts(tags), "prefix": prefix})
 
     def reconcile(
-        self, study: str, study_key: str | None, trials: Sequence[TrialEnd], note: str = ""
+        self,
+        study: str,
+        study_key: str | None,
+        trials: Sequence[TrialEnd],
+        note: str = "",
+        winner: int | None = None,
     ) -> None:
         """Make the runs of a study's trials, which are below this run, agree with the study.
 
         study_key: the id or key by which the trials refer to this run, or None for its own.
         note: the text on the page of this run, in Markdown, with links to the runs of the trials.
+        winner: the trial whose model, if it has one, is that of the study, and is registered.
         """
         ends = [asdict(trial) for trial in trials]
         body = {"study": study, "study_key": study_key, "trials": ends, "note": note}
+        body |= {"winner": winner, "registered_as": self._register}
         self._append("reconcile", body)
 
     def finish(self, status: Status, reason: str = "") -> None:
@@ -163,6 +226,8 @@ class MLflowTracker:
         """
         if self._outbox is None or self._closing.is_set():
             return
+        if self._system_metrics is not None:
+            self._system_metrics.finish()
         self._append("finish", {"status": status, "reason": reason})
         if self._handover is not None:
             if self._handover.finish():
@@ -201,9 +266,12 @@ class MLflowTracker:
         if self._outbox is None or self._closing.is_set():
             raise RuntimeError(f"{op}: a tracker records only between start() and finish()")
         try:
-            if artifact:
-                body["path"] = self._outbox.keep_file(artifact)
-            self._outbox.append(op, body)
+            with self._lock:
+                if artifact:
+                    is_folder = artifact.is_dir()
+                    keep = self._outbox.keep_folder if is_folder else self._outbox.keep_file
+                    body["path"] = keep(artifact)
+                self._outbox.append(op, body)
         except OSError as error:  # training continues on a full disk; the record is lost
             log.error("tracking: a record of %s is lost: %s", op, error)
 

@@ -165,6 +165,13 @@ class Outbox:
         link_or_copy(path.resolve(), self.folder / relative)
         return str(relative)
 
+    def keep_folder(self, path: Path) -> str:
+        """Store all files of a folder as `keep_file` does; return its path in the outbox."""
+        relative = Path(FILES, str(self._n_files), path.name)
+        self._n_files += 1
+        shutil.copytree(path, self.folder / relative, copy_function=link_or_copy)
+        return str(relative)
+
     def start_record(self) -> Record | None:
         """Return the start record, delivered or not, or None if it is not written yet."""
         if self._start is None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from sweeper.text import printable, shortened
 from sweeper.tracking.tracker import Milliseconds, Status, TrialEnd
 
-Operation = Literal["start", "metrics", "tags", "artifact", "reconcile", "finish"]
+Operation = Literal["start", "metrics", "tags", "artifact", "model", "reconcile", "finish"]
 Step = Annotated[int, Field(ge=-(2**53), lt=2**53)]
 FILES = "files"
 """The folder of an outbox that holds its artifacts."""
@@ -75,6 +75,14 @@ class _Artifact(_Body):
     folder: str = ""
 
 
+class _Model(_Body):
+    path: str
+    """The folder with the files of the model."""
+    metrics: dict[str, float] = {}
+    step: Step = 0
+    registered_as: str | None = None
+
+
 class _Reconcile(_Body):
     model_config = ConfigDict(strict=False)  # a strict model takes no mapping for a dataclass
 
@@ -82,6 +90,9 @@ class _Reconcile(_Body):
     study_key: str | None = None
     trials: list[TrialEnd]
     note: str = ""
+    winner: int | None = None
+    """The trial whose model is that of the study, if it has one."""
+    registered_as: str | None = None
 
 
 class _Finish(_Body):
@@ -101,6 +112,7 @@ _BODIES: Mapping[Operation, type[_Body]] = {
     "metrics": _Metrics,
     "tags": _Tags,
     "artifact": _Artifact,
+    "model": _Model,
     "reconcile": _Reconcile,
     "finish": _Finish,
 }
@@ -126,6 +138,8 @@ def parse(line: bytes, outbox: Path) -> Record:
     if envelope.op == "artifact":
         _check_is_stored(outbox, body["path"])
         _check_stays_below(body["folder"])
+    if envelope.op == "model":
+        _check_is_stored_folder(outbox, body["path"])
     return Record(envelope.op, envelope.time, body)
 
 
@@ -142,6 +156,20 @@ def _check_is_stored(outbox: Path, path: str) -> None:
         usable = False
     if not usable:
         raise DamagedRecordError(f"the artifact {shortened(path, 100)!r} is not among its files")
+
+
+def _check_is_stored_folder(outbox: Path, path: str) -> None:
+    """Check that a folder and all in it are among the outbox's own files, or that it is missing."""
+    try:
+        folder = outbox / path
+        files = [folder, *folder.rglob("*")]
+        own = outbox.resolve() / FILES
+        usable = all(file.resolve().is_relative_to(own) for file in files)
+        usable = usable and folder.resolve() != own and (folder.is_dir() or not folder.exists())
+    except (OSError, ValueError, RuntimeError):
+        usable = False
+    if not usable:
+        raise DamagedRecordError(f"the model {shortened(path, 100)!r} is not among its files")
 
 
 def _check_stays_below(folder: str) -> None:

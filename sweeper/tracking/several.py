@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat
 
-from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.mlflow import MLflowTracker, WantsModel
 from sweeper.tracking.tensorboard import TensorBoardTracker
-from sweeper.tracking.tracker import RunInfo, Status, Tracker
+from sweeper.tracking.tracker import RunInfo, ServedModel, Status, Tracker
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -30,6 +30,14 @@ class SeveralTrackers:
     @property
     def run_id(self) -> str | None:
         return self._first.run_id
+
+    @property
+    def page(self) -> str | None:
+        return self._first.page
+
+    @property
+    def wants_model(self) -> bool:
+        return any(tracker.wants_model for tracker in self._trackers)
 
     def start(self, info: RunInfo) -> None:
         for tracker in self._trackers:
@@ -53,6 +61,11 @@ class SeveralTrackers:
         for tracker in self._trackers:
             tracker.log_graph(model, images)
 
+    def log_model(self, model: ServedModel) -> None:
+        for tracker in self._trackers:
+            if tracker.wants_model:
+                tracker.log_model(model)
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         for tracker in self._trackers:
             tracker.set_tags(tags)
@@ -68,11 +81,14 @@ def mlflow_and_tensorboard(
     experiment: str | None = None,
     flush_seconds: NonNegativeFloat = 30.0,
     folder: Path = Path(),
+    model: WantsModel = "auto",
+    register: str | None = None,
+    system_metrics: bool = False,
 ) -> SeveralTrackers:
     """Return a tracker for MLflow and TensorBoard; see `MLflowTracker` for the arguments.
 
     Raises:
         ConfigError: MLflow cannot use the URI, or `tensorboard` is not installed.
     """
-    mlflow = MLflowTracker(uri, experiment, flush_seconds, folder)
+    mlflow = MLflowTracker(uri, experiment, flush_seconds, folder, model, register, system_metrics)
     return SeveralTrackers(mlflow, TensorBoardTracker())

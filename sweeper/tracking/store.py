@@ -14,8 +14,6 @@ import json
 import logging
 import os
 import re
-import threading
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -25,7 +23,9 @@ from sweeper.secrets import passwords_of
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
+from sweeper.tracking.imported import import_mlflow
 from sweeper.tracking.records import Record
+from sweeper.tracking.schema_version import check_schema
 from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
@@ -39,24 +39,8 @@ log = logging.getLogger(__name__)
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, tags.TAG_LENGTH  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST, _TAGS_A_REQUEST = 1000, 100, 100
 _SEARCHABLE = re.compile(r"[\w.-]+")
-# Defaults; variables that the user has set win. MLflow itself does not retry: `Delivery` does.
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
 # Errors of a server that understood the request and will always refuse it; others may be retried.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
-
-# A process that is forked while another thread imports a module would wait for that import for
-# ever. A fork (for DataLoader workers) therefore waits until MLflow is imported, a second or two.
-_import_lock = threading.RLock()
-os.register_at_fork(
-    before=_import_lock.acquire,
-    after_in_parent=_import_lock.release,
-    after_in_child=_import_lock.release,
-)
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow's page shows traces of language models instead of training runs."""
@@ -71,6 +55,10 @@ class MLflowStore:
 
     def __init__(self, uri: str, folder: Path) -> None:
         database = sqlite_path(uri)
+        check_schema(uri, database)
+        self.is_server = uri.startswith(("http:", "https:", "databricks"))
+        self.page: str | None = None
+        """The address of the run that was started last, below that of the server."""
         # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
@@ -102,6 +90,7 @@ class MLflowStore:
             else:
                 self._take_up(run, record, key)
             run_id: str = run.info.run_id
+            self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
             self._log_dataset(run_id, body["dataset"])
             if tags.is_study(body["tags"]):
@@ -374,6 +363,21 @@ def is_superseded(run: "Run", started: int) -> bool:
     return last_start.isdecimal() and int(last_start) > started
 
 
+def page_of(run: "Run") -> str:
+    """Return the address of a run's page, below that of the server."""
+    return _page(run.info.experiment_id, f"runs/{run.info.run_id}")
+
+
+def model_page_of(run: "Run", model_id: str) -> str:
+    """Return the address of the page of a run's model, below that of the server."""
+    return _page(run.info.experiment_id, f"models/{model_id}")
+
+
+def _page(experiment_id: str, place: str) -> str:
+    # Without the query MLflow's page opens with its view for language models.
+    return f"#/experiments/{experiment_id}/{place}?workflowType=machine_learning"
+
+
 def _measured(record: Record) -> int:
     """Return when the metrics of a record were measured, in milliseconds since 1970."""
     time: int | None = record.body.get("time")
@@ -396,19 +400,11 @@ def allowed_name(name: str) -> str:
 
 
 def _connect(uri: str) -> "MlflowClient":
-    # MLflow would print the address of a run with the password in it.
-    hidden = {"MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true"} if passwords_of(uri) else {}
-    for name, value in (_ENVIRONMENT | hidden).items():
-        os.environ.setdefault(name, value)
-    # Deprecation warnings inside MLflow must not end a run that treats warnings as errors.
-    warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)\b")
-    with _import_lock:
-        from mlflow import MlflowClient
-    # MLflow would log each failure with a traceback, which breaks the progress display. `Delivery`
-    # and the tracker report failures in one line.
-    if "MLFLOW_LOGGING_LEVEL" not in os.environ:
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+    if passwords_of(uri):  # MLflow would print the address of a run with the password in it
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
+    import_mlflow()
+    from mlflow import MlflowClient
+
     client = MlflowClient(tracking_uri=uri)
     client.search_experiments(max_results=1)  # opens the database, or connects to the server
     return client

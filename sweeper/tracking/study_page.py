@@ -7,10 +7,14 @@ from urllib.parse import urlencode
 
 from sweeper.text import shortened
 from sweeper.tracking import tags
+from sweeper.tracking.logged_model import LoggedModels, models_of
 from sweeper.tracking.records import Record
 from sweeper.tracking.store import (
     MLflowStore,
+    allowed_name,
     is_superseded,
+    model_page_of,
+    page_of,
     set_end_reason,
     translating_refusals,
 )
@@ -21,6 +25,8 @@ if TYPE_CHECKING:
 
 NOTE = "mlflow.note.content"
 """MLflow's own tag: its page shows the text, in Markdown."""
+MODEL_LINK = ", [its network as a model](model:winner)"
+"""A part of a note, which leads to the model of the study's winner, and is left out without one."""
 _TRIAL_LINK = re.compile(r"\(trial:(\d+)\)")
 _ARTIFACT_LINK = re.compile(r"\(artifact:([^)]+)\)")
 
@@ -62,9 +68,27 @@ class StudyPage:
                 differs = run.info.status != trial["status"]
                 if differs and not is_superseded(run, record.time):
                     self._end(run.info.run_id, record, trial)
+            model = self._model_of(runs, record)
+            page = model and self._show_model(parent, record, *model)
             if record.body["note"] and not is_superseded(parent, record.time):
-                note = _with_addresses(record.body["note"], parent, runs)
+                note = _with_addresses(record.body["note"], parent, runs, page)
                 self._client.set_tag(parent_id, NOTE, shortened(note, tags.TAG_LENGTH))
+        if model and record.body["registered_as"]:
+            run, model_id = model
+            models = LoggedModels(self._store)
+            models.register(record.body["registered_as"], model_id, run.info.run_id)
+
+    def _model_of(self, runs: "Mapping[str, Run]", record: Record) -> "tuple[Run, str] | None":
+        """Return the run of the winner with the id of its model; None if it has none."""
+        label = str(record.body["winner"])
+        of_winner = (run for key, run in runs.items() if key.partition(" ")[0] == label)
+        run = next(filter(models_of, of_winner), None)
+        return (run, models_of(run)[-1]) if run else None
+
+    def _show_model(self, parent: "Run", record: Record, run: "Run", model_id: str) -> str:
+        """Make the winner's model one of the study's run; return its page."""
+        LoggedModels(self._store).link(parent, model_id, record.body["winner"])
+        return model_page_of(run, model_id)
 
     def _runs_of_trials(self, parent_id: str) -> "dict[str, Run]":
         """Return the newest child run of each trial; the keys are trial numbers."""
@@ -87,7 +111,10 @@ class StudyPage:
 
     def _fill(self, run: "Run", record: Record, trial: Mapping[str, Any]) -> None:
         """Write what the study knows of a trial that has delivered no records."""
-        self._store.log_params(run.info.run_id, trial["params"])
+        # Another version may have written a value in another way, and MLflow changes no parameter.
+        known = run.data.params
+        new = {k: v for k, v in trial["params"].items() if allowed_name(k) not in known}
+        self._store.log_params(run.info.run_id, new)
         if trial["metrics"]:
             time = trial["ended"] or record.time
             metrics = Record("metrics", time, {"metrics": trial["metrics"], "step": 0})
@@ -101,19 +128,20 @@ class StudyPage:
         self._client.set_terminated(run_id, trial["status"], trial["ended"] or record.time)
 
 
-def _with_addresses(note: str, parent: "Run", runs: "Mapping[str, Run]") -> str:
-    """Return a note with the addresses of runs and artifacts, relative to those of the page."""
+def _with_addresses(note: str, parent: "Run", runs: "Mapping[str, Run]", model: str | None) -> str:
+    """Return a note with the addresses of runs and artifacts, relative to those of the page.
+
+    model: the page of the winner's model, if it has one.
+    """
+    link = MODEL_LINK.replace("model:winner", model) if model else ""
+    note = note.replace(MODEL_LINK, link)
 
     def of_trial(match: re.Match[str]) -> str:
         run = runs.get(match[1])
-        return f"({_address(run)})" if run else f"({_address(parent)})"
+        return f"({page_of(run or parent)})"
 
     def of_artifact(match: re.Match[str]) -> str:
         query = urlencode({"path": match[1], "run_uuid": parent.info.run_id})
         return f"(get-artifact?{query})"
 
     return _ARTIFACT_LINK.sub(of_artifact, _TRIAL_LINK.sub(of_trial, note))
-
-
-def _address(run: "Run") -> str:
-    return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"

@@ -28,6 +28,8 @@ ENDED_BY_STUDY = "sweeper.ended_by_study"
 """Set if the study ended the trial's run because no record of its end was delivered."""
 STATE = "sweeper.state"
 BEST_PREFIX = "best/"
+MODEL_KEY = "sweeper.model"
+"""On a model: the record that it was made of, so that no second model is made of it."""
 CONFIG = "mlflow.sweeper.config"
 """What of a run's config is no param, as JSON by key. MLflow's page hides tags of such a name."""
 TAG_LENGTH = 8000

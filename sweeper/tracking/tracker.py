@@ -6,7 +6,7 @@ No call waits for a server, except `finish`, which may wait for a limited time.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,24 @@ class TrialEnd:
     ended: Milliseconds | None = None
 
 
+@dataclass(frozen=True)
+class ServedModel:
+    """A network as others use it, and how good it is.
+
+    network: a module on the CPU that takes images like the examples, in any number.
+    images: examples, (2, C, H, W) uint8.
+    description: the meaning of input and output, and the names of the classes, as JSON.
+    metrics: the metrics of the network, which the run has logged.
+    step: the epoch of the network.
+    """
+
+    network: "nn.Module"
+    images: "Tensor"
+    description: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    step: int
+
+
 class Tracker(Protocol):
     """A recorder for one run at a time, from `start` to `finish`."""
 
@@ -92,6 +110,16 @@ class Tracker(Protocol):
         While the tracking server does not have the run, this may be a key of the tracker's own.
         `RunInfo.run_id` takes both.
         """
+        ...
+
+    @property
+    def page(self) -> str | None:
+        """The address of the run's page, below that of `uri`; None while it is not known."""
+        ...
+
+    @property
+    def wants_model(self) -> bool:
+        """True if the best network of this run is to be recorded with `log_model`."""
         ...
 
     def start(self, info: RunInfo) -> None:
@@ -132,6 +160,10 @@ class Tracker(Protocol):
         """
         ...
 
+    def log_model(self, model: ServedModel) -> None:
+        """Record a network that others can load and serve, or say in one line why it cannot be."""
+        ...
+
     def set_tags(self, tags: Mapping[str, str]) -> None:
         """Set tags; they replace tags of the same name."""
         ...
@@ -146,6 +178,8 @@ class NullTracker:
 
     uri: str | None = None
     run_id: str | None = None
+    page: str | None = None
+    wants_model: bool = False
 
     def start(self, info: RunInfo) -> None:
         """Do nothing."""
@@ -162,6 +196,9 @@ class NullTracker:
         """Do nothing."""
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
+        """Do nothing."""
+
+    def log_model(self, model: ServedModel) -> None:
         """Do nothing."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:

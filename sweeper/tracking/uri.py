@@ -16,6 +16,7 @@ from sweeper.secrets import (
     revealed,
 )
 from sweeper.text import in_one_line
+from sweeper.tracking.schema_version import check_schema
 
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
@@ -36,8 +37,8 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
     `folder` if that is not set. `mlflow ui`, started in `folder`, finds this database.
 
     Raises:
-        ConfigError: MLflow cannot use the URI, the folder of the database does not exist, or the
-            driver of the database is not installed.
+        ConfigError: MLflow cannot use the URI, the folder of the database does not exist, another
+            version of MLflow has written it, or the driver of the database is not installed.
     """
     uri = revealed(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db")
     uri = with_password(uri, ())  # a command that was printed has *** in place of the password
@@ -114,7 +115,9 @@ def _absolute(uri: str, folder: Path) -> str:
             f"tracking.uri={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
             "or type tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
         )
-    return f"{_SQLITE}{quote(str(path))}"
+    uri = f"{_SQLITE}{quote(str(path))}"
+    check_schema(uri, path)
+    return uri
 
 
 def _is_usable(uri: str) -> bool:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.cli import next_steps as module
-from sweeper.cli.next_steps import next_steps, ui_command
+from sweeper.cli.next_steps import next_steps, ui_command, ui_commands
 
 
 @pytest.mark.parametrize(
@@ -12,13 +12,27 @@ from sweeper.cli.next_steps import next_steps, ui_command
         ("sqlite:////home/ada/mlflow.db", "mlflow ui"),
         ("sqlite:////home/ada/a%20b.db", "mlflow ui --backend-store-uri sqlite:///a%20b.db"),
         ("sqlite:////other/mlflow.db", "mlflow ui --backend-store-uri sqlite:////other/mlflow.db"),
-        ("http://host:5000", "open http://host:5000 in a browser"),
         ("postgresql://me:hushhush1@host/x",
          "mlflow ui --backend-store-uri 'postgresql://me:***@host/x'"),
     ],
 )  # fmt: skip
 def test_the_command_shows_the_runs_of_the_uri(uri, command) -> None:
     assert ui_command(uri, Path("/home/ada")) == command
+
+
+@pytest.mark.parametrize(
+    ("uri", "page", "lines"),
+    [
+        ("sqlite:////home/ada/mlflow.db", None, ["mlflow ui"]),
+        ("sqlite:////home/ada/mlflow.db", "#/experiments/1/runs/2",
+         ["mlflow ui", "open http://127.0.0.1:5000/#/experiments/1/runs/2 in a browser"]),
+        ("http://host:5000/", None, ["open http://host:5000 in a browser"]),
+        ("http://host:5000", "#/experiments/1/runs/2",
+         ["open http://host:5000/#/experiments/1/runs/2 in a browser"]),
+    ],
+)  # fmt: skip
+def test_the_page_of_the_run_follows_if_it_is_known(uri, page, lines) -> None:
+    assert list(ui_commands(uri, Path("/home/ada"), page)) == lines
 
 
 def test_the_commands_name_what_is_there(tmp_path, monkeypatch) -> None:

@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 from urllib3.util import Retry
 
+from sweeper.tracking.store import page_of
+
 pytestmark = pytest.mark.slow
 SECONDS = 60
 STUDY = "small_cnn"
@@ -140,6 +142,24 @@ def test_the_studys_page_shows_its_best_value_counts_trials_and_figures(
         picture = page.get_by_alt_text(f"figures/{figure}.png")
         expect(picture).to_be_visible()
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 300
+
+
+def test_the_printed_address_opens_the_study_which_leads_to_the_winners_model(
+    browser: BrowserContext, address: str, study_folder: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{study_folder}/mlflow.db")
+    [experiment] = client.search_experiments(filter_string="name = 'digits'")
+    [run] = client.search_runs([experiment.experiment_id], f"run_name = '{STUDY}'")
+    page = browser.new_page()
+    page.set_default_timeout(SECONDS * 1000)
+    page.goto(f"{address}/{page_of(run)}")
+    expect(page.get_by_role("tab", name="Model metrics")).to_be_visible()
+    page.get_by_role("link", name="its network as a model").first.click()
+    metric = page.get_by_role("row").filter(has_text="val/accuracy")
+    expect(metric.first).to_contain_text("digits")
+    page.close()
 
 
 def test_a_trials_page_shows_the_objectives_curve_and_leads_back(page: Page) -> None:

@@ -67,6 +67,37 @@ def inputs_of_files(restored: Restored, paths: list[Path]) -> torch.Tensor:
     )
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("way", WAYS)
+def test_the_exported_network_takes_photographs_that_have_one_size(
+    trained, photos, tmp_path, capsys, way
+) -> None:
+    import mlflow.pytorch
+
+    from sweeper.run.served import served_model
+    from sweeper.tracking.model_files import write_model
+
+    checkpoint = trained(*WAYS[way])
+    model = served_model(checkpoint, "fp32", {}, 1)
+    write_model(model.network, model.images, tmp_path / "model", model.description)
+    restored, paths = restore(checkpoint), sorted(photos.rglob("*.png"))[:4]
+    (raw, _) = next(
+        iter(
+            Streaming(restored.files(paths), np.arange(4), torch.device("cpu"), False, 0).batches(
+                np.arange(4), 4
+            )
+        )
+    )
+    images = restored.pipeline.steps[0](raw) if restored.pipeline.takes_photographs else raw
+    outputs = mlflow.pytorch.load_model(str(tmp_path / "model"))(images)
+    capsys.readouterr()
+    predict([f"checkpoint={checkpoint}", "grid=null", "--json", *map(str, paths)])
+    for answer, row in zip(json.loads(capsys.readouterr().out), outputs.tolist(), strict=True):
+        predicted = {entry["class"]: entry["probability"] for entry in answer["top"]}
+        assert predicted == dict(zip("ab", row, strict=True))
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_picture_is_predicted_as_it_is_evaluated(trained, photos, capsys, way: str) -> None:
     path = trained(*WAYS[way])

@@ -11,9 +11,11 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from omegaconf import OmegaConf
 from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState, create_trial
+from torch import nn
 
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.mlflow_study import MLflowStudy
@@ -24,7 +26,7 @@ from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.outbox import abandoned_outboxes
 from sweeper.tracking.store import MLflowStore
-from sweeper.tracking.tracker import RunInfo
+from sweeper.tracking.tracker import RunInfo, ServedModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SPACE = {"model.width": optuna.distributions.IntDistribution(1, 9)}
@@ -116,7 +118,8 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert not (tmp_path / "outbox").exists()
     ids = {child.info.run_name: child.info.run_id for child in children}
     note = run.data.tags["mlflow.note.content"]
-    best = f"#/experiments/{run.info.experiment_id}/runs/{ids['trial 1']}"
+    of_best = f"experiments/{run.info.experiment_id}/runs/{ids['trial 1']}"
+    best = f"#/{of_best}?workflowType=machine_learning"
     assert f"**Best: 0.2** in [trial 1]({best})" in note
     assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
@@ -238,3 +241,104 @@ def test_an_id_that_another_observer_gave_leads_the_trials_to_the_parent_run(
     (parent,), trials = runs(database, study)
     assert len(trials) == 4
     assert {t.data.tags[tags.PARENT] for t in trials} == {parent.info.run_id}
+
+
+def log_model(tracker: MLflowTracker, monkeypatch) -> None:
+    """Record a model without a network, which takes seconds to export."""
+
+    def write(network: object, images: object, folder: Path, description: object) -> None:
+        from mlflow.models import Model
+
+        folder.mkdir()
+        Model().save(str(folder / "MLmodel"))
+
+    monkeypatch.setattr("sweeper.tracking.mlflow.write_model", write)
+    tracker.log_model(ServedModel(nn.Identity(), torch.zeros(2, 1, 2, 2), {}, {}, step=1))
+
+
+@pytest.mark.parametrize("with_model", [True, False])
+def test_the_winners_model_is_that_of_the_study(
+    study, database, tmp_path, monkeypatch, with_model: bool
+) -> None:
+    from mlflow import MlflowClient
+
+    name = study.name.replace("[", "-")
+    observer = MLflowStudy("acc", database, folder=tmp_path, register=name)
+    parent = observer.study_opened(study)
+    tracker = MLflowTracker(database, folder=tmp_path)
+    trial_tags = tags.of_trial(study.name, 1, parent)
+    tracker.start(RunInfo(study.options["data"], "trial 1", tags=trial_tags))
+    if with_model:
+        log_model(tracker, monkeypatch)
+    tracker.finish("FINISHED")
+    page = observer.study_finished(replace(study, parent_id=parent))
+    client = MlflowClient(database)
+    run = client.get_run(parent)
+    assert (
+        page
+        == f"#/experiments/{run.info.experiment_id}/runs/{parent}?workflowType=machine_learning"
+    )
+    note = run.data.tags["mlflow.note.content"]
+    versions = client.search_model_versions(f"name = '{name}'")
+    if not with_model:
+        assert (run.outputs.model_outputs, list(versions)) == ([], [])
+        assert "its network as a model" not in note
+        return
+    [output] = run.outputs.model_outputs
+    [version] = versions
+    model = client.get_logged_model(output.model_id)
+    assert version.source == model.artifact_location
+    assert model.source_run_id == tracker.run_id
+    assert f"/models/{output.model_id}?" in note
+
+
+def test_options_of_groups_that_are_not_set_are_no_params(study, database, tmp_path) -> None:
+    from mlflow import MlflowClient
+
+    options = {"init": "default", "init@init.conv": None, "init@init.linear": "xavier_normal"}
+    study = replace(study, options=study.options | options)
+    observer = MLflowStudy("acc", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    observer.study_finished(replace(study, parent_id=parent))
+    params = MlflowClient(database).get_run(parent).data.params
+    assert {k: v for k, v in params.items() if k.startswith("init")} == {
+        "init": "default", "init.linear": "xavier_normal"
+    }  # fmt: skip
+
+
+def test_a_study_of_an_older_version_whose_runs_have_all_params_goes_on(
+    study, database, tmp_path, caplog
+) -> None:
+    from mlflow import MlflowClient
+
+    name = study.options["data"]
+    old = {"model.width": "1.0", "optimizer.lr": "0.1", "init_init.conv": "None"}
+
+    def attempt(of: dict[str, str], params: dict[str, str], end: str | None) -> str:
+        tracker = MLflowTracker(database, folder=tmp_path)
+        tracker.start(RunInfo(name, params=params, tags=of))
+        tracker.finish(end)
+        assert tracker.run_id is not None
+        return tracker.run_id
+
+    parent = attempt({tags.STUDY: study.name}, old | {"space/model.width": "{}"}, "KILLED")
+    of_trial = tags.of_trial(study.name, 0, parent)
+    paused = attempt(of_trial, old, "KILLED")
+    client = MlflowClient(database)
+    experiment = client.get_run(parent).info.experiment_id
+    # An older version made this run, for a trial that never ran.
+    made = client.create_run(experiment, tags=tags.of_trial(study.name, 2, parent)).info.run_id
+    client.log_param(made, "model.width", "2.0")
+    caplog.clear()
+
+    space = {"model.width": distribution_to_json(SPACE["model.width"])}
+    study = replace(study, space=space, options={"data": name, "init@init.conv": None})
+    observer = MLflowStudy("acc", database, folder=tmp_path)
+    assert observer.study_opened(replace(study, parent_id=parent)) == parent
+    assert attempt(of_trial, {"model.width": "1.0"}, "FINISHED") == paused
+    observer.study_finished(replace(study, parent_id=parent))
+    assert [r.message for r in caplog.records if r.levelname in ("WARNING", "ERROR")] == []
+    assert client.get_run(made).data.params == {"model.width": "2.0"}
+    assert client.get_run(paused).data.params == old
+    assert client.get_run(paused).info.status == "FINISHED"
+    assert client.get_run(parent).data.metrics["trials/complete"] == 3

@@ -55,4 +55,4 @@ def test_the_note_of_a_large_space_fits_into_a_tag() -> None:
             )
         )
     note = study_note(study, study.best_trial, dict.fromkeys(names, 1 / 40), "basis", text)
-    assert len(note) + 12 * 100 < TAG_LENGTH  # with the addresses of the trials and the picture
+    assert len(note) + 12 * 130 < TAG_LENGTH  # with the addresses of the trials and the picture

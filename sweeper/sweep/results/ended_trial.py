@@ -15,9 +15,12 @@ from sweeper.space.live import LiveSpace
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.curve import GROWN_KEY
+from sweeper.sweep.identity import steers
 from sweeper.sweep.results.best_folder import link_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
+
+NAMES_OF_STUDY = ("run_name", "tags", "tracking.register")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,8 @@ class EndedTrial:
     @property
     def command(self) -> str:
         """The command that trains the trial again; if it has several seeds, the first of them."""
-        lines = [line for line in self.overrides if not line.startswith("study=")]
+        of_study = ["study", *self._names_of_study()]
+        lines = [line for line in self.overrides if not steers(line.partition("=")[0], of_study)]
         names_seed = any(line.lstrip("+").startswith(f"{SEED_KEY}=") for line in lines)
         seed = None if names_seed else self._seed(0)
         lines += [] if seed is None else [f"{SEED_KEY}={seed}"]
@@ -65,6 +69,12 @@ class EndedTrial:
         recorded = filter(None, map(TrialLayout.recorded, others))
         folders = [study_folder / each.subdir for each in recorded]
         link_best_folder(study_folder, source, configs, folders)
+
+    def _names_of_study(self) -> list[str]:
+        """Return the keys that name the run and the model of the study, not of a trial."""
+        config = self.live.composer.option_config(self.live.first_point())
+        steering = OmegaConf.select(config, "hydra.sweeper.steering") or ()
+        return [key for key in NAMES_OF_STUDY if steers(key, steering)]
 
     def _seed(self, number: int) -> int | None:
         """Return the seed of run `number`; None if the trial was run with one seed only."""

@@ -1,6 +1,6 @@
 import optuna
 import pytest
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict, read_write
 
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.results.results import Results
@@ -89,6 +89,18 @@ def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
     make_results([3.0], [1.0]).show(interrupted=False)
     assert "Best: 1 in trial 1" in (out := capsys.readouterr().out)
     assert out.splitlines()[-1].endswith(" x=1.0 steps=2")
+
+
+def test_the_command_has_no_names_of_the_studys_run(make_results, capsys) -> None:
+    results = make_results([3.0], [1.0], fixed=("+tags.who=me", "+run_name=mine"))
+    config = results.live.composer.option_config(results.live.first_point())
+    with read_write(config), open_dict(config.hydra), read_write(config.hydra):
+        config.hydra.sweeper = OmegaConf.create({"steering": ["run_name", "tags"]})
+    results.show(interrupted=False)
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert "x=1.0 steps=2" in command
+    assert "who" not in command
+    assert "mine" not in command
 
 
 def test_each_member_of_a_front_has_its_command(make_results, tmp_path, capsys) -> None:

@@ -1,0 +1,119 @@
+"""The network of a checkpoint as a module that others can serve: images in, probabilities out."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sweeper.cli.waiting import waiting_for
+from sweeper.errors import SweeperError
+from sweeper.run.restore import Restored, restore_own
+from sweeper.tracking.tracker import ServedModel
+from sweeper.training.experiment import Experiment
+from sweeper.training.state import RunState
+
+log = logging.getLogger(__name__)
+
+EXAMPLES = 2
+"""The number of example images. With one image, torch would fix the size of a batch to one."""
+
+
+class Served(nn.Module):
+    """The steps from the images of a data set to the predictions for them, as `predict` takes them.
+
+    images: (N, C, H, W) uint8, decoded images that have one size. Resizing, the transforms of
+    evaluation and normalisation are part of this module.
+
+    Returns (N, K) float32, the probabilities of the classes. For strings, it returns
+    (N, T, K + 1) float32, the log-probabilities of the classes and the blank at each time step.
+    """
+
+    def __init__(self, restored: Restored) -> None:
+        super().__init__()
+        self.network = restored.classifier.model
+        self.adapter = restored.classifier.adapter
+        self._pipeline = restored.pipeline.behind_sizing()
+        self._autocast = restored.classifier.autocast
+        self._is_sequence = restored.profile.label_type == "sequence"
+        self.requires_grad_(False).eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = self._pipeline(images)
+        with self._autocast():
+            outputs = self.network(pixels)
+        if self._is_sequence:
+            return outputs.float().log_softmax(dim=2)  # type: ignore[no-any-return]
+        return self.adapter.probabilities(outputs)
+
+
+def record_model(
+    experiment: Experiment, state: RunState, checkpoint: Path, test_scores: Mapping[str, float]
+) -> None:
+    """Let the tracker record the best network as a model, if the tracker wants it.
+
+    Args:
+        checkpoint: The best checkpoint, which this process has written.
+        test_scores: The metrics of the network on the test split, as they were logged.
+    """
+    if not experiment.tracker.wants_model or state.best_epoch is None:
+        return
+    waiting_for("recording the network as a model")
+    best = state.history[state.best_epoch - 1]
+    metrics = {name: value for name, value in best.items() if name.startswith("val/")}
+    try:
+        model = served_model(
+            checkpoint,
+            experiment.trainer.precision,
+            metrics | dict(test_scores),
+            state.best_epoch,
+        )
+    except SweeperError as error:
+        log.warning("the network cannot be recorded as a model (%s)", error)
+        return
+    experiment.tracker.log_model(model)
+
+
+def served_model(
+    checkpoint: Path, precision: str, metrics: Mapping[str, float], epoch: int
+) -> ServedModel:
+    """Return the network of a checkpoint that this process has written, on the CPU.
+
+    precision: that of the run. A CPU computes in fp32 what was trained in fp16 on a GPU.
+
+    Raises:
+        CheckpointError: the checkpoint is missing or damaged.
+    """
+    overrides = ["trainer.device=cpu"]
+    overrides += ["trainer.precision=fp32"] if precision == "fp16" else []
+    restored = restore_own(checkpoint, overrides)
+    shape = (EXAMPLES, *_input_shape(restored))
+    levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    images = torch.from_numpy(levels)
+    return ServedModel(Served(restored), images, _description(restored), metrics, epoch)
+
+
+def _input_shape(restored: Restored) -> tuple[int, ...]:
+    """Return the shape (C, H, W) of the images that the module takes."""
+    shape = restored.profile.image_shape
+    if not restored.pipeline.takes_photographs:
+        return shape
+    photograph = torch.zeros(shape, dtype=torch.uint8)
+    return tuple(restored.pipeline.steps[0]([photograph]).shape[1:])
+
+
+def _description(restored: Restored) -> dict[str, Any]:
+    profile = restored.profile
+    meaning = "probabilities of the classes, (N, K) float32"
+    if profile.label_type == "sequence":
+        meaning = "log-probabilities of the classes and the blank by time step, (N, T, K+1) float32"
+    return {
+        "input": "images (N, C, H, W) uint8, from 0 to 255; they are normalised by the model",
+        "output": meaning,
+        "classes": list(profile.classes),
+        "label_type": profile.label_type,
+        "epoch": restored.epoch,
+    }

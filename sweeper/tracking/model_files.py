@@ -1,0 +1,109 @@
+"""The files of an MLflow model: a network in the format `pt2`, which needs no pickle to be read."""
+
+import logging
+import re
+import warnings
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sweeper.errors import ConfigError, SweeperError
+from sweeper.text import in_one_line, shortened
+from sweeper.tracking.imported import import_mlflow
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+
+NEEDED = ("mlflow", "torch", "numpy")
+"""The packages that load the model. To infer them would take MLflow seven seconds."""
+
+
+class ModelError(SweeperError):
+    """The network cannot be exported; the message says why, in one line."""
+
+
+def write_model(
+    network: "nn.Module", images: "Tensor", folder: Path, description: Mapping[str, Any]
+) -> None:
+    """Write an MLflow model to `folder`, which does not exist yet.
+
+    network: on the CPU. It takes images of the shape of `images`, in any number, and returns one
+        tensor.
+    images: (N, C, H, W) uint8, at least two.
+    description: what else the model's file tells, as JSON.
+
+    Raises:
+        ModelError: torch cannot export the network.
+    """
+    try:
+        # MLflow and torch warn of their own code.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            _write(network, images, folder, description)
+            _check(network, images, folder)
+    except ModelError:
+        raise
+    except Exception as error:  # anything may be raised while anyone's network is traced
+        raise ModelError(f"{type(error).__name__}: {shortened(in_one_line(error), 200)}") from error
+
+
+def _write(
+    network: "nn.Module", images: "Tensor", folder: Path, description: Mapping[str, Any]
+) -> None:
+    import numpy as np
+    import torch
+
+    import_mlflow()
+    import mlflow.pytorch
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    with torch.no_grad():
+        outputs = network(images)
+    of_images = TensorSpec(np.dtype("uint8"), (-1, *images.shape[1:]))
+    of_outputs = TensorSpec(np.dtype("float32"), (-1, *outputs.shape[1:]))
+    mlflow.pytorch.save_model(
+        network,
+        str(folder),
+        signature=ModelSignature(Schema([of_images]), Schema([of_outputs])),
+        input_example=images.numpy(),
+        pip_requirements=[f"{name}=={_public_version(name)}" for name in NEEDED],
+        serialization_format="pt2",
+        metadata=dict(description),
+    )
+
+
+def _check(network: "nn.Module", images: "Tensor", folder: Path) -> None:
+    """Check that the written model gives the network's outputs, also for another number of images.
+
+    Raises:
+        ModelError: it does not.
+    """
+    import torch
+
+    exported = torch.export.load(folder / "data" / "model.pt2").module()
+    with torch.no_grad():
+        for batch in (images, images[:1]):
+            if not torch.allclose(exported(batch), network(batch), atol=1e-5):
+                raise ModelError("the exported network gives other numbers than the network")
+
+
+def check_name(name: str | None) -> None:
+    """Check a name for the model registry.
+
+    Raises:
+        ConfigError: MLflow allows no such name.
+    """
+    if name is not None and not re.fullmatch(r"[^/:\s.][^/:]*", name):
+        raise ConfigError(
+            f"tracking.register={name}: a name in MLflow's model registry has neither / nor :, and "
+            "begins with a letter or a digit; type another one, such as tracking.register=digits"
+        )
+
+
+def _public_version(name: str) -> str:
+    """Return the version of a package without the part that names a build, such as `+cpu`."""
+    return version(name).partition("+")[0]

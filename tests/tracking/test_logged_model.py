@@ -1,0 +1,199 @@
+"""The model of a run: delivered once, tied to its run, its metrics and its data, and registered."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from sweeper import trial
+from sweeper.errors import ConfigError
+from sweeper.tracking import mlflow as module
+from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.model_files import ModelError
+from sweeper.tracking.outbox import Outbox, Progress
+from sweeper.tracking.records import DamagedRecordError, parse
+from sweeper.tracking.store import MLflowStore
+from sweeper.tracking.tracker import DatasetInfo, RunInfo, ServedModel
+from sweeper.trial import TrialInfo
+
+INFO = RunInfo(
+    "digits", params={"optimizer.lr": "0.1"}, dataset=DatasetInfo("digits", "abc", "sklearn")
+)
+AWAY = "http://127.0.0.1:9"
+MODEL = ServedModel(
+    nn.Identity(), torch.zeros(2, 1, 2, 2), {}, {"val/loss": 0.25, "test/loss": 0.5}, step=2
+)
+
+
+@pytest.fixture(autouse=True)
+def _written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the files of a model without a network: to export one takes seconds."""
+
+    def write(
+        network: object, images: object, folder: Path, description: Mapping[str, Any]
+    ) -> None:
+        from mlflow.models import Model
+
+        (folder / "data").mkdir(parents=True)
+        (folder / "data" / "model.pt2").write_text("weights")
+        content = Model()
+        content.add_flavor("python_function", loader_module="mlflow.pytorch")
+        content.save(str(folder / "MLmodel"))
+
+    monkeypatch.setattr(module, "write_model", write)
+
+
+def record(uri: str, folder: Path, **settings: Any) -> MLflowTracker:
+    tracker = MLflowTracker(uri, folder=folder, model=True, **settings)
+    tracker.start(INFO)
+    for step in (1, 2, 3):
+        tracker.log_metrics({"val/loss": 0.5 / step}, step)
+    tracker.log_metrics({"test/loss": 0.5}, 3)
+    tracker.log_model(MODEL)
+    tracker.finish("FINISHED")
+    return tracker
+
+
+def client(uri: str):  # type: ignore[no-untyped-def]
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri)
+
+
+def model_of(uri: str, run_id: str):  # type: ignore[no-untyped-def]
+    run = client(uri).get_run(run_id)
+    [output] = run.outputs.model_outputs
+    assert output.step == 2
+    return client(uri).get_logged_model(output.model_id)
+
+
+def test_a_model_has_the_metrics_of_its_network_and_the_params_of_its_run(
+    database: str, tmp_path: Path
+) -> None:
+    run_id = record(database, tmp_path).run_id
+    assert run_id is not None
+    model = model_of(database, run_id)
+    assert (model.name, model.source_run_id, str(model.status)) == ("model", run_id, "READY")
+    assert model.params == {"optimizer.lr": "0.1"}
+    tied = {(m.key, m.value, m.step, m.dataset_name, m.dataset_digest) for m in model.metrics}
+    assert tied == {("val/loss", 0.25, 2, "digits", "abc"), ("test/loss", 0.5, 3, "digits", "abc")}
+    # No point of the run's own curve is doubled.
+    history = client(database).get_metric_history(run_id, "val/loss")
+    assert [point.step for point in history] == [1, 2, 3]
+    files = client(database).list_logged_model_artifacts(model.model_id)
+    assert {file.path for file in files} == {"MLmodel", "data"}
+
+
+def test_the_models_file_names_the_model_its_run_and_the_processor(
+    database: str, tmp_path: Path
+) -> None:
+    from mlflow.models import Model
+
+    run_id = record(database, tmp_path).run_id
+    assert run_id is not None
+    model = model_of(database, run_id)
+    content = Model.load(model.artifact_location.removeprefix("file://"))
+    assert (content.model_id, content.run_id) == (model.model_id, run_id)
+    assert content.flavors["python_function"]["config"]["device"] == "cpu"
+
+
+def test_a_model_that_is_delivered_twice_is_one_model_and_one_version(
+    database: str, tmp_path: Path
+) -> None:
+    outbox = Outbox.create(tmp_path / "outbox")
+    module.write_model(MODEL.network, MODEL.images, tmp_path / "model", {})
+    start = {"uri": database, "experiment": "twice", "dataset": None}
+    outbox.append("start", start)
+    body = {"metrics": {"val/loss": 0.25}, "step": 2, "registered_as": "it's digits"}
+    outbox.append("model", body | {"path": outbox.keep_folder(tmp_path / "model")})
+    for _ in range(2):
+        outbox.progress = Progress()
+        delivery = Delivery(outbox)
+        assert delivery.attempt(), delivery.failure
+    run_id = outbox.progress.run_id
+    assert run_id is not None
+    model = model_of(database, run_id)
+    [version] = client(database).search_model_versions(f"run_id = '{run_id}'")
+    assert (version.name, version.version) == ("it's digits", 1)
+    assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "it's digits", "version": 1}]
+    assert len(client(database).get_metric_history(run_id, "val/loss")) == 1
+
+
+def test_a_model_waits_for_its_server(database: str, tmp_path: Path, caplog) -> None:
+    record(AWAY, tmp_path, register="later")
+    [folder] = (tmp_path / "outbox").iterdir()
+    outbox = Outbox.take_over(folder)
+    assert outbox is not None
+    delivery = Delivery(outbox, lambda uri, place: MLflowStore(database, place))
+    assert delivery.attempt(), delivery.failure
+    [version] = client(database).search_model_versions("name = 'later'")
+    model = model_of(database, outbox.progress.run_id or "")
+    assert version.source == model.artifact_location
+
+
+def test_the_next_model_of_a_name_is_its_next_version(database: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        record(database, tmp_path, register="again")
+    versions = client(database).search_model_versions("name = 'again'")
+    assert sorted(int(version.version) for version in versions) == [1, 2]
+
+
+def test_a_network_that_cannot_be_exported_costs_one_line(
+    database: str, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    def fail(*_: object) -> None:
+        raise ModelError("its sizes depend on its values")
+
+    monkeypatch.setattr(module, "write_model", fail)
+    run_id = record(database, tmp_path).run_id
+    assert client(database).get_run(run_id).info.status == "FINISHED"
+    [warning] = [r.message for r in caplog.records if r.levelname == "WARNING"]
+    assert warning.endswith("cannot be recorded as a model (its sizes depend on its values)")
+
+
+@pytest.mark.parametrize(
+    ("settings", "single", "of_study"),
+    [
+        ({}, False, True),
+        ({"model": True}, True, True),
+        ({"model": False}, False, False),
+        ({"register": "digits"}, True, True),
+    ],
+)
+def test_which_networks_become_models(tmp_path: Path, settings, single, of_study) -> None:
+    tracker = MLflowTracker(AWAY, folder=tmp_path, **settings)
+    assert tracker.wants_model is single
+
+    class Reporter:
+        info = TrialInfo("study", 0, 0, Path(), {})
+
+    with trial.reported_by(Reporter()):  # type: ignore[arg-type]
+        assert tracker.wants_model is of_study
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"register": "a/b"}, "tracking.register=a/b: .* neither / nor :"),
+        ({"register": ""}, "tracking.register=: "),
+        ({"register": "digits", "model": False}, "type tracking.model=true"),
+    ],
+)
+def test_a_name_that_cannot_be_registered_is_refused(tmp_path: Path, settings, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        MLflowTracker(AWAY, folder=tmp_path, **settings)
+
+
+def test_a_model_from_outside_of_the_outbox_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "files" / "0").mkdir(parents=True)
+    (tmp_path / "files" / "0" / "link").symlink_to(os.sep)
+    for path in ("files/0", "..", "files"):
+        line = json.dumps({"op": "model", "time": 0, "body": {"path": path}})
+        with pytest.raises(DamagedRecordError, match="is not among its files"):
+            parse(line.encode(), tmp_path)
