@@ -70,6 +70,7 @@ def subset_indices(
     seed: int,
     train_limit: int | None,
     val_limit: int | None,
+    test_limit: int | None = None,
 ) -> tuple[dict[str, Indices], Indices]:
     """Return the indices of `train`, `val` and `test`, and those to measure statistics on.
 
@@ -90,7 +91,9 @@ def subset_indices(
     for name in indices.keys() - {"train"}:
         # Many sources sort their images by class, but some losses need several classes a batch.
         indices[name] = indices[name][permutation(len(indices[name]), FIXED_SEED)]
-    for name, limit in (("train", train_limit), ("val", val_limit)):
+    for name, limit in (("train", train_limit), ("val", val_limit), ("test", test_limit)):
+        if name not in indices:
+            continue
         limited = permutation(len(indices[name]), seed)[:limit]
         indices[name] = indices[name][np.sort(limited)]
     return indices, statistics_indices
