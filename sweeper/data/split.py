@@ -91,9 +91,9 @@ def subset_indices(
     for name in indices.keys() - {"train"}:
         # Many sources sort their images by class, but some losses need several classes a batch.
         indices[name] = indices[name][permutation(len(indices[name]), FIXED_SEED)]
-    for name, limit in (("train", train_limit), ("val", val_limit), ("test", test_limit)):
-        if name not in indices:
-            continue
+    for name, limit in (("train", train_limit), ("val", val_limit)):
         limited = permutation(len(indices[name]), seed)[:limit]
         indices[name] = indices[name][np.sort(limited)]
+    if "test" in indices:  # they are shuffled, and do not depend on the seed
+        indices["test"] = indices["test"][:test_limit]
     return indices, statistics_indices
