@@ -1,6 +1,7 @@
 """`python -m sweeper`, and the command `sweeper`, which does the same."""
 
 import sys
+from pathlib import Path
 
 from sweeper.cli.waiting import waiting_line
 
@@ -44,9 +45,14 @@ def _completes_words() -> bool:
 
 
 def script() -> None:
-    """Run the command `sweeper` as `python -m sweeper`, which its workers and messages name."""
+    """Run the command `sweeper` as `python -m sweeper`, which its workers and messages name.
+
+    Modules beside the user are found too, such as those of their own networks.
+    """
     from sweeper.cli.program import standing_in
 
+    if not sys.flags.safe_path:
+        sys.path.insert(0, str(Path.cwd()))
     with standing_in(("-m", "sweeper"), sys.argv[1:]):
         main()
 

@@ -126,6 +126,17 @@ def test_the_console_script_runs_a_study_as_the_module_does(tmp_path) -> None:
     assert not any("\x1b" in line or "\r" in line for line in done.stdout.splitlines())
 
 
+def test_the_console_script_finds_modules_beside_the_user(tmp_path, monkeypatch) -> None:
+    from sweeper.__main__ import script
+
+    found: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", ["bin"])
+    monkeypatch.setattr("sweeper.__main__.main", lambda: found.extend(sys.path))
+    script()
+    assert found == [str(tmp_path), "bin"]
+
+
 def test_the_version_is_that_of_this_package(sweeper, tmp_path) -> None:
     assert sweeper(tmp_path, "--version").stdout == f"sweeper {version('sweeper')}\n"
 

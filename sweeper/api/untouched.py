@@ -109,6 +109,7 @@ def untouched_torch() -> Iterator[None]:
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     benchmark = torch.backends.cudnn.benchmark
     deterministic = torch.are_deterministic_algorithms_enabled()
+    finds_anomalies = torch.is_anomaly_enabled()
     try:
         with preserved_rng_state():
             yield
@@ -116,6 +117,7 @@ def untouched_torch() -> Iterator[None]:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark
+        torch.autograd.set_detect_anomaly(finds_anomalies)
         if torch.are_deterministic_algorithms_enabled() != deterministic:
             torch.use_deterministic_algorithms(deterministic)
 

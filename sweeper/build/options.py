@@ -49,7 +49,8 @@ from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.watch_settings import WatchSettings, watched_layers
 
 RUN_ARGUMENTS = frozenset(
-    ["source", "seed", "min_image_size", "device", "channels_last", "train_limit", "val_limit"]
+    ["source", "seed", "min_image_size", "device", "channels_last"]
+    + ["train_limit", "val_limit", "test_limit"]
 )
 """The arguments of `prepare` that the run provides. In a data option these names may be arguments
 of its target."""
@@ -135,7 +136,10 @@ class Options:
             channels_last=self.channels_last(trainer, device),
             train_limit=trainer.train_limit,
             val_limit=trainer.val_limit,
+            test_limit=trainer.test_limit,
         )
+        if trainer.overfit:
+            prepared = dataclasses.replace(prepared, train_pipeline=prepared.eval_pipeline)
         if self._loss.is_per_image:
             return prepared
         return dataclasses.replace(prepared, eval_batch_size=prepared.batch_size)

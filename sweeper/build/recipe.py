@@ -19,6 +19,7 @@ from sweeper.build.option import (
     all_plain,
     plain_node,
     plain_value,
+    pop_keys,
     trust_all,
 )
 from sweeper.build.options import Options
@@ -36,6 +37,7 @@ from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
 from sweeper.training.freed_memory import keep_freed_memory
+from sweeper.training.overfit import remove_regularisation
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.scoring import Classifier
 from sweeper.training.seeding import seed_everything
@@ -43,6 +45,13 @@ from sweeper.training.settings import RunSettings, TrainerSettings
 
 CPU = torch.device("cpu")
 META = torch.device("meta")
+
+
+@dataclass(frozen=True)
+class TrainerKeys:
+    """The keys of a trainer option that only the root of the config refers to."""
+
+    figures: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,9 @@ class Recipe:
         """
         values = all_plain(cfg)
         settings = parsed("", RunSettings, _root_values(values))
-        trainer = parsed("trainer", TrainerSettings, plain_node(values, "trainer"))
+        node = plain_node(values, "trainer")
+        pop_keys("trainer", TrainerKeys, node)
+        trainer = parsed("trainer", TrainerSettings, node)
         resumed_from = checkpoint_to_resume(settings.resume)
         options = Options(values, choices, resumed_from is not None, trust)
         return Recipe(settings, trainer, options, resumed_from)
@@ -173,16 +184,19 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
         model.compile()
     freeze(model, trainer.freeze)
     warn_of_unused_unfreeze_at(trainer)
+    updates = options.updates.build(
+        model, data.steps_per_epoch, recipe.settings, trainer, recipe.device
+    )
+    if trainer.overfit:
+        remove_regularisation(model, updates.optimizer, adapter.criterion)
     return Experiment(
         settings=recipe.settings,
         trainer=trainer,
         data=data,
         model=model,
         adapter=adapter.to(recipe.device),
-        updates=options.updates.build(
-            model, data.steps_per_epoch, recipe.settings, trainer, recipe.device
-        ),
-        stopping=options.stopping.partial() if options.stopping else None,
+        updates=updates,
+        stopping=options.stopping.partial() if options.stopping and not trainer.overfit else None,
         device=recipe.device,
         autocast=autocast_context,
         tracker=tracker,
@@ -253,6 +267,9 @@ def source_of(cfg: DictConfig) -> Source:
     return Recipe.of(*_without_hydra(cfg)).options.source()
 
 
+RECIPES = "experiment"
+"""The group whose options choose options and values of other groups, and have no node."""
+
 MAPPINGS = ("callbacks", "tags")
 """Keys in the root of the config that hold a mapping and are not groups."""
 
@@ -260,7 +277,7 @@ MAPPINGS = ("callbacks", "tags")
 def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
     """Return the option of each group, or `inline` for a group written out in the config.
 
-    The option of `init@init.conv` is that of `init.conv`.
+    The option of `init@init.conv` is that of `init.conv`. The recipe, if any, is named too.
     """
     keys = [str(key) for key in cfg if key not in MAPPINGS]
     groups = [key for key in keys if _is_group(cfg, key)]
@@ -270,7 +287,9 @@ def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]
         for group, at, package in (key.partition("@") for key in choices)
         if at and group in groups and (option := choices[f"{group}@{package}"]) is not None
     }
-    return dict.fromkeys(groups, "inline") | named | packages
+    recipe = choices.get(RECIPES)
+    recipes = {} if recipe in (None, "none") else {RECIPES: str(recipe)}
+    return dict.fromkeys(groups, "inline") | named | packages | recipes
 
 
 def _is_group(cfg: DictConfig, key: str) -> bool:
@@ -308,6 +327,7 @@ def _configure_torch(trainer: TrainerSettings) -> None:
     if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
         torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
     torch.backends.cudnn.benchmark = not trainer.deterministic
+    torch.autograd.set_detect_anomaly(trainer.detect_anomaly)
     torch.set_float32_matmul_precision("high")
 
 

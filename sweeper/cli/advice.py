@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sweeper.cli.overrides import shell_word
-from sweeper.cli.vocabulary import Place, Vocabulary, option_texts, plain
+from sweeper.cli.vocabulary import Place, Vocabulary, leaves, option_texts, plain
 from sweeper.text import near_names
 
 COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
@@ -72,7 +72,23 @@ def _for_unknown_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | 
 
 def _for_unknown_argument(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     group, name = match[1], match[2]
-    return _for_unknown_key(re.fullmatch("(.*)", _joined(group, name)), arguments)  # type: ignore[arg-type]
+    line = _for_unknown_key(re.fullmatch("(.*)", _joined(group, name)), arguments)  # type: ignore[arg-type]
+    return line or _for_key_of_recipe(group, name, arguments)
+
+
+def _for_key_of_recipe(group: str, name: str, arguments: Sequence[str]) -> str | None:
+    """Return the line for a key of a recipe that the option typed beside it does not have."""
+    typed = dict(a.partition("=")[::2] for a in arguments if not a.startswith("-"))
+    recipe, option = typed.get("experiment"), typed.get(group)
+    if recipe is None or option is None:
+        return None
+    key = f"{group}.{name}"
+    if key not in dict(leaves(vocabulary_of(arguments).files("experiment").get(recipe))):
+        return None
+    return (
+        f"experiment={recipe} sets {key}, which {group}={option} does not have; type ~{key} too, "
+        f"or leave out one of the two"
+    )
 
 
 def _joined(group: str, name: str) -> str:

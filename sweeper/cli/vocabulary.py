@@ -45,10 +45,14 @@ SYNONYMS = {
     "lr_scheduler": "scheduler",
     "early_stopping": "stopping",
     "tracker": "tracking",
-    "experiment_name": "experiment",
+    "experiment_name": "tracking.experiment",
     "logger": "tracking",
+    "recipe": "experiment",
 }
 """Words of other programs that are unlike ours; what is alike is found without them."""
+
+OF_OTHER_GROUPS = ("search", "experiment")
+"""Groups without keys of their own: their options choose options and values of other groups."""
 
 OF_STUDIES = ("hydra.sweeper.", "hydra.launcher.", "hydra.run.", "hydra.sweep.")
 NOT_KEYS = ("_target_", "search", "defaults")
@@ -125,7 +129,7 @@ class Vocabulary:
     def _exact(self, word: str, name: str) -> list[Place]:
         if name in self.groups and "." not in word:
             return [Place(name)]
-        own = [Place(key) for key in self.keys if plain(key.rpartition(".")[2]) == name]
+        own = [Place(k) for k in self.keys if name in (plain(k), plain(k.rpartition(".")[2]))]
         of_experiment = [place for place in own if not place.key.startswith("hydra.")]
         if of_experiment:
             return of_experiment
@@ -137,7 +141,7 @@ class Vocabulary:
 
     def _in_other_options(self, name: str) -> Iterator[Place]:
         for group in self.groups:
-            if "/" in group or group == "search":
+            if "/" in group or group in OF_OTHER_GROUPS:
                 continue
             for option, content in self.files(group).items():
                 for key, _ in leaves(content):
@@ -190,7 +194,7 @@ def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
         return [f"data=image_folder data.root={quoted(Path(option))}"]
     values = [
         f"{group}={name} {group}.{key}={text}"
-        for name, node in files.items()
+        for name, node in (files.items() if group not in OF_OTHER_GROUPS else ())
         for key, value in leaves(node, with_search=True)
         for text in _values(value)
         if squeezed(text) == wanted

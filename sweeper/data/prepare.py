@@ -58,13 +58,14 @@ def prepare(
     channels_last: bool,
     train_limit: PositiveInt | None,
     val_limit: PositiveInt | None,
+    test_limit: PositiveInt | None = None,
     resize: Resize = "squash",
     background: str | list[int] = "white",
 ) -> ImageData:
     """Read and split a data set, and build the pipelines of its batches.
 
-    `min_image_size` is the smallest height and width that the network takes. `train_limit` and
-    `val_limit` are the largest numbers of images to use.
+    `min_image_size` is the smallest height and width that the network takes. `train_limit`,
+    `val_limit` and `test_limit` are the largest numbers of images to use.
 
     Raises:
         DataError: the data cannot be read.
@@ -92,8 +93,8 @@ def prepare(
     digests = tuple((name, split.digest) for name, split in splits.items())
     indices, statistics_indices = kept(
         "indices",
-        (digests, val_fraction, seed, train_limit, val_limit),
-        lambda: subset_indices(labels, val_fraction, seed, train_limit, val_limit),
+        (digests, val_fraction, seed, train_limit, val_limit, test_limit),
+        lambda: subset_indices(labels, val_fraction, seed, train_limit, val_limit, test_limit),
     )
 
     train = splits["train"]

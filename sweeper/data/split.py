@@ -70,6 +70,7 @@ def subset_indices(
     seed: int,
     train_limit: int | None,
     val_limit: int | None,
+    test_limit: int | None = None,
 ) -> tuple[dict[str, Indices], Indices]:
     """Return the indices of `train`, `val` and `test`, and those to measure statistics on.
 
@@ -93,4 +94,6 @@ def subset_indices(
     for name, limit in (("train", train_limit), ("val", val_limit)):
         limited = permutation(len(indices[name]), seed)[:limit]
         indices[name] = indices[name][np.sort(limited)]
+    if "test" in indices:  # they are shuffled, and do not depend on the seed
+        indices["test"] = indices["test"][:test_limit]
     return indices, statistics_indices

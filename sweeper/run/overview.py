@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 NOT_SHOWN = ("none", "default", None)
 """Options that add nothing to a run."""
 
-ALWAYS_SHOWN, OTHERS = ("model", "data", "optimizer", "loss"), ("scheduler", "init", "stopping")
+ALWAYS_SHOWN = ("model", "data", "optimizer", "loss")
+OTHERS = ("scheduler", "init", "stopping", "trainer", "experiment")
 SPLITS = {"train": "for training", "val": "for validation", "test": "for the test"}
 """The splits in the order in which they are used, and what for."""
 

@@ -143,7 +143,7 @@ def _config(text: object, overrides: Sequence[str], path: Path) -> DictConfig:
     for key, value in TRAINING_NODES.items():
         cfg[key] = value
     # Keys that are newer than the checkpoint have their default values.
-    cfg.trainer = OmegaConf.merge(OmegaConf.load(CONFIGS / "trainer/default.yaml"), cfg.trainer)
+    cfg.trainer = OmegaConf.merge(OmegaConf.load(CONFIGS / "training.yaml"), cfg.trainer)
     pipeline = OmegaConf.load(CONFIGS / "pipeline.yaml")
     cfg.data = OmegaConf.merge(pipeline, cfg.data)
     cfg.trainer.device = "auto"

@@ -27,6 +27,7 @@ from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import KeepFrozen
 from sweeper.training.loop import fit
+from sweeper.training.overfit import LearnByHeart
 from sweeper.training.progress import progress_lines
 from sweeper.training.report import ReportToTrial
 from sweeper.training.scoring import Predictions, predictions_of
@@ -163,6 +164,7 @@ class Run:
             ReportToTrial(experiment),
             SaveCheckpoints(self.store, experiment),
             progress_lines(show_progress if is_waiting_shown() else None),
+            *([LearnByHeart(experiment)] if trainer.overfit else []),
         ]
 
     def _evaluate(self) -> None:

@@ -13,7 +13,8 @@ from sweeper.sweep.plan import StudyPlan
 from sweeper.text import named_rows, plural, shortened
 
 NOT_SHOWN = ("none", "default", "None")
-FIRST, UNNAMED = ("model", "data", "optimizer", "loss", "search"), ("tracking",)
+FIRST = ("experiment", "model", "data", "optimizer", "loss", "search")
+UNNAMED = ("tracking",)
 """The groups that are named first, and those that are not named, if the application has them."""
 
 WIDTH = 65

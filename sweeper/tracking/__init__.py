@@ -18,6 +18,7 @@ mlflow             `MLflowTracker`: writes records to an outbox; its thread deli
     uri            the tracking URI: default value, check, and the password that records lack
 tensorboard        `TensorBoardTracker`: writes event files into the run's folder
     events         reading and writing event files; the only importer of TensorBoard's reader
+metrics_file       `CsvTracker`: writes `metrics.csv` and `hparams.yaml` into the run's folder
 several            several trackers as one; `tracking=all` is MLflow and TensorBoard
 tags               names of MLflow tags that link runs to studies, trials and each other
 study_page         the parent run of a study; `sweep` uses it, with `store`

@@ -11,6 +11,7 @@
       stopping      early stopping
       progress      log lines and the progress bar
       watch         pictures and histograms of the network; `gradients` collects its values
+      overfit       checks whether a network can learn a few images by heart
       finetune      keeps frozen parts frozen; `patterns` names the parts
     settings        the checked values of the config's root and of `trainer`
     watch_settings  the checked values of `tracking.watch`

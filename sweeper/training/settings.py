@@ -105,7 +105,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """The group `trainer`; see `conf/trainer/default.yaml`."""
+    """The group `trainer`; see `conf/training.yaml`."""
 
     epochs: PositiveInt
     device: str
@@ -123,3 +123,6 @@ class TrainerSettings:
     threads: Annotated[int, Field(ge=1, le=1024)] | None
     train_limit: PositiveInt | None
     val_limit: PositiveInt | None
+    test_limit: PositiveInt | None
+    overfit: bool
+    detect_anomaly: bool

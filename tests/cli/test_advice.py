@@ -55,6 +55,9 @@ def line_of(*overrides: str) -> str:
         ("loss=CrossEntropyLoss", "loss=cross_entropy"),
         ("scheduler=ReduceLROnPlateau", "scheduler=plateau"),
         ("data=cifar", "data=cifar10 or data=cifar100"),
+        ("experiment=mnist", "experiment=mnist_lenet"),
+        ("recipe=digits_cnn", "experiment=digits_cnn"),
+        ("experiment_name=x", "tracking.experiment=x"),
     ],
 )
 def test_a_wrong_key_or_option_finds_its_way(override, typed) -> None:
@@ -95,6 +98,7 @@ def test_torchvisions_names_are_read_without_its_import() -> None:
     [
         (["model", "cnn"], "model: type model=cnn"),
         (["cnn"], "cnn: type model=cnn"),
+        (["digits_cnn"], "digits_cnn: type experiment=digits_cnn"),
         (["seed", "=", "1"], "seed = 1: has spaces around =; type seed=1"),
         (["lr=", "0.1"], "lr= 0.1: has spaces around =; type optimizer.lr=0.1"),
         (["optimizer.lr", "=0.1"], "optimizer.lr =0.1: has spaces around =; type optimizer.lr=0.1"),

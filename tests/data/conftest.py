@@ -73,6 +73,7 @@ def prepared(tmp_path: Path) -> Callable[..., ImageData]:
             "channels_last": False,
             "train_limit": None,
             "val_limit": None,
+            "test_limit": None,
         }
         return prepare(source, **(defaults | settings))
 

@@ -57,6 +57,13 @@ def test_limits_reduce_the_splits_but_not_the_images_of_the_statistics() -> None
     assert statistics_indices.tolist() == unlimited["train"].tolist()
 
 
+def test_a_limit_of_the_test_images_takes_the_same_ones_with_every_seed() -> None:
+    labels = {"train": np.arange(40) % 4, "test": np.arange(20) % 4}
+    whole, _ = subset_indices(labels, 0.25, 1, None, None)
+    few = [subset_indices(labels, 0.25, seed, None, None, 5)[0]["test"] for seed in (1, 2)]
+    assert few[0].tolist() == few[1].tolist() == whole["test"][:5].tolist()
+
+
 def test_a_val_split_of_the_source_is_used_completely() -> None:
     labels = {"train": np.arange(10) % 2, "val": np.arange(4) % 2}
     indices, _ = subset_indices(labels, 0.5, 1, None, None)
