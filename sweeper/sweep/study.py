@@ -60,7 +60,8 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
         try:
             study = optuna.create_study(study_name=name, storage=storage, directions=directions)
         except DuplicatedStudyError:  # a command in another folder has created it just now
-            return create_study(name, storage, identity)
+            create_study(name, storage, identity)
+            return
         study.set_user_attr(IDENTITY_KEY, record)
         return
     stored = existing.user_attrs.get(IDENTITY_KEY)
