@@ -40,6 +40,7 @@ from sweeper.data.batches import Streaming
 from sweeper.data.image_folder import Listing
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError, DataError
+from sweeper.files import reason_of
 from sweeper.run.pictures import (
     SPLITS,
     Figures,
@@ -97,13 +98,13 @@ def evaluate(argv: Sequence[str]) -> None:
     results = as_document(predictions, restored.profile)
     run_folder = restored.path.resolve().parent.parent
     out = Path(typed_out or run_folder / "evaluation" / evaluation_set.name)
+    document = json.dumps(results, indent=1)
     try:
         out.mkdir(parents=True, exist_ok=True)
+        (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
+        (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
     except OSError as error:
-        raise ConfigError(f"out={out}: {error.strerror}; type out=FOLDER") from error
-    document = json.dumps(results, indent=1)
-    (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
-    (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
+        raise ConfigError(f"out={out}: {reason_of(error)}; type out=FOLDER") from error
     waiting_for("drawing figures")
     save_figures(_figures(predictions, restored, evaluation_set), out)
     hide_waiting()
@@ -163,6 +164,8 @@ def as_tables(results: dict[str, Any], name: str, out: Path) -> str:
 
 def _evaluation_set(restored: Restored, arguments: Arguments) -> EvaluationSet:
     folder, split = arguments.values.get("folder"), arguments.values.get("split", "test")
+    if folder is not None and "split" in arguments.values:
+        raise ConfigError(f"split={split} and folder={folder}: type a split, or a folder, not both")
     if folder is not None:
         return _images_of_folder(restored, Path(folder))
     data = restored.data()

@@ -46,6 +46,8 @@ from sweeper.text import aligned, printable
 
 Files = FileImages | FilePhotographs
 
+N_IMAGES = 10
+"""The number of images of a split, if it has as many and no other number was typed."""
 MAX_PICTURES = 64
 """The largest number of images in the grid; more would be too small to see."""
 
@@ -77,7 +79,8 @@ def predict(argv: Sequence[str]) -> None:
     checkpoint = arguments.required("checkpoint", "outputs/<day>/<time>/checkpoints/best.pt")
     split = _split(arguments)
     paths = _paths(arguments) if split is None else []
-    top, count = _number(arguments, "top", 3), _number(arguments, "count", 10)
+    top = _number(arguments, "top", 3)
+    count = _number(arguments, "count", N_IMAGES) if "count" in arguments.values else None
     grid = _grid(arguments)
     waiting_for("reading the checkpoint")
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
@@ -209,8 +212,10 @@ def _files(paths: Sequence[Path], restored: Restored) -> Shown:
     )
 
 
-def _of_split(split: str, count: int, restored: Restored) -> Shown:
+def _of_split(split: str, typed: int | None, restored: Restored) -> Shown:
     """Return the first images of a split of the data that the network was trained on.
+
+    typed: the number of images; None for the default.
 
     Raises:
         ConfigError: there is no such split, or it has fewer images.
@@ -221,8 +226,9 @@ def _of_split(split: str, count: int, restored: Restored) -> Shown:
         raise ConfigError(
             f"split={split}: data={data.profile.name} has no such split; type {choices}"
         )
-    if count > data.sizes[split]:
-        size = data.sizes[split]
+    size = data.sizes[split]
+    count = min(N_IMAGES, size) if typed is None else typed
+    if count > size:
         raise ConfigError(f"count={count}: split={split} has {size} images; type count={size}")
     images, labels = data.samples(split, range(count))
     return Shown(

@@ -138,11 +138,19 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
         expected = dict.fromkeys(_expected(e["msg"]) for e in error.errors())
         shown = "null" if value is None else in_one_line(str(value))
         raise ConfigError(f"{key}={shown}: expected {' or '.join(expected)}") from None
-    if isinstance(value, bool) and not isinstance(result, bool):
-        raise ConfigError(f"{key}={str(value).lower()}: expected a number")
+    if _holds_bool_for_number(value, result):
+        shown = str(value).lower() if isinstance(value, bool) else value
+        raise ConfigError(f"{key}={shown}: expected a number")
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError(f"{key}={value}: expected a finite number")
     return result
+
+
+def _holds_bool_for_number(value: Any, result: Any) -> bool:
+    """Return whether a boolean, also one in a list, was converted to a number."""
+    if isinstance(value, list) and isinstance(result, list | tuple):
+        return any(map(_holds_bool_for_number, value, result))
+    return isinstance(value, bool) and not isinstance(result, bool)
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any] | None:

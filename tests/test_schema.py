@@ -39,6 +39,8 @@ def test_valid_values_are_converted_to_the_annotated_type(arguments, expected) -
         ({"size": 2.5}, r"^model\.size=2\.5: expected .*integer"),
         ({"size": "abc"}, r"^model\.size=abc: expected .*integer"),
         ({"size": [1, -1]}, r"^model\.size=\[1, -1\]: expected .*greater than 0"),
+        ({"size": True}, r"^model\.size=true: expected a number"),
+        ({"size": [1, True]}, r"^model\.size=\[1, True\]: expected a number"),
         ({"rate": 1.0}, r"^model\.rate=1\.0: expected .*less than 1"),
         ({"part": 0}, r"^model\.part=0: expected .*greater than 0"),
         ({"kind": "maximum"}, r"^model\.kind=maximum: expected 'max' or 'average'"),

@@ -40,13 +40,14 @@ class InitOption:
     def __init__(
         self, choices: Mapping[str, str], node: dict[str, Any], resumed: bool, trust: Trust
     ) -> None:
-        nodes = {kind: node.pop(kind) for kind in LAYER_TYPES if node.get(kind) is not None}
+        nodes = {kind: node.pop(kind, None) for kind in LAYER_TYPES}
         path = pop_keys("init", InitKeys, node).weights
         self._weights = None if path is None or resumed else (read_weights(path), path)
         self._option = option_or_none("init", choices["init"], node, trust=trust)
         self._by_type = {
             kind: _of_type(kind, choices.get(f"init.{kind}", "inline"), node, trust)
             for kind, node in nodes.items()
+            if node is not None  # init.conv=null is like no option
         }
 
     def apply(self, model: nn.Module) -> None:

@@ -10,6 +10,7 @@ from torch.nn.modules import activation
 
 from sweeper.errors import ConfigError
 from sweeper.models.geometry import Conv, Pool
+from sweeper.schema import checked
 from sweeper.text import near_names
 
 T = TypeVar("T")
@@ -33,7 +34,23 @@ ACTIVATIONS = _activations()
 """Every activation of `torch.nn` by the name of its function in `torch.nn.functional`."""
 
 
-def _known_activation(name: str) -> str:
+def _known_activation(value: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Return an activation with the name that it has in an option, and with checked arguments."""
+    if isinstance(value, str):
+        return _known_name(value)
+    arguments = dict(value)
+    name = arguments.pop("name", None)
+    if not isinstance(name, str):
+        raise ValueError("a name and arguments, such as {name: leaky_relu, negative_slope: 0.2}")
+    known = _known_name(name)
+    return {"name": known, **checked("model.activation", _kind(known), arguments)}
+
+
+def _kind(name: str) -> type[nn.Module]:
+    return nn.Identity if name == NONE else ACTIVATIONS[name]
+
+
+def _known_name(name: str) -> str:
     """Return the option's name of an activation; the name of the class is accepted too."""
     plain = {known.replace("_", ""): known for known in (*ACTIVATIONS, NONE)}
     found = plain.get(name.lower().replace("_", ""))
@@ -43,21 +60,22 @@ def _known_activation(name: str) -> str:
     return found
 
 
-Activation = Annotated[str, AfterValidator(_known_activation)]
-"""The name of an activation of `torch.nn`, or `none`."""
+Activation = Annotated[str | dict[str, Any], AfterValidator(_known_activation)]
+"""The name of an activation of `torch.nn`, or `none`; or a mapping with `name` and arguments."""
 
 
-def make_activation(name: Activation) -> nn.Module:
+def make_activation(activation: Activation) -> nn.Module:
     """Return a new activation layer, which may work in place; `none` gives an identity."""
-    if name == NONE:
-        return nn.Identity()
-    kind = ACTIVATIONS[name]
-    return kind(inplace=True) if kind in _IN_PLACE else kind()
+    named = {"name": activation} if isinstance(activation, str) else activation
+    arguments = {key: value for key, value in named.items() if key != "name"}
+    kind = _kind(named["name"])
+    # Autograd allows a leaky ReLU to work in place only if its slope is positive, as by default.
+    return kind(inplace=True) if kind in _IN_PLACE and not arguments else kind(**arguments)
 
 
-def activation_layers(name: Activation) -> list[nn.Module]:
+def activation_layers(activation: Activation) -> list[nn.Module]:
     """Return a new activation as a list of layers, which is empty for `none`."""
-    return [] if name == NONE else [make_activation(name)]
+    return [] if activation == NONE else [make_activation(activation)]
 
 
 class UnevenConv2d(nn.Conv2d):

@@ -1,16 +1,17 @@
 """Residual networks (He et al., 2015, "Deep Residual Learning")."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from math import gcd
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 from torch import Tensor, nn
 
-from sweeper.errors import ConfigError
-from sweeper.models.geometry import Conv
-from sweeper.models.layers import Activation, convolution, make_activation
+from sweeper.errors import ConfigError, ShapeError
+from sweeper.models.geometry import LARGEST_SIDE, Conv, Layer, Pool, Sides, output_size
+from sweeper.models.layers import Activation, convolution, make_activation, pooling_layer
 from sweeper.schema import Probability, UnitInterval
 
 Block = Literal["basic", "bottleneck"]
@@ -84,6 +85,7 @@ class ResNet(nn.Module):
 
     Raises:
         ConfigError: the lists are empty or differ in length, or groups do not divide the channels.
+        ShapeError: `instance` has maps of a single pixel, which it would make zero.
     """
 
     slow_channels_last: ClassVar[bool] = True
@@ -105,7 +107,7 @@ class ResNet(nn.Module):
         stem_pool_stride: PositiveInt = 2,
         norm: Norm = "batch",
         norm_groups: PositiveInt = 32,
-        norm_eps: NonNegativeFloat = 1e-5,
+        norm_eps: PositiveFloat = 1e-5,
         norm_momentum: UnitInterval | None = 0.1,
         activation: Activation = "relu",
         dropout: Probability = 0.0,
@@ -121,10 +123,16 @@ class ResNet(nn.Module):
         out_channels = [EXPANSION[block] * c for c in channels]
         if norm == "group":
             _require_groups(norm_groups, [stem, *channels, *out_channels])
+        pools = [_stem_pool(stem_pool_size, stem_pool_stride)] if stem_pool else []
+        if norm == "instance":
+            first, *others = (
+                Conv(1, (1, 1), (stride, stride)) for stride in [stem_stride, *strides]
+            )
+            _require_more_than_a_pixel([first, *pools, *others], input_shape[1:])
         self.stem = nn.Sequential(
             *_conv_norm(input_shape[0], stem, stem_kernel_size, stem_stride, make_norm),
             make_activation(activation),
-            *([_stem_pool(stem_pool_size, stem_pool_stride)] if stem_pool else []),
+            *map(pooling_layer, pools),
         )
         stages = zip([stem, *out_channels[:-1]], channels, strides, blocks, strict=True)
         self.stages = nn.Sequential(
@@ -164,8 +172,21 @@ def _require_groups(groups: int, channels: list[int]) -> None:
         )
 
 
-def _stem_pool(size: int, stride: int) -> nn.MaxPool2d:
-    return nn.MaxPool2d(size, stride, padding=(size - 1) // 2)
+def _require_more_than_a_pixel(layers: list[Layer], size: Sides) -> None:
+    def fits(side: int) -> bool:
+        return output_size(layers, side, side) != (1, 1)
+
+    if output_size(layers, *size) == (1, 1):
+        smallest = bisect_left(range(LARGEST_SIDE), True, lo=max(size), key=fits)
+        raise ShapeError(
+            "model.norm=instance: the maps of the last stage have a single pixel, and this norm "
+            f"subtracts the mean over the pixels; type data.image_size={smallest} or more, or "
+            "model.norm=layer"
+        )
+
+
+def _stem_pool(size: int, stride: int) -> Pool:
+    return Pool((size, size), (stride, stride), ((size - 1) // 2,) * 2)
 
 
 def _conv_norm(

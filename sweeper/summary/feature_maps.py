@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.overrides import TorchFunctionMode
+
+from sweeper.summary.calls import Calls
 
 ACTIVATIONS: frozenset[Callable[..., Any]] = frozenset(
     {
@@ -70,7 +71,7 @@ def feature_maps(model: nn.Module, images: Tensor, names: Sequence[str]) -> dict
     return {name: recorder.maps[name] for name in names if name in recorder.maps}
 
 
-class _MapRecorder(TorchFunctionMode):
+class _MapRecorder(Calls):
     """Copies of the maps, taken during the forward pass: activations in place overwrite them."""
 
     def __init__(self, n_images: int) -> None:
@@ -93,14 +94,7 @@ class _MapRecorder(TorchFunctionMode):
             self.maps[name] = FeatureMaps(tensor.clone())
             self._without_activation[name] = [tensor]
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def call(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         tensor: Any = args[0] if args else kwargs.get("input")
         activated = self._activated_layers(tensor) if func in ACTIVATIONS else []
         before = tensor.clone() if activated else None

@@ -1,16 +1,16 @@
 """The graph of a network: its layers and how their outputs flow into each other."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from sweeper.schema import ImageShape
+from sweeper.summary.calls import Calls, tensors_in
 from sweeper.summary.feature_maps import ACTIVATIONS, BETWEEN
 from sweeper.summary.table import copy_to_device
 
@@ -67,7 +67,7 @@ def _is_leaf(layer: nn.Module) -> bool:
     return not list(layer.children()) or isinstance(layer, nn.MultiheadAttention)
 
 
-class _Recorder(TorchFunctionMode):
+class _Recorder(Calls):
     """The nodes so far, and the node that each tensor comes from."""
 
     def __init__(self, image: Tensor) -> None:
@@ -98,14 +98,7 @@ class _Recorder(TorchFunctionMode):
 
         return leave
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
+    def call(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if self._inputs:
             return func(*args, **kwargs)
         inputs = self._sources([*args, *kwargs.values()])
@@ -113,7 +106,7 @@ class _Recorder(TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         if len(inputs) == 1 and name in _UNSEEN:
             self._assign(output, inputs[0])
-        elif inputs and list(_tensors([output])):
+        elif inputs and list(tensors_in([output])):
             follows = func in ACTIVATIONS or func in BETWEEN
             kind: Kind = "join" if len(inputs) > 1 else "other"
             self._add(_JOINTS.get(name, name), "", 0, kind, inputs, output, follows)
@@ -133,7 +126,7 @@ class _Recorder(TorchFunctionMode):
 
     def _sources(self, values: Sequence[Any]) -> tuple[int, ...]:
         """Return the nodes that the tensors among the values come from, each once."""
-        found = (self._source.get(tensor) for tensor in _tensors(values))
+        found = (self._source.get(tensor) for tensor in tensors_in(values))
         return tuple(dict.fromkeys(node for node in found if node is not None))
 
     def _add(
@@ -146,12 +139,12 @@ class _Recorder(TorchFunctionMode):
         output: Any,
         follows: bool,
     ) -> None:
-        shape = next((tuple(tensor.shape[1:]) for tensor in _tensors([output])), ())
+        shape = next((tuple(tensor.shape[1:]) for tensor in tensors_in([output])), ())
         self.nodes.append(Node(title, name, shape, parameters, kind, inputs, follows))
         self._assign(output, len(self.nodes) - 1)
 
     def _assign(self, output: Any, node: int) -> None:
-        for tensor in _tensors([output]):
+        for tensor in tensors_in([output]):
             self._source[tensor] = node
 
 
@@ -170,14 +163,6 @@ _FOLLOWERS = tuple(
     f"torch.nn.modules.{name}"
     for name in ("activation", "batchnorm", "instancenorm", "normalization", "dropout")
 )
-
-
-def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
 
 
 def _follows(layer: nn.Module) -> bool:

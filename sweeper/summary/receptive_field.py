@@ -1,16 +1,16 @@
 """Receptive fields, tracked from tensor to tensor so that networks may have branches."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from sweeper.summary.calls import Calls, tensors_in
 from sweeper.summary.field import RULES, Field, covering_field
 
 
-class FieldTracker(TorchFunctionMode):
+class FieldTracker(Calls):
     """A context in which the receptive field of every tensor computed from `images` is known.
 
     images: (N, C, H, W). Convolutions and poolings change the field by their rule. The output of
@@ -27,22 +27,15 @@ class FieldTracker(TorchFunctionMode):
         """Return the receptive field of the pixels of a tensor; None if it has no field."""
         return self._fields.get(tensor)  # type: ignore[no-any-return]
 
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        kwargs = kwargs or {}
-        inputs = [t for t in _tensors([*args, *kwargs.values()]) if t in self._fields]
+    def call(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        inputs = [t for t in tensors_in([*args, *kwargs.values()]) if t in self._fields]
         output = func(*args, **kwargs)
         if inputs:
             field = covering_field([self._fields[t] for t in inputs])
             name = getattr(func, "__name__", "")
             if field and name in RULES:
                 field = RULES[name](field, *args, **kwargs)
-            for tensor in _tensors([output]):
+            for tensor in tensors_in([output]):
                 self._fields[tensor] = field if _keeps_field(name, inputs[0], tensor) else None
         return output
 
@@ -52,14 +45,6 @@ def _keeps_field(name: str, input: Tensor, output: Tensor) -> bool:
     if output.ndim < 4 or name in _MIXING:
         return False
     return name not in _SELECTING or output.shape[2:] == input.shape[2:]
-
-
-def _tensors(values: Sequence[Any]) -> Iterator[Tensor]:
-    for value in values:
-        if isinstance(value, Tensor):
-            yield value
-        elif isinstance(value, list | tuple):
-            yield from _tensors(value)
 
 
 _MIXING = {

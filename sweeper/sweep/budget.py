@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.curve import is_paused
+from sweeper.sweep.curve import is_paused, was_promoted
 from sweeper.sweep.promotion import Halving, Promotion
 from sweeper.sweep.stop_rule import StopRule
 
@@ -117,7 +117,7 @@ class Budget:
         has_all = self.n_trials is not None and n_done >= self.n_trials
         has_no_other = any(t.user_attrs.get(FAILURE_KEY) == EXHAUSTED for t in trials)
         has_ended = has_all or has_no_other or self.stop_reason(trials) is not None
-        return has_ended and self.next_promoted(trials) is None
+        return has_ended and self.next_promoted(trials) is None and not self.is_finishing(trials)
 
     def is_done(self, trial: FrozenTrial) -> bool:
         """Return whether the study's own trial is complete, pruned or paused."""
@@ -129,12 +129,27 @@ class Budget:
 
     def has_room(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether there is a trial to start, a new one or one that waits to be run."""
-        if self.stop_reason(trials) is not None:
+        has_stopped = self.stop_reason(trials) is not None
+        if not has_stopped and self.next_index(trials) is not None:
+            return True
+        return any(self.may_run(t, trials, has_stopped) for t in trials)
+
+    def may_run(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], has_stopped: bool) -> bool:
+        """Return whether a trial waits that may be run, and is not paused.
+
+        `has_stopped` is True if the stop rule is met. A promoted trial then goes on.
+        """
+        if trial.state != TrialState.WAITING or self.is_paused(trial):
             return False
-        return self.next_index(trials) is not None or any(
-            t.state == TrialState.WAITING and not self.is_paused(t) and self.admits(t, trials)
-            for t in trials
-        )
+        return self.is_promoted(trial) if has_stopped else self.admits(trial, trials)
+
+    def is_promoted(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial was paused and promoted; without the rule, none is."""
+        return self.promotion is not None and was_promoted(trial)
+
+    def is_finishing(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether a promoted trial runs, or waits because its worker has left it."""
+        return any(self.is_promoted(t) for t in trials if not t.state.is_finished())
 
     def next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the paused trial that a worker without a trial goes on with, or None."""
@@ -186,8 +201,9 @@ class Budget:
         if self.only_failed(trials):
             return True
         has_all = self.n_trials is not None and self.n_finished(trials) >= self.n_trials
-        has_all = has_all or self.stop_reason(trials) is not None
-        return has_all and self.next_promoted(trials) is None
+        if has_all or self.stop_reason(trials) is None:
+            return has_all and self.next_promoted(trials) is None
+        return self.next_promoted(trials) is None and not self.is_finishing(trials)
 
     def next_index(self, trials: Sequence[FrozenTrial]) -> int | None:
         """Return the index of the next new trial, or None if all trials of the budget exist.

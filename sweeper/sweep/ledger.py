@@ -122,11 +122,13 @@ class Ledger:
                     return None
                 if self._fail_hopeless(trials):
                     continue
-                claim = None
-                if self.budget.stop_reason(trials) is None:
-                    claim = self._claim_abandoned(trials) or self._claim_waiting(trials)
-                claim = claim or self._claim_promoted(trials)
-                if claim is None and self.budget.has_room(trials):
+                has_stopped = self.budget.stop_reason(trials) is not None
+                claim = (
+                    self._claim_abandoned(trials, has_stopped)
+                    or self._claim_waiting(trials, has_stopped)
+                    or self._claim_promoted(trials)
+                )
+                if claim is None and not has_stopped:
                     claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
                 if claim is not None or not uncertain:
@@ -389,9 +391,10 @@ class Ledger:
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
-    def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+    def _claim_abandoned(self, trials: Sequence[FrozenTrial], has_stopped: bool) -> Claim | None:
         for trial in trials:
-            if self._is_abandoned(trial):
+            is_wanted = not has_stopped or self.budget.is_promoted(trial)
+            if is_wanted and self._is_abandoned(trial):
                 previous = Lease.read(trial.system_attrs)
                 cuts = 1 if previous is None else previous.cuts + 1
                 claim = self._claim_running(trial, _deaths(trial), cuts)
@@ -430,10 +433,9 @@ class Ledger:
             return 0 if lease is None else lease.deaths
         return _deaths(trial) if self._is_abandoned(trial) else 0
 
-    def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+    def _claim_waiting(self, trials: Sequence[FrozenTrial], has_stopped: bool) -> Claim | None:
         for trial in trials:
-            waiting = trial.state == TrialState.WAITING and not self.budget.is_paused(trial)
-            if waiting and self.budget.admits(trial, trials) and self._set_running(trial):
+            if self.budget.may_run(trial, trials, has_stopped) and self._set_running(trial):
                 previous = Lease.read(trial.system_attrs)
                 deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
                 return self._claim_running(trial, deaths, cuts)

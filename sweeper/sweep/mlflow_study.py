@@ -67,7 +67,7 @@ class MLflowStudy:
     """The tracker of the parent run between the two calls of the study."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own_tags", dict(self.own_tags))
+        object.__setattr__(self, "own_tags", tags.with_dotted_names(self.own_tags))
         if self.uri is not None:  # workers receive this object, and launchers may write it to disk
             object.__setattr__(self, "uri", concealed(self.uri, "tracking.uri", read=str))
 
@@ -153,7 +153,7 @@ class MLflowStudy:
             run_tags = {key: str(value) for key, value in self.own_tags.items()}
             run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
             experiment = self.experiment or study.options.get("data") or study.name
-            name = self.run_name or study.name
+            name = str(self.run_name or study.name)  # 3 is read as a number
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)
             tracker = MLflowTracker(self.uri, folder=self.folder, register=self.register)
             tracker.start(info)

@@ -108,7 +108,7 @@ class Rungs:
 
 
 @dataclass(frozen=True, eq=False)
-class Standing:
+class Contender:
     """A trial as the rule sees it.
 
     Args:
@@ -151,7 +151,7 @@ class Halving:
         own = [t for t in trials if t.state != TrialState.FAIL and is_feasible(t)]
         self._rule, self._length = rule, rule.length_in(own)
         self.rungs = rule.rungs(self._length)
-        self._standings = [self._standing(t) for t in own]
+        self._contenders = [self._contender(t) for t in own]
 
     def next_trial(self, has_room: bool) -> FrozenTrial | None:
         """Return the paused trial that a worker without a trial goes on with, or None.
@@ -167,9 +167,9 @@ class Halving:
         """Return whether a running trial that has reached its rung goes on at once."""
         if self._is_pilot(trial):
             return True
-        own, compared = replace(self._standing(trial), is_paused=True), copy.copy(self)
-        others = [s for s in self._standings if s.trial.number != trial.number]
-        compared._standings = [*others, own]
+        own, compared = replace(self._contender(trial), is_paused=True), copy.copy(self)
+        others = [s for s in self._contenders if s.trial.number != trial.number]
+        compared._contenders = [*others, own]
         is_in_top = own in compared._top(own.n_rungs - 1)
         return is_in_top or (not has_room and compared._to_finish() is own)
 
@@ -178,9 +178,9 @@ class Halving:
 
         None if a trial is complete whose value no other one surpasses.
         """
-        going = [s for s in self._standings if s.looks and not s.trial.state.is_finished()]
+        going = [s for s in self._contenders if s.looks and not s.trial.state.is_finished()]
         first = max(going, key=self._order, default=None)
-        complete = [self._best_score(s) for s in self._standings if s.is_complete]
+        complete = [self._best_score(s) for s in self._contenders if s.is_complete]
         if first is None or (complete and max(complete) >= self._best_score(first)):
             return None
         return first.trial
@@ -191,7 +191,7 @@ class Halving:
         Where the length of a trial is not known, it reaches to the next rung. `now` is in seconds
         since 1970.
         """
-        own = self._standing(trial)
+        own = self._contender(trial)
         if not own.epochs:
             return 0.0
         length = self._length or self.rungs.next_after(own.epochs)
@@ -202,63 +202,63 @@ class Halving:
         seconds_per_epoch = seconds_of(trial, now) / (own.epochs + further)
         return MARGIN * seconds_per_epoch * max(0.0, length - own.epochs)
 
-    def _standing(self, trial: FrozenTrial) -> Standing:
+    def _contender(self, trial: FrozenTrial) -> Contender:
         looks = curve_of(trial)
         n_rungs = self.rungs.n_reached(looks[-1][0]) if looks else 0
         is_complete = trial.state == TrialState.COMPLETE and bool(looks)
         is_complete = is_complete and not self._rule.has_shorter_run(trial)
-        return Standing(trial, looks, n_rungs, Place.of(trial), is_paused(trial), is_complete)
+        return Contender(trial, looks, n_rungs, Place.of(trial), is_paused(trial), is_complete)
 
     def _is_pilot(self, trial: FrozenTrial) -> bool:
         """Return whether a trial is the first one, and is to show how long a trial is."""
         is_known = self._rule.min_resource is not None or self._length is not None
-        return not is_known and trial.number == min(s.trial.number for s in self._standings)
+        return not is_known and trial.number == min(s.trial.number for s in self._contenders)
 
-    def _promotable(self) -> Standing | None:
+    def _promotable(self) -> Contender | None:
         """Return the best paused trial that is in the top of its rung, the highest rung first."""
-        for rung in range(max((s.n_rungs for s in self._standings), default=0) - 1, -1, -1):
-            for standing in self._top(rung):
-                if standing.is_paused and standing.n_rungs == rung + 1:
-                    return standing
+        for rung in range(max((s.n_rungs for s in self._contenders), default=0) - 1, -1, -1):
+            for contender in self._top(rung):
+                if contender.is_paused and contender.n_rungs == rung + 1:
+                    return contender
         # A trial that was paused before the length was known may lie before the first rung.
-        return next((s for s in self._standings if s.is_paused and not s.n_rungs), None)
+        return next((s for s in self._contenders if s.is_paused and not s.n_rungs), None)
 
-    def _top(self, rung: int) -> list[Standing]:
+    def _top(self, rung: int) -> list[Contender]:
         """Return the trials that may go on from a rung, the best one first."""
-        members = [s for s in self._standings if s.n_rungs > rung or s.is_complete]
+        members = [s for s in self._contenders if s.n_rungs > rung or s.is_complete]
         position = self.rungs.at(rung)
         members.sort(key=lambda s: (-self._score_at(position, s), s.trial.number))
         return members[: len(members) // self._rule.reduction_factor]
 
-    def _to_finish(self) -> Standing | None:
+    def _to_finish(self) -> Contender | None:
         """Return the paused trial that is trained on once there is no trial to start."""
-        paused = [s for s in self._standings if s.is_paused]
+        paused = [s for s in self._contenders if s.is_paused]
         first = max(paused, key=self._order, default=None)
         if first is None:
             return None
-        complete = [s for s in self._standings if s.is_complete]
+        complete = [s for s in self._contenders if s.is_complete]
         # Those that run towards a higher rung than that of the first will be ahead of it.
-        running = [s for s in self._standings if s.is_running and s.place.target >= first.n_rungs]
+        running = [s for s in self._contenders if s.is_running and s.place.target >= first.n_rungs]
         if len(complete) + len(running) < self._rule.finish:
             return first
         best = max(paused, key=self._best_score)
         scores = map(self._best_score, [*complete, *running])
         return best if self._best_score(best) > max(scores, default=-math.inf) else None
 
-    def _order(self, standing: Standing) -> tuple[int, float, int]:
-        return standing.n_rungs, self._last_score(standing), -standing.trial.number
+    def _order(self, contender: Contender) -> tuple[int, float, int]:
+        return contender.n_rungs, self._last_score(contender), -contender.trial.number
 
-    def _score_at(self, position: float, standing: Standing) -> float:
+    def _score_at(self, position: float, contender: Contender) -> float:
         """Return the score of the first value at or after a position; higher is better."""
-        values = (value for epochs, value in standing.looks if epochs >= position - EPSILON)
-        return self._score(next(values, standing.looks[-1][1]))
+        values = (value for epochs, value in contender.looks if epochs >= position - EPSILON)
+        return self._score(next(values, contender.looks[-1][1]))
 
-    def _last_score(self, standing: Standing) -> float:
-        return self._score(standing.looks[-1][1]) if standing.looks else -math.inf
+    def _last_score(self, contender: Contender) -> float:
+        return self._score(contender.looks[-1][1]) if contender.looks else -math.inf
 
-    def _best_score(self, standing: Standing) -> float:
+    def _best_score(self, contender: Contender) -> float:
         """Return the score of a trial's best report; what its task returns may be anything else."""
-        return max((self._score(value) for _, value in standing.looks), default=-math.inf)
+        return max((self._score(value) for _, value in contender.looks), default=-math.inf)
 
     def _score(self, value: float) -> float:
         if math.isnan(value):

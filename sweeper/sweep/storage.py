@@ -10,6 +10,7 @@ import copyreg
 import fcntl
 import json
 import os
+import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ from sweeper.text import in_one_line
 from sweeper.tracking.uri import check_driver
 
 SQLITE_TIMEOUT_SECONDS = 60
+CREATION_PAUSES = (0.1, 0.3, 1.0, 2.0)
+"""Seconds to wait before a new database is opened again, whose tables another process creates."""
 OF_A_RUNNING_TRIAL = {
     JournalOperation.CREATE_TRIAL,
     JournalOperation.SET_TRIAL_PARAM,
@@ -153,7 +156,7 @@ def open_storage(storage: str | BaseStorage | None, folder: Path) -> BaseStorage
     remember(url)
     check_driver("hydra.sweeper.storage", url)
     try:
-        storage = get_storage(RDBStorage(url, engine_kwargs=engine))
+        storage = get_storage(_opened_database(url, engine))
     except Exception as error:  # SQLAlchemy, the driver or Optuna
         # Where the end of the password is unclear, their messages may quote a part of it.
         reason = ODD_PASSWORD if is_ambiguous(url) else _reason(error)
@@ -162,6 +165,37 @@ def open_storage(storage: str | BaseStorage | None, folder: Path) -> BaseStorage
     from sweeper.sweep.database import DatabaseStorage  # imports SQLAlchemy
 
     return DatabaseStorage(storage)
+
+
+def _opened_database(url: str, engine: dict[str, Any] | None) -> RDBStorage:
+    """Open a database, and create its tables if it is new.
+
+    Optuna fails if another process creates them at the same time; they are there soon after.
+    """
+    from sqlalchemy.exc import DBAPIError
+
+    for pause in CREATION_PAUSES:
+        try:
+            return RDBStorage(url, engine_kwargs=engine)
+        except DBAPIError:
+            if not _has_tables(url):
+                raise
+        time.sleep(pause)
+    return RDBStorage(url, engine_kwargs=engine)
+
+
+def _has_tables(url: str) -> bool:
+    """Return whether a database can be reached and has tables of Optuna's by now."""
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.exc import SQLAlchemyError
+
+    engine = create_engine(url)
+    try:
+        return inspect(engine).has_table("studies")
+    except SQLAlchemyError:
+        return False
+    finally:
+        engine.dispose()
 
 
 def _reason(error: Exception) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.exceptions import DuplicatedStudyError
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
@@ -56,7 +57,11 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
     existing = next((s for s in storage.get_all_studies() if s.study_name == name), None)
     record = identity.record()
     if existing is None:
-        study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        try:
+            study = optuna.create_study(study_name=name, storage=storage, directions=directions)
+        except DuplicatedStudyError:  # a command in another folder has created it just now
+            create_study(name, storage, identity)
+            return
         study.set_user_attr(IDENTITY_KEY, record)
         return
     stored = existing.user_attrs.get(IDENTITY_KEY)

@@ -1,6 +1,8 @@
 """The text on the page of a study in MLflow, in Markdown."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -8,12 +10,13 @@ from optuna.trial import FrozenTrial
 from sweeper.space.live import config_key
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, ranked_trials
-from sweeper.text import plural, shortened
+from sweeper.text import in_one_line, plural, shortened
 from sweeper.tracking.study_page import MODEL_LINK, artifact_link, trial_link
 
 N_TRIALS, N_PARAMETERS = 10, 8
 """The most rows and parameters of the table; the page of a run takes 8,000 characters in all."""
 VALUE_LENGTH = 30
+_SYNTAX = re.compile(r"[\\`*_{}\[\]|~]")
 PICTURE = "figures/study_small.png"
 """The page shows a picture in its own size, and cuts a wide one."""
 
@@ -87,4 +90,5 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    return shortened(text, VALUE_LENGTH).replace("|", "\\|")
+    """Return a value as the text of a cell; values may hold what Markdown or HTML acts on."""
+    return escape(_SYNTAX.sub(r"\\\g<0>", shortened(in_one_line(text), VALUE_LENGTH)), quote=False)

@@ -298,12 +298,13 @@ class MLflowStore:
         values = self._first_tags(record, key) | {tags.LAST_START: str(record.time)}
         if parent:
             values[tags.PARENT] = parent.info.run_id
-        return self.client.create_run(experiment_id, record.time, values, record.body["name"])
+        name = shortened(record.body["name"] or "", _NAME_LENGTH) or None
+        return self.client.create_run(experiment_id, record.time, values, name)
 
     def _first_tags(self, record: Record, key: str) -> dict[str, str]:
         """Return the tags of a run that has no records yet."""
         body = record.body
-        values = {name: shortened(value, _TAG_LENGTH) for name, value in body["tags"].items()}
+        values = {allowed_name(n): shortened(v, _TAG_LENGTH) for n, v in body["tags"].items()}
         if tags.TRIAL in values and tags.PARENT in values:
             values[tags.STUDY_KEY] = values.pop(tags.PARENT)
         continued = body["run_id"]

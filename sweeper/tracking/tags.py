@@ -6,6 +6,9 @@ name of its first outbox. Delivery finds the run by either of them.
 
 import json
 from collections.abc import Mapping
+from typing import Any
+
+from sweeper.errors import ConfigError
 
 PARENT = "mlflow.parentRunId"
 """MLflow's own tag, by which its page shows a trial's run below the parent run of the study.
@@ -34,6 +37,37 @@ CONFIG = "mlflow.sweeper.config"
 """What of a run's config is no param, as JSON by key. MLflow's page hides tags of such a name."""
 TAG_LENGTH = 8000
 """The most characters that MLflow stores of a tag."""
+
+
+RUN_NAME = "mlflow.runName"
+"""MLflow's own tag for the name of a run."""
+
+
+def with_dotted_names(values: Any) -> Any:
+    """Return tags with dotted names instead of nested mappings; `+tags.a.b=1` sets the tag a.b."""
+    if not isinstance(values, Mapping):
+        return values
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        below = with_dotted_names(value)
+        inner = below.items() if isinstance(below, dict) else [("", below)]
+        flat |= {f"{name}.{each}" if each else str(name): v for each, v in inner}
+    return flat
+
+
+def require_free_names(values: Mapping[str, object]) -> None:
+    """Check that no tag of the user has a name that links runs, or that MLflow refuses.
+
+    Raises:
+        ConfigError: one has.
+    """
+    for name in values:
+        if name == RUN_NAME:
+            raise ConfigError(f"tags.{name}: the name of a run has a key; type run_name=NAME")
+        if name in ("", PARENT, CONFIG) or name.startswith("sweeper."):
+            raise ConfigError(
+                f"tags.{name}: sweeper sets this tag; type +tags.KEY with another KEY"
+            )
 
 
 def config_of(tags: Mapping[str, str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 from sweeper.errors import ConfigError
 from sweeper.objectives import SIZES, Direction, direction_of, headline
 from sweeper.schema import Fraction
+from sweeper.tracking.tags import require_free_names, with_dotted_names
 
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
@@ -33,6 +34,11 @@ def empty_list_for_null(value: Any) -> Any:
     return [] if value is None else value
 
 
+def number_as_text(value: Any) -> Any:
+    """Return a number as text, since a name such as 3 is read as one."""
+    return str(value) if type(value) in (int, float) else value
+
+
 def with_dotted_keys(value: Any) -> Any:
     """Return a mapping with dotted keys instead of nested mappings, and an empty one for null.
 
@@ -55,7 +61,8 @@ class RunSettings:
     """The plain values in the root of the config; see `conf/config.yaml`.
 
     Raises:
-        ConfigError: a metric is unknown or not allowed, or the directions do not match the metrics.
+        ConfigError: a metric is unknown or not allowed, the directions do not match the metrics, or
+            a tag has a name that sweeper uses.
     """
 
     seed: Seed
@@ -64,10 +71,13 @@ class RunSettings:
     study: Literal["resume", "fresh"]
     resume: str | None
     figures: bool | Literal["auto"]
-    run_name: str | None = None
-    tags: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    run_name: Annotated[str | None, BeforeValidator(number_as_text)] = None
+    tags: Annotated[
+        dict[str, str | int | float | bool | None], BeforeValidator(with_dotted_names)
+    ] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        require_free_names(self.tags)
         for name in self.metrics:
             if name.startswith("test/"):
                 raise ConfigError(

@@ -37,6 +37,12 @@ def test_default_keeps_torchs_weights_of_a_type(built) -> None:
     assert len(values["classifier.1.weight"]) > 100
 
 
+def test_null_takes_a_type_back(built) -> None:
+    taken_back = ("init@init.linear=normal", "init.linear=null")
+    values = weights(built("model=mlp", "model.hidden=[]", "init=constant", *taken_back))
+    assert list(values.values()) == [[pytest.approx(0.01)]]
+
+
 def test_the_options_are_named_in_the_record(composed) -> None:
     choices = composed("init@init.conv=orthogonal").choices
     assert (choices["init"], choices["init.conv"]) == ("default", "orthogonal")

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 from torch.nn import functional as F
 
+from sweeper.errors import ConfigError
 from sweeper.models.geometry import Conv, Pool
 from sweeper.models.layers import (
     ACTIVATIONS,
@@ -44,6 +45,30 @@ def test_the_name_of_the_function_or_of_the_class_is_accepted(typed, name) -> No
 @pytest.mark.parametrize("typed", ["relo", "softmax", "MultiheadAttention", "glu"])
 def test_other_names_are_refused_with_similar_ones(typed) -> None:
     with pytest.raises(ValidationError, match="an activation of torch.nn, such as"):
+        OPTION.validate_python(typed)
+
+
+def test_an_activation_has_the_arguments_of_torchs_layer() -> None:
+    leaky = make_activation(OPTION.validate_python({"name": "LeakyReLU", "negative_slope": 0.2}))
+    assert leaky(torch.tensor(-1.0)).item() == pytest.approx(-0.2)
+    gelu = make_activation(OPTION.validate_python({"name": "gelu", "approximate": "tanh"}))
+    values = torch.linspace(-2, 2, 9)
+    torch.testing.assert_close(gelu(values), F.gelu(values, approximate="tanh"))
+    steep = make_activation({"name": "leaky_relu", "negative_slope": -0.5})
+    steep(torch.ones(2, requires_grad=True) * 1).sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        ({"negative_slope": 0.2}, r"such as \{name: leaky_relu, negative_slope: 0\.2\}"),
+        ({"name": "relo"}, "an activation of torch.nn, such as"),
+        ({"name": "leaky_relu", "slope": 1}, r"model\.activation has no key slope; choose one of"),
+        ({"name": "elu", "alpha": "x"}, r"model\.activation\.alpha=x: expected a valid number"),
+    ],
+)
+def test_arguments_that_an_activation_does_not_have_are_refused(typed, message) -> None:
+    with pytest.raises((ValidationError, ConfigError), match=message):
         OPTION.validate_python(typed)
 
 

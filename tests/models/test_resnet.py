@@ -56,6 +56,13 @@ def test_groups_that_do_not_divide_the_channels_are_refused_with_the_largest_tha
         ResNet((1, 32, 32), 10, [1, 1], [64, 96], stem_channels=24, norm="group")
 
 
+def test_maps_of_a_pixel_are_refused_before_a_norm_over_their_pixels() -> None:
+    arguments = {"blocks": [1, 1, 1, 1], "channels": [2, 2, 2, 2], "norm": "instance"}
+    with pytest.raises(ConfigError, match=r"single pixel.*image_size=33 or more, or model\.norm="):
+        ResNet((1, 32, 20), 10, **arguments)
+    assert ResNet((1, 33, 33), 10, **arguments).train()(torch.rand(1, 1, 33, 33)).shape == (1, 10)
+
+
 @pytest.mark.parametrize(
     ("stem", "expected"),
     [

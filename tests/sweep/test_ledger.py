@@ -462,3 +462,23 @@ def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, stor
     assert ledger.finish(claim, COMPLETE, [0.1])
     assert not ledger.has_work()
     assert ledger.budget.has_ended(storage.get_all_trials(0))
+
+
+@pytest.mark.parametrize(
+    "leave", [Ledger.release, lambda ledger, claim: abandon(ledger._storage, claim)]
+)
+def test_a_trial_that_is_finished_after_a_stop_rule_goes_on_after_its_worker_left(
+    make_ledger, storage, leave
+) -> None:
+    ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
+    pause(ledger, storage, 0.1)
+    pause(ledger, storage, 0.2)
+    leave(ledger, ledger.claim())
+    assert ledger.has_work()
+    assert not ledger.budget.has_ended(storage.get_all_trials(0))
+    again = ledger.claim()
+    assert (again.number, again.attempt) == (0, 2)
+    assert not ledger.has_work()
+    assert ledger.claim() is None
+    assert ledger.finish(again, COMPLETE, [0.1])
+    assert len(storage.get_all_trials(0)) == 2

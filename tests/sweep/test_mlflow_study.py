@@ -96,7 +96,7 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
 
     space = {"model.width": distribution_to_json(SPACE["model.width"])}
     study = replace(study, space=space)
-    names = {"run_name": "mine", "own_tags": OmegaConf.create({"who": "me"})}
+    names = {"run_name": 7, "own_tags": OmegaConf.create({"who": "me", "a": {"b": 1}})}
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path, **names)
     parent = observer.study_opened(study)
     assert observer.study_opened(study) == parent
@@ -123,7 +123,7 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert f"**Best: 0.2** in [trial 1]({best})" in note
     assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
-    assert (run.info.run_name, run.data.tags["who"]) == ("mine", "me")
+    assert (run.info.run_name, run.data.tags["who"], run.data.tags["a.b"]) == ("7", "me", "1")
 
 
 def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(

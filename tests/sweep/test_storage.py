@@ -2,6 +2,8 @@ import fcntl
 import multiprocessing
 import os
 import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -55,6 +57,17 @@ def test_a_storage_can_be_a_url_or_a_path(tmp_path, url) -> None:
     optuna.create_study(study_name="s", storage=storage)
     reopened = open_storage(url.format(tmp_path), tmp_path / "unused")
     assert [s.study_name for s in reopened.get_all_studies()] == ["s"]
+
+
+def test_two_processes_may_create_a_database_at_the_same_moment(tmp_path) -> None:
+    url, ready = f"sqlite:///{tmp_path}/new.db", threading.Barrier(3)
+
+    def opened(_number: int) -> list[str]:
+        ready.wait()
+        return [s.study_name for s in open_storage(url, tmp_path).get_all_studies()]
+
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(opened, range(3))) == [[]] * 3
 
 
 @pytest.mark.parametrize("garbage", [b"garbage\n", b"\x00\xff\n", b"7\n", b'{"op_code": 99}\n'])

@@ -40,6 +40,14 @@ def test_a_study_of_another_program_is_used_if_its_direction_fits(storage) -> No
         create_study("s", storage, changed(space={}))
 
 
+def test_a_study_that_another_command_creates_just_now_is_shared(storage, monkeypatch) -> None:
+    create_study("s", storage, IDENTITY)
+    reads = iter([[], storage.get_all_studies()])
+    monkeypatch.setattr(storage, "get_all_studies", lambda: next(reads))
+    create_study("s", storage, IDENTITY)
+    assert not list(reads)
+
+
 def test_a_changed_file_is_refused_although_the_command_is_the_same(storage) -> None:
     create_study("s", storage, changed(values={"y": "0"}))
     other = changed(values={"y": "5"})

@@ -1,4 +1,5 @@
 import optuna
+import pytest
 from optuna.trial import create_trial
 
 from sweeper.sweep.study_note import N_TRIALS, study_note
@@ -28,6 +29,23 @@ def test_the_note_has_the_best_trial_its_command_and_a_table_of_the_best() -> No
     assert len(rows) == N_TRIALS
     assert "10 of 12 trials" in note
     assert "| `optimizer.lr` | 90% |" in note
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        ("[64,M]", r"\[64,M\]"),
+        ("leaky_relu", r"leaky\_relu"),
+        ("a\n| b", r"a \| b"),
+        ("`x` *y*", r"\`x\` \*y\*"),
+        ("<script>1&2</script>", "&lt;script&gt;1&amp;2&lt;/script&gt;"),
+    ],
+)
+def test_a_value_stays_within_its_cell_and_is_shown_as_it_is(value: str, cell: str) -> None:
+    study = optuna.create_study()
+    distribution = optuna.distributions.CategoricalDistribution([value])
+    study.add_trial(create_trial(params={"x": value}, distributions={"x": distribution}, value=1.0))
+    assert f"| 1 | {cell} |" in study_note(study, None, {}).splitlines()[-1]
 
 
 def test_the_note_of_a_front_shows_its_members() -> None:

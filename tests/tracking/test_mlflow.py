@@ -28,7 +28,8 @@ from sweeper.trial import TrialInfo
 INFO = RunInfo(
     experiment="digits",
     params={"optimizer.lr": "0.1", "long": "x" * 7000, "transform[0]": "flip"},
-    tags={"model": "cnn"},
+    tags={"model": "cnn", "odd|<key>": "1"},
+    name="n" * 300,
     dataset=DatasetInfo("digits", "abc", "sklearn", '{"train": 1200}'),
 )
 
@@ -58,7 +59,8 @@ def test_all_records_of_a_run_are_delivered(database: str, tmp_path: Path) -> No
     run_id = record(MLflowTracker(database, folder=tmp_path))
     run = client(database).get_run(run_id)
     assert run.info.status == "FINISHED"
-    assert run.data.tags["model"] == "cnn"
+    assert (run.data.tags["model"], run.data.tags["odd__key_"]) == ("cnn", "1")
+    assert run.info.run_name == "n" * 247 + "..."
     assert run.data.tags["sweeper.end_reason"] == "all done"
     assert run.data.params["optimizer.lr"] == "0.1"
     assert run.data.params["transform_0_"] == "flip"

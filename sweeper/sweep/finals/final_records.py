@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from sweeper.sweep.finals.race import Place
+from sweeper.sweep.finals.race import FinalPlace
 from sweeper.sweep.results.deviation import with_deviation
 
 SCORES_RECORD = "sweeper:scores"
@@ -56,7 +56,7 @@ class Finalists:
 
     trials: Sequence[int]
     seeds: Sequence[int]
-    places: Sequence[Place]
+    places: Sequence[FinalPlace]
 
     @staticmethod
     def recorded(user_attrs: Mapping[str, Any], ranking: Sequence[int]) -> "Finalists | None":
@@ -68,7 +68,7 @@ class Finalists:
         record = user_attrs.get(FINALISTS_RECORD)
         if record is None or list(ranking[: len(record["trials"])]) != record["trials"]:
             return None
-        places = [Place(**p | {"values": tuple(p["values"])}) for p in record["places"]]
+        places = [FinalPlace(**p | {"values": tuple(p["values"])}) for p in record["places"]]
         return Finalists(record["trials"], record["seeds"], places)
 
     def record(self) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Finalists:
         return f"Trial {alike[0]} ({params}) beats {beaten}, after {seeds}"
 
 
-def _line(place: Place) -> str:
+def _line(place: FinalPlace) -> str:
     """Return a finalist in words."""
     head = f"  finalist {place.trial}:"
     if place.mean is None:

@@ -29,7 +29,7 @@ Values = Mapping[int, float | None]
 
 
 @dataclass(frozen=True)
-class Place:
+class FinalPlace:
     """The place of a finalist.
 
     Args:
@@ -66,7 +66,7 @@ class Race:
             are to be run.
     """
 
-    places: tuple[Place, ...] = ()
+    places: tuple[FinalPlace, ...] = ()
     runs: tuple[tuple[int, int], ...] = ()
 
 
@@ -75,11 +75,11 @@ def race(values: Mapping[int, Values], n_seeds: int, maximize: bool) -> Race:
 
     The result depends on the values alone, not on the order in which workers have found them.
     """
-    racing, behind = list(values), list[Place]()
+    racing, behind = list(values), list[FinalPlace]()
     for n in looks(n_seeds):
         whole = {t: _first(values[t], n) for t in racing}
         failed = [t for t in racing if None in whole[t]]
-        behind += [Place(t, _known(whole[t]), is_behind=True) for t in failed]
+        behind += [FinalPlace(t, _known(whole[t]), is_behind=True) for t in failed]
         racing = [t for t in racing if t not in failed]
         if len(racing) > 1 and any(len(whole[t]) < n for t in racing):
             return Race(runs=_missing(racing, values, n_seeds))
@@ -135,15 +135,17 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def _ranked(known: Mapping[int, Sequence[float]], factor: float, maximize: bool) -> list[Place]:
+def _ranked(
+    known: Mapping[int, Sequence[float]], factor: float, maximize: bool
+) -> list[FinalPlace]:
     """Return the places of finalists with equally many values, the best first."""
     order = sorted(known, key=lambda t: _rank(known[t], maximize), reverse=True)
     pairs = list(combinations(order, 2))
     p_values = dict(zip(pairs, holm([paired_p(known[a], known[b]) for a, b in pairs]), strict=True))
-    places = [Place(t, tuple(known[t])) for t in order[:1]]
+    places = [FinalPlace(t, tuple(known[t])) for t in order[:1]]
     for trial in order[1:]:
         p = min(1.0, factor * p_values[order[0], trial])
-        places.append(Place(trial, tuple(known[trial]), p, p < LEVEL))
+        places.append(FinalPlace(trial, tuple(known[trial]), p, p < LEVEL))
     return places
 
 

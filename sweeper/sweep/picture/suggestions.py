@@ -30,6 +30,8 @@ def advice(view: StudyView, has_race: bool = False) -> list[str]:
         head = "Find out why the trials failed" if is_failure else "Run trials"
         return [f"{head}: none has a value."]
     found = [*_failures(view)]
+    if "complete" not in view.counts:
+        found.append("Run the study on: no trial is complete.")
     if n_valued >= FEWEST:
         found += [*_edges(view), *_epochs(view), *_late(view), *_negligible(view)]
     else:
@@ -157,7 +159,12 @@ def _ties(view: StudyView) -> Iterator[str]:
         return
     complete = [trial for trial in view.valued if trial.state == "complete"]
     n_same = sum(trial.values[0] == best.values[0] for trial in complete)
-    if n_same > 1:
+    if n_same == len(complete) >= FEWEST:
+        yield (
+            f"Search something else, or choose another metric: all {n_same} complete trials have "
+            "the same value."
+        )
+    elif n_same > 1:
         yield (
             f"Compare the best {n_same} trials with more seeds (hydra.sweeper.finalists={n_same}): "
             "they have the same value."

@@ -3,10 +3,10 @@
 import pytest
 
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Finalists
-from sweeper.sweep.finals.race import Place
+from sweeper.sweep.finals.race import FinalPlace
 
-FIRST, CLOSE = Place(7, (0.98, 0.99)), Place(3, (0.97, 0.99), 0.5)
-BEHIND, FAILED = Place(12, (0.5, 0.6), 0.012, True), Place(1, (0.9,), None, True)
+FIRST, CLOSE = FinalPlace(7, (0.98, 0.99)), FinalPlace(3, (0.97, 0.99), 0.5)
+BEHIND, FAILED = FinalPlace(12, (0.5, 0.6), 0.012, True), FinalPlace(1, (0.9,), None, True)
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ BEHIND, FAILED = Place(12, (0.5, 0.6), 0.012, True), Place(1, (0.9,), None, True
             "Trial 7 (x=1) beats the next (trial 12) with p = 0.012, after 2 further seeds",
         ),
         (
-            [FIRST, CLOSE, Place(12, (0.97, 0.97), 0.6)],
+            [FIRST, CLOSE, FinalPlace(12, (0.97, 0.97), 0.6)],
             "Trials 7, 3 and 12 cannot be told apart with 2 further seeds; trial 7 (x=1) has the "
             "best mean",
         ),
@@ -31,7 +31,7 @@ def test_a_sentence_says_who_wins_and_how_surely(places, sentence) -> None:
 
 
 def test_each_finalist_has_a_line() -> None:
-    places = [FIRST, BEHIND, FAILED, Place(2, (), None, True)]
+    places = [FIRST, BEHIND, FAILED, FinalPlace(2, (), None, True)]
     assert Finalists([1], [1, 2], places).lines == [
         "  finalist 7: 0.985 ± 0.007 (2 seeds)",
         "  finalist 12: 0.55 ± 0.07 (2 seeds), p = 0.012",

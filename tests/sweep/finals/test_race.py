@@ -5,7 +5,7 @@ import random
 import pytest
 from scipy.stats import ttest_rel
 
-from sweeper.sweep.finals.race import LEVEL, Place, correction, holm, looks, paired_p, race
+from sweeper.sweep.finals.race import LEVEL, FinalPlace, correction, holm, looks, paired_p, race
 
 CLOSE = (0.971, 0.975, 0.969, 0.980, 0.972)
 BETTER = (0.981, 0.984, 0.980, 0.989, 0.982)
@@ -94,7 +94,7 @@ def test_what_ran_ahead_of_a_look_changes_nothing() -> None:
 
 def test_a_run_that_failed_puts_its_finalist_behind() -> None:
     found = race({7: {0: 0.9, 1: 0.9}, 3: {0: 0.95, 1: None}}, 2, True)
-    assert found.places == (Place(7, (0.9, 0.9)), Place(3, (0.95,), None, True))
+    assert found.places == (FinalPlace(7, (0.9, 0.9)), FinalPlace(3, (0.95,), None, True))
     everyone = race({7: {0: None}, 3: {0: None}}, 1, True)
     assert all(place.is_behind for place in everyone.places)
 

@@ -96,6 +96,20 @@ def test_equal_trials_ask_for_a_race_unless_there_was_one() -> None:
     assert not advice(study(*trials), has_race=True)[-1].startswith(sentence)
 
 
+def test_trials_that_all_have_one_value_ask_for_another_search_and_not_for_a_race() -> None:
+    trials = [TrialView(i, "complete", {}, [0.9]) for i in range(12)]
+    assert advice(study(*trials)) == [
+        "Search something else, or choose another metric: all 12 complete trials have the same "
+        "value."
+    ]
+
+
+def test_a_study_without_a_complete_trial_has_no_best_value_to_judge() -> None:
+    paused = [TrialView(i, "paused", {"lr": 0.003}, [i / 10]) for i in range(6)]
+    view = StudyView("s", "", ["accuracy"], [True], paused, [LR], {})
+    assert advice(view) == ["Run the study on: no trial is complete."]
+
+
 def test_a_best_trial_that_came_late_asks_for_more_trials() -> None:
     trials = [TrialView(i, "complete", {"lr": 0.003}, [i / 10]) for i in range(8)]
     sentence = "Run more trials: the best one came late, as number 8 of 8."
