@@ -9,7 +9,6 @@ may be delivered in any order: the run has a tag with the start of its last atte
 that started earlier neither ends the run nor replaces a tag or an artifact.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -21,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from sweeper.locks import locked
 from sweeper.secrets import passwords_of
 from sweeper.text import shortened
 from sweeper.tracking import tags
@@ -52,11 +52,12 @@ _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 # A process that is forked while another thread imports a module would wait for that import for
 # ever. A fork (for DataLoader workers) therefore waits until MLflow is imported, a second or two.
 _import_lock = threading.RLock()
-os.register_at_fork(
-    before=_import_lock.acquire,
-    after_in_parent=_import_lock.release,
-    after_in_child=_import_lock.release,
-)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_import_lock.acquire,
+        after_in_parent=_import_lock.release,
+        after_in_child=_import_lock.release,
+    )
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow's page shows traces of language models instead of training runs."""
@@ -74,7 +75,8 @@ class MLflowStore:
         # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
-        with _database_lock(database.parent if database else folder, shared=exists):
+        # MLflow fails when two processes create the tables at the same time.
+        with locked(database.parent if database else folder, shared=exists):
             new = database if database and not database.exists() else None
             is_copy = new is not None and copy_blank(new)
             self.client = _connect(uri)
@@ -429,18 +431,3 @@ def translating_refusals() -> Iterator[None]:
         if error.error_code in _REFUSALS:
             raise RefusedError(error.message) from error
         raise
-
-
-@contextmanager
-def _database_lock(folder: Path, shared: bool) -> Iterator[None]:
-    """Hold a lock on a folder: exclusive to create a database, `shared` to open one.
-
-    MLflow fails when two processes create the tables at the same time. The lock is on the folder
-    itself, so no lock file is left behind.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
