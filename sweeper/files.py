@@ -13,6 +13,9 @@ from sweeper.text import in_one_line
 CHUNK_BYTES = 1 << 20
 """Bytes that are read at a time."""
 
+PLAIN_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+"""Flags for `os.open` where the system has them: follow no symbolic link, keep line ends."""
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

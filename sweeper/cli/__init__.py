@@ -3,8 +3,11 @@
 arguments    parses the arguments of `evaluate` and `predict`; `run_tool` runs them and `worker`
 messages     turns an error that the user can fix into one line and exit code 1
 advice       says what to type in place of a key, option, flag, word or sweep that does not exist
+sweeps       says how Hydra writes a sweep of another program
 vocabulary   the keys, groups and options that a command line may use
 unsearched   what a single run says of a search that it was told of
+shells       finds what a shell or an editor has left in a command line
+extras       says how to install a plugin of Hydra
 typed        checks the overrides that the user typed before Hydra composes them
 leftovers    removes what Hydra has written for a command that was refused
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it

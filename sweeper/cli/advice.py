@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sweeper.cli.overrides import shell_word
-from sweeper.cli.vocabulary import Place, Vocabulary, leaves, option_texts, plain
+from sweeper.cli.shells import DASHES, split_value
+from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
+from sweeper.cli.vocabulary import MEANT_VALUES, Place, Vocabulary, leaves, option_texts, plain
 from sweeper.text import near_names
 
 COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
@@ -13,24 +15,6 @@ COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
 
 FLAGS = ("--multirun", "--help", "--cfg", "--info", "--config-dir", "--version", "--hydra-help")
 CHECKPOINTS = (".pt", ".pth", ".ckpt")
-
-OF_HYDRA = ("", "interval", "choice")
-INTERVAL, LOG, CHOICE = "interval({})", "tag(log,interval({}))", "choice({})"
-INTERVALS = (
-    *("", "interval", "uniform", "quniform", "float", "real", "linear", "linspace", "float_range"),
-    *("int", "randint", "integer", "int_range", "between"),
-)
-LOGS = ("log", "loguniform", "log_uniform", "qloguniform", "logspace", "geom", "logrange")
-CHOICES = (
-    *("choice", "categorical", "grid", "grid_search", "list", "select", "options", "values"),
-    *("oneof", "one_of", "choices"),
-)
-SWEEPS = {
-    **dict.fromkeys(INTERVALS, INTERVAL),
-    **dict.fromkeys(LOGS, LOG),
-    **dict.fromkeys(CHOICES, CHOICE),
-}
-"""How other programs write a sweep, and how Hydra does."""
 
 ADD_MULTIRUN = "add --multirun to your command line"
 """What a call from Python says in other words."""
@@ -110,11 +94,20 @@ def _for_missing_multirun(match: "re.Match[str]", arguments: Sequence[str]) -> s
     override = match[1]
     key, _, value = override.partition("=")
     if re.search(r"\w\(", value):
-        return f"{override}: is a sweep; {ADD_MULTIRUN}: --multirun {_typed(override)}"
+        return f"{override}: is a sweep; {ADD_MULTIRUN}: --multirun {as_typed(override)}"
+    if key in vocabulary_of(arguments).groups:
+        return (
+            f"{override}: has several options; type one of them; to try one after another, "
+            f"{ADD_MULTIRUN}: --multirun {as_typed(override)}"
+        )
     return (
-        f"{override}: has several values; type {_typed(f'{key}=[{value}]')} for a list; to try one "
-        f"after another, {ADD_MULTIRUN}: --multirun {_typed(override)}"
+        f"{override}: has several values; type {as_typed(f'{key}=[{value}]')} for a list; to try "
+        f"one after another, {ADD_MULTIRUN}: --multirun {as_typed(override)}"
     )
+
+
+def _for_list(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    return f"{match[0]}; {without_brackets(match[1], match[2], is_multirun(arguments))}"
 
 
 def is_multirun(arguments: Sequence[str]) -> bool:
@@ -126,10 +119,11 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     """Return the line for an override whose key the config does not have."""
     key, _, value = override.lstrip("+~").partition("=")
     places = vocabulary.places(key)
-    texts = [_as_typed(place, value) for place in places]
+    name = key.rpartition(".")[2]
+    values = MEANT_VALUES.get(plain(name), [value])
+    texts = [_as_typed(place, value) for place in places for value in values]
     group = key.partition(".")[0]
     chosen = vocabulary.choices.get(group)
-    name = key.rpartition(".")[2]
     owner = f"{group}={chosen} has no key {name}" if chosen and "." in key else None
     problem = f"{override}: {owner or f'there is no key {key}'}"
     if not texts:
@@ -139,7 +133,7 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
 
 def option_advice(group: str, option: str, vocabulary: Vocabulary) -> str:
     """Return the line for an option that its group does not have."""
-    texts = [_typed(text) for text in option_texts(vocabulary, group, option)]
+    texts = [as_typed(text) for text in option_texts(vocabulary, group, option)]
     known = [f"{group}={name}" for name in vocabulary.options(group)]
     hint = f"type {' or '.join(texts)}" if texts else f"choose one of {', '.join(known)}"
     return f"{group}={option}: there is no such option; {hint}"
@@ -168,37 +162,17 @@ def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
         if spaced is not None:
             shown = " ".join(words[i : i + 3 if after == "=" else i + 2])
             key, _, value = spaced.partition("=")
-            texts = [spaced] if vocabulary.has(key) else [
-                _as_typed(place, value) for place in vocabulary.places(key)
-            ]  # fmt: skip
-            return (
-                f"{shown}: has spaces around =; type {' or '.join(map(_typed, texts or [spaced]))}"
-            )
+            places = () if vocabulary.has(key) else vocabulary.places(key)
+            texts = [_as_typed(place, value) for place in places] or [as_typed(spaced)]
+            return f"{shown}: has spaces around =; type {' or '.join(texts)}"
         if "=" not in word and not word.startswith("~"):
+            if i and (split := split_value(words[i - 1], words[i:])):
+                shown, whole = split
+                return f"{shown}: is one value with spaces; type {shell_word(whole)}"
+            if near := _flags_with_hyphens(word):
+                return f"{word}: has another dash than the keyboard's; type {' or '.join(near)}"
             return f"{word}: {_hint_for(word, after, vocabulary)}"
     return None
-
-
-def sweep_advice(override: str, is_multirun: bool) -> str | None:
-    """Return the line for a sweep that is written as in other programs, or None for other text."""
-    key, _, value = override.partition("=")
-    match = re.fullmatch(r"\s*(\w*)[(\[](.*)[)\]]\s*", value, re.DOTALL)
-    name = plain(match[1].removeprefix("suggest_")) if match else ""
-    if match is None or name not in SWEEPS:
-        return None
-    inside = match[2].strip()
-    inner = re.fullmatch(r"(?:interval|uniform|range)\((.*)\)", inside)
-    numbers = [part.strip() for part in (inner[1] if inner else inside).split(",")]
-    if name in ("int", "float") and len(numbers) < 2:  # a cast of Hydra's grammar
-        return None
-    template = SWEEPS[name]
-    if template != CHOICE:
-        numbers = [number for number in numbers if "=" not in number and number != "log"][:2]
-        template = LOG if "log" in inside and "log=false" not in inside.lower() else template
-    text = f"{key}={template.format(','.join(numbers))}"
-    flag = "" if is_multirun else "--multirun "
-    reason = f"there is no sweep {match[1]}" if name not in OF_HYDRA else "is no sweep as it stands"
-    return f"{override}: {reason}; type {flag}{_typed(text)}"
 
 
 def _spaced(word: str, following: Sequence[str]) -> str | None:
@@ -212,6 +186,12 @@ def _spaced(word: str, following: Sequence[str]) -> str | None:
     if word.endswith("=") and word.count("=") == 1 and following and "=" not in following[0]:
         return f"{word}{following[0]}"
     return None
+
+
+def _flags_with_hyphens(word: str) -> list[str]:
+    """Return the flags that a word with other dashes is meant to be."""
+    name = word.lstrip(DASHES)
+    return near_names(f"--{name}", FLAGS, cutoff=0.75) if name != word else []
 
 
 def _hint_for(word: str, after: str | None, vocabulary: Vocabulary) -> str:
@@ -244,7 +224,7 @@ def _hint_for(word: str, after: str | None, vocabulary: Vocabulary) -> str:
         return f"type {' or '.join(_as_typed(place, value) for place in places)}"
     key, colon, value = word.partition(":")
     if colon and vocabulary.has(key):
-        return f"type {_typed(f'{key}={value}')}"
+        return f"type {as_typed(f'{key}={value}')}"
     if Path(word).exists():
         return f"type a key in front of the path, such as data.root={shell_word(word)}"
     return "is neither GROUP=OPTION nor KEY=VALUE; --help shows the groups"
@@ -260,16 +240,8 @@ def _known(key: str, vocabulary: Vocabulary) -> str:
 
 
 def _as_typed(place: Place, value: str) -> str:
-    override = _typed(f"{place.key}={value}")
+    override = as_typed(f"{place.key}={value}")
     return f"{place.choice} {override}" if place.choice else override
-
-
-def _typed(text: str) -> str:
-    """Return one override, or two with a space between them, as a shell takes them."""
-    first, space, second = text.partition(" ")
-    if space and "=" in second and re.fullmatch(r"[\w/]+=[\w/.-]+", first):
-        return f"{first} {shell_word(second)}"
-    return shell_word(text)
 
 
 _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | None]]] = (
@@ -277,6 +249,7 @@ _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | 
     (r"([\w/@.-]+)=(\S+): there is no such option", _for_unknown_option),
     (r"(?:^|: )(the config|[\w.]+) has no key (\w+)", _for_unknown_argument),
     (r"^(.+?): (?:\w+ while evaluating |mismatched|extraneous|no viable)", _for_sweep_elsewhere),
+    (r"^([\w.]+)=\[([^\[\]]+)\]: expected a valid (?:number|integer|bool|str).*", _for_list),
     (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
     (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),
 )

@@ -72,7 +72,7 @@ def parse_arguments(
             _check_value(argument)
             overrides.append(argument)
         elif match[1] in keys:
-            values[match[1]] = match[2]
+            values[match[1]] = os.path.expanduser(match[2])  # noqa: PTH111  no shell does
         else:
             hint = did_you_mean(match[1], keys)
             raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")

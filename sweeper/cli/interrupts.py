@@ -14,9 +14,16 @@ from typing import Any
 
 Handler = Callable[[int, FrameType | None], object]
 
-SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
+
+def _known(*names: str) -> tuple[signal.Signals, ...]:
+    """Return the signals that this system has."""
+    return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
+
+
+SIGNALS = _known("SIGINT", "SIGTERM", "SIGHUP")
+WARNINGS = _known("SIGUSR1", "SIGUSR2")
+"""The signals with which Slurm warns every process of a job of its time limit."""
+
 # For one event, a process may get a signal from the system and another one from its parent.
 SAME_EVENT_SECONDS = 1.0
 

@@ -15,8 +15,10 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.advice import better_line, flag_advice, vocabulary_of, word_advice
+from sweeper.cli.extras import installing
 from sweeper.cli.interrupts import exit_code
 from sweeper.cli.leftovers import Leftovers
+from sweeper.cli.shells import leftover_advice, variable_advice
 from sweeper.cli.typed import check_overrides, overrides_in
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.secrets import without_password
@@ -38,13 +40,6 @@ WORK = (
     "sweeper.launch.local",
 )
 """The modules that train and evaluate. An error in them is no mistake on the command line."""
-
-LAUNCHER_EXTRAS = {
-    "joblib": "joblib",
-    **dict.fromkeys(["ray", "ray_aws"], "ray"),
-    **dict.fromkeys(["submitit_local", "submitit_slurm"], "slurm"),
-}
-"""Hydra's official launchers, and the extra of this package that installs each."""
 
 
 COMMAND_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")
@@ -196,10 +191,9 @@ def user_message(error: Exception) -> str | None:
         return str(error.__cause__)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options:
         group, _, option = error.missing_cfg_file.rpartition("/")
-        if group == "hydra/launcher" and option in LAUNCHER_EXTRAS:
-            package = f"sweeper[{LAUNCHER_EXTRAS[option]}]"
-            return f"{group}={option}: this launcher is not installed; type pip install '{package}'"
-        return f"{group}={option}: there is no such option; {did_you_mean(option, error.options)}"
+        hint = installing(group, option)
+        problem = "is not installed" if hint else "there is no such option"
+        return f"{group}={option}: {problem}; {hint or did_you_mean(option, error.options)}"
     if isinstance(error, OverrideParseException):
         return _parse_message(error)
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -212,6 +206,8 @@ def user_message(error: Exception) -> str | None:
 
 def _parse_message(error: OverrideParseException) -> str:
     """Return a parser's message without its repetition of the override and its drawing."""
+    if line := leftover_advice(error.override):
+        return line
     lines = [" ".join(line.split()) for line in str(error.message).splitlines()]
     unwanted = ("Error parsing override", "See https:", "^", in_one_line(error.override))
     reason = " ".join(line for line in lines if line and not line.startswith(unwanted))
@@ -236,6 +232,7 @@ def _composition_message(error: Exception) -> str:
     if merged != text:
         return f"{merged}: {hint}" if hint else merged
     text = text if not key or key in text else f"{key}: {text}"
+    hint = hint or variable_advice(text)
     return f"{text}; {hint}" if hint else text
 
 

@@ -35,9 +35,9 @@ def _commands(
     if uri is not None:
         yield from ui_commands(uri, Path.cwd(), page)
     if tensorboard is not None:
-        yield shlex.join(["tensorboard", "--logdir", str(relative(tensorboard))])
+        yield shlex.join(["tensorboard", "--logdir", relative(tensorboard).as_posix()])
     if program() == PROGRAM and (best / BEST).is_file():
-        checkpoint = shlex.quote(f"checkpoint={relative(best)}")
+        checkpoint = shlex.quote(f"checkpoint={relative(best).as_posix()}")
         yield f"python -m sweeper.evaluate {checkpoint}"
         yield f"python -m sweeper.predict {checkpoint} IMAGE..."
 
@@ -67,7 +67,7 @@ def ui_command(uri: str, folder: Path) -> str:
         path = Path(unquote(uri.removeprefix(SQLITE)))
         if path == folder / "mlflow.db":
             return "mlflow ui"
-        shown = f"{SQLITE}{quote(str(relative(path, folder)))}"
+        shown = f"{SQLITE}{quote(relative(path, folder).as_posix(), safe='/:')}"
     return shlex.join(["mlflow", "ui", "--backend-store-uri", shown])
 
 

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from pathlib import Path
+from pathlib import PurePath
 from typing import Any
 
 from sweeper.cli.program import program
@@ -17,9 +17,12 @@ _NOT_READ_AS_TEXT = re.compile(r"null|true|false|[+-]?(inf|nan|[\d_.]+(e[+-]?[\d
 _SPECIAL_IN_KEYS = re.compile(r"([\\()\[\]{}:=, \t])")
 
 
-def quoted(value: Path | str) -> str:
-    """Return a path or a text as a value in Hydra's override grammar, quoted if necessary."""
-    text = str(value)
+def quoted(value: PurePath | str) -> str:
+    """Return a path or a text as a value in Hydra's override grammar, quoted if necessary.
+
+    A path gets slashes, also on Windows: both of its shells take them, and Hydra does.
+    """
+    text = value.as_posix() if isinstance(value, PurePath) else value
     if re.fullmatch(r"[\w/.:+\-]+", text, re.ASCII) and not _NOT_READ_AS_TEXT.fullmatch(text):
         return text
     # Inside quotes Hydra reads backslashes literally, except those directly before a quote.

@@ -5,6 +5,7 @@ key nor value, and some of them only after Hydra has created the folder of the r
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def check_overrides(arguments: Sequence[str]) -> None:
         value = override.value()
         if "/" in override.key_or_group:
             _check_option(line, value)
+        if isinstance(value, list):
+            _check_list(line, override.key_or_group, value)
         for key, inner in _leaves(override.key_or_group, value):
             if key in CHECKS and "${" not in str(inner):
                 problem = CHECKS[key](inner)
@@ -90,6 +93,19 @@ def _check_option(line: str, value: Any) -> None:
     values = value if isinstance(value, list) else [value]
     if value is not None and not all(isinstance(each, str) for each in values):
         raise ConfigError(f"{line}: must be the name of an option; see --hydra-help for the names")
+
+
+def _check_list(line: str, group: str, options: Sequence[Any]) -> None:
+    """Check that a list has no options that each name a class: Hydra would merge their keys."""
+    from sweeper.configs import CONFIGS  # registers resolvers: another application may have its own
+
+    files = [CONFIGS / group / f"{option}.yaml" for option in options if isinstance(option, str)]
+    texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
+    if len(texts) > 1 and all(re.search(r"^_target_:", text, re.MULTILINE) for text in texts):
+        raise ConfigError(
+            f"{line}: has several options; type one of them, or, to try one after another, "
+            f"--multirun {group}={','.join(options)}"
+        )
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -197,7 +213,17 @@ def _text(value: Any) -> str | None:
     return "must be a text without backslashes; type one such as '_'"
 
 
+def _checkpoint(value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and value):
+        return None
+    return (
+        "must be the path of a checkpoint or of a run's folder; type resume=outputs/<day>/<time>, "
+        "or, for a study, its command as it was: that resumes it"
+    )
+
+
 CHECKS: Mapping[str, Callable[[Any], str | None]] = {
+    "resume": _checkpoint,
     "hydra.run.dir": _folder,
     "hydra.sweep.dir": _folder,
     "hydra.sweep.subdir": _folder,

@@ -34,6 +34,10 @@ SYNONYMS = {
     "gpu": "device",
     "cuda": "device",
     "amp": "precision",
+    "gpus": "device",
+    "checkpoint": "resume",
+    "ckpt": "resume",
+    "pretrained": "weights",
     "output_dir": "dir",
     "net": "model",
     "network": "model",
@@ -53,6 +57,9 @@ SYNONYMS = {
 
 OF_OTHER_GROUPS = ("search", "experiment")
 """Groups without keys of their own: their options choose options and values of other groups."""
+
+MEANT_VALUES = {"gpu": ("cuda", "cpu"), "cuda": ("cuda", "cpu"), "gpus": ("cuda", "cpu")}
+"""The values of our keys, for words that take other values: `gpu=0`."""
 
 OF_STUDIES = ("hydra.sweeper.", "hydra.launcher.", "hydra.run.", "hydra.sweep.")
 NOT_KEYS = ("_target_", "search", "defaults")
@@ -203,7 +210,7 @@ def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
         values = [f"model=torchvision model.name={name}"]
     if values:
         return list(dict.fromkeys(values))[:MAX_CANDIDATES]
-    return [f"{group}={name}" for name in near_names(option, known)]
+    return [f"{group}={name}" for name in near_names(option, known, cutoff=0.65)]
 
 
 def torchvision_model_name(wanted: str) -> str | None:

@@ -11,6 +11,7 @@ In the parent process, the plugin's `LocalLauncher` calls
 and starts in each worker process
 
     process      imports the task once, then runs one Hydra job after another
+    spawned      starts such a process on Windows, and stands for it
     output       writes the output of a job to the job's folder
     leaving      ends the process
 

@@ -17,7 +17,8 @@ LOST = 1  # the exit code of a process whose server died, so that nobody knows i
 
 def can_fork() -> bool:
     """Return whether this system can fork, and tell whether that is safe."""
-    return sys.platform == "linux" and Path("/proc/self/task").is_dir()
+    can = hasattr(os, "fork") and hasattr(os, "pidfd_open")
+    return can and Path("/proc/self/task").is_dir()
 
 
 class ForkedProcess:

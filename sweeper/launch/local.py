@@ -26,6 +26,7 @@ from sweeper.errors import TrainingError
 from sweeper.launch.early import current_server
 from sweeper.launch.process import READY
 from sweeper.launch.resources import n_workers, worker_environment
+from sweeper.launch.spawned import SpawnedProcess
 
 log = logging.getLogger(__name__)
 # A process that died before it had imported the task is likely to die again.
@@ -67,7 +68,7 @@ class Slot:
         environment: Environment variables with the process's threads and GPU.
         process: The process.
         connection: Connection over which jobs are sent and results are received.
-        lifeline: Write end of a pipe. It closes when the parent dies, and the process then exits.
+        lifeline: Connection that closes when the parent dies; the process then exits.
         ready: True once the process has imported the task.
         early_deaths: Number of processes in a row that died in this slot before they were ready.
         job: The running job; None if the process is idle.
@@ -76,7 +77,7 @@ class Slot:
     environment: dict[str, str]
     process: Process
     connection: Connection
-    lifeline: int
+    lifeline: Connection
     ready: bool = False
     early_deaths: int = 0
     job: Job | None = None
@@ -85,7 +86,7 @@ class Slot:
         """Wait until the process has ended; it ends by itself when the connection closes."""
         self.connection.close()
         self.process.wait()
-        os.close(self.lifeline)
+        self.lifeline.close()
 
 
 @dataclass
@@ -253,6 +254,18 @@ def _start(environment: dict[str, str], payload: bytes) -> Slot:
 
     The terminal's Ctrl-C then reaches only the parent, which decides what to do.
     """
+    if not hasattr(os, "fork"):
+        spawned = SpawnedProcess(environment)
+        slot = Slot(environment, spawned, spawned.connection, spawned.lifeline)
+    else:
+        slot = _with_descriptors(environment)
+    # If the process has died already, the next read from the connection raises EOFError.
+    with contextlib.suppress(BrokenPipeError):
+        slot.connection.send_bytes(payload)
+    return slot
+
+
+def _with_descriptors(environment: dict[str, str]) -> Slot:
     parent_socket, child_socket = socket.socketpair()
     lifeline_read, lifeline_write = os.pipe()
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
@@ -262,10 +275,7 @@ def _start(environment: dict[str, str], payload: bytes) -> Slot:
     child_socket.close()
     os.close(lifeline_read)
     connection = Connection(parent_socket.detach())
-    # If the process has died already, the next read from the connection raises EOFError.
-    with contextlib.suppress(BrokenPipeError):
-        connection.send_bytes(payload)
-    return Slot(environment, process, connection, lifeline_write)
+    return Slot(environment, process, connection, Connection(lifeline_write))
 
 
 def _forked(variables: dict[str, str], descriptors: tuple[int, int]) -> Process | None:

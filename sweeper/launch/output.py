@@ -17,7 +17,8 @@ def output_to(folder: Path) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     saved = [os.dup(1), os.dup(2)]
-    file = os.open(folder / OUTPUT_FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+    flags = os.O_CREAT | os.O_APPEND | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+    file = os.open(folder / OUTPUT_FILE, flags, 0o666)
     _redirect(file, file)
     os.close(file)
     try:

@@ -16,6 +16,7 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import OmegaConf, open_dict
 
+from sweeper.cli.interrupts import WARNINGS
 from sweeper.launch.leaving import leave
 from sweeper.launch.output import output_to
 
@@ -24,15 +25,18 @@ READY = "ready"
 
 def main(connection_descriptor: int, lifeline_descriptor: int) -> None:
     """Run jobs from the connection until it closes; exit at once if the parent dies."""
-    # Slurm warns every process of a job of its time limit. The parent process acts on the warning.
-    for number in (signal.SIGUSR1, signal.SIGUSR2):
+    threading.Thread(target=exit_with_parent, args=(lifeline_descriptor,), daemon=True).start()
+    serve(Connection(connection_descriptor))
+
+
+def serve(connection: Connection) -> None:
+    """Run jobs from the connection until it closes."""
+    for number in WARNINGS:  # the parent process acts on them
         signal.signal(number, signal.SIG_IGN)
     # Flushed at every line, so that the output of a killed process is not lost.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(line_buffering=True)
-    threading.Thread(target=exit_with_parent, args=(lifeline_descriptor,), daemon=True).start()
-    connection = Connection(connection_descriptor)
     runner = JobRunner(*pickle.loads(connection.recv_bytes()))
     connection.send(READY)
     while True:

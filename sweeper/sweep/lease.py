@@ -6,6 +6,7 @@ how long a lease of another host was not renewed.
 """
 
 import os
+import signal
 import socket
 import time
 import uuid
@@ -152,6 +153,8 @@ def process_start(pid: int) -> str | None:
     """
     if Path("/proc/self/stat").exists():
         return _linux_start(pid)
+    if hasattr(signal, "CTRL_C_EVENT"):  # on Windows signal 0 is that of Ctrl-C
+        return ""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -20,6 +20,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweeper.locks import locked
 from sweeper.sweep.budget import (
     DONE,
     FAILURE_KEY,
@@ -45,7 +46,7 @@ from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
 from sweeper.sweep.point_index import PointIndex
 from sweeper.sweep.promotion import Halving, Rungs
-from sweeper.sweep.storage import file_lock, read_trials
+from sweeper.sweep.storage import read_trials
 
 log = logging.getLogger(__name__)
 LOCK_FILE = ".claims.lock"
@@ -116,7 +117,7 @@ class Ledger:
         has_told = False
         while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
-            with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+            with locked(self._lock), suppress(UpdateFinishedTrialError):
                 trials = self._trials()
                 if self.budget.is_spent(trials, time.time()):
                     return None
@@ -141,7 +142,7 @@ class Ledger:
 
     def has_work(self) -> bool:
         """Return whether a worker could claim a trial now."""
-        with file_lock(self._lock):
+        with locked(self._lock):
             trials, now = self._trials(), time.time()
             if self.budget.is_spent(trials, now):
                 return False
@@ -160,7 +161,7 @@ class Ledger:
 
     def renew(self, claim: Claim) -> bool:
         """Renew the lease; return False when the trial no longer belongs to this worker."""
-        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+        with locked(self._lock), suppress(UpdateFinishedTrialError):
             trials = self._trials()
             trial = next(t for t in trials if t._trial_id == claim.trial_id)
             if not _is_owned(trial, claim):
@@ -181,7 +182,7 @@ class Ledger:
         Return that other trial, or None. If `again` is False, the parameters are written although
         there is one.
         """
-        with file_lock(self._lock):
+        with locked(self._lock):
             trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
             original = self._same_point(trials, claim, draft.params)
             if original is not None and again:
@@ -259,7 +260,7 @@ class Ledger:
         is_due = n_reached > Place.of(stored).target
         if not is_due and self.budget.deadline is None:
             return False
-        with file_lock(self._lock):
+        with locked(self._lock):
             trials = self._trials()
             trial = next(t for t in trials if t._trial_id == claim.trial_id)
             if not self._goes_on(trial, trials, is_due):
@@ -282,7 +283,7 @@ class Ledger:
 
     def pause(self, claim: Claim) -> None:
         """Put the trial back as paused: it waits for its promotion."""
-        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+        with locked(self._lock), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
                 self._put_back(self._storage.get_trial(claim.trial_id), claim.lease, paused=True)
 
@@ -296,7 +297,7 @@ class Ledger:
         `alone` is True if only this worker was asked to end. Without progress it counts as a death,
         because the trial itself may be the reason.
         """
-        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+        with locked(self._lock), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
                 trial = self._storage.get_trial(claim.trial_id)
                 no_progress = progress_of(trial) == claim.lease.progress
@@ -308,7 +309,7 @@ class Ledger:
 
         No death is counted, because the command itself ended them.
         """
-        with file_lock(self._lock):
+        with locked(self._lock):
             for trial in self._trials():
                 lease = Lease.read(trial.system_attrs)
                 if trial.state != TrialState.RUNNING or lease is None:
@@ -325,7 +326,7 @@ class Ledger:
 
     def end_command(self) -> None:
         """Ask all workers of this command to put back their trials and leave, on any host."""
-        with file_lock(self._lock):
+        with locked(self._lock):
             ended = self._ended_commands()
             self._storage.set_study_user_attr(
                 self._study_id, ENDED_COMMANDS_KEY, [*ended, self._command]
@@ -346,7 +347,7 @@ class Ledger:
 
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
-        with file_lock(self._lock), suppress(UpdateFinishedTrialError):
+        with locked(self._lock), suppress(UpdateFinishedTrialError):
             if not self.owns(claim):
                 return False
             for key, value in (user_attrs or {}).items():

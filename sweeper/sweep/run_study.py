@@ -28,6 +28,7 @@ from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, SweeperError, TrainingError
 from sweeper.launch.apart import can_call_apart
 from sweeper.launch.resources import n_workers
+from sweeper.locks import locked
 from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
@@ -43,7 +44,7 @@ from sweeper.sweep.points import enqueue
 from sweeper.sweep.recorder import Recorder, recorded, start_recorder
 from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
-from sweeper.sweep.storage import file_lock, open_storage
+from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import (
     PARENT_KEY,
     PulledStudy,
@@ -334,7 +335,7 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
         set_aside(spec.name, open_storage(spec.storage, folder), folder)
     storage = open_storage(spec.storage, folder)  # first, since it may be refused
     folder.mkdir(parents=True, exist_ok=True)
-    with file_lock(folder / LOCK_FILE):
+    with locked(folder / LOCK_FILE):
         if spec.name not in {s.study_name for s in storage.get_all_studies()}:
             _require_new(plan)
         create_study(spec.name, storage, plan.identity)

@@ -203,7 +203,7 @@ class Session:
 
     def _was_asked_alone(self) -> bool:
         """Return whether a signal asked this worker alone to end; its pool sends SIGINT."""
-        return self._spec.own_process and self._interrupt.number in (signal.SIGTERM, signal.SIGHUP)
+        return self._spec.own_process and self._interrupt.number not in (None, signal.SIGINT)
 
     def _report_failure(self, claim: Claim, file: Path, verdict: Verdict) -> None:
         text = f"{verdict.reason}\n\n{verdict.details}"

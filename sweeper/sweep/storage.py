@@ -7,12 +7,11 @@ the lock removes an incomplete last record.
 """
 
 import copyreg
-import fcntl
 import json
 import os
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
 from sweeper.errors import ConfigError
+from sweeper.locks import locked
 from sweeper.secrets import (
     ODD_PASSWORD,
     connectable,
@@ -55,17 +55,6 @@ copyreg.pickle(RDBStorage, reduced)
 copyreg.pickle(JournalRedisBackend, reduced)
 
 
-@contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; the kernel releases it when the process ends."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
 class KernelLock(JournalFileOpenLock):
     """Lock on the journal, held by the kernel.
 
@@ -75,21 +64,19 @@ class KernelLock(JournalFileOpenLock):
     def __init__(self, journal: Path) -> None:
         super().__init__(str(journal))
         self._journal = journal
-        self._descriptor: int | None = None
+        self._held = ExitStack()
 
     def acquire(self) -> bool:
         """Wait for the lock."""
-        descriptor = os.open(self._journal, os.O_CREAT | os.O_RDWR, 0o666)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _remove_incomplete_record(descriptor)
-        self._descriptor = descriptor
+        with ExitStack() as held:
+            held.enter_context(locked(self._journal))
+            _remove_incomplete_record(self._journal)
+            self._held = held.pop_all()
         return True
 
     def release(self) -> None:
         """Release the lock."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        self._held.close()
 
 
 class JournalFile(JournalFileBackend):
@@ -234,15 +221,19 @@ def _open_journal(path: Path) -> JournalStorage:
         raise _damaged(path, error) from error
 
 
-def _remove_incomplete_record(descriptor: int) -> None:
+def _remove_incomplete_record(journal: Path) -> None:
     """Truncate the journal after its last complete line."""
-    end = size = os.fstat(descriptor).st_size
-    while end > 0:
-        start = max(0, end - 4096)
-        newline = os.pread(descriptor, end - start, start).rfind(b"\n")
-        if newline >= 0:
-            end = start + newline + 1
-            break
-        end = start
-    if end < size:
-        os.ftruncate(descriptor, end)
+    if not journal.exists():
+        return
+    with journal.open("r+b", buffering=0) as file:
+        end = size = os.fstat(file.fileno()).st_size
+        while end > 0:
+            start = max(0, end - 4096)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end < size:
+            file.truncate(end)

@@ -11,7 +11,7 @@ from hydra.core.utils import JobStatus, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from sweeper.cli.interrupts import SIGNALS, Interrupt
+from sweeper.cli.interrupts import SIGNALS, WARNINGS, Interrupt
 from sweeper.launch.local import LocalPool
 from sweeper.sweep.finals.finals_session import FinalsSession
 from sweeper.sweep.session import Session
@@ -111,5 +111,5 @@ def _run_all(session: Session, interrupt: Interrupt) -> None:
 
 def _handlers_of_the_launcher() -> dict[int, Callable[[int, None], object]]:
     """Return the handlers by which a launcher learns of a time limit, such as Slurm's."""
-    handlers = {n: signal.getsignal(n) for n in (signal.SIGUSR1, signal.SIGUSR2)}
+    handlers = {n: signal.getsignal(n) for n in WARNINGS}
     return {int(n): h for n, h in handlers.items() if callable(h)}

@@ -58,6 +58,16 @@ def _place() -> Path:
     return Path(cache, f"mlflow-{version('mlflow')}.db")
 
 
+def _belongs_to_user_alone(status: os.stat_result) -> bool:
+    """Return whether a file is this user's, and nobody else may read it.
+
+    Windows does not say so here; there the cache is in the user's own folder.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    return bool(status.st_uid == os.getuid() and not status.st_mode & 0o177)
+
+
 def _is_whole(blank: Path) -> bool:
     """Return whether there is a blank database, undamaged, of this user.
 
@@ -66,7 +76,7 @@ def _is_whole(blank: Path) -> bool:
     if not blank.is_file():
         return False
     status = blank.lstat()
-    if status.st_uid != os.getuid() or status.st_mode & 0o177 or not stat.S_ISREG(status.st_mode):
+    if not stat.S_ISREG(status.st_mode) or not _belongs_to_user_alone(status):
         return False
     with contextlib.closing(sqlite3.connect(f"{blank.as_uri()}?mode=ro", uri=True)) as connection:
         [check] = connection.execute("PRAGMA quick_check").fetchone()

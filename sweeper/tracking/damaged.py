@@ -11,6 +11,8 @@ No delivery looks there. What is repaired by hand goes back as a folder of `outb
 import os
 from pathlib import Path
 
+from sweeper.files import PLAIN_FILE
+
 FOLDER = "damaged"
 
 
@@ -27,7 +29,7 @@ def set_line_aside(outbox: Path, line: bytes) -> None:
     """
     place = place_of(outbox)
     place.mkdir(parents=True, exist_ok=True)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | PLAIN_FILE
     with os.fdopen(os.open(place / "records.jsonl", flags, mode=0o600), "wb") as file:
         file.write(line.rstrip(b"\n") + b"\n")
 

@@ -16,11 +16,12 @@ ENVIRONMENT = {
 # A process that is forked while another thread imports a module would wait for that import for
 # ever. A fork (for DataLoader workers) therefore waits until MLflow is imported, a second or two.
 _import_lock = threading.RLock()
-os.register_at_fork(
-    before=_import_lock.acquire,
-    after_in_parent=_import_lock.release,
-    after_in_child=_import_lock.release,
-)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_import_lock.acquire,
+        after_in_parent=_import_lock.release,
+        after_in_child=_import_lock.release,
+    )
 
 
 def import_mlflow() -> None:

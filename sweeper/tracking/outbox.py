@@ -14,7 +14,7 @@ of the process. It does not call fsync, which takes as long as an epoch of a sma
 power cut may therefore lose records.
 """
 
-import fcntl
+import contextlib
 import io
 import json
 import logging
@@ -23,7 +23,7 @@ import shutil
 import stat
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +31,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from sweeper.files import link_or_copy, write_text
+from sweeper import locks
+from sweeper.files import PLAIN_FILE, link_or_copy, write_text
 from sweeper.tracking import damaged, tags
 from sweeper.tracking.records import FILES, DamagedRecordError, Operation, Record
 from sweeper.tracking.scan import Damage, scan
@@ -59,11 +60,16 @@ _PROGRESS = TypeAdapter(Progress)
 
 
 class Outbox:
-    """The records of one run; this process holds the lock on them."""
+    """The records of one run; this process holds the lock on them.
 
-    def __init__(self, folder: Path, file: io.FileIO) -> None:
+    unlock: what releases the lock, beside closing the file.
+    """
+
+    def __init__(
+        self, folder: Path, file: io.FileIO, unlock: Callable[[], None] = lambda: None
+    ) -> None:
         self.folder = folder
-        self._file = file
+        self._file, self._unlock = file, unlock
         self._size = os.fstat(file.fileno()).st_size
         self._n_files = 0
         self._start: Record | None = None
@@ -76,12 +82,15 @@ class Outbox:
         Raises:
             OSError: the folder cannot be written.
         """
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
+        folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
         # Locked before it has its final name, so that no process finds it without an owner.
-        staged = _make_folder(parent / f"{name}.new")
+        if locks.ARE_BESIDE:
+            parent.mkdir(parents=True, exist_ok=True)
+            unlock = _claimed(folder)
+            return cls(folder, _open(_make_folder(folder) / _RECORDS, os.O_CREAT), unlock)
+        staged = _make_folder(parent / f"{folder.name}.new")
         file = _open(staged / _RECORDS, os.O_CREAT)
-        fcntl.flock(file, fcntl.LOCK_EX)
-        return cls(staged.rename(parent / name), file)
+        return cls(staged.rename(folder), file, _claimed(folder, file))
 
     @classmethod
     def take_over(cls, folder: Path) -> "Outbox | None":
@@ -100,24 +109,24 @@ class Outbox:
             file = _open(folder / _RECORDS)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        unlock = locks.claim(folder, file.fileno())
+        if unlock is None:
             file.close()
             return None
-        if not (folder / _RECORDS).exists():  # removed between the open and the lock
-            file.close()
-            return None
-        try:
-            outbox = cls(folder, file)
-            outbox._repair()
-        except DamagedRecordError as error:
-            _set_whole_aside(folder, str(error))
-            file.close()
-            return None
-        except OSError:
-            file.close()
-            raise
+        with contextlib.ExitStack() as undo:
+            undo.callback(unlock)
+            undo.callback(file.close)
+            if not (folder / _RECORDS).exists():  # removed between the open and the lock
+                return None
+            try:
+                outbox = cls(folder, file, unlock)
+                outbox._repair()
+            except DamagedRecordError as error:
+                if locks.ARE_BESIDE:
+                    file.close()
+                _set_whole_aside(folder, str(error))
+                return None
+            undo.pop_all()
         return outbox
 
     @classmethod
@@ -163,7 +172,7 @@ class Outbox:
         self._n_files += 1
         (self.folder / relative).parent.mkdir(parents=True)
         link_or_copy(path.resolve(), self.folder / relative)
-        return str(relative)
+        return relative.as_posix()
 
     def keep_folder(self, path: Path) -> str:
         """Store all files of a folder as `keep_file` does; return its path in the outbox."""
@@ -219,27 +228,26 @@ class Outbox:
 
         Two attempts at one run would each create it, if both looked for it at the same time.
         """
-        descriptor = os.open(self.folder.parent, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locks.locked(self.folder.parent):
             yield
-        finally:
-            os.close(descriptor)
 
     def release(self) -> None:
         """Give up the lock, so that another process can deliver the rest."""
         self._file.close()
+        self._unlock()
 
     def remove(self) -> None:
         """Delete the outbox, and its parent folder if that is empty.
 
         If records of it were set aside, its artifacts are too, for they may belong to these.
         """
+        if locks.ARE_BESIDE:  # Windows neither moves nor deletes a folder with an open file
+            self._file.close()
         place = damaged.place_of(self.folder)
         if place.is_dir() and (self.folder / FILES).is_dir():
             damaged.move_aside(self.folder / FILES, place / FILES)
         shutil.rmtree(self.folder)
-        self._file.close()
+        self.release()
         try:
             self.folder.parent.rmdir()
         except OSError:  # it holds other outboxes
@@ -276,7 +284,12 @@ class Outbox:
         return scan(content, position, self.folder, with_last_line)
 
     def _bytes(self, begin: int, end: int) -> bytes:
-        return os.pread(self._file.fileno(), end - begin, begin)
+        # The position of `_file` belongs to all of its owners.
+        if hasattr(os, "pread"):
+            return os.pread(self._file.fileno(), end - begin, begin)
+        with (self.folder / _RECORDS).open("rb") as file:
+            file.seek(begin)
+            return file.read(end - begin)
 
     def _set_aside(self, damages: Sequence[Damage]) -> None:
         """Store copies of damaged bytes, and write blanks over them.
@@ -285,14 +298,13 @@ class Outbox:
         """
         if not damages:
             return
-        # The records are open for appending, and Linux appends even what `pwrite` writes there.
-        descriptor = os.open(self.folder / _RECORDS, os.O_WRONLY | os.O_NOFOLLOW)
-        try:
+        # What is written to `_file` is appended.
+        descriptor = os.open(self.folder / _RECORDS, os.O_WRONLY | PLAIN_FILE)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
             for damage in damages:
                 damaged.set_line_aside(self.folder, self._bytes(damage.begin, damage.end))
-                os.pwrite(descriptor, b" " * (damage.end - damage.begin), damage.begin)
-        finally:
-            os.close(descriptor)
+                file.seek(damage.begin)
+                file.write(b" " * (damage.end - damage.begin))
         log.warning(
             "tracking: %d damaged record(s) of %s are set aside in %s, the first one because: %s",
             len(damages),
@@ -346,13 +358,20 @@ def _open(path: Path, flags: int = 0) -> io.FileIO:
 
     Only its user may read it, because records of older versions hold a URI with its password.
     """
-    flags |= os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW
+    flags |= os.O_RDWR | os.O_APPEND | PLAIN_FILE
     descriptor = os.open(path, flags, mode=0o600)
     return io.FileIO(descriptor, "a+")
 
 
 def _may_be_outbox(path: Path) -> bool:
-    return path.suffix != ".new" and path.name != damaged.FOLDER
+    return path.suffix not in (".new", locks.ENDING) and path.name != damaged.FOLDER
+
+
+def _claimed(folder: Path, file: io.FileIO | None = None) -> Callable[[], None]:
+    """Lock an outbox that nobody else knows."""
+    unlock = locks.claim(folder, file and file.fileno())
+    assert unlock is not None
+    return unlock
 
 
 def _set_whole_aside(folder: Path, reason: str) -> None:

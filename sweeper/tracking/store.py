@@ -9,7 +9,6 @@ may be delivered in any order: the run has a tag with the start of its last atte
 that started earlier neither ends the run nor replaces a tag or an artifact.
 """
 
-import fcntl
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
+from sweeper.locks import locked
 from sweeper.secrets import passwords_of
 from sweeper.text import shortened
 from sweeper.tracking import tags
@@ -62,7 +62,8 @@ class MLflowStore:
         # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
-        with _database_lock(database.parent if database else folder, shared=exists):
+        # MLflow fails when two processes create the tables at the same time.
+        with locked(database.parent if database else folder, shared=exists):
             new = database if database and not database.exists() else None
             is_copy = new is not None and copy_blank(new)
             self.client = _connect(uri)
@@ -426,18 +427,3 @@ def translating_refusals() -> Iterator[None]:
         if error.error_code in _REFUSALS:
             raise RefusedError(error.message) from error
         raise
-
-
-@contextmanager
-def _database_lock(folder: Path, shared: bool) -> Iterator[None]:
-    """Hold a lock on a folder: exclusive to create a database, `shared` to open one.
-
-    MLflow fails when two processes create the tables at the same time. The lock is on the folder
-    itself, so no lock file is left behind.
-    """
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -115,7 +115,7 @@ def _absolute(uri: str, folder: Path) -> str:
             f"tracking.uri={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
             "or type tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
         )
-    uri = f"{_SQLITE}{quote(str(path))}"
+    uri = f"{_SQLITE}{quote(path.as_posix(), safe='/:')}"  # of a drive too
     check_schema(uri, path)
     return uri
 

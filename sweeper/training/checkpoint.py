@@ -56,6 +56,7 @@ def checkpoint_in(path: Path, name: str) -> Path:
 
     Of a study it is that of the best trial. A folder without a checkpoint is returned as it is.
     """
+    path = path.expanduser()
     if not path.is_dir():
         return path
     inside = (path / name, path / "checkpoints" / name, path / "best" / "checkpoints" / name)

@@ -1,12 +1,16 @@
 """What to type in place of what does not exist: the keys and options are those of the config."""
 
+from pathlib import Path
+
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.advice import flag_advice, sweep_advice, word_advice
+from sweeper.cli.advice import better_line, flag_advice, word_advice
 from sweeper.cli.messages import check_words, line_for
+from sweeper.cli.shells import leftover_advice, variable_advice
+from sweeper.cli.sweeps import sweep_advice
 from sweeper.cli.vocabulary import Vocabulary, torchvision_model_name
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError
@@ -40,6 +44,8 @@ def line_of(*overrides: str) -> str:
         ("batch-size=8", "data.batch_size=8"),
         ("n_trials=5", "hydra.sweeper.n_trials=5"),
         ("device=cpu", "trainer.device=cpu"),
+        ("gpu=0", "trainer.device=cuda or trainer.device=cpu"),
+        ("checkpoint=runs/last.pt", "resume=runs/last.pt"),
         ("learning_rate=0.1", "optimizer.lr=0.1"),
         ("data.train_limit=9", "trainer.train_limit=9"),
         ("trainer.max_epochs=3", "trainer.epochs=3"),
@@ -107,6 +113,24 @@ def test_torchvisions_names_are_read_without_its_import() -> None:
         (["evaluate"], "evaluate: is a command of its own; type python -m sweeper.evaluate --help"),
         (["multirun"], "multirun: type --multirun to start a study"),
         (["help"], "help: type --help"),
+        (
+            ["model=cnn,", "lenet"],
+            "model=cnn, lenet: is one value with spaces; type model=cnn,lenet",
+        ),
+        (
+            ["model.channels=[8", "16]", "seed=1"],
+            "model.channels=[8 16]: is one value with spaces; type 'model.channels=[8 16]'",
+        ),
+        (
+            ["optimizer.lr=tag(log,", "interval(1e-4,", "1))"],
+            "optimizer.lr=tag(log, interval(1e-4, 1)): is one value with spaces; "
+            "type 'optimizer.lr=tag(log,interval(1e-4,1))'",
+        ),
+        (
+            ["\u2212\u2212multirun", "model=cnn,lenet"],
+            "\u2212\u2212multirun: has another dash than the keyboard's; "
+            "type --multirun",
+        ),
         (["a=1", "what"], "what: is neither GROUP=OPTION nor KEY=VALUE; --help shows the groups"),
     ],
 )  # fmt: skip
@@ -163,6 +187,39 @@ def test_a_sweep_of_another_program_becomes_hydras(sweep, typed) -> None:
     assert sweep_advice(f"x={sweep}", is_multirun=False).endswith(f"; type --multirun 'x={typed}'")
 
 
+def test_values_in_brackets_are_tried_without_them() -> None:
+    for line in (
+        sweep_advice("x={1, 2}", is_multirun=False),
+        better_line("x=[1, 2]: expected a valid number", ["x=[1,2]"]),
+    ):
+        assert line is not None
+        assert line.endswith("to try one value after another, type --multirun x=1,2")
+
+
+@pytest.mark.parametrize(
+    ("override", "typed"),
+    [
+        ("'model=cnn'", '"model=cnn"'),
+        ("data.root=~/my data", f"\"data.root='{Path.home()}/my data'\""),
+        ("a=~b", None),
+        ("a=tag(log,interval(1,2)", "'a=tag(log,interval(1,2))'"),
+        ("a=[1,{b: 2", "'a=[1,{b: 2}]'"),
+        ("a=(1]", None),
+        ("a='[1", None),
+    ],
+)
+def test_what_a_shell_has_left_is_named(override, typed) -> None:
+    line = leftover_advice(override)
+    assert line is None if typed is None else line.endswith(f"; type {typed}")
+
+
+def test_a_variable_that_no_shell_replaced_is_named(monkeypatch) -> None:
+    monkeypatch.setenv("PLACE", "/x")
+    message = "Interpolation key '{}' not found"
+    assert "'${oc.env:PLACE}'" in variable_advice(message.format("PLACE"))
+    assert variable_advice(message.format("nowhere")) == ""
+
+
 @pytest.mark.parametrize("value", ["3", "float(x)", "int(3)", "sort(3,1)", "[1,2"])
 def test_other_values_are_no_sweeps(value) -> None:
     assert sweep_advice(f"x={value}", is_multirun=True) is None
@@ -175,6 +232,11 @@ def test_other_values_are_no_sweeps(value) -> None:
             "seed=1,2",
             "seed=1,2: has several values; type 'seed=[1,2]' for a list; to try one after another, "
             "add --multirun to your command line: --multirun seed=1,2",
+        ),
+        (
+            "model=cnn,lenet",
+            "model=cnn,lenet: has several options; type one of them; to try one after another, "
+            "add --multirun to your command line: --multirun model=cnn,lenet",
         ),
         (
             "seed=range(1,3)",

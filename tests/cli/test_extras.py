@@ -8,7 +8,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.errors import MissingConfigException
 
-from sweeper.cli.messages import user_message
+from sweeper.cli.messages import line_for, user_message
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError
 from sweeper.hydra_versions import COMPOSING
@@ -37,9 +37,25 @@ def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
     ):
         compose("config", [f"hydra/launcher={launcher}"], return_hydra_config=True)
     assert user_message(caught.value) == (
-        f"hydra/launcher={launcher}: this launcher is not installed; "
-        f"type pip install 'sweeper[{extra}]'"
+        f"hydra/launcher={launcher}: is not installed; type pip install 'sweeper[{extra}]'"
     )
+
+
+def test_a_sweeper_that_is_not_installed_is_named_with_its_package(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Plugins.instance()
+    sweepers = ConfigStore.instance().repo["hydra"]["sweeper"]
+    monkeypatch.delitem(sweepers, "optuna.yaml", raising=False)
+    with (
+        initialize_config_dir(str(CONFIGS), **COMPOSING),
+        pytest.raises(MissingConfigException) as caught,
+    ):
+        compose("config", ["hydra/sweeper=optuna"], return_hydra_config=True)
+    line = line_for(caught.value, ["--multirun", "hydra/sweeper=optuna"])
+    assert line is not None
+    assert "leave it out" in line
+    assert line.endswith("pip install hydra-optuna-sweeper")
 
 
 @pytest.mark.parametrize(

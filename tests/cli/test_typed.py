@@ -4,6 +4,7 @@ from sweeper.cli.typed import CHECKS, check_overrides, unusable_folder
 from sweeper.errors import ConfigError
 
 WRONG = {
+    "resume": ("true", "1", "''", "[a]"),
     "hydra.run.dir": ("1", "null", "[a]", "''", "/dev/null/x", "a" * 300, "a/" * 1600),
     "hydra.sweep.dir": ("true", "{a: 1}"),
     "hydra.sweep.subdir": ("1.5",),
@@ -50,6 +51,12 @@ def test_every_check_has_a_wrong_value() -> None:
 )
 def test_other_values_are_left_to_hydra(override) -> None:
     check_overrides([override, "--multirun", "no/override"])
+
+
+def test_a_list_of_options_is_no_sweep(refuses) -> None:
+    with refuses(ConfigError, r"^model=\[cnn,lenet\]: has .*, --multirun model=cnn,lenet$"):
+        check_overrides(["--multirun", "model=[cnn,lenet]"])
+    check_overrides(["search=[cnn,auto]", "model.channels=[8,16]", "hydra/callbacks=[a,b]"])
 
 
 def test_a_key_within_a_mapping_is_checked(refuses) -> None:

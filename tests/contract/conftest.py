@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.sweep.storage import file_lock
+from sweeper.locks import locked
 
 HYDRA_1_4 = ("hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1")
 LAUNCHERS_1_4 = tuple(f"hydra-{n}-launcher==1.4.0rc3" for n in ("joblib", "ray", "submitit"))
@@ -30,7 +30,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Insta
 
     def install(*packages: str) -> str:
         folder = shared / "-".join(package.partition("=")[0] for package in packages)
-        with file_lock(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             if not folder.exists():
                 _install(folder, packages)
         return str(folder)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import pytest
 from playwright.sync_api import BrowserContext, expect, sync_playwright
 
-from sweeper.sweep.storage import file_lock
+from sweeper.locks import locked
 
 T = TypeVar("T")
 SECONDS = 60
@@ -68,7 +68,7 @@ def study_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str, pytho
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
     folder = shared / "study-of-the-pages"
-    with file_lock(shared / "study-of-the-pages.lock"):
+    with locked(shared / "study-of-the-pages.lock"):
         if not folder.exists():
             folder.mkdir()
             command = [python, "-m", "sweeper", "--multirun", *STUDY]

@@ -9,7 +9,8 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.storage import KernelLock, file_lock, open_storage
+from sweeper.locks import locked
+from sweeper.sweep.storage import KernelLock, open_storage
 
 
 @pytest.mark.parametrize("partial", [b'{"op_code": 5, "tri', b"x" * 9000])
@@ -47,7 +48,7 @@ def test_the_lock_of_a_killed_process_is_released_at_once(tmp_path) -> None:
 
 def test_a_file_lock_is_exclusive(tmp_path) -> None:
     lock = tmp_path / "lock"
-    with file_lock(lock), lock.open() as other, pytest.raises(BlockingIOError):
+    with locked(lock), lock.open() as other, pytest.raises(BlockingIOError):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

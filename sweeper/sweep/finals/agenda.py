@@ -11,6 +11,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, is_own, was_not_needed
 from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
@@ -20,7 +21,7 @@ from sweeper.sweep.ledger import LOCK_FILE, Ledger
 from sweeper.sweep.results.front import best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.trial_folder import TrialLayout
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import file_lock, open_storage, read_trials
+from sweeper.sweep.storage import open_storage, read_trials
 from sweeper.sweep.study import open_study
 from sweeper.sweep.verdict import failure_text
 
@@ -78,13 +79,13 @@ class Agenda:
 
     def has_work(self) -> bool:
         """Return whether a worker could do a job now."""
-        with file_lock(self._lock):
+        with locked(self._lock):
             missing = self._missing()
         return missing is not None or self.ledger.has_work()
 
     def add_next(self) -> None:
         """Add the next job that nobody has begun, so that it can be claimed."""
-        with file_lock(self._lock):
+        with locked(self._lock):
             job = self._missing()
             if job is not None:
                 template = job.template(self.subject(job))

@@ -1,0 +1,67 @@
+"""Sweeps that are written as in other programs, and how Hydra writes them."""
+
+import re
+
+from sweeper.cli.overrides import shell_word
+from sweeper.cli.vocabulary import plain
+
+OF_HYDRA = ("", "interval", "choice")
+INTERVAL, LOG, CHOICE = "interval({})", "tag(log,interval({}))", "choice({})"
+INTERVALS = (
+    *("", "interval", "uniform", "quniform", "float", "real", "linear", "linspace", "float_range"),
+    *("int", "randint", "integer", "int_range", "between"),
+)
+LOGS = ("log", "loguniform", "log_uniform", "qloguniform", "logspace", "geom", "logrange")
+CHOICES = (
+    *("choice", "categorical", "grid", "grid_search", "list", "select", "options", "values"),
+    *("oneof", "one_of", "choices"),
+)
+SWEEPS = {
+    **dict.fromkeys(INTERVALS, INTERVAL),
+    **dict.fromkeys(LOGS, LOG),
+    **dict.fromkeys(CHOICES, CHOICE),
+}
+"""How other programs write a sweep, and how Hydra does."""
+
+
+def sweep_advice(override: str, is_multirun: bool) -> str | None:
+    """Return the line for a sweep that is written as in other programs, or None for other text."""
+    key, _, value = override.partition("=")
+    if braces := re.fullmatch(r"\{([^:{}]+)\}", value):
+        return f"{override}: {without_brackets(key, braces[1], is_multirun)}"
+    match = re.fullmatch(r"\s*(\w*)[(\[](.*)[)\]]\s*", value, re.DOTALL)
+    name = plain(match[1].removeprefix("suggest_")) if match else ""
+    if match is None or name not in SWEEPS:
+        return None
+    inside = match[2].strip()
+    inner = re.fullmatch(r"(?:interval|uniform|range)\((.*)\)", inside)
+    numbers = [part.strip() for part in (inner[1] if inner else inside).split(",")]
+    if name in ("int", "float") and len(numbers) < 2:  # a cast of Hydra's grammar
+        return None
+    template = SWEEPS[name]
+    if template != CHOICE:
+        numbers = [number for number in numbers if "=" not in number and number != "log"][:2]
+        template = LOG if "log" in inside and "log=false" not in inside.lower() else template
+    text = f"{key}={template.format(','.join(numbers))}"
+    flag = _flag(is_multirun)
+    reason = f"there is no sweep {match[1]}" if name not in OF_HYDRA else "is no sweep as it stands"
+    return f"{override}: {reason}; type {flag}{as_typed(text)}"
+
+
+def without_brackets(key: str, values: str, is_multirun: bool) -> str:
+    """Return what to type for values that are to be tried one after another."""
+    inner = ",".join(value.strip() for value in values.split(","))
+    text = as_typed(f"{key}={inner}")
+    return f"to try one value after another, type {_flag(is_multirun)}{text}"
+
+
+def _flag(is_multirun: bool) -> str:
+    return "" if is_multirun else "--multirun "
+
+
+def as_typed(text: str) -> str:
+    """Return one override, or two with a space between them, as a shell takes them."""
+    first, space, second = text.partition(" ")
+    if space and "=" in second and re.fullmatch(r"[\w/]+=[\w/.-]+", first):
+        return f"{first} {shell_word(second)}"
+    return shell_word(text)

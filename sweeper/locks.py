@@ -1,0 +1,85 @@
+"""Locks between processes. The system releases a lock when the process that holds it ends.
+
+Where there is `flock`, a lock is on a file or a folder itself. Elsewhere, as on Windows, nobody
+could then read the file, or move the folder. The lock is on a file beside it, `<name>.lock`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:
+    fcntl = None  # type: ignore[assignment]
+
+ARE_BESIDE = fcntl is None
+"""True if a lock is on a file beside the one that it is for."""
+
+ENDING = ".lock"
+
+
+@contextmanager
+def locked(path: Path, shared: bool = False) -> Iterator[None]:
+    """Wait for the lock on a folder, or on a file, which is created; hold it in the context.
+
+    shared: others may hold a shared lock at the same time, where locks are not beside their files.
+    """
+    if ARE_BESIDE:
+        release = _lock_beside(path)
+        try:
+            if not path.is_dir():
+                path.touch()
+            yield
+        finally:
+            release()
+        return
+    flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def claim(path: Path, descriptor: int | None = None) -> Callable[[], None] | None:
+    """Lock something for as long as this process wants it; return what releases the lock.
+
+    Return None if another process holds it.
+
+    path: what is locked, if locks are beside their files.
+    descriptor: the open file that is locked otherwise; the lock ends when all of its copies are
+        closed.
+    """
+    if ARE_BESIDE:
+        from filelock import Timeout
+
+        try:
+            return _lock_beside(path, timeout=0)
+        except Timeout:
+            return None
+    assert descriptor is not None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return None
+    return _nothing
+
+
+def _lock_beside(path: Path, timeout: float = -1) -> Callable[[], None]:
+    """Lock the file beside a path; return what releases it.
+
+    Raises:
+        filelock.Timeout: another process holds it. A negative timeout is none.
+    """
+    from filelock import FileLock  # only these systems need it
+
+    lock = FileLock(f"{path.absolute()}{ENDING}", thread_local=False)
+    lock.acquire(timeout=timeout)
+    return lock.release
+
+
+def _nothing() -> None:
+    """Do nothing: the lock ends with its file."""

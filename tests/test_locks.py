@@ -1,0 +1,61 @@
+"""Locks, on the file itself and on a file beside it, as on a system without `flock`."""
+
+from pathlib import Path
+
+import pytest
+
+from sweeper import locks
+from sweeper.locks import claim, locked
+from sweeper.tracking.outbox import Outbox, abandoned_outboxes
+
+START = {"uri": "http://127.0.0.1:1", "experiment": "digits"}
+
+
+@pytest.fixture(params=[False, True], ids=["on the file", "beside it"])
+def beside(request, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(locks, "ARE_BESIDE", request.param)
+    return bool(request.param)
+
+
+def test_a_claim_keeps_others_out_until_it_is_given_up(tmp_path: Path, beside: bool) -> None:
+    path = tmp_path / "records"
+    with path.open("w") as first, path.open() as second:
+        release = claim(path, first.fileno())
+        assert release is not None
+        assert claim(path, second.fileno()) is None
+        release()
+        first.close()
+        again = claim(path, second.fileno())
+        assert again is not None
+        again()
+
+
+def test_a_folder_and_a_new_file_can_be_locked(tmp_path: Path, beside: bool) -> None:
+    for path in (tmp_path, tmp_path / "new"):
+        with locked(path):
+            release = claim(path, None) if beside else None
+            assert release is None
+        with locked(path):
+            continue
+    assert (tmp_path / "new").is_file()
+
+
+def test_an_outbox_has_one_owner_and_the_next_one_takes_it_over(
+    tmp_path: Path, beside: bool
+) -> None:
+    outbox = Outbox.create(tmp_path / "outbox")
+    outbox.append("start", START)
+    assert abandoned_outboxes(tmp_path / "outbox") == []
+    outbox.release()
+    [taken] = abandoned_outboxes(tmp_path / "outbox")
+    assert [record.op for record in taken.pending()] == ["start", "finish"]
+    taken.remove()
+    assert not taken.folder.exists()
+
+
+def test_an_outbox_without_a_start_is_set_aside(tmp_path: Path, beside: bool) -> None:
+    outbox = Outbox.create(tmp_path / "outbox")
+    outbox.append("metrics", {"metrics": {}, "step": 0})
+    outbox.release()
+    assert abandoned_outboxes(tmp_path / "outbox") == []
+    assert (tmp_path / "outbox/damaged" / outbox.folder.name).is_dir()
