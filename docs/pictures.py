@@ -12,6 +12,7 @@ It needs Chromium, and Playwright from the packages for development.
 """
 
 import argparse
+import json
 import shutil
 import signal
 import socket
@@ -26,7 +27,7 @@ import optuna
 import urllib3
 from optuna.trial import FrozenTrial, TrialState
 from PIL import Image
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 from rich.console import Console
 from urllib3.util import Retry
 
@@ -39,6 +40,8 @@ from sweeper.sweep.study import Counts
 PICTURES = Path(__file__).parent / "pictures"
 EXPERIMENT, STUDY = "digits", "small_cnn"
 LINE = "python -m sweeper --multirun search=cnn"
+ADDED = "optimizer.lr"
+"""The parameter that the page shows beside those that it opens with."""
 COLUMNS = 104
 COLOURS = 128
 SECONDS = 120
@@ -80,20 +83,22 @@ def trials_of(folder: Path) -> list[FrozenTrial]:
 
 
 def watch(study: "subprocess.Popen[bytes]", folder: Path, arguments: argparse.Namespace) -> str:
-    """Wait for the end of the study; return its picture in the second half of the search."""
-    started, shown = time.monotonic(), ""
+    """Wait for the end of the study; return its picture in the second half of the search.
+
+    Of several moments it is the one with the most curves, and the latest of these.
+    """
+    started, shown, most = time.monotonic(), "", 0
     while study.poll() is None:
         time.sleep(0.2)
         trials = trials_of(folder)
-        running = [t for t in trials if t.state == TrialState.RUNNING]
+        curves = sum(t.state == TrialState.RUNNING and bool(curve_of(t)) for t in trials)
         n_done, seconds = Counts.of(trials).done, time.monotonic() - started
-        is_full = len(running) == arguments.workers and all(map(curve_of, running))
-        if is_full and arguments.trials / 2 <= n_done < 0.9 * arguments.trials:
+        if arguments.trials / 2 <= n_done < 0.9 * arguments.trials and curves >= max(1, most):
             frame = Frame([True], arguments.trials, seconds, n_done, pauses=True)
-            shown = "\n".join(picture(frame, trials, width=COLUMNS))
+            shown, most = "\n".join(picture(frame, trials, width=COLUMNS)), curves
     if study.returncode:
         sys.exit(f"the study ended with exit code {study.returncode}")
-    return shown or sys.exit("at no time were all workers in a trial; try again, or more --trials")
+    return shown or sys.exit("no trial was seen in the second half; try again, or more --trials")
 
 
 def save_board(text: str, path: Path) -> None:
@@ -103,6 +108,19 @@ def save_board(text: str, path: Path) -> None:
         console.print(text, markup=False, highlight=False)
         svg = console.export_svg(title=LINE, code_format=TEMPLATE, unique_id="board")
     path.write_text(svg, encoding="utf-8")
+
+
+def plot_of(page: Page) -> FloatRect:
+    """Return the part of MLflow's page from its heading to the end of the plot."""
+    heading = page.get_by_text("Comparing", exact=False).first.bounding_box()
+    plot = page.locator(".main-svg").first.bounding_box()
+    below = page.get_by_text("Run details", exact=True).bounding_box()
+    assert heading is not None
+    assert plot is not None
+    assert below is not None
+    left, top = heading["x"] - 16, heading["y"] - 16
+    right, bottom = plot["x"] + plot["width"], below["y"] - 16
+    return FloatRect(x=left, y=top, width=right - left, height=bottom - top)
 
 
 def save_comparison(folder: Path, trials: list[FrozenTrial], path: Path) -> None:
@@ -118,8 +136,8 @@ def save_comparison(folder: Path, trials: list[FrozenTrial], path: Path) -> None
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     address = f"http://127.0.0.1:{port}"
-    quoted = ",".join(f'"{i}"' for i in ids)
-    page_of = f'{address}/#/compare-runs?runs=[{quoted}]&experiments=["{experiment.experiment_id}"]'
+    asked = {"runs": ids, "experiments": [experiment.experiment_id]}
+    query = "&".join(f"{name}={json.dumps(value)}" for name, value in asked.items())
     with (folder / "mlflow.log").open("wb") as log:
         server = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "ui", "--port", str(port)],
@@ -137,10 +155,16 @@ def save_comparison(folder: Path, trials: list[FrozenTrial], path: Path) -> None
             )
             page = browser.new_page(viewport={"width": 1600, "height": 900})
             page.set_default_timeout(SECONDS * 1000)
-            page.goto(page_of)
+            page.goto(f"{address}/#/compare-runs?{query}")
             page.locator(".axis-title").first.wait_for()
+            parameters = page.get_by_role("combobox").first
+            parameters.click()
+            parameters.fill(ADDED)
+            parameters.press("Enter")
+            page.locator(".axis-title").filter(has_text=ADDED).wait_for()
+            page.keyboard.press("Escape")
             page.wait_for_timeout(3000)  # the lines are drawn a moment after the axes
-            page.screenshot(path=path)
+            page.screenshot(path=path, clip=plot_of(page))
             browser.close()
     finally:
         server.send_signal(signal.SIGTERM)

@@ -1,7 +1,7 @@
-"""The commands of the README and of docs/, found in the pages; docs/course.md has a test of its own.
+"""The commands of the README and of docs/, found in the pages. docs/course.md has its own test.
 
 A command is a line of a `bash` fence, or an indented line. A comment before a fence says that it is
-a file of the reader: `file: NAME`. No command is left out: one that `check` does not know fails.
+a file of the reader: `file: NAME`. No command is left out: one that is not in `CHECKS` fails.
 
 What is done with a command:
 
@@ -14,8 +14,8 @@ planned  all other studies: the space is read, each option is built with the end
          parameters, sampler and pruner propose and decide; no trial is run
 looked   `inspect` makes its table, without the picture; `worker` makes its command; `explain`
          finds its study
-only read  programs of others (`OTHERS`), set-up commands, whose extras must exist, and what needs a
-         database or another application (`NOT_HERE`)
+only read  programs of others (`start_nothing`), the set-up, whose extras must exist, a worker
+         that needs a database, and another application, whose keys must exist
 """
 
 import ast
@@ -25,22 +25,24 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
-from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 import sweeper
 from sweeper import evaluate, explain, inspect, predict
 from sweeper.build.recipe import network, verify
-from sweeper.configs import CONFIGS
 from sweeper.hydra_settings import StudySweeperConf
+from sweeper.space.check_options import check_options, verifying
+from sweeper.space.space import Space
 from sweeper.sweep.command import worker_command
 from sweeper.sweep.plan import plan_study
+from sweeper.sweep.settings.dry_run import check_search
 from sweeper.tracking.deliver import deliver
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +52,9 @@ FENCE = re.compile(
     r"(?:<!-- (?P<mark>.+?) -->\n)?^ *```(?P<language>\w+)\n(?P<text>.*?)^ *```",
     re.DOTALL | re.MULTILINE,
 )
-OTHERS = {"mlflow", "tensorboard", "optuna-dashboard"}
-"""Programs of others, which are not started."""
-NOT_HERE = {"a database": "postgresql://", "another application": "my_app.py -m "}
-"""What the commands that are only read need, and how they are known."""
+INDENTED = re.compile(
+    r"^ {4,}((?:\w+=\S+ )*(?:python|sweeper|mlflow|tensorboard) .+)$", re.MULTILINE
+)
 LESS = {
     "trainer.epochs": "1",
     "trainer.train_limit": "64",
@@ -64,6 +65,9 @@ LESS = {
 ONE_TRIAL = LESS | {"hydra.sweeper.n_trials": "1", "hydra/launcher": "basic"}
 PLACES = {"outputs/<day>/<time>": "first", "multirun/<study>": "multirun/NAME"}
 DOWNLOADING = {"mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"}
+
+
+Words = list[str]
 
 
 @dataclass(frozen=True)
@@ -79,14 +83,9 @@ class Page:
     @property
     def commands(self) -> list[str]:
         fences = [m["text"] for m in FENCE.finditer(self.text) if m["language"] == "bash"]
-        indented = re.findall(r"^ {4}((?:python|sweeper|mlflow) .+)$", self.outside, re.MULTILINE)
+        indented = INDENTED.findall(FENCE.sub("", self.text))
         text = "\n".join([*fences, *indented]).replace("\\\n", " ")
         return [line.strip() for line in text.splitlines() if line.strip()]
-
-    @property
-    def outside(self) -> str:
-        """The text outside of fences."""
-        return FENCE.sub("", self.text)
 
     @property
     def files(self) -> dict[str, str]:
@@ -148,77 +147,66 @@ def draw_image(path: Path) -> None:
     Image.new("RGB", (12, 10), "white").save(path)
 
 
-def overrides_of(words: list[str], replaced: Mapping[str, str]) -> list[str]:
+def overrides_of(words: Words, replaced: Mapping[str, str]) -> Words:
     """Return overrides with these values in place of those that they have."""
     kept = [word for word in words if word.partition("=")[0] not in replaced]
     return [*kept, *(f"{key}={value}" for key, value in replaced.items())]
 
 
-def words_of(command: str) -> list[str]:
+def words_of(command: str) -> Words:
     """Return the words of a command, with the reader's paths in place of the page's."""
     for placeholder, path in PLACES.items():
         command = command.replace(placeholder, path)
     return shlex.split(command, comments=True)
 
 
-def check(words: list[str], monkeypatch) -> None:
+class Tools(NamedTuple):
+    """What the checks need: a patch of this test, and a function that composes a config."""
+
+    patch: pytest.MonkeyPatch
+    composed: Callable[..., Any]
+
+
+def check(words: Words, tools: Tools) -> None:
     """Run, build or plan a command, or look at it, as the docstring of this file says."""
-    match words:
-        case ["python", "-m", "pip", "install", "uv", "&&", *rest]:
-            check(rest, monkeypatch)
-        case ["python", "-m", "uv", "run", "--extra", extra, *rest]:
-            require_extra(extra)
-            check(rest, monkeypatch)
-        case ["python", "-m", "uv", "run", "pytest"]:
-            pass  # this is what runs here
-        case ["python", "-m", "uv", "run", *rest]:
-            check(rest, monkeypatch)
-        case ["python", "-m", "uv", "sync", "--extra", extra]:
-            require_extra(extra)
-        case ["python", "-m", "sweeper", *rest]:
-            folder, rest = config_dir_in(rest)
-            check_call(folder, rest, monkeypatch)
-        case ["python", "-m", "sweeper.inspect", *rest]:
-            folder, rest = config_dir_in(rest)
-            overrides = [word for word in rest if word != "--no-picture"]
-            assert "parameter" in inspect.layer_table(overrides, folder)
-        case ["python", "-m", "sweeper.evaluate", *rest]:
-            evaluate.evaluate(rest)
-        case ["python", "-m", "sweeper.predict", *rest]:
-            predict.predict(rest)
-        case ["python", "-m", "sweeper.tracking.deliver"]:
-            assert deliver(Path.cwd()) == 0
-        case ["python", "-m", "sweeper.worker", place, *rest] if "://" not in place:
-            assert "hydra.sweeper.join=true" in worker_command(place, None, rest)
-        case ["python", "-m", "sweeper.explain", *rest]:
-            check_explained(rest, monkeypatch)
-        case ["python", "my_app.py", *rest] if Path("my_app.py").is_file():
-            assert Path("app_conf/config.yaml").is_file()
-            check_keys(rest)  # a slow test below runs it
-        case ["python", "my_app.py", "-m", *rest]:
-            check_keys(rest)
-        case [program, *_] if program in OTHERS:
-            pass
-        case _ if NOT_HERE["a database"] in " ".join(words):
-            assert len(words) == 5  # a worker's storage and study
-        case _:
-            pytest.fail(f"the page has a command that no test can check: {shlex.join(words)}")
+    while re.match(r"[A-Z_]+=", words[0]):  # a variable of the environment
+        words = words[1:]
+    for known, checked in sorted(CHECKS.items(), key=lambda item: -len(item[0])):
+        program = known.split()
+        if words[: len(program)] == program:
+            checked(words[len(program) :], tools)
+            return
+    pytest.fail(f"the page has a command that no test can check: {shlex.join(words)}")
 
 
-def require_extra(extra: str) -> None:
+def check_extra(words: Words, tools: Tools) -> None:
+    """Check that an extra of the package exists, and the command after it if there is one."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert extra in project["optional-dependencies"]
+    assert words[0] in project["optional-dependencies"]
+    if words[1:]:
+        check(words[1:], tools)
 
 
-def config_dir_in(words: list[str]) -> tuple[Path | None, list[str]]:
+def check_tests(words: Words, tools: Tools) -> None:
+    """Check that the command of the tests, which runs here, is that of the continuous integration.
+
+    The rest of the line is the same.
+    """
+    assert words == []
+    line = "python -m pip install uv && python -m uv run pytest"
+    assert line in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def config_dir_in(words: Words) -> tuple[Path | None, Words]:
     match words:
         case ["--config-dir", folder, *rest]:
             return Path(folder), rest
     return None, words
 
 
-def check_call(folder: Path | None, words: list[str], monkeypatch) -> None:
+def check_call(words: Words, tools: Tools) -> None:
     """Run a run or a study that uses files of the page; build or plan others."""
+    folder, words = config_dir_in(words)
     overrides = [word for word in words if word != "--multirun"]
     is_study = len(overrides) < len(words)
     is_own = folder is not None or any("callbacks." in word for word in words)
@@ -229,9 +217,9 @@ def check_call(folder: Path | None, words: list[str], monkeypatch) -> None:
         result = sweeper.run(*overrides_of(overrides, LESS), config_dir=folder)
         assert 0 <= result.metrics["test/accuracy"] <= 1
     elif is_study:
-        assert planned(overrides, monkeypatch)
+        check_plan(overrides, tools)
     else:
-        config = inspect.composed(overrides)
+        config = tools.composed(*overrides, hydra=True)
         if must_download(config):
             assert network(config).batch_size
         else:
@@ -248,22 +236,42 @@ class PlannedError(BaseException):
     """The end of a study after its plan."""
 
 
-def planned(overrides: list[str], monkeypatch) -> bool:
+CHECKED: list[Space] = []
+"""The spaces whose options were checked; many pages search the same one."""
+
+
+def check_plan(overrides: Words, tools: Tools) -> None:
     """Plan a study, and check each option of its space; run no trial."""
 
     def plan_only(keys, task, context, config, arguments) -> None:
-        loader: ConfigLoader = context.config_loader
-        plan_study(keys, loader, config, arguments)
+        plan = plan_study({**keys, "check": False}, context.config_loader, config, arguments)
+        if plan.spec.space not in CHECKED:
+            CHECKED.append(plan.spec.space)
+            check_options(plan.live, verifying(verify))
+        check_search(plan.spec.sampler, plan.spec.pruner, plan.settings.directions, plan.live)
         raise PlannedError
 
-    monkeypatch.setattr("sweeper.sweep.run_study.run_study", plan_only)
-    monkeypatch.setattr("sweeper.launch.early.start_server", lambda modules: None)
+    tools.patch.setattr("sweeper.sweep.run_study.run_study", plan_only)
+    tools.patch.setattr("sweeper.launch.early.start_server", lambda modules: None)
     with pytest.raises(PlannedError):
         sweeper.sweep(*overrides)
-    return True
 
 
-def check_explained(words: list[str], monkeypatch) -> None:
+def check_table(words: Words, tools: Tools) -> None:
+    folder, words = config_dir_in(words)
+    overrides = [word for word in words if word != "--no-picture"]
+    assert "parameter" in inspect.layer_table(overrides, folder)
+
+
+def check_worker(words: Words, tools: Tools) -> None:
+    place, *rest = words
+    if "://" in place:  # needs a database
+        assert len(rest) == 1, "the name of the study in it"
+    else:
+        assert "hydra.sweeper.join=true" in worker_command(place, None, rest)
+
+
+def check_explained(words: Words, tools: Tools) -> None:
     """Check that `explain` finds the study, and knows its arguments."""
     found: list[Path] = []
 
@@ -271,26 +279,52 @@ def check_explained(words: list[str], monkeypatch) -> None:
         found.append(folder)
         raise PlannedError
 
-    monkeypatch.setattr(explain, "explained", find_only)
+    tools.patch.setattr(explain, "explained", find_only)
     with pytest.raises(PlannedError):
         explain.explain(words)
     assert (found[0] / "study.yaml").is_file()
 
 
-def check_keys(words: list[str]) -> None:
-    """Check that the keys of the plugin in a command of another application exist."""
+def check_application(words: Words, tools: Tools) -> None:
+    """Check that the keys of the plugin in a command of another application exist.
+
+    If the page has the application, a slow test below runs it.
+    """
     keys = [word.partition("=")[0] for word in words if word.startswith("hydra")]
     own = OmegaConf.structured(StudySweeperConf)
-    for key in keys:
-        assert (
-            key in ("hydra/sweeper", "hydra/launcher") or key.removeprefix("hydra.sweeper.") in own
-        )
+    for key in set(keys) - {"hydra/sweeper", "hydra/launcher"}:
+        assert key.removeprefix("hydra.sweeper.") in own
+
+
+def start_nothing(words: Words, tools: Tools) -> None:
+    """Leave out a program of others."""
+
+
+CHECKS: Mapping[str, Callable[[Words, Tools], object]] = {
+    "python -m pip install uv &&": check,
+    "python -m uv run": check,
+    "python -m uv run --extra": check_extra,
+    "python -m uv sync --extra": check_extra,
+    "pytest": check_tests,
+    "python -m sweeper": check_call,
+    "python -m sweeper.inspect": check_table,
+    "python -m sweeper.evaluate": lambda words, _: evaluate.evaluate(words),
+    "python -m sweeper.predict": lambda words, _: predict.predict(words),
+    "python -m sweeper.worker": check_worker,
+    "python -m sweeper.explain": check_explained,
+    "python -m sweeper.tracking.deliver": lambda *_: deliver(Path.cwd()),
+    "python my_app.py": check_application,
+    "mlflow": start_nothing,
+    "tensorboard": start_nothing,
+    "optuna-dashboard": start_nothing,
+}
+"""How each program is checked, by its first words; the longest that fit decide."""
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
 @pytest.mark.usefixtures("reader")
-def test_a_command_works(page, command, monkeypatch) -> None:
-    check(words_of(command), monkeypatch)
+def test_a_command_works(page, command, monkeypatch, composed) -> None:
+    check(words_of(command), Tools(monkeypatch, composed))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != WITH_OWN_TEST])
@@ -303,9 +337,9 @@ def test_a_page_has_no_code_that_is_not_python_and_no_config_that_is_not_yaml(pa
                 OmegaConf.create(fence["text"])
 
 
-def test_an_unknown_command_fails(monkeypatch) -> None:
+def test_an_unknown_command_fails(monkeypatch, composed) -> None:
     with pytest.raises(pytest.fail.Exception, match="no test can check"):
-        check(["python", "-m", "sweeper.nothing"], monkeypatch)
+        check(["python", "-m", "sweeper.nothing"], Tools(monkeypatch, composed))
 
 
 @pytest.mark.slow
