@@ -118,7 +118,7 @@ def plot_of(page: Page) -> FloatRect:
     assert heading is not None
     assert plot is not None
     assert below is not None
-    left, top = heading["x"] - 16, heading["y"] - 16
+    left, top = heading["x"] - 16, heading["y"] - 4
     right, bottom = plot["x"] + plot["width"], below["y"] - 16
     return FloatRect(x=left, y=top, width=right - left, height=bottom - top)
 
