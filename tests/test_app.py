@@ -114,11 +114,11 @@ def test_a_run_on_a_pipe_prints_plain_lines(sweeper, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_console_script_runs_a_study_as_the_module_does(tmp_path) -> None:
+def test_the_console_script_runs_a_study_as_the_module_does(python, tmp_path) -> None:
     code = "import sys; sys.argv[0] = 'bin/sweeper'; from sweeper.__main__ import script; script()"
     study = ["--multirun", "model=cnn,mlp", "trainer=quick", "tracking=none"]
     done = subprocess.run(
-        [sys.executable, "-c", code, *study], cwd=tmp_path, capture_output=True, text=True
+        [python, "-c", code, *study], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     assert "2 of 2 trials done" in done.stdout

@@ -10,7 +10,6 @@ import runpy
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,13 +125,11 @@ def test_a_command_that_downloads_describes_a_network_that_can_be_built(command)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["--config-dir my_conf", "sweeper.evaluate checkpoint=first"])
-def test_a_command_works_in_a_shell(folder, part) -> None:
+def test_a_command_works_in_a_shell(python, folder, part) -> None:
     command = next(command for command in OFFLINE if part in command)
     words = shlex.split(command)[1:]
     if words[1] == "sweeper":
         words = [*words[:4], *overrides_of(words[4:], QUICK)]
-    done = subprocess.run(
-        [sys.executable, *words], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([python, *words], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout

@@ -344,10 +344,10 @@ def test_an_unknown_command_fails(monkeypatch, composed) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/own.md"])
-def test_another_application_uses_the_sweeper(reader, page) -> None:
+def test_another_application_uses_the_sweeper(python, reader, page) -> None:
     command = next(c for c in Page(page).commands if c.startswith("python my_app.py"))
     done = subprocess.run(
-        [sys.executable, *shlex.split(command)[1:]],
+        [python, *shlex.split(command)[1:]],
         cwd=reader, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +29,7 @@ QUICK = ("trainer.train_limit=100", "trainer.val_limit=50", "model.channels=[4,8
 
 
 @pytest.fixture
-def full(tmp_path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def full(python, tmp_path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Return a function that runs a command on a small disk, which is full from its third epoch."""
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -45,7 +44,7 @@ def full(tmp_path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
         fills = ("+callbacks.fill._target_=fill.Fill", f"+callbacks.fill.file={disk}/filler")
         words = [*QUICK, *fills, f"hydra.run.dir={disk}/run", *overrides]
         return subprocess.run(
-            [sys.executable, "-m", "sweeper", *words],
+            [python, "-m", "sweeper", *words],
             cwd=tmp_path,
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path.cwd())])},
             capture_output=True,

@@ -225,7 +225,8 @@ _own_path: list[str] = []
 
 
 def _folders(variable: str) -> list[str]:
-    return [os.path.abspath(folder) for folder in variable.split(os.pathsep) if folder]  # noqa: PTH100
+    """Return the folders in `PYTHONPATH`; an empty name is that of the working folder."""
+    return [os.path.abspath(folder) for folder in variable.split(os.pathsep) if variable]  # noqa: PTH100
 
 
 def _popen_with(stub: str) -> type:
