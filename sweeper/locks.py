@@ -21,13 +21,21 @@ ENDING = ".lock"
 
 
 @contextmanager
-def locked(path: Path, shared: bool = False) -> Iterator[None]:
+def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None]:
     """Wait for the lock on a folder, or on a file, which is created; hold it in the context.
 
     shared: others may hold a shared lock at the same time, where locks are not beside their files.
+
+    Raises:
+        BlockingIOError: another one holds the lock, and this one does not `wait`.
     """
     if ARE_BESIDE:
-        release = _lock_beside(path)
+        from filelock import Timeout
+
+        try:
+            release = _lock_beside(path, timeout=-1 if wait else 0)
+        except Timeout as error:
+            raise BlockingIOError(f"{path} is locked") from error
         try:
             if not path.is_dir():
                 path.touch()
@@ -38,7 +46,8 @@ def locked(path: Path, shared: bool = False) -> Iterator[None]:
     flags = os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT
     descriptor = os.open(path, flags, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
         yield
     finally:
         os.close(descriptor)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.files import reason_of, write_text
-from sweeper.tracking.tracker import RunInfo, Status
+from sweeper.tracking.tracker import RunInfo, ServedModel, Status
 from sweeper.yaml_text import yaml_text
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class CsvTracker:
 
     uri: str | None = None
     run_id: str | None = None
+    page: str | None = None
+    wants_model: bool = False
 
     def __init__(self) -> None:
         self._folder = Path()
@@ -67,6 +69,9 @@ class CsvTracker:
         """Do nothing."""
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
+        """Do nothing."""
+
+    def log_model(self, model: ServedModel) -> None:
         """Do nothing."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:

@@ -7,13 +7,17 @@ import contextlib
 import re
 import shlex
 import sqlite3
+import time
 from functools import cache
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 from sweeper.errors import ConfigError
+from sweeper.locks import locked
 
+SECONDS_OF_CHANGE = 1.0
+"""MLflow creates or changes a database in many steps, each of which takes less than this."""
 _MIGRATIONS = Path("store", "db_migrations", "versions")
 _REVISION = re.compile(r"""^(revision|down_revision)\b[^=]*=\s*["'](\w+)["']""", re.MULTILINE)
 
@@ -21,7 +25,8 @@ _REVISION = re.compile(r"""^(revision|down_revision)\b[^=]*=\s*["'](\w+)["']""",
 def check_schema(uri: str, database: Path | None) -> None:
     """Check that the tables of a database are those of the installed MLflow.
 
-    A file that does not exist, is empty or cannot be read now is left to MLflow.
+    A file that does not exist, is empty, cannot be read now or is just being created is left to
+    MLflow.
 
     Args:
         uri: The tracking URI, for the message.
@@ -30,16 +35,18 @@ def check_schema(uri: str, database: Path | None) -> None:
     Raises:
         ConfigError: an older or a newer MLflow has written the database.
     """
-    found = None if database is None else _revision_of(database)
+    found = None if database is None else _settled_revision(database)
+    if found is None:
+        return
     known, newest = _revisions()
-    if found is None or not known or found == newest:
+    if not known or found == newest:
         return
     own = f"MLflow {version('mlflow')}"
     if found in known:
         raise ConfigError(
             f"tracking.uri={uri}: an older MLflow has written this database (its schema is "
-            f"{found}, and {own} needs {newest}); copy the file, then type "
-            f"mlflow db upgrade {shlex.quote(uri)}"
+            f"{found}, and {own} needs {newest}); type mlflow db upgrade {shlex.quote(uri)} "
+            "once you have copied the file"
         )
     raise ConfigError(
         f"tracking.uri={uri}: a newer MLflow has written this database (its schema is {found}, "
@@ -48,9 +55,22 @@ def check_schema(uri: str, database: Path | None) -> None:
     )
 
 
-def _revision_of(database: Path) -> str | None:
+def _settled_revision(database: Path) -> str | None:
+    """Return the schema of a database, or None if it has none or a process is changing it."""
     if not database.is_file():
         return None
+    try:
+        with locked(database.parent, shared=True, wait=False):
+            found = _revision_of(database)
+            if found is None or found == _revisions()[1]:
+                return found
+            time.sleep(SECONDS_OF_CHANGE)  # MLflow's own commands do not know the lock
+            return found if _revision_of(database) == found else None
+    except OSError:
+        return None
+
+
+def _revision_of(database: Path) -> str | None:
     address = f"{database.absolute().as_uri()}?mode=ro"
     with (
         contextlib.suppress(sqlite3.Error),

@@ -55,7 +55,6 @@ class MLflowStore:
 
     def __init__(self, uri: str, folder: Path) -> None:
         database = sqlite_path(uri)
-        check_schema(uri, database)
         self.is_server = uri.startswith(("http:", "https:", "databricks"))
         self.page: str | None = None
         """The address of the run that was started last, below that of the server."""
@@ -64,6 +63,7 @@ class MLflowStore:
         exists = bool(database and database.exists())
         # MLflow fails when two processes create the tables at the same time.
         with locked(database.parent if database else folder, shared=exists):
+            check_schema(uri, database)
             new = database if database and not database.exists() else None
             is_copy = new is not None and copy_blank(new)
             self.client = _connect(uri)

@@ -60,6 +60,8 @@ class TensorBoardTracker:
 
     uri: str | None = None
     run_id: str | None = None
+    page: str | None = None
+    wants_model: bool = False
 
     def __init__(self) -> None:
         if importlib.util.find_spec("tensorboard") is None:

@@ -18,7 +18,7 @@ from urllib3.util import Retry
 from sweeper.predict import predict
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-SECONDS = 60
+SECONDS = 120
 
 
 @pytest.fixture

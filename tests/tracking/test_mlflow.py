@@ -20,8 +20,11 @@ from sweeper.figures.drawing import drawn
 from sweeper.figures.histograms import histograms
 from sweeper.tracking.deliver import deliver
 from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.metrics_file import CsvTracker
 from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
 from sweeper.tracking.outbox import Outbox, Progress
+from sweeper.tracking.several import SeveralTrackers
+from sweeper.tracking.tensorboard import TensorBoardTracker
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker
 from sweeper.trial import TrialInfo
 
@@ -50,9 +53,23 @@ def record(tracker: MLflowTracker, info: RunInfo = INFO) -> str:
     return tracker.run_id
 
 
-@pytest.mark.parametrize("tracker", [NullTracker(), MLflowTracker("http://localhost:1")])
+AWAY = MLflowTracker("http://localhost:1")
+
+
+@pytest.mark.parametrize(
+    "tracker",
+    [
+        NullTracker(),
+        AWAY,
+        CsvTracker(),
+        TensorBoardTracker(),
+        SeveralTrackers(AWAY, TensorBoardTracker()),
+    ],
+    ids=lambda tracker: type(tracker).__name__,
+)
 def test_trackers_are_trackers(tracker: Tracker) -> None:
-    assert tracker.run_id is None
+    assert {name for name in vars(Tracker) if name[0] != "_"} <= set(dir(tracker))
+    assert (tracker.run_id, tracker.page, tracker.wants_model) == (None, None, False)
 
 
 def test_all_records_of_a_run_are_delivered(database: str, tmp_path: Path) -> None:

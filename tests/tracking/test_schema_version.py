@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import ConfigError
+from sweeper.locks import locked
+from sweeper.tracking import schema_version
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.schema_version import check_schema
@@ -22,6 +24,24 @@ def of_schema(database: str, revision: str) -> str:
         connection.execute("UPDATE alembic_version SET version_num = ?", [revision])
         connection.commit()
     return database
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_version, "SECONDS_OF_CHANGE", 0.0)
+
+
+def test_a_database_that_is_being_created_is_left_to_mlflow(database: str) -> None:
+    path = sqlite_path(of_schema(database, OLDER))
+    assert path is not None
+    with locked(path.parent):
+        check_schema(database, path)
+
+
+def test_a_database_that_is_being_upgraded_is_left_to_mlflow(database: str, monkeypatch) -> None:
+    of_schema(database, OLDER)
+    monkeypatch.setattr(schema_version.time, "sleep", lambda _: of_schema(database, "0" * 12))
+    check_schema(database, sqlite_path(database))
 
 
 def test_mlflows_own_database_passes(database: str) -> None:
