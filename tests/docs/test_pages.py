@@ -219,7 +219,7 @@ def check_call(words: Words, tools: Tools) -> None:
     elif is_study:
         check_plan(overrides, tools)
     else:
-        config = tools.composed(*overrides, hydra=True)
+        config = tools.composed("tracking=mlflow", *overrides, hydra=True)  # as the default
         if must_download(config):
             assert network(config).batch_size
         else:
