@@ -19,7 +19,7 @@ def main() -> None:
     except SystemExit as end:
         code = end.code
     if "torch" in sys.modules and not isinstance(code, str):
-        from sweeper.launch.leaving import leave_with
+        from sweeper.cli.leaving import leave_with
 
         leave_with(code or 0)
     sys.exit(code)

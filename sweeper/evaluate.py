@@ -34,6 +34,7 @@ import numpy as np
 from PIL.Image import Image
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.cli.leaving import leave
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
@@ -208,4 +209,4 @@ def _images_of_folder(restored: Restored, folder: Path) -> EvaluationSet:
 
 
 if __name__ == "__main__":
-    run_tool(evaluate, __doc__)
+    leave(run_tool, evaluate, __doc__)

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.cli.arguments import parse_arguments, run_tool
+from sweeper.cli.leaving import leave
 from sweeper.errors import ConfigError
 from sweeper.sweep.explain.account import sentences, table
 from sweeper.sweep.explain.explanation import Explanation, explained
@@ -58,4 +59,4 @@ def _draw(found: Explanation, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    run_tool(explain, __doc__)
+    leave(run_tool, explain, __doc__)

@@ -14,6 +14,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import SearchPathException
 
+from sweeper.cli.leaving import leave
 from sweeper.cli.messages import check_words, flag_error, run_command
 from sweeper.cli.overrides import quoted
 from sweeper.cli.typed import unusable_folder
@@ -236,4 +237,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

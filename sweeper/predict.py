@@ -37,6 +37,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
+from sweeper.cli.leaving import leave
 from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
 from sweeper.data.image_files import FileImages, FilePhotographs, image_paths
@@ -316,4 +317,4 @@ def heading(answer: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> 
 
 
 if __name__ == "__main__":
-    run_tool(predict, __doc__)
+    leave(run_tool, predict, __doc__)

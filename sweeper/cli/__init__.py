@@ -9,6 +9,7 @@ unsearched   what a single run says of a search that it was told of
 shells       finds what a shell or an editor has left in a command line
 extras       says how to install a plugin of Hydra
 typed        checks the overrides that the user typed before Hydra composes them
+leaving      ends a process without the seconds that Python takes for it
 leftovers    removes what Hydra has written for a command that was refused
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it
 interrupts   signals: the first one asks for an orderly end, the second one ends at once

@@ -95,15 +95,22 @@ def _for_missing_multirun(match: "re.Match[str]", arguments: Sequence[str]) -> s
     key, _, value = override.partition("=")
     if re.search(r"\w\(", value):
         return f"{override}: is a sweep; {ADD_MULTIRUN}: --multirun {as_typed(override)}"
-    if key in vocabulary_of(arguments).groups:
-        return (
-            f"{override}: has several options; type one of them; to try one after another, "
-            f"{ADD_MULTIRUN}: --multirun {as_typed(override)}"
-        )
     return (
-        f"{override}: has several values; type {as_typed(f'{key}=[{value}]')} for a list; to try "
-        f"one after another, {ADD_MULTIRUN}: --multirun {as_typed(override)}"
+        f"{override}: has several {_instead_of_several(key, value, vocabulary_of(arguments))}; to "
+        f"try one after another, {ADD_MULTIRUN}: --multirun {as_typed(override)}"
     )
+
+
+def _instead_of_several(key: str, value: str, vocabulary: Vocabulary) -> str:
+    """Return what to type for one value, as far as the config tells what it is."""
+    if key in vocabulary.groups:
+        return "options; type one of them"
+    default = vocabulary.value(key)
+    if isinstance(default, float) and (comma := re.fullmatch(r"(-?\d+),(\d+)", value)):
+        return f"values; type {key}={comma[1]}.{comma[2]} for a number, with a point"
+    if isinstance(default, int | float):
+        return "values; type one of them"
+    return f"values; type {as_typed(f'{key}=[{value}]')} for a list"
 
 
 def _for_list(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:

@@ -107,12 +107,16 @@ class Vocabulary:
 
     def has(self, key: str) -> bool:
         """Return whether the composed config has a key, with a value of any kind."""
+        return self.value(key, missing := object()) is not missing
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """Return the value of a key in the composed config."""
         node = self._content
         for name in key.split("."):
             if not isinstance(node, Mapping) or name not in node:
-                return False
+                return default
             node = node[name]
-        return True
+        return node
 
     def options(self, group: str) -> list[str]:
         """Return the options of a group."""

@@ -13,7 +13,6 @@ and starts in each worker process
     process      imports the task once, then runs one Hydra job after another
     spawned      starts such a process on Windows, and stands for it
     output       writes the output of a job to the job's folder
-    leaving      ends the process
 
 A worker is forked from `server`, a process that has imported everything, or a fresh process where
 there is no such server.

@@ -49,7 +49,8 @@ class Job:
 class Process(Protocol):
     """What the pool needs of a process: that of `subprocess.Popen`."""
 
-    returncode: Any
+    @property
+    def returncode(self) -> int | Any: ...
 
     def poll(self) -> int | None: ...
 

@@ -17,7 +17,7 @@ from hydra.core.utils import JobReturn, run_job, setup_globals
 from omegaconf import OmegaConf, open_dict
 
 from sweeper.cli.interrupts import WARNINGS
-from sweeper.launch.leaving import leave
+from sweeper.cli.leaving import leave
 from sweeper.launch.output import output_to
 
 READY = "ready"

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from sweeper.launch.leaving import leave
+from sweeper.cli.leaving import leave
 from sweeper.launch.resources import THREAD_VARIABLES
 
 REFUSED = -1

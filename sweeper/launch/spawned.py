@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from sweeper.launch.leaving import leave
+from sweeper.cli.leaving import leave
 from sweeper.launch.process import serve
 
 

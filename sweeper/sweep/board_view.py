@@ -58,7 +58,7 @@ def picture(
 ) -> list[str]:
     """Return the picture of a study and of the jobs that follow the search."""
     counts = Counts.of(trials)
-    names = short_names({name for t in trials for name in t.params})
+    names = short_names(varied_first(trials))
     running = [t for t in trials if t.state == TrialState.RUNNING]
     lines = [
         _bar_line(frame, counts),
@@ -71,7 +71,7 @@ def picture(
 
 def leaderboard(frame: Frame, trials: Sequence[FrozenTrial], width: int = 80) -> list[str]:
     """Return the best trials with their parameters."""
-    names = short_names({name for t in trials for name in t.params})
+    names = short_names(varied_first(trials))
     return _cut(_leaders(frame, trials, names), frame, width)
 
 
@@ -87,6 +87,18 @@ def best_of(frame: Frame, trials: Iterable[FrozenTrial], objective: int = 0) -> 
     return sorted(complete, key=lambda t: (sign * t.values[objective], t.number))
 
 
+def varied_first(trials: Iterable[FrozenTrial]) -> list[str]:
+    """Return the names of the parameters, those with the most values first.
+
+    A line that is cut loses its end, where all trials are most alike.
+    """
+    values: dict[str, set[str]] = {}
+    for trial in trials:
+        for name, value in trial.params.items():
+            values.setdefault(name, set()).add(str(value))
+    return sorted(values, key=lambda name: -len(values[name]))
+
+
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """Return the last part of each key, or the whole key if two would have the same."""
     ends = {name: name.rpartition(".")[2] for name in names}
@@ -95,8 +107,9 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def params_text(params: Mapping[str, Any], names: Mapping[str, str] | None = None) -> str:
-    """Return parameters as `lr=0.01 kernel_size=3`."""
-    pairs = (((names or {}).get(k, k), v) for k, v in params.items())
+    """Return parameters as `lr=0.01 kernel_size=3`; `names` has their short names, in order."""
+    shown = {name: name for name in params} if names is None else names
+    pairs = ((short, params[name]) for name, short in shown.items() if name in params)
     return " ".join(f"{k}={f'{v:.4g}' if isinstance(v, float) else v}" for k, v in pairs)
 
 

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
+import optuna
 from hydra.core.utils import configure_log
 
+from sweeper.cli.leaving import leave
 from sweeper.errors import ConfigError
 from sweeper.hydra_versions import as_main
-from sweeper.launch.leaving import leave
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
 from sweeper.tracking.courier import VARIABLE
@@ -188,6 +189,7 @@ def main(descriptor: int) -> None:
     connection = Connection(descriptor)
     import sweeper.sweep.mlflow_study  # noqa: F401  # before the first request
 
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # as in the command itself
     desk = _Desk()
     while True:
         function: Callable[..., Any]

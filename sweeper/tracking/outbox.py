@@ -369,7 +369,7 @@ def _may_be_outbox(path: Path) -> bool:
 
 def _claimed(folder: Path, file: io.FileIO | None = None) -> Callable[[], None]:
     """Lock an outbox that nobody else knows."""
-    unlock = locks.claim(folder, file and file.fileno())
+    unlock = locks.claim(folder, None if file is None else file.fileno())
     assert unlock is not None
     return unlock
 

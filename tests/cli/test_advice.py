@@ -230,8 +230,20 @@ def test_other_values_are_no_sweeps(value) -> None:
     [
         (
             "seed=1,2",
-            "seed=1,2: has several values; type 'seed=[1,2]' for a list; to try one after another, "
+            "seed=1,2: has several values; type one of them; to try one after another, "
             "add --multirun to your command line: --multirun seed=1,2",
+        ),
+        (
+            "model.channels=8,16",
+            "model.channels=8,16: has several values; type 'model.channels=[8,16]' for a list; to "
+            "try one after another, add --multirun to your command line: --multirun "
+            "model.channels=8,16",
+        ),
+        (
+            "optimizer.lr=0,01",
+            "optimizer.lr=0,01: has several values; type optimizer.lr=0.01 for a number, with a "
+            "point; to try one after another, add --multirun to your command line: --multirun "
+            "optimizer.lr=0,01",
         ),
         (
             "model=cnn,lenet",

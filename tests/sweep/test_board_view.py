@@ -55,6 +55,15 @@ def test_the_leaderboard_has_the_five_best_trials_with_their_parameters(maximize
     assert rows[0].endswith("lr=0.001235 a_key_with_a_long_name=0.5 width=0.25")
 
 
+def test_the_parameters_with_the_most_values_come_first() -> None:
+    trials = [trial(n, value=n / 10) for n in range(3)]
+    for n, each in enumerate(trials):
+        each.params["model.width"] = n
+        each.params["data.a_key_with_a_long_name"] = n // 2
+    rows = leaderboard(FRAME, trials, 100)[3:]
+    assert rows[0].endswith("width=2 a_key_with_a_long_name=1 lr=0.001235")
+
+
 def test_paused_trials_follow_the_complete_ones() -> None:
     rows = leaderboard(FRAME, [PAUSED, COMPLETE[1]])[3:]
     assert [row.split()[1:4] for row in rows[1:]] == [["0.95", "9", "1/10"]]

@@ -5,7 +5,10 @@ import sys
 from sweeper import app, evaluate, inspect, predict
 from sweeper.cli.arguments import run_tool
 
-SMALL = ("trainer.epochs=1", "trainer.train_limit=200", "trainer.val_limit=100")
+SMALL = (
+    *("trainer.epochs=1", "trainer.train_limit=200", "trainer.val_limit=100"),
+    "tracking.flush_seconds=300",
+)
 STUDY = ("--multirun", *SMALL, "optimizer.lr=0.01,0.001", "trainer.threads=1")
 COMMANDS = (
     (app.main, *SMALL, "hydra.run.dir=run"),

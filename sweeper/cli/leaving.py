@@ -1,4 +1,4 @@
-"""The end of a worker process."""
+"""The end of a process that has imported torch or MLflow."""
 
 import atexit
 import os
