@@ -97,8 +97,7 @@ def evaluate(argv: Sequence[str]) -> None:
     waiting_for("scoring the images")
     predictions = predictions_of(restored.classifier, evaluation_set.batches)
     results = as_document(predictions, restored.profile)
-    run_folder = restored.path.resolve().parent.parent
-    out = Path(typed_out or run_folder / "evaluation" / evaluation_set.name)
+    out = Path(typed_out or evaluation_folder(restored.path, evaluation_set.name))
     document = json.dumps(results, indent=1)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -112,6 +111,16 @@ def evaluate(argv: Sequence[str]) -> None:
     as_json = "--json" in arguments.flags
     text = document if as_json else as_tables(results, evaluation_set.name, out)
     sys.stdout.write(text + "\n")
+
+
+def evaluation_folder(checkpoint: Path, name: str) -> Path:
+    """Return the folder for the figures, in the folder of the run; `name` is that of the images.
+
+    A checkpoint that was copied elsewhere has it beside itself.
+    """
+    folder = checkpoint.resolve().parent
+    run = folder.parent if folder.name == "checkpoints" else folder
+    return run / "evaluation" / name
 
 
 def _figures(

@@ -1,6 +1,6 @@
 """The budget of a study: how many trials it may run, for how long, and with how many failures."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
@@ -129,19 +129,24 @@ class Budget:
 
     def has_room(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether there is a trial to start, a new one or one that waits to be run."""
-        has_stopped = self.stop_reason(trials) is not None
-        if not has_stopped and self.next_index(trials) is not None:
-            return True
-        return any(self.may_run(t, trials, has_stopped) for t in trials)
+        may_begin = self.stop_reason(trials) is None and self.next_index(trials) is not None
+        return may_begin or next(self.runnable(trials), None) is not None
 
-    def may_run(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], has_stopped: bool) -> bool:
-        """Return whether a trial waits that may be run, and is not paused.
+    def runnable(self, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
+        """Yield the trials that wait, are not paused, and may be run.
 
-        `has_stopped` is True if the stop rule is met. A promoted trial then goes on.
+        Once the stop rule is met, only promoted ones may. If a command has lowered `n_trials`,
+        there are more of them than it asked for.
         """
-        if trial.state != TrialState.WAITING or self.is_paused(trial):
-            return False
-        return self.is_promoted(trial) if has_stopped else self.admits(trial, trials)
+        waiting = [t for t in trials if t.state == TrialState.WAITING and not self.is_paused(t)]
+        if self.stop_reason(trials) is not None:
+            yield from filter(self.is_promoted, waiting)
+        elif self.exhaustive or self.n_trials is None or self._n_taken(trials) < self.n_trials:
+            yield from (t for t in waiting if self.admits(t, trials))
+
+    def _n_taken(self, trials: Sequence[FrozenTrial]) -> int:
+        n_running = sum(t.state == TrialState.RUNNING for t in trials)
+        return self.n_finished(trials) + n_running
 
     def is_promoted(self, trial: FrozenTrial) -> bool:
         """Return whether a trial was paused and promoted; without the rule, none is."""

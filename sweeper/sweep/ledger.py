@@ -126,7 +126,7 @@ class Ledger:
                 has_stopped = self.budget.stop_reason(trials) is not None
                 claim = (
                     self._claim_abandoned(trials, has_stopped)
-                    or self._claim_waiting(trials, has_stopped)
+                    or self._claim_waiting(trials)
                     or self._claim_promoted(trials)
                 )
                 if claim is None and not has_stopped:
@@ -434,9 +434,9 @@ class Ledger:
             return 0 if lease is None else lease.deaths
         return _deaths(trial) if self._is_abandoned(trial) else 0
 
-    def _claim_waiting(self, trials: Sequence[FrozenTrial], has_stopped: bool) -> Claim | None:
-        for trial in trials:
-            if self.budget.may_run(trial, trials, has_stopped) and self._set_running(trial):
+    def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        for trial in self.budget.runnable(trials):
+            if self._set_running(trial):
                 previous = Lease.read(trial.system_attrs)
                 deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
                 return self._claim_running(trial, deaths, cuts)

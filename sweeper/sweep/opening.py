@@ -45,9 +45,9 @@ def opening_lines(
     if trials:
         yield from _lines_of_trials(budget, trials, has_work, fresh, code, _code_of(study))
     n_waiting = sum(t.state == TrialState.WAITING and not budget.is_paused(t) for t in own)
-    if n_waiting and not has_work:
-        points = f"{n_waiting} enqueued point{' waits' if n_waiting == 1 else 's wait'}"
-        yield f"{points}; type hydra.sweeper.n_trials={len(trials) + n_waiting}"
+    if n_waiting and not has_work and budget.stop_reason(own) is None:
+        waiting = f"{n_waiting} trial{' waits' if n_waiting == 1 else 's wait'} to be run"
+        yield f"{waiting}; type hydra.sweeper.n_trials={len(trials) + n_waiting}"
     n_trials, n_points = plan.settings.n_trials, plan.spec.budget.n_points
     if has_work and n_trials is not None and n_points is not None and n_points < n_trials:
         yield (

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from sweeper.errors import CheckpointError, ConfigError, DataError, SweeperError
-from sweeper.evaluate import evaluate
+from sweeper.evaluate import evaluate, evaluation_folder
 from sweeper.figures.grid_of_images import image_grid
 from sweeper.predict import N_IMAGES, heading, predict, prediction_of
 from sweeper.run.restore import restore
@@ -182,6 +182,12 @@ def test_the_data_of_a_split_may_lie_elsewhere(ran, image_folders, capsys, tmp_p
     predict([*words, f"data.root={moved}"])
     n_images = int(capsys.readouterr().out.splitlines()[-1].split()[2])
     assert 0 < n_images < N_IMAGES  # all that there are
+
+
+def test_the_evaluation_of_a_copied_checkpoint_lies_beside_it(tmp_path) -> None:
+    of_run = evaluation_folder(tmp_path / "run/checkpoints/best.pt", "test")
+    assert of_run == tmp_path / "run/evaluation/test"
+    assert evaluation_folder(tmp_path / "a/copy.pt", "val") == tmp_path / "a/evaluation/val"
 
 
 def test_pictures_are_headed_by_the_names_of_their_files() -> None:

@@ -482,3 +482,14 @@ def test_a_trial_that_is_finished_after_a_stop_rule_goes_on_after_its_worker_lef
     assert ledger.claim() is None
     assert ledger.finish(again, COMPLETE, [0.1])
     assert len(storage.get_all_trials(0)) == 2
+
+
+def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=6, **PROMOTING)
+    for value in (0.5, 0.4):
+        pause(ledger, storage, value)
+    last = ledger.claim()
+    assert ledger.finish(last, COMPLETE, [0.1])
+    lowered = make_ledger(n_trials=2)  # without the pruner, paused trials wait like any other
+    assert (lowered.claim().number, lowered.claim()) == (0, None)
+    assert not lowered.has_work()

@@ -20,6 +20,8 @@ def lines():
         study.set_user_attr(CODE_KEY, [OLD.commit, OLD.changes])
         for _ in range(n_done):
             study.add_trial(create_trial(state=TrialState.COMPLETE, value=1.0))
+        for _ in range(settings.pop("n_waiting", 0)):
+            study.add_trial(create_trial(state=TrialState.WAITING))
         stop = settings.pop("stop", None)
         n_points = settings.pop("n_points", None)
         asked = {"n_trials": 3, "n_jobs": "auto"} | settings
@@ -37,6 +39,15 @@ def test_a_command_that_runs_nothing_says_so_and_by_which_code_it_was_run(lines)
     [line] = lines(3, has_work=False)
     assert line.startswith("nothing to run: all 3 trials were done (today ")
     assert line.endswith(") by commit aaaaaaa; study=fresh runs them again")
+
+
+@pytest.mark.parametrize(("stop", "n_lines"), [(None, 2), (StopRule(0.5, None, True), 1)])
+def test_trials_that_wait_ask_for_a_larger_budget_unless_a_rule_has_ended_the_study(
+    lines, stop, n_lines
+) -> None:
+    told = lines(1, has_work=False, n_waiting=2, n_trials=1, stop=stop)
+    expected = [told[0], "2 trials wait to be run; type hydra.sweeper.n_trials=3"]
+    assert told == expected[:n_lines]
 
 
 @pytest.mark.parametrize(("has_work", "start"), [(False, "nothing to run"), (True, "2 trials")])
