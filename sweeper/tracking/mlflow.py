@@ -214,9 +214,8 @@ class MLflowTracker:
         winner: the trial whose model, if it has one, is that of the study, and is registered.
         """
         ends = [asdict(trial) for trial in trials]
-        body = {"study": study, "study_key": study_key, "trials": ends, "note": note}
-        body |= {"winner": winner, "registered_as": self._register}
-        self._append("reconcile", body)
+        names = {"study": study, "study_key": study_key, "registered_as": self._register}
+        self._append("reconcile", names | {"trials": ends, "note": note, "winner": winner})
 
     def finish(self, status: Status, reason: str = "") -> None:
         """End the run, and wait up to `flush_seconds` for the delivery of its records.

@@ -24,7 +24,7 @@ def remove_regularisation(model: nn.Module, optimizer: Optimizer, criterion: nn.
         if "weight_decay" in group:
             group["weight_decay"] = 0.0
     if hasattr(criterion, "label_smoothing"):
-        criterion.label_smoothing = 0.0
+        criterion.label_smoothing = 0.0  # type: ignore[assignment]
 
 
 def _rate_of(module: nn.Module) -> str | None:
