@@ -14,8 +14,9 @@ planned  all other studies: the space is read, each option is built with the end
          parameters, sampler and pruner propose and decide; no trial is run
 looked   `inspect` makes its table, without the picture; `worker` makes its command; `explain`
          finds its study
-only read  programs of others (`start_nothing`), the set-up, whose extras must exist, a worker
-         that needs a database, and another application, whose keys must exist
+only read  programs of others (`start_nothing`), the set-up, whose extras must exist, a run that
+         needs an extra (composed), a worker that needs a database, and another application, whose
+         keys must exist
 """
 
 import ast
@@ -24,6 +25,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -103,7 +105,10 @@ def made(tmp_path_factory: pytest.TempPathFactory, draw_voc) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         sweeper.run(*overrides_of(["hydra.run.dir=first"], LESS))
-        shutil.copytree("first", "mnist")  # in place of the run that needs a download
+        shutil.copytree("first", "mnist")  # in place of a run that needs a download
+        in_place = ["experiment=mnist_lenet", "data=digits", "data.image_size=28"]
+        in_place += ["data.train_transform=[]", "hydra.run.dir=mnist_lenet"]
+        sweeper.run(*overrides_of(in_place, LESS))  # likewise
         shutil.copytree("first", "multirun/<study>")
         name = "hydra.sweeper.study_name=NAME"
         sweeper.sweep(*overrides_of(["search=cnn", name], ONE_TRIAL))
@@ -123,8 +128,7 @@ def readers(made: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, P
     places = {}
     for page in PAGES:
         place = places[page] = tmp_path_factory.mktemp("reader")
-        for path in made.iterdir():
-            (place / path.name).symlink_to(path)
+        shutil.copytree(made, place, dirs_exist_ok=True)
         for name, text in Page(page).files.items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_text(text, encoding="utf-8")
@@ -180,11 +184,16 @@ def check(words: Words, tools: Tools) -> None:
 
 
 def check_extra(words: Words, tools: Tools) -> None:
-    """Check that an extra of the package exists, and the command after it if there is one."""
+    """Check that an extra exists, and compose the run after it if there is one.
+
+    The run is not built, since the extra may not be installed here.
+    """
+    extra, *rest = words
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert words[0] in project["optional-dependencies"]
-    if words[1:]:
-        check(words[1:], tools)
+    assert extra in project["optional-dependencies"]
+    if rest:
+        assert rest[:3] == ["python", "-m", "sweeper"]
+        tools.composed("tracking=mlflow", *rest[3:])
 
 
 def check_tests(words: Words, tools: Tools) -> None:
@@ -204,12 +213,16 @@ def config_dir_in(words: Words) -> tuple[Path | None, Words]:
     return None, words
 
 
+OWN = ("+callbacks.", "hydra.searchpath=")
+"""Overrides that bring in code or configs of the page."""
+
+
 def check_call(words: Words, tools: Tools) -> None:
     """Run a run or a study that uses files of the page; build or plan others."""
     folder, words = config_dir_in(words)
     overrides = [word for word in words if word != "--multirun"]
     is_study = len(overrides) < len(words)
-    is_own = folder is not None or any("callbacks." in word for word in words)
+    is_own = folder is not None or any(word.startswith(OWN) for word in words)
     if is_own and is_study:
         study = sweeper.sweep(*overrides_of(overrides, ONE_TRIAL), config_dir=folder)
         assert len(study.trials) == 1
@@ -332,7 +345,7 @@ def test_a_page_has_no_code_that_is_not_python_and_no_config_that_is_not_yaml(pa
     for fence in FENCE.finditer(Page(page).text):
         match fence["language"]:
             case "python":
-                ast.parse(fence["text"])
+                ast.parse(textwrap.dedent(fence["text"]))
             case "yaml" if (fence["mark"] or "").startswith("file: "):
                 OmegaConf.create(fence["text"])
 
