@@ -1,26 +1,25 @@
 """The process that keeps a study's MLflow run."""
 
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import optuna
 import pytest
 from omegaconf import OmegaConf
-from optuna.distributions import FloatDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
+from sweeper.sweep import recorder
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.recorder import OBSERVER, Recorder, recorded, start_recorder
 from sweeper.tracking import tags
 from sweeper.tracking.courier import VARIABLE
 
-N_TRIALS = 12
 LOGS = OmegaConf.create({"version": 1, "root": {"level": "WARNING"}}), False
 
 
@@ -30,9 +29,7 @@ def info(tmp_path) -> StudyInfo:
     folder.mkdir(parents=True)
     storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
     study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
-    for x in np.linspace(0, 1, N_TRIALS):
-        values = {"params": {"x": x}, "distributions": {"x": FloatDistribution(0, 1)}}
-        study.add_trial(create_trial(value=x, **values))
+    study.add_trial(create_trial(value=0.5))
     return StudyInfo("s", folder, ("maximize",), {}, {"data": "d"}, 1, storage)
 
 
@@ -53,7 +50,7 @@ def parent_runs(tmp_path: Path):
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_study_is_recorded_in_another_process_while_that_lives(
-    tmp_path, info, observer, monkeypatch, capfd, dies
+    tmp_path, info, observer, monkeypatch, dies
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     recorder, spec = Recorder(), SimpleNamespace(storage=None, folder=info.folder)
@@ -65,9 +62,21 @@ def test_a_study_is_recorded_in_another_process_while_that_lives(
     apart.study_finished(replace(info, parent_id=parent_id, has_ended=True))
     recorder.close()
     assert VARIABLE not in os.environ
-    assert dies or "study" not in capfd.readouterr().err
     [run] = parent_runs(tmp_path)
-    assert (run.info.status, run.data.metrics["trials/complete"]) == ("FINISHED", N_TRIALS)
+    assert (run.info.status, run.data.metrics["trials/complete"]) == ("FINISHED", 1.0)
+
+
+def test_the_process_prints_no_lines_of_optunas_below_the_board(monkeypatch) -> None:
+    monkeypatch.setattr(recorder, "_Desk", object)
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
+    own, other = socket.socketpair()
+    own.close()
+    with pytest.raises(EOFError):  # as when the command has ended
+        recorder.main(other.detach())
+    now = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(before)
+    assert now == optuna.logging.WARNING
 
 
 def test_a_study_that_mlflow_does_not_record_needs_no_process() -> None:
