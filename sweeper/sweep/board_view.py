@@ -161,13 +161,13 @@ def _counts_line(frame: Frame, n: Counts) -> str:
 def _leaders(frame: Frame, trials: Sequence[FrozenTrial], names: Mapping[str, str]) -> list[str]:
     """Return the best trials; with several objectives, the best one in each of them.
 
-    Trials that wait for their promotion follow those that are complete.
+    Trials that run or wait for their promotion follow those that are complete.
     """
     if len(frame.maximize) > 1:
         first = [best_of(frame, trials, i)[:1] for i in range(len(frame.maximize))]
         leaders = [trial for best in first for trial in best]
     else:
-        leaders = [*best_of(frame, trials), *_paused_of(frame, trials)][:N_BEST]
+        leaders = [*best_of(frame, trials), *_going_of(frame, trials)][:N_BEST]
     if not leaders:
         return []
     best = leaders[0]
@@ -180,11 +180,12 @@ def _leaders(frame: Frame, trials: Sequence[FrozenTrial], names: Mapping[str, st
     return [head, "", f"top  {'value':>10}  trial   epochs  parameters", *rows]
 
 
-def _paused_of(frame: Frame, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the trials that wait for their promotion, the one with the best value first."""
+def _going_of(frame: Frame, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Return the trials that run or wait for their promotion, the best last value first."""
     sign = -1 if frame.maximize[0] else 1
-    paused = [t for t in trials if is_paused(t) and curve_of(t)]
-    return sorted(paused, key=lambda t: (sign * curve_of(t)[-1][1], t.number))
+    going = [t for t in trials if t.state == TrialState.RUNNING or is_paused(t)]
+    reported = [t for t in going if curve_of(t)]
+    return sorted(reported, key=lambda t: (sign * curve_of(t)[-1][1], t.number))
 
 
 def _value_text(trial: FrozenTrial) -> str:

@@ -64,9 +64,9 @@ def test_the_parameters_with_the_most_values_come_first() -> None:
     assert rows[0].endswith("width=2 a_key_with_a_long_name=1 lr=0.001235")
 
 
-def test_paused_trials_follow_the_complete_ones() -> None:
-    rows = leaderboard(FRAME, [PAUSED, COMPLETE[1]])[3:]
-    assert [row.split()[1:4] for row in rows[1:]] == [["0.95", "9", "1/10"]]
+def test_paused_and_running_trials_follow_the_complete_ones() -> None:
+    rows = leaderboard(FRAME, [RUNNING, PAUSED, COMPLETE[1]])[3:]
+    assert [row.split()[1:4] for row in rows[1:]] == [["0.95", "9", "1/10"], ["0.9", "8", "3/10"]]
     assert rows[0].split()[2] == "1"
 
 
