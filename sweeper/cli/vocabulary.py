@@ -214,7 +214,9 @@ def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
         values = [f"model=torchvision model.name={name}"]
     if values:
         return list(dict.fromkeys(values))[:MAX_CANDIDATES]
-    return [f"{group}={name}" for name in near_names(option, known, cutoff=0.65)]
+    longer = [name for name in known if len(wanted) > 2 and squeezed(name).startswith(wanted)]
+    near = longer[:MAX_CANDIDATES] or near_names(option, known, cutoff=0.65)
+    return [f"{group}={name}" for name in near]
 
 
 def torchvision_model_name(wanted: str) -> str | None:
