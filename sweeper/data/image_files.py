@@ -1,5 +1,6 @@
 """Image files decoded to pixels, several at a time: all in one size, or each in its own."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,12 +20,17 @@ from sweeper.data.inverse import to_pil
 from sweeper.data.source import Indices
 from sweeper.errors import DataError
 
+log = logging.getLogger(__name__)
+
 A = TypeVar("A")
 T = TypeVar("T")
 
 MODES = {1: "L", 3: "RGB"}
 """Pillow's modes by the number of channels."""
-SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+SUFFIXES = {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"}
+SUFFIXES |= {".tif", ".tiff", ".webp"}
+UNREAD = {".dng", ".heic", ".heif", ".jxl", ".psd", ".raw", ".svg"}
+"""Images that a user may expect to be read, and Pillow cannot."""
 AHEAD = 16
 """The images that are decoded before they are asked for."""
 
@@ -33,18 +39,26 @@ def image_paths(folder: Path) -> list[Path]:
     """Return the image files below a folder, sorted, without hidden files and folders.
 
     Links to files are followed, because a data set may consist of links to the images of a larger
-    one. Links to folders below `folder` are not: they may lead around in a circle.
+    one. Links to folders below `folder` are not: they may lead around in a circle. A user is told
+    of them, and of images that Pillow does not read.
 
     Raises:
         DataError: there is no image file, or a link leads to a file that does not exist.
     """
-    paths = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and _is_file(path)
-    )
+    paths, others = [], []
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        readable = path.suffix.lower() in SUFFIXES and _is_file(path)
+        (paths if readable else others).append(path)
+    if unread := [path.name for path in others if path.suffix.lower() in UNREAD]:
+        shown = unread[0], len(unread), folder
+        log.warning(
+            "images such as %s are not read (%d below %s); save them as JPEG or PNG", *shown
+        )
+    for path in others:
+        if path.is_symlink() and path.is_dir():
+            log.warning("%s is a link to a folder, and is not read; link to its images", path)
     if not paths:
         raise DataError(f"{folder} contains no image; add some, or remove the folder")
     return paths

@@ -18,6 +18,8 @@ from sweeper.errors import DataError
 from sweeper.schema import Probability
 
 CHANNELS = {"rgb": 3, "gray": 1}
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
+"""What people call the folders of splits, in any case of letters."""
 
 
 class ImageFolder:
@@ -93,12 +95,17 @@ class ImageFolder:
     def _check_names(self, train: Path) -> None:
         """Raise DataError for a split that would be ignored, or be read as a class."""
         names = {path.name for path in self._root.iterdir() if path.is_dir()}
-        if not train.is_dir() and (splits := sorted(names & {"val", "test"})):
-            raise DataError(f"{self._root} has a folder {splits[0]}, but none called train")
+        splits = sorted(name for name in names if name.lower() in SPLITS)
+        if splits and not train.is_dir():
+            raise DataError(
+                f"{self._root} has a folder {splits[0]}, but none called train; call the folders "
+                "of the splits train, val and test"
+            )
         unknown = sorted(name for name in names - {"train", "val", "test"} if name[0] != ".")
         if train.is_dir() and unknown:
             raise DataError(
-                f"{self._root / unknown[0]} is not a split: beside train, only val and test can be"
+                f"{self._root / unknown[0]} is not a split: beside train, only val and test can "
+                "be; call it so, or move it away"
             )
 
 
@@ -155,9 +162,11 @@ def _labels(listing: Listing) -> tuple[Indices, tuple[str, ...]]:
 def _classes(folder: Path) -> tuple[str, ...]:
     names = _subfolders(folder)
     if len(names) < 2:
+        # An archive often unpacks into one folder more.
+        inner = [folder / name for name in names if len(_subfolders(folder / name)) > 1]
         raise DataError(
-            f"{folder} has {len(names)} class folders: expected at least 2, one a class; "
-            f"type data.root=FOLDER"
+            f"{folder} has {len(names)} class folder{'' if names else 's'}: expected at least 2, "
+            f"one a class; type data.root={inner[0] if inner else 'FOLDER'}"
         )
     return names
 

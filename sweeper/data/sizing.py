@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache, singledispatch
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 import torchvision.transforms as v1
 from torch import Tensor
@@ -118,10 +119,8 @@ def _vertical_flip(transform: Any, photos: Photos) -> list[Tensor]:
 
 
 def _flipped(photos: Photos, p: float, dim: int) -> list[Tensor]:
-    flips = torch.rand(len(photos)) < p
-    return _in_threads(
-        lambda photo, flip: photo.flip(dim) if flip else photo, photos, flips.tolist()
-    )
+    flips = (torch.rand(len(photos)) < p).tolist()
+    return [photo.flip(dim) if flip else photo for photo, flip in zip(photos, flips, strict=True)]
 
 
 @transformed.register(v2.RandomResizedCrop)
@@ -130,10 +129,12 @@ def _resized_crop(transform: Any, photos: Photos) -> list[Tensor]:
     size, mode, antialias = list(transform.size), transform.interpolation, transform.antialias
 
     def resized_crop(photo: Tensor, box: list[int]) -> Tensor:
-        window = TF.crop(photo, *box)
-        # torch resizes uint8 images without a copy to float only as (H, W, C).
-        window = window.unsqueeze(0).contiguous(memory_format=torch.channels_last).squeeze(0)
-        resized: Tensor = TF.resize(window, size, interpolation=mode, antialias=antialias)
+        top, left, height, width = box
+        window = photo.permute(1, 2, 0).numpy()[top : top + height, left : left + width]
+        # torch resizes uint8 images without a copy to float only as (H, W, C). NumPy makes that,
+        # because torch would start threads of its own in each thread here.
+        image = torch.from_numpy(np.ascontiguousarray(window)).permute(2, 0, 1)
+        resized: Tensor = TF.resize(image, size, interpolation=mode, antialias=antialias)
         return resized
 
     sizes = torch.tensor([photo.shape[-2:] for photo in photos])
@@ -149,7 +150,13 @@ def _in_threads(function: Callable[..., Tensor], *columns: Sequence[Any]) -> lis
     n = min(torch.get_num_threads(), len(columns[0]))
     if n == 1:
         return list(map(function, *columns))
-    return list(_pool(n).map(function, *columns))
+    rows = list(zip(*columns, strict=True))
+
+    def share(first: int) -> list[Tensor]:
+        return [function(*row) for row in rows[first::n]]
+
+    shares = list(_pool(n).map(share, range(n)))
+    return [shares[i % n][i // n] for i in range(len(rows))]
 
 
 @cache

@@ -96,10 +96,13 @@ def test_a_link_to_another_kind_of_file_is_read_as_an_image_alone(
     assert "5ecret" not in str(caught.value)
 
 
-def test_folders_that_link_to_each_other_are_read_once(image_tree: Any, prepared: Any) -> None:
+def test_folders_that_link_to_each_other_are_read_once(
+    image_tree: Any, prepared: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     root = image_tree({"oak": 4, "elm": 4})
     (root / "elm/around").symlink_to(root, target_is_directory=True)
     assert sum(prepared(trees(root), image_size=8).sizes.values()) == 8
+    assert caplog.text.count("elm/around is a link to a folder, and is not read") == 1
 
 
 LAUGHS = "".join(f'<!ENTITY l{i} "{f"&l{i - 1};" * 10}">' for i in range(1, 12))

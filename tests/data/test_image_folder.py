@@ -119,6 +119,39 @@ def test_hidden_files_and_other_files_are_ignored(image_tree: Any) -> None:
     assert (len(decoded.labels), decoded.classes) == (6, ("elm", "oak"))
 
 
+@pytest.mark.parametrize("suffix", ["bmp", "gif", "tiff", "webp", "jfif", "ppm"])
+def test_formats_are_mixed_below_nested_folders_of_any_name(
+    tmp_path: Path, prepared: Any, suffix: str
+) -> None:
+    for label, mode in (("élan vital", "RGBA"), ("日本", "L")):
+        folder = tmp_path / "root" / label / "a b" / "ü"
+        folder.mkdir(parents=True)
+        kind = "RGB" if suffix in ("jfif", "ppm") else mode
+        for i, size in enumerate([(1, 1), (2000, 20), (9, 12)]):
+            picture = Image.new(mode, size, "red" if mode == "RGBA" else 7)
+            picture.convert(kind).save(folder / f"photo {i}.{suffix}")
+    statistics = {"mean": [0.0] * 3, "std": [1.0] * 3}
+    data = prepared(source(tmp_path / "root", test_fraction=0.0), image_size=8, **statistics)
+    assert data.profile.classes == ("élan vital", "日本")
+    assert sum(data.sizes.values()) == 6
+    colours = torch.tensor([[255.0, 0, 0], [7, 7, 7]])
+    for images, labels in [*data.unaugmented_train(), *data.val()]:
+        expected = colours[labels].view(-1, 3, 1, 1)
+        torch.testing.assert_close(images * 255, expected.expand_as(images), atol=2, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "told"), [("shot.HEIC", 1), ("notes.txt", 0), ("Thumbs.db", 0)])
+def test_images_that_cannot_be_read_are_told_of(
+    image_tree: Any, caplog: pytest.LogCaptureFixture, name: str, told: int
+) -> None:
+    root = image_tree({"oak": 2, "elm": 2})
+    (root / "oak" / name).write_bytes(b"no image")
+    (root / "oak" / ".DS_Store").write_bytes(b"no image")
+    assert len(source(root, test_fraction=0.0).files()["train"].paths) == 4
+    assert caplog.text.count(f"images such as {name} are not read (1 below {root / 'oak'})") == told
+    assert len(caplog.records) == told
+
+
 def test_a_changed_file_is_decoded_again(image_tree: Any, prepared: Any) -> None:
     root = image_tree({"oak": 4, "elm": 4})
     before = prepared(source(root), image_size=8).digest
@@ -162,13 +195,22 @@ def test_an_unreadable_file_or_folder_is_named(
 
 @pytest.mark.parametrize(
     ("counts", "message"),
-    [({"oak": 3}, "has 1 class folders"), ({"oak": 1, "elm": 1}, "test_fraction=0")],
+    [
+        ({"oak": 3}, r"has 1 class folder: .*data\.root=FOLDER$"),
+        ({"oak": 1, "elm": 1}, "test_fraction=0"),
+    ],
 )
 def test_too_few_classes_or_images_are_an_error(
     image_tree: Any, prepared: Any, counts: dict[str, int], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
         prepared(source(image_tree(counts)), image_size=8)
+
+
+def test_a_folder_around_the_class_folders_is_told_of(image_tree: Any, prepared: Any) -> None:
+    root = image_tree({"oak": 3, "elm": 3}, "trees/trees")
+    with pytest.raises(DataError, match=rf"has 1 class folder: .* type data\.root={root}$"):
+        prepared(source(root.parent), image_size=8)
 
 
 def test_a_missing_root_is_named_with_what_to_type(prepared: Any, tmp_path: Path) -> None:
@@ -192,6 +234,7 @@ def test_image_size_is_required(image_tree: Any, prepared: Any) -> None:
     ("folders", "message"),
     [
         (["val", "test"], "has a folder test, but none called train"),
+        (["Testing", "Training"], "has a folder Testing, but none .*; call the folders of the spl"),
         (["train", "valid"], "valid is not a split"),
     ],
 )

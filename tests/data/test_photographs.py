@@ -330,8 +330,10 @@ def test_every_photograph_gets_its_own_random_parameters(transform: Any) -> None
     assert len(results.flatten(1).unique(dim=0)) > 1
 
 
-def test_crops_are_those_of_torchvision_at_the_same_boxes() -> None:
-    photos = [torch.randint(0, 256, (3, 30 + i, 40 - i), dtype=torch.uint8) for i in range(8)]
+@pytest.mark.parametrize("channels", [1, 3])
+def test_crops_are_those_of_torchvision_at_the_same_boxes(channels: int) -> None:
+    shapes = [(channels, 30 + i, 40 - i) for i in range(8)]
+    photos = [torch.randint(0, 256, shape, dtype=torch.uint8) for shape in shapes]
     transform = v2.RandomResizedCrop((9, 11))
     sizes = torch.tensor([photo.shape[-2:] for photo in photos])
     torch.manual_seed(2)

@@ -16,3 +16,18 @@ def test_boxes_lie_where_the_objects_are_under_their_names() -> None:
     assert not second.patches
     assert [axes.get_title() for axes in (first, second)] == ["first", "second"]
     figure.canvas.draw()
+
+
+def test_names_stay_inside_the_image_and_can_be_read_on_their_colour() -> None:
+    whole = ("whole", (1.0, 1.0, 500.0, 375.0))
+    corner = ("right", (400.0, 300.0, 520.0, 380.0))  # larger than the image
+    figure = boxed_images([Image.new("RGB", (500, 375))], [[whole, corner]], ["one"])
+    right, left = sorted(figure.axes[0].texts, key=lambda text: text.get_text())
+    assert [each.get_text() for each in (right, left)] == ["right", "whole"]
+    figure.canvas.draw()
+    picture = figure.axes[0].get_window_extent()
+    for text in (left, right):
+        extent = text.get_window_extent()
+        assert picture.x0 - 2 <= extent.x0 < extent.x1 <= picture.x1 + 2
+        assert picture.y0 - 2 <= extent.y0 < extent.y1 <= picture.y1 + 2
+    assert left.get_color() != right.get_color()
