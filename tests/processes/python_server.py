@@ -102,6 +102,8 @@ class Server:
         first = next(iter(request["arguments"]), "-i")
         if first.startswith("-") and first not in FLAGS:
             return False
+        if any("submitit" in argument for argument in request["arguments"]):
+            return False  # it names the files of a job by the process that it has started
         own, other = self._environment, request["environment"]
         names = {n for n in own.keys() | other.keys() if n.startswith(READ_WHEN_IMPORTED)}
         same = (_meaning(n, own) == _meaning(n, other) for n in names.difference(CAN_DIFFER))
