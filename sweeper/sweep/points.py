@@ -45,6 +45,12 @@ def user_point(live: LiveSpace, point: Mapping[str, Any], is_open: bool = False)
     values |= {key: parameters[key].stored(point[key]) for key in values if key in parameters}
     for key, value in values.items():
         if key not in parameters and not is_open:
+            missing = [group.key for group in live.group_parameters if group.key not in options]
+            if missing and any(key in live.parameters(each) for each in live.option_choices()):
+                raise ConfigError(
+                    f"hydra.sweeper.enqueue: whether {key} is searched depends on "
+                    f"{', '.join(missing)}; name {'it' if len(missing) == 1 else 'them'} too"
+                )
             raise ConfigError(
                 f"hydra.sweeper.enqueue: {key} is not searched"
                 f"{' with ' + str(options) if options else ''}; choose from {', '.join(parameters)}"

@@ -55,6 +55,7 @@ def test_the_default_point_includes_the_default_options_search_block(live) -> No
         ({"y": 1}, "y is not searched"),
         ({"x": 9}, "x=9 lies outside"),
         ({"shape": "plane", "shape.radius": 1}, "shape.radius is not searched"),
+        ({"shape.radius": 1}, "whether shape.radius is searched depends on shape; name it too"),
     ],
 )
 def test_a_point_outside_the_space_is_refused(live, point, message) -> None:
