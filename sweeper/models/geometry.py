@@ -184,7 +184,8 @@ def _too_small(layers: Sequence[Layer], size: Sides) -> str:
     changes = (
         [f"data.image_size={smallest} or more"] if (smallest := smallest_input(layers)) else []
     )
-    changes += ["fewer poolings in model.channels"] if len(convolutions) < len(layers) else []
+    if len(convolutions) < len(layers):
+        changes.append("fewer or smaller poolings (model.channels, model.pool_size)")
     if any(conv.padding != "same" or max(conv.stride) > 1 for conv in convolutions):
         changes.append("a smaller model.kernel_size, model.dilation or model.stride")
     return (
