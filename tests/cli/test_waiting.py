@@ -11,7 +11,7 @@ import pytest
 from sweeper.cli import waiting
 from sweeper.cli.waiting import hide_waiting, waiting_for, waiting_line
 
-ERASE = "\r\x1b[K"
+BELL, ERASE = "\a", "\r\x1b[K"
 
 
 @pytest.fixture
@@ -21,15 +21,15 @@ def open_terminal(monkeypatch):
     It returns another one, which reads what the terminal has shown since the last call.
     """
     reader, writer = pty.openpty()
-    os.set_blocking(reader, False)
     stream = os.fdopen(writer, "w", encoding="utf-8")
 
     def read() -> str:
+        stream.write(BELL)  # the kernel hands over what was written a little later
         stream.flush()
-        try:
-            return os.read(reader, 1 << 16).decode()
-        except BlockingIOError:
-            return ""
+        shown = b""
+        while not shown.endswith(BELL.encode()):
+            shown += os.read(reader, 1 << 16)
+        return shown.decode().removesuffix(BELL)
 
     def make() -> Callable[[], str]:  # in the test, since pytest sets the streams before it
         monkeypatch.setattr(sys, "stdout", stream)
