@@ -372,9 +372,10 @@ def test_a_wrong_flag_is_refused_in_one_line_with_exit_code_2(name, flag, line, 
 
 
 def test_a_reason_that_all_points_of_a_study_share_is_printed_once(tmp_path) -> None:
-    arguments = ["--multirun", "tracking=none", "optimizer.lr=0.1,0.2", "resume=[1]"]
+    arguments = ["--multirun", "tracking=none", "optimizer.lr=0.1,0.2", "trainer.clip_norm=-1"]
     line = refused_line("sweeper", arguments, tmp_path)
-    assert line == "resume=[1]: expected a valid string (at each point of the search space)\n"
+    reason = "expected a value greater than 0 (at each point of the search space)"
+    assert line == f"trainer.clip_norm=-1: {reason}\n"
 
 
 def test_a_refused_run_leaves_no_new_folder_and_every_old_one(tmp_path) -> None:
