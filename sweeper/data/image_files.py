@@ -45,7 +45,8 @@ def image_paths(folder: Path) -> list[Path]:
     Raises:
         DataError: there is no image file, or a link leads to a file that does not exist.
     """
-    paths, others = [], []
+    paths: list[Path] = []
+    others: list[Path] = []
     for path in sorted(folder.rglob("*")):
         if any(part.startswith(".") for part in path.relative_to(folder).parts):
             continue
