@@ -7,7 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.build.option import Trust, trust_all
 from sweeper.build.recipe import Recipe, named_choices
 from sweeper.cli.arguments import Arguments
 from sweeper.configs import CONFIGS
@@ -84,35 +83,22 @@ def restore(path: Path, overrides: Sequence[str] = (), trusted: Sequence[str] = 
         ConfigError: an override is wrong, or the config names a class that is not trusted.
     """
     path = checkpoint_in(path, "best.pt")
-    return _restored_checked(path, overrides, trust_of(path, trusted))
-
-
-def restore_own(path: Path, overrides: Sequence[str] = ()) -> Restored:
-    """Build the network of a checkpoint that this process has written; its config is trusted.
-
-    Raises:
-        CheckpointError: the file is missing or damaged.
-    """
-    return _restored_checked(path, overrides, trust_all)
-
-
-def _restored_checked(path: Path, overrides: Sequence[str], trust: Trust) -> Restored:
     content = read_checkpoint(path)
     try:
-        return _restored(content, path, overrides, trust)
+        return _restored(content, path, overrides, trusted)
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = in_one_line(error)
         raise CheckpointError(f"{path} is damaged ({type(error).__name__}: {reason})") from error
 
 
 def _restored(
-    content: Mapping[str, Any], path: Path, overrides: Sequence[str], trust: Trust
+    content: Mapping[str, Any], path: Path, overrides: Sequence[str], trusted: Sequence[str]
 ) -> Restored:
     profile = parsed_profile(content["data"], path)
     cfg = _config(content["config"], overrides, path)
     # The network needs the mean and deviation that it was trained with, whatever the data is now.
     cfg.data.mean, cfg.data.std = list(profile.mean), list(profile.std)
-    recipe = Recipe.of(cfg, named_choices(cfg, {}), trust)
+    recipe = Recipe.of(cfg, named_choices(cfg, {}), trust_of(path, trusted))
     recipe.autocast()  # raises for a device or precision that this machine does not support
     adapter = recipe.options.adapter(profile)
     model, _ = recipe.network(adapter, profile.input_shape)

@@ -123,7 +123,7 @@ class Run:
             scores = _test_scores(self._test_predictions())
             if scores:
                 tracker.log_metrics(scores, step=self.state.epoch)
-            record_model(self.experiment, self.state, self.store.best, scores)
+            record_model(self.experiment, self.state, self.store, scores)
         finally:
             tracker.finish("FINISHED")
         return scores
@@ -193,7 +193,7 @@ class Run:
             self._draw(val, test)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
         if trial.info() is None:
-            record_model(experiment, state, self.store.best, _test_scores(test))
+            record_model(experiment, state, self.store, _test_scores(test))
 
     def _write_best(self) -> None:
         """Write `best.pt` if it is not written yet; the evaluation does not need the file."""

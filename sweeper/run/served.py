@@ -1,18 +1,21 @@
 """The network of a checkpoint as a module that others can serve: images in, probabilities out."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sweeper.cli.waiting import waiting_for
 from sweeper.errors import SweeperError
-from sweeper.run.restore import Restored, restore_own
+from sweeper.run.restore import Restored, restore
+from sweeper.run.trust import targets_in
 from sweeper.tracking.tracker import ServedModel
+from sweeper.training.checkpoint import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 
@@ -51,12 +54,16 @@ class Served(nn.Module):
 
 
 def record_model(
-    experiment: Experiment, state: RunState, checkpoint: Path, test_scores: Mapping[str, float]
+    experiment: Experiment,
+    state: RunState,
+    store: CheckpointStore,
+    test_scores: Mapping[str, float],
 ) -> None:
     """Let the tracker record the best network as a model, if the tracker wants it.
 
     Args:
-        checkpoint: The best checkpoint, which this process has written.
+        store: The checkpoints of the run. Another process may have written the best one, so it may
+            call nothing but what sweeper ships and what the config of this run calls.
         test_scores: The metrics of the network on the test split, as they were logged.
     """
     if not experiment.tracker.wants_model or state.best_epoch is None:
@@ -66,10 +73,11 @@ def record_model(
     metrics = {name: value for name, value in best.items() if name.startswith("val/")}
     try:
         model = served_model(
-            checkpoint,
+            store.best,
             experiment.trainer.precision,
             metrics | dict(test_scores),
             state.best_epoch,
+            list(targets_in(OmegaConf.to_container(OmegaConf.create(store.config)))),
         )
     except SweeperError as error:
         log.warning("the network cannot be recorded as a model (%s)", error)
@@ -78,18 +86,24 @@ def record_model(
 
 
 def served_model(
-    checkpoint: Path, precision: str, metrics: Mapping[str, float], epoch: int
+    checkpoint: Path,
+    precision: str,
+    metrics: Mapping[str, float],
+    epoch: int,
+    trusted: Sequence[str] = (),
 ) -> ServedModel:
-    """Return the network of a checkpoint that this process has written, on the CPU.
+    """Return the network of a checkpoint, on the CPU.
 
     precision: that of the run. A CPU computes in fp32 what was trained in fp16 on a GPU.
+    trusted: what the checkpoint's config may call beside what sweeper ships.
 
     Raises:
         CheckpointError: the checkpoint is missing or damaged.
+        ConfigError: its config calls what is not trusted.
     """
     overrides = ["trainer.device=cpu"]
     overrides += ["trainer.precision=fp32"] if precision == "fp16" else []
-    restored = restore_own(checkpoint, overrides)
+    restored = restore(checkpoint, overrides, trusted)
     shape = (EXAMPLES, *_input_shape(restored))
     levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     images = torch.from_numpy(levels)

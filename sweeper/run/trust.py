@@ -6,7 +6,7 @@ trusts.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,18 @@ def trust_of(path: Path, packages: Sequence[str]) -> Trust:
         )
 
     return trust
+
+
+def targets_in(config: object) -> Iterator[str]:
+    """Yield the classes and functions that a plain config of one's own calls."""
+    if isinstance(config, Mapping):
+        for key, value in config.items():
+            if key in ("_target_", "adapter") and isinstance(value, str):
+                yield value
+            yield from targets_in(value)
+    elif isinstance(config, list):
+        for value in config:
+            yield from targets_in(value)
 
 
 def parsed_profile(values: object, path: Path) -> Profile:

@@ -11,33 +11,21 @@ import io
 import logging
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
-from numpy.typing import NDArray
 
 from sweeper.files import reason_of, write_text
-from sweeper.tracking.tracker import RunInfo, ServedModel, Status
+from sweeper.tracking.tracker import NullTracker, RunInfo
 from sweeper.yaml_text import yaml_text
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
 
 log = logging.getLogger(__name__)
 
 METRICS, PARAMS, STEP = "metrics.csv", "hparams.yaml", "step"
 
 
-class CsvTracker:
+class CsvTracker(NullTracker):
     """A tracker for one run at a time. A resumed run keeps the rows of its finished epochs.
 
     Only metrics and params are written: the run's folder has its documents and figures already.
     """
-
-    uri: str | None = None
-    run_id: str | None = None
-    page: str | None = None
-    wants_model: bool = False
 
     def __init__(self) -> None:
         self._folder = Path()
@@ -59,26 +47,6 @@ class CsvTracker:
         """Record the metrics of one step; later ones of the same step are added to its row."""
         self._add(metrics, step)
         self._write(METRICS, self._text())
-
-    def log_artifact(self, path: Path, folder: str = "", step: int | None = None) -> None:
-        """Do nothing."""
-
-    def log_histograms(
-        self, name: str, values: Mapping[str, NDArray[np.float32]], step: int
-    ) -> None:
-        """Do nothing."""
-
-    def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
-        """Do nothing."""
-
-    def log_model(self, model: ServedModel) -> None:
-        """Do nothing."""
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        """Do nothing."""
-
-    def finish(self, status: Status, reason: str = "") -> None:
-        """Do nothing: each row is on disk already."""
 
     def _add(self, metrics: Mapping[str, float], step: int) -> None:
         row = self._rows.setdefault(step, {})

@@ -2,14 +2,19 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import urllib3
 from playwright.sync_api import BrowserContext, expect, sync_playwright
+from urllib3.util import Retry
 
 from sweeper.locks import locked
 
@@ -46,6 +51,41 @@ def free_port() -> Callable[[], int]:
             return int(probe.getsockname()[1])
 
     return find
+
+
+@contextmanager
+def _serving(port: int, folder: Path, *arguments: str, **variables: str) -> Iterator[str]:
+    url = f"http://127.0.0.1:{port}"
+    # MLflow changes its ways where it believes to be under test. It starts the program uvicorn,
+    # which lies beside Python.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    with (folder / "mlflow.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *arguments, "--port", str(port)],
+            cwd=folder,
+            env=environment | variables,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
+        urllib3.request("GET", f"{url}/health", retries=patience)
+        yield url
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)
+
+
+@pytest.fixture(scope="session")
+def serving(
+    free_port: Callable[[], int],
+) -> Callable[..., AbstractContextManager[str]]:
+    """Return a function that serves a folder with a command of MLflow; it yields the address."""
+    return lambda folder, *arguments, **variables: _serving(
+        free_port(), folder, *arguments, **variables
+    )
 
 
 @pytest.fixture(scope="session")

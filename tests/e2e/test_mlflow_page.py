@@ -1,21 +1,15 @@
 """The pages of a study in MLflow: a real study, the real server, a real browser."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
-import urllib3
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 from playwright.sync_api import BrowserContext, Locator, Page, expect
-from urllib3.util import Retry
 
 from sweeper.tracking.store import page_of
 
@@ -27,28 +21,10 @@ FIGURES = ["history", "parallel_coordinates", "slice", "study", "timeline"]
 
 
 @pytest.fixture(scope="module")
-def address(study_folder: Path, free_port) -> Iterator[str]:
+def address(study_folder: Path, serving) -> Iterator[str]:
     """Serve the folder with `mlflow ui`; yield the address."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [sys.executable, "-m", "mlflow", "ui", "--workers", "1", "--port", str(port)]
-    # MLflow changes its ways where it believes to be under test.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    with (study_folder / "mlflow.log").open("wb") as log:
-        server = subprocess.Popen(
-            command,
-            cwd=study_folder,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"{url}/health", retries=patience)
+    with serving(study_folder, "ui", "--workers", "1") as url:
         yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """A registered model, served by MLflow's own server, answers as `predict` does."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +9,6 @@ import pytest
 import urllib3
 from numpy.typing import NDArray
 from PIL import Image
-from urllib3.util import Retry
 
 from sweeper.predict import predict
 
@@ -22,32 +17,13 @@ SECONDS = 120
 
 
 @pytest.fixture
-def address(ran, tmp_path: Path, free_port: Callable[[], int]) -> Iterator[str]:
+def address(ran, tmp_path: Path, serving) -> Iterator[str]:
     """Train and register a network, and serve it with MLflow; yield the address."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     ran("tracking=mlflow", f"tracking.uri={uri}", "tracking.register=digits", "trainer.epochs=1")
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
-    command += ["--model-uri", "models:/digits/1", "--port", str(port := free_port())]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    # MLflow starts the program uvicorn, which lies beside Python.
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with (tmp_path / "serve.log").open("wb") as log:
-        server = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env=environment | {"MLFLOW_TRACKING_URI": uri, "PATH": path},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"{url}/health", retries=patience)
+    command = ["models", "serve", "--env-manager", "local", "--model-uri", "models:/digits/1"]
+    with serving(tmp_path, *command, MLFLOW_TRACKING_URI=uri) as url:
         yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
 
 
 def test_a_served_model_answers_with_the_probabilities_of_predict(

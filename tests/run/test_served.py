@@ -9,9 +9,13 @@ import torch
 from PIL import Image
 from torch import nn
 
+from sweeper.errors import ConfigError
 from sweeper.predict import predict
 from sweeper.run.served import served_model
+from sweeper.run.trust import targets_in
 from sweeper.tracking.model_files import ModelError, write_model
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.training.checkpoint_file import write_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 QUICK = ("trainer.epochs=1", "trainer.train_limit=200", "trainer.val_limit=60")
@@ -55,6 +59,24 @@ def test_the_model_gives_the_numbers_of_predict_to_the_digit(
         assert {int(entry["class"]): entry["probability"] for entry in answer["top"]} == dict(
             enumerate(row)
         )
+
+
+def test_a_planted_checkpoint_calls_nothing_that_the_run_does_not_call(ran, tmp_path) -> None:
+    ran(*QUICK)
+    checkpoint = tmp_path / "run/checkpoints/best.pt"
+    content = read_checkpoint(checkpoint)
+    own = "sweeper.models.convnet.ConvNet"
+    assert own in content["config"]
+    write_checkpoint(checkpoint, content | {"config": content["config"].replace(own, "os.system")})
+    with pytest.raises(ConfigError, match=r"calls os\.system, which is not part of sweeper"):
+        served_model(checkpoint, "fp32", {}, 1)
+
+
+def test_the_own_config_tells_what_a_checkpoint_may_call() -> None:
+    steps = [{"_target_": "mine.Crop"}]
+    config = {"model": {"_target_": "mine.Net"}, "data": {"train_transform": steps}, "seed": 0}
+    config["loss"] = {"_target_": "mine.Loss", "adapter": "mine.Adapter"}
+    assert sorted(targets_in(config)) == ["mine.Adapter", "mine.Crop", "mine.Loss", "mine.Net"]
 
 
 def test_the_models_file_says_what_goes_in_and_comes_out(ran, tmp_path) -> None:
