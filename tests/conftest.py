@@ -1,6 +1,7 @@
 """Fixtures for all tests. None of them uses the home folder or a network."""
 
 import copy
+import logging
 import os
 import secrets
 import shlex
@@ -47,6 +48,18 @@ PROCESSES = Path(__file__).parent / "processes"
 # Examples that hypothesis kept from earlier test runs would change what it draws in this one.
 settings.register_profile("repeatable", database=None)
 settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True)
+def _logging() -> Iterator[None]:
+    """Undo what a test, or Hydra within it, has set in Python's logging."""
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    yield
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if handler not in handlers:
+            root.removeHandler(handler)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -249,8 +262,8 @@ class Recorder:
     def log_graph(self, model, images) -> None:
         self.tracked.append(("graph", tuple(images.shape)))
 
-    def log_model(self, model) -> None:
-        self.tracked.append(("model", dict(model.metrics), model.step))
+    def log_model(self, build, metrics, step) -> None:
+        self.tracked.append(("model", dict(metrics), step))
 
     def set_tags(self, tags) -> None:
         self.tracked.append(("tags", tags))

@@ -1,7 +1,7 @@
 """The network of a checkpoint as a module that others can serve: images in, probabilities out."""
 
-import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,12 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sweeper.cli.waiting import waiting_for
-from sweeper.errors import SweeperError
 from sweeper.run.restore import Restored, restore
 from sweeper.run.trust import targets_in
 from sweeper.tracking.tracker import ServedModel
 from sweeper.training.checkpoint import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
-
-log = logging.getLogger(__name__)
 
 EXAMPLES = 2
 """The number of example images. With one image, torch would fix the size of a batch to one."""
@@ -71,27 +68,12 @@ def record_model(
     waiting_for("recording the network as a model")
     best = state.history[state.best_epoch - 1]
     metrics = {name: value for name, value in best.items() if name.startswith("val/")}
-    try:
-        model = served_model(
-            store.best,
-            experiment.trainer.precision,
-            metrics | dict(test_scores),
-            state.best_epoch,
-            list(targets_in(OmegaConf.to_container(OmegaConf.create(store.config)))),
-        )
-    except SweeperError as error:
-        log.warning("the network cannot be recorded as a model (%s)", error)
-        return
-    experiment.tracker.log_model(model)
+    trusted = list(targets_in(OmegaConf.to_container(OmegaConf.create(store.config))))
+    build = partial(served_model, store.best.absolute(), experiment.trainer.precision, trusted)
+    experiment.tracker.log_model(build, metrics | dict(test_scores), state.best_epoch)
 
 
-def served_model(
-    checkpoint: Path,
-    precision: str,
-    metrics: Mapping[str, float],
-    epoch: int,
-    trusted: Sequence[str] = (),
-) -> ServedModel:
+def served_model(checkpoint: Path, precision: str, trusted: Sequence[str] = ()) -> ServedModel:
     """Return the network of a checkpoint, on the CPU.
 
     precision: that of the run. A CPU computes in fp32 what was trained in fp16 on a GPU.
@@ -107,7 +89,7 @@ def served_model(
     shape = (EXAMPLES, *_input_shape(restored))
     levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     images = torch.from_numpy(levels)
-    return ServedModel(Served(restored), images, _description(restored), metrics, epoch)
+    return ServedModel(Served(restored), images, _description(restored))
 
 
 def _input_shape(restored: Restored) -> tuple[int, ...]:

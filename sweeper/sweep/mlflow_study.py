@@ -22,7 +22,7 @@ from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.study import Counts
 from sweeper.sweep.study_note import study_note
 from sweeper.tracking import tags
-from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
+from sweeper.tracking.mlflow import MLflowTracker, WantsModel, wait_for_trials
 from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
 from sweeper.trial import TrialInfo
 
@@ -51,6 +51,8 @@ class MLflowStudy:
         folder: Folder in which the command was started.
         run_name: Name of the run; None for the name of the study.
         own_tags: Further tags of the run.
+        model: Whether the winner's network is recorded as a model by the winner's own run, as in
+            `MLflowTracker`.
         register: Name under which the winner's model is registered; None for no registration.
     """
 
@@ -60,6 +62,7 @@ class MLflowStudy:
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
     run_name: str | None = None
     own_tags: Mapping[str, Any] = field(default_factory=dict)
+    model: WantsModel = "auto"
     register: str | None = None
     _trackers: list[MLflowTracker] = field(
         default_factory=list, init=False, repr=False, compare=False

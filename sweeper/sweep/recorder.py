@@ -27,7 +27,7 @@ from sweeper.errors import ConfigError
 from sweeper.hydra_versions import as_main
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
-from sweeper.tracking.courier import VARIABLE
+from sweeper.tracking.courier import VARIABLE, Courier
 
 DELIVERY_SECONDS = 30.0
 """The longest wait for the records of the trials, as that of a run for its own."""
@@ -138,7 +138,6 @@ class _Desk:
 
     def __init__(self) -> None:
         from sweeper.sweep.storage import open_storage
-        from sweeper.tracking.courier import Courier
 
         self.open_storage = open_storage
         self.courier = Courier()
@@ -157,7 +156,7 @@ def _open(
     desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
     _leave_processor_to_trials()
-    threading.Thread(target=_prepare_end, args=(observer,), daemon=True).start()
+    threading.Thread(target=_prepare_end, args=(observer, desk.courier), daemon=True).start()
     return parent_id, desk.courier.name
 
 
@@ -169,12 +168,14 @@ def _leave_processor_to_trials() -> None:
         Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
-def _prepare_end(observer: Any) -> None:
+def _prepare_end(observer: Any, courier: Courier) -> None:
     """Import what the end of the study needs, once MLflow is imported."""
     observer.wait_until_open()
     from sweeper.sweep.picture.rehearsal import rehearse
 
     rehearse()
+    if observer.model is not False:
+        courier.write_models()
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> str | None:

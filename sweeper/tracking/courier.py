@@ -5,6 +5,8 @@ with the lock on it. From then on both own the outbox. The worker appends record
 delivers them. When the connection closes, the worker has finished the run or has died; the courier
 then delivers the rest.
 
+A courier has imported MLflow, so it writes networks as models too, for those who ask it.
+
 The address is that of a socket without a file, which ends with its process. Each side checks that
 the other one belongs to the same user.
 """
@@ -13,6 +15,7 @@ import contextlib
 import json
 import logging
 import os
+import pickle
 import socket
 import struct
 import threading
@@ -21,13 +24,16 @@ import uuid
 from pathlib import Path
 
 from sweeper.tracking.delivery import Delivery, deliver_until_closed
+from sweeper.tracking.model_files import ModelError, rehearse, write_model
 from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.tracker import BuildModel
 
 log = logging.getLogger(__name__)
 
 VARIABLE = "SWEEPER_COURIER"
 """The environment variable that names the courier of a command to its workers."""
 _LONGEST_MESSAGE = 2**16
+_WRITTEN, _BUSY = b"written", b"busy"
 
 
 class Courier:
@@ -39,6 +45,9 @@ class Courier:
         self._listener.bind(f"\0{self.name}")
         self._listener.listen(64)
         self._deliveries: list[tuple[threading.Thread, Delivery]] = []
+        self._models = threading.Lock()
+        """Held while one of the next two is read or set."""
+        self._writes_models = self._has_refused = False
         threading.Thread(target=self._accept, name="courier", daemon=True).start()
 
     def wait(self, seconds: float, seconds_after_failure: float = 2.0) -> None:
@@ -47,6 +56,17 @@ class Courier:
         for thread, delivery in list(self._deliveries):
             limit = seconds_after_failure if delivery.failure else seconds
             thread.join(max(0.0, started + limit - time.monotonic()))
+
+    def write_models(self) -> None:
+        """Write the models of the owners from now on, and import what that needs.
+
+        Do nothing if an owner had to write a model itself already: there is one in a study.
+        """
+        with self._models:
+            if self._has_refused:
+                return
+            self._writes_models = True
+        rehearse()
 
     def _accept(self) -> None:
         while True:
@@ -67,12 +87,42 @@ class Courier:
                 connection.close()
                 continue
             thread = threading.Thread(
-                target=_deliver, args=(delivery, connection), name="delivery", daemon=True
+                target=self._deliver, args=(delivery, connection), name="delivery", daemon=True
             )
             self._deliveries = [d for d in self._deliveries if d[0].is_alive()]
             self._deliveries.append((thread, delivery))
             thread.start()
             connection.send(b"taken")
+
+    def _deliver(self, delivery: Delivery, connection: socket.socket) -> None:
+        """Deliver an outbox until its owner has closed the connection, and what is left then."""
+        closing = threading.Event()
+
+        def serve_owner() -> None:
+            with connection, contextlib.suppress(OSError):
+                while request := connection.recv(_LONGEST_MESSAGE):
+                    connection.send(self._answer(request))
+            delivery.outbox.conclude()
+            closing.set()
+
+        threading.Thread(target=serve_owner, name="owner", daemon=True).start()
+        deliver_until_closed(delivery, closing)
+
+    def _answer(self, request: bytes) -> bytes:
+        """Write the model that an owner asks for; return why it cannot be written, or nothing."""
+        with self._models:
+            self._has_refused |= not self._writes_models
+            if not self._writes_models:
+                return _BUSY
+        try:
+            build, folder = pickle.loads(request)  # of a process of this user
+            write_model(build, folder)
+        except ModelError as error:
+            return str(error).encode()[:_LONGEST_MESSAGE]
+        except Exception as error:  # the owner tries it itself
+            log.debug("tracking: a model was not asked for as it should be: %s", error)
+            return _BUSY
+        return _WRITTEN
 
 
 class Handover:
@@ -103,6 +153,21 @@ class Handover:
         connection.close()
         return None
 
+    def write_model(self, build: BuildModel, folder: Path) -> bool:
+        """Let the courier write a model to `folder`; return whether it did.
+
+        Raises:
+            ModelError: the network cannot be built, or torch cannot export it.
+        """
+        try:
+            self._connection.send(pickle.dumps((build, folder)))
+            answer = self._connection.recv(_LONGEST_MESSAGE)
+        except (OSError, pickle.PicklingError, AttributeError, TypeError):
+            return False
+        if answer in (_WRITTEN, _BUSY, b""):
+            return answer == _WRITTEN
+        raise ModelError(answer.decode(errors="replace"))
+
     def finish(self) -> bool:
         """Leave the rest to the courier; return whether it lives."""
         self._connection.setblocking(False)
@@ -119,20 +184,6 @@ class Handover:
 def has_courier() -> bool:
     """Return whether the command of this process has a courier."""
     return bool(os.environ.get(VARIABLE))
-
-
-def _deliver(delivery: Delivery, connection: socket.socket) -> None:
-    """Deliver an outbox until its owner has closed the connection, and what is left then."""
-    closing = threading.Event()
-
-    def wait_for_owner() -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.recv(1)
-        delivery.outbox.conclude()
-        closing.set()
-
-    threading.Thread(target=wait_for_owner, name="owner", daemon=True).start()
-    deliver_until_closed(delivery, closing)
 
 
 def _is_own(connection: socket.socket) -> bool:

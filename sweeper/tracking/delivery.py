@@ -118,7 +118,8 @@ class Delivery:
             case "model":
                 dataset = start.body["dataset"] if start else None
                 folder = self.outbox.folder / body["path"]
-                LoggedModels(store).deliver(run_id, record, folder, dataset)
+                is_oldest = self.outbox.is_oldest()
+                LoggedModels(store).deliver(run_id, record, folder, dataset, is_oldest)
             case "reconcile":
                 StudyPage(store).reconcile(run_id, record)
             case "finish":

@@ -1,11 +1,12 @@
 """A network as MLflow's logged model: delivered once, tied to its run, its metrics and its data."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sweeper.errors import SweeperError
 from sweeper.tracking import tags
 from sweeper.tracking.records import Record
 from sweeper.tracking.store import MLflowStore, RefusedError, allowed_name, translating_refusals
@@ -22,6 +23,10 @@ _REFUSALS = {"ENDPOINT_NOT_FOUND", "NOT_FOUND", "NOT_IMPLEMENTED", "PERMISSION_D
 """Errors of a server that has no models, or that does not let this user write them."""
 
 
+class TooEarlyError(SweeperError):
+    """What a record refers to was not delivered yet; a later attempt may find it."""
+
+
 class LoggedModels:
     """The operations on the models of a tracking server or database, and on its registry."""
 
@@ -30,17 +35,26 @@ class LoggedModels:
         self._client = store.client
 
     def deliver(
-        self, run_id: str, record: Record, folder: Path, dataset: Mapping[str, str] | None
+        self,
+        run_id: str,
+        record: Record,
+        folder: Path,
+        dataset: Mapping[str, str] | None,
+        is_oldest: bool = True,
     ) -> None:
         """Record the model in `folder` as the output of a run, with its metrics, and register it.
 
         A second delivery of the same record goes on with the model of the first one.
 
+        is_oldest: False if an older outbox may still bring the run's own record of these metrics.
+
         Raises:
+            TooEarlyError: the run lacks a metric, and it may still come.
             RefusedError: the server has no models, or the files were deleted.
-        """
+        """  # fmt: skip
         body = record.body
         with _translating():
+            metrics = list(self._metrics(run_id, record, is_oldest))
             run = self._client.get_run(run_id)
             key = f"{record.time} {body['path']}"
             model = self._known(run, key)
@@ -59,7 +73,7 @@ class LoggedModels:
                 _identify(folder, model, run_id)
                 self._client.log_model_artifacts(model.model_id, str(folder))
                 self.link(run, model.model_id, body["step"])
-                self._log_metrics(run_id, record, model.model_id, dataset)
+                self._log_metrics(run_id, metrics, model.model_id, dataset)
                 self._client.finalize_logged_model(model.model_id, "READY")
         if body["registered_as"]:
             self.register(body["registered_as"], model.model_id, run_id)
@@ -110,26 +124,36 @@ class LoggedModels:
         )
         return next((model for model in found if model.tags.get(tags.MODEL_KEY) == key), None)
 
+    def _metrics(self, run_id: str, record: Record, is_oldest: bool) -> "Iterator[Metric]":
+        """Yield the metrics of the network as the run has them, so that none gets a second point.
+
+        Raises:
+            TooEarlyError: the run lacks one, and it may still come.
+        """
+        from mlflow.entities import Metric
+
+        for name, value in record.body["metrics"].items():
+            point = self._point(run_id, allowed_name(name), value)
+            if point is None and not is_oldest:
+                raise TooEarlyError(f"the run's own record of {name} was not delivered yet")
+            yield point or Metric(allowed_name(name), value, record.time, record.body["step"])
+
     def _log_metrics(
-        self, run_id: str, record: Record, model_id: str, dataset: Mapping[str, str] | None
-    ) -> None:
-        """Tie the metrics of the network to its model and to the data."""
+        self, run_id: str, metrics: "Sequence[Metric]", model_id: str,
+        dataset: Mapping[str, str] | None,
+    ) -> None:  # fmt: skip
+        """Tie metrics of a run to its model and to the data."""
         from mlflow.entities import Metric
 
         of_data = {}
         if dataset is not None:
             of_data = {"dataset_name": dataset["name"], "dataset_digest": dataset["digest"][:36]}
-        metrics = []
-        for name, value in record.body["metrics"].items():
-            point = self._point(run_id, allowed_name(name), value)
-            time, step = (
-                (point.timestamp, point.step) if point else (record.time, record.body["step"])
-            )
-            metrics.append(
-                Metric(allowed_name(name), value, time, step, model_id, run_id=run_id, **of_data)
-            )
-        if metrics:
-            self._client.log_batch(run_id, metrics=metrics, synchronous=True)
+        tied = [
+            Metric(m.key, m.value, m.timestamp, m.step, model_id, run_id=run_id, **of_data)
+            for m in metrics
+        ]
+        if tied:
+            self._client.log_batch(run_id, metrics=tied, synchronous=True)
 
     def _point(self, run_id: str, name: str, value: float) -> "Metric | None":
         """Return the point of a run's metric that has this value, so that no second one is made."""

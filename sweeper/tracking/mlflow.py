@@ -32,7 +32,7 @@ from sweeper.tracking.model_files import ModelError, check_name, write_model
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.records import Operation
 from sweeper.tracking.system_metrics import SystemMetrics, require_psutil
-from sweeper.tracking.tracker import Milliseconds, RunInfo, ServedModel, Status, TrialEnd
+from sweeper.tracking.tracker import BuildModel, Milliseconds, RunInfo, Status, TrialEnd
 from sweeper.tracking.uri import resolve_uri
 
 if TYPE_CHECKING:
@@ -178,18 +178,19 @@ class MLflowTracker:
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing: MLflow does not show graphs."""
 
-    def log_model(self, model: ServedModel) -> None:
+    def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Record a network as an MLflow model; it is registered if the tracker has a name for it.
 
-        If torch cannot export it, one line says so. The model of a study's winner is registered by
-        the run of the study.
+        If it cannot be built, or torch cannot export it, one line says so. The model of a study's
+        winner is registered by the run of the study. The courier writes the files if it is ready.
         """
         register = self._register if trial.info() is None else None
-        body = {"metrics": dict(model.metrics), "step": model.step, "registered_as": register}
+        body = {"metrics": dict(metrics), "step": step, "registered_as": register}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
             try:
-                write_model(model.network, model.images, path, model.description)
+                if self._handover is None or not self._handover.write_model(build, path):
+                    write_model(build, path)
             except ModelError as error:
                 log.warning("tracking: the network cannot be recorded as a model (%s)", error)
                 return

@@ -2,6 +2,8 @@
 
 import logging
 import re
+import tempfile
+import threading
 import warnings
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -11,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.text import in_one_line, shortened
 from sweeper.tracking.imported import import_mlflow
+from sweeper.tracking.tracker import BuildModel, ServedModel
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,29 +28,51 @@ class ModelError(SweeperError):
     """The network cannot be exported; the message says why, in one line."""
 
 
-def write_model(
-    network: "nn.Module", images: "Tensor", folder: Path, description: Mapping[str, Any]
-) -> None:
-    """Write an MLflow model to `folder`, which does not exist yet.
+_lock = threading.Lock()
+"""Held during an export: torch can do one at a time."""
 
-    network: on the CPU. It takes images of the shape of `images`, in any number, and returns one
-        tensor.
-    images: (N, C, H, W) uint8, at least two.
-    description: what else the model's file tells, as JSON.
+
+def write_model(build: BuildModel, folder: Path) -> None:
+    """Build a network, and write it as an MLflow model to `folder`, which does not exist yet.
 
     Raises:
-        ModelError: torch cannot export the network.
+        ModelError: the network cannot be built, or torch cannot export it.
     """
     try:
         # MLflow and torch warn of their own code.
-        with warnings.catch_warnings():
+        with _lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _write(network, images, folder, description)
-            _check(network, images, folder)
+            model = build()
+            _write(model.network, model.images, folder, model.description)
+            _check(model.network, model.images, folder)
     except ModelError:
         raise
+    except SweeperError as error:
+        raise ModelError(in_one_line(error)) from error
     except Exception as error:  # anything may be raised while anyone's network is traced
         raise ModelError(f"{type(error).__name__}: {shortened(in_one_line(error), 200)}") from error
+
+
+def rehearse() -> None:
+    """Write a small model, since the first one of a process takes seconds of imports."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_model(_small_model, Path(folder, "model"))
+
+
+def _small_model() -> ServedModel:
+    import torch
+    from torch import nn
+
+    class Network(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            layers = (nn.Conv2d(1, 2, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(2, 2))
+            self.layers = nn.Sequential(*layers, nn.Softmax(dim=1)).requires_grad_(False)
+
+        def forward(self, images: "Tensor") -> "Tensor":
+            return self.layers(images / 255)  # type: ignore[no-any-return]
+
+    return ServedModel(Network().eval(), torch.zeros(2, 1, 4, 4, dtype=torch.uint8), {})
 
 
 def _write(

@@ -26,6 +26,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,7 +83,8 @@ class Outbox:
         Raises:
             OSError: the folder cannot be written.
         """
-        folder = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
+        now = f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"  # they are delivered in the order of names
+        folder = parent / f"{now}-{uuid.uuid4().hex[:8]}"
         # Locked before it has its final name, so that no process finds it without an owner.
         if locks.ARE_BESIDE:
             parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +138,11 @@ class Outbox:
         The lock lasts until both have closed theirs.
         """
         return cls(folder, io.FileIO(descriptor, "a+"))
+
+    def is_oldest(self) -> bool:
+        """Return whether no outbox beside this one was created before it."""
+        folders = (path for path in self.folder.parent.glob("*") if _may_be_outbox(path))
+        return not any(path.name < self.folder.name for path in folders)
 
     def fileno(self) -> int:
         """Return the descriptor of the file with the records, which holds the lock."""

@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat
 
 from sweeper.tracking.mlflow import MLflowTracker, WantsModel
 from sweeper.tracking.tensorboard import TensorBoardTracker
-from sweeper.tracking.tracker import RunInfo, ServedModel, Status, Tracker
+from sweeper.tracking.tracker import BuildModel, RunInfo, Status, Tracker
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -61,10 +61,10 @@ class SeveralTrackers:
         for tracker in self._trackers:
             tracker.log_graph(model, images)
 
-    def log_model(self, model: ServedModel) -> None:
+    def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         for tracker in self._trackers:
             if tracker.wants_model:
-                tracker.log_model(model)
+                tracker.log_model(build, metrics, step)
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
         for tracker in self._trackers:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sweeper.errors import ConfigError
 from sweeper.files import reason_of
-from sweeper.tracking.tracker import RunInfo, ServedModel, Status
+from sweeper.tracking.tracker import BuildModel, RunInfo, Status
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -135,7 +135,7 @@ class TensorBoardTracker:
         if self._register("graph", 0):
             write_graph(self._writer, model, images)
 
-    def log_model(self, model: ServedModel) -> None:
+    def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Do nothing: TensorBoard keeps no models."""
 
     @_spares_the_run

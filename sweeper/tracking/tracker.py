@@ -3,7 +3,7 @@
 No call waits for a server, except `finish`, which may wait for a limited time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
@@ -79,20 +79,20 @@ class TrialEnd:
 
 @dataclass(frozen=True)
 class ServedModel:
-    """A network as others use it, and how good it is.
+    """A network as others use it.
 
     network: a module on the CPU that takes images like the examples, in any number.
     images: examples, (2, C, H, W) uint8.
     description: the meaning of input and output, and the names of the classes, as JSON.
-    metrics: the metrics of the network, which the run has logged.
-    step: the epoch of the network.
     """
 
     network: "nn.Module"
     images: "Tensor"
     description: Mapping[str, Any]
-    metrics: Mapping[str, float]
-    step: int
+
+
+BuildModel = Callable[[], ServedModel]
+"""A function that builds a network. It can be pickled, so another process may call it."""
 
 
 class Tracker(Protocol):
@@ -160,8 +160,12 @@ class Tracker(Protocol):
         """
         ...
 
-    def log_model(self, model: ServedModel) -> None:
-        """Record a network that others can load and serve, or say in one line why it cannot be."""
+    def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
+        """Record a network that others can load and serve, or say in one line why it cannot be.
+
+        metrics: those of the network, which the run has logged.
+        step: the epoch of the network.
+        """
         ...
 
     def set_tags(self, tags: Mapping[str, str]) -> None:
@@ -198,7 +202,7 @@ class NullTracker:
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing."""
 
-    def log_model(self, model: ServedModel) -> None:
+    def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Do nothing."""
 
     def set_tags(self, tags: Mapping[str, str]) -> None:

@@ -79,8 +79,7 @@ def test_the_exported_network_takes_photographs_that_have_one_size(
     from sweeper.tracking.model_files import write_model
 
     checkpoint = trained(*WAYS[way])
-    model = served_model(checkpoint, "fp32", {}, 1)
-    write_model(model.network, model.images, tmp_path / "model", model.description)
+    write_model(lambda: served_model(checkpoint, "fp32"), tmp_path / "model")
     restored, paths = restore(checkpoint), sorted(photos.rglob("*.png"))[:4]
     (raw, _) = next(
         iter(

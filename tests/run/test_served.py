@@ -14,6 +14,7 @@ from sweeper.predict import predict
 from sweeper.run.served import served_model
 from sweeper.run.trust import targets_in
 from sweeper.tracking.model_files import ModelError, write_model
+from sweeper.tracking.tracker import ServedModel
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.checkpoint_file import write_checkpoint
 
@@ -25,8 +26,7 @@ def exported(checkpoint: Path, folder: Path) -> nn.Module:
     """Return the module that MLflow loads for the network of a checkpoint."""
     import mlflow.pytorch
 
-    serving = served_model(checkpoint, "fp32", {}, 1)
-    write_model(serving.network, serving.images, folder, serving.description)
+    write_model(lambda: served_model(checkpoint, "fp32"), folder)
     model: nn.Module = mlflow.pytorch.load_model(str(folder))
     return model
 
@@ -69,7 +69,7 @@ def test_a_planted_checkpoint_calls_nothing_that_the_run_does_not_call(ran, tmp_
     assert own in content["config"]
     write_checkpoint(checkpoint, content | {"config": content["config"].replace(own, "os.system")})
     with pytest.raises(ConfigError, match=r"calls os\.system, which is not part of sweeper"):
-        served_model(checkpoint, "fp32", {}, 1)
+        served_model(checkpoint, "fp32")
 
 
 def test_the_own_config_tells_what_a_checkpoint_may_call() -> None:
@@ -122,7 +122,7 @@ def test_a_model_of_strings_gives_the_log_probabilities_of_predicts_answer(
 ) -> None:
     ran("data=digit_strings", "model=crnn", "loss=ctc", *QUICK)
     checkpoint = tmp_path / "run/checkpoints/best.pt"
-    serving = served_model(checkpoint, "fp32", {}, 1)
+    serving = served_model(checkpoint, "fp32")
     height, width = serving.images.shape[2:]
     paths = pictures(tmp_path, (3, height, width, 1))
     predict([f"checkpoint={checkpoint}", "grid=null", "--json", *paths])
@@ -142,5 +142,5 @@ class Stubborn(nn.Module):
 def test_a_network_that_cannot_be_exported_is_refused_in_one_line(tmp_path) -> None:
     images = torch.ones(2, 1, 4, 4, dtype=torch.uint8)
     with pytest.raises(ModelError) as refused:
-        write_model(Stubborn(), images, tmp_path / "model", {})
+        write_model(lambda: ServedModel(Stubborn(), images, {}), tmp_path / "model")
     assert "\n" not in str(refused.value)

@@ -246,14 +246,14 @@ def test_an_id_that_another_observer_gave_leads_the_trials_to_the_parent_run(
 def log_model(tracker: MLflowTracker, monkeypatch) -> None:
     """Record a model without a network, which takes seconds to export."""
 
-    def write(network: object, images: object, folder: Path, description: object) -> None:
+    def write(build: object, folder: Path) -> None:
         from mlflow.models import Model
 
         folder.mkdir()
         Model().save(str(folder / "MLmodel"))
 
     monkeypatch.setattr("sweeper.tracking.mlflow.write_model", write)
-    tracker.log_model(ServedModel(nn.Identity(), torch.zeros(2, 1, 2, 2), {}, {}, step=1))
+    tracker.log_model(lambda: ServedModel(nn.Identity(), torch.zeros(2, 1, 2, 2), {}), {}, step=1)
 
 
 @pytest.mark.parametrize("with_model", [True, False])

@@ -4,11 +4,13 @@ import os
 import signal
 import socket
 import sys
+from functools import partial
 
 import pytest
 
-from sweeper.tracking.courier import VARIABLE, Courier
+from sweeper.tracking.courier import VARIABLE, Courier, Handover
 from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.model_files import ModelError, _small_model
 from sweeper.tracking.tracker import RunInfo
 
 pytestmark = [
@@ -102,3 +104,40 @@ def test_a_run_without_a_courier_delivers_its_records_itself(
     tracker = started(database, tmp_path, "alone")
     tracker.finish("FINISHED")
     assert run_of(database, "alone").info.status == "FINISHED"
+
+
+def handed_over(database, folder, name: str) -> Handover:
+    handover = started(database, folder, name)._handover
+    assert handover is not None
+    return handover
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_courier_writes_a_model_once_it_is_ready_for_that(database, tmp_path, courier) -> None:
+    import mlflow.pytorch
+    import torch
+
+    courier.write_models()
+    handover = handed_over(database, tmp_path, "written")
+    assert handover.write_model(_small_model, tmp_path / "model")
+    images = torch.zeros(3, 1, 4, 4, dtype=torch.uint8)
+    outputs = mlflow.pytorch.load_model(str(tmp_path / "model"))(images)
+    assert outputs.sum(dim=1).tolist() == pytest.approx([1, 1, 1])
+    with pytest.raises(ModelError, match="^TypeError: int"):
+        handover.write_model(partial(int, "1", 2, 3), tmp_path / "wrong")
+    assert not handover.write_model(lambda: None, tmp_path / "not pickled")
+    handover.finish()
+    courier.wait(60)
+
+
+def test_a_courier_that_was_asked_too_early_leaves_models_to_the_others(
+    database, tmp_path, courier, monkeypatch
+) -> None:
+    handover = handed_over(database, tmp_path, "early")
+    monkeypatch.setattr("sweeper.tracking.courier.rehearse", lambda: pytest.fail("rehearsed"))
+    for _ in range(2):
+        assert not handover.write_model(_small_model, tmp_path / "model")
+        courier.write_models()
+    assert not (tmp_path / "model").exists()
+    handover.finish()
+    courier.wait(60)

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,18 +25,15 @@ INFO = RunInfo(
     "digits", params={"optimizer.lr": "0.1"}, dataset=DatasetInfo("digits", "abc", "sklearn")
 )
 AWAY = "http://127.0.0.1:9"
-MODEL = ServedModel(
-    nn.Identity(), torch.zeros(2, 1, 2, 2), {}, {"val/loss": 0.25, "test/loss": 0.5}, step=2
-)
+MODEL = ServedModel(nn.Identity(), torch.zeros(2, 1, 2, 2), {})
+METRICS = {"val/loss": 0.25, "test/loss": 0.5}
 
 
 @pytest.fixture(autouse=True)
 def _written(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write the files of a model without a network: to export one takes seconds."""
 
-    def write(
-        network: object, images: object, folder: Path, description: Mapping[str, Any]
-    ) -> None:
+    def write(build: object, folder: Path) -> None:
         from mlflow.models import Model
 
         (folder / "data").mkdir(parents=True)
@@ -55,7 +51,7 @@ def record(uri: str, folder: Path, **settings: Any) -> MLflowTracker:
     for step in (1, 2, 3):
         tracker.log_metrics({"val/loss": 0.5 / step}, step)
     tracker.log_metrics({"test/loss": 0.5}, 3)
-    tracker.log_model(MODEL)
+    tracker.log_model(lambda: MODEL, METRICS, step=2)
     tracker.finish("FINISHED")
     return tracker
 
@@ -107,7 +103,7 @@ def test_a_model_that_is_delivered_twice_is_one_model_and_one_version(
     database: str, tmp_path: Path
 ) -> None:
     outbox = Outbox.create(tmp_path / "outbox")
-    module.write_model(MODEL.network, MODEL.images, tmp_path / "model", {})
+    module.write_model(lambda: MODEL, tmp_path / "model")
     start = {"uri": database, "experiment": "twice", "dataset": None}
     outbox.append("start", start)
     body = {"metrics": {"val/loss": 0.25}, "step": 2, "registered_as": "it's digits"}
@@ -122,6 +118,30 @@ def test_a_model_that_is_delivered_twice_is_one_model_and_one_version(
     [version] = client(database).search_model_versions(f"run_id = '{run_id}'")
     assert (version.name, version.version) == ("it's digits", 1)
     assert json.loads(model.tags["mlflow.modelVersions"]) == [{"name": "it's digits", "version": 1}]
+    assert len(client(database).get_metric_history(run_id, "val/loss")) == 1
+
+
+def test_a_model_waits_for_the_epochs_that_another_outbox_holds(
+    database: str, tmp_path: Path
+) -> None:
+    run_tags = {"sweeper.study": "s", "sweeper.trial": "3", "mlflow.parentRunId": "p"}
+    start = {"uri": database, "experiment": "order", "dataset": None, "tags": run_tags}
+    epochs, model = (Outbox.create(tmp_path / "outbox") for _ in range(2))
+    epochs.append("start", start)
+    epochs.append("metrics", {"metrics": {"val/loss": 0.25}, "step": 2})
+    module.write_model(lambda: MODEL, tmp_path / "model")
+    model.append("start", start)
+    body = {"metrics": {"val/loss": 0.25}, "step": 2, "registered_as": None}
+    model.append("model", body | {"path": model.keep_folder(tmp_path / "model")})
+    early = Delivery(model)
+    assert not early.attempt()
+    assert early.failure == "the run's own record of val/loss was not delivered yet"
+    assert Delivery(epochs).attempt()
+    assert early.attempt(), early.failure
+    run_id = epochs.progress.run_id
+    assert run_id is not None
+    assert run_id == model.progress.run_id
+    assert model_of(database, run_id).metrics[0].step == 2
     assert len(client(database).get_metric_history(run_id, "val/loss")) == 1
 
 

@@ -52,6 +52,12 @@ def test_a_delivered_record_is_not_pending_for_the_next_owner(outbox: Outbox) ->
     assert [record.op for record in reopened.pending()] == ["metrics", "finish"]
 
 
+def test_the_names_of_outboxes_tell_their_order(tmp_path: Path) -> None:
+    outboxes = [Outbox.create(tmp_path / "many") for _ in range(20)]
+    assert sorted(outboxes, key=lambda outbox: outbox.folder.name) == outboxes
+    assert [outbox.is_oldest() for outbox in outboxes] == [True, *[False] * 19]
+
+
 def test_an_incomplete_last_line_is_dropped_and_the_lines_before_it_are_read(
     outbox: Outbox,
 ) -> None:
