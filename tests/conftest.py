@@ -50,6 +50,11 @@ settings.register_profile("repeatable", database=None)
 settings.load_profile("repeatable")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one process more than there are cores: many tests wait for other processes."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
     """Undo what a test, or Hydra within it, has set in Python's logging."""

@@ -32,16 +32,18 @@ class ForkedProcess:
 
     def poll(self) -> int | None:
         """Return the exit code, or None if the process runs."""
-        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
+        # Without a server, the status can be read at once, and says nothing.
+        if self.returncode is None and all(
+            select.select([file], [], [], 0)[0] for file in (self._status, self._pidfd)
+        ):
             self.wait()
         return self.returncode
 
     def wait(self) -> int:
         """Wait until the process has ended; return its exit code, negative for a signal."""
         if self.returncode is None:
+            select.select([self._pidfd], [], [])
             content = os.read(self._status, 32)
-            if not content:  # the server has died
-                select.select([self._pidfd], [], [])
             self.returncode = int(content) if content else LOST
             os.close(self._status)
             os.close(self._pidfd)

@@ -78,6 +78,7 @@ def test_a_forked_process_can_be_killed(server) -> None:
 def test_the_end_of_a_process_whose_server_died_is_noticed(server) -> None:
     process, _ = fork(server, "stay")
     server.close()
+    assert process.poll() is None
     process.kill()
     assert process.wait() == 1
 
