@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -91,10 +92,19 @@ def tested(overrides: list[str], root: str, seed: int) -> float:
     """Train a winner again; return its test accuracy."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "sweeper", *DATA, f"data.root={root}", *overrides]
-        command += [f"seed={seed}", "tracking=none", "figures=false"]
+        command += [f"seed={seed}", "tracking=none", "figures=false", "trainer.threads=1"]
         done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     line = next(s for s in done.stdout.splitlines() if s.strip().startswith("test accuracy"))
     return float(line.split()[-1])
+
+
+def test_all(rows: list[dict[str, Any]], root: str, seeds: list[int]) -> None:
+    """Write the test accuracies of each winner into its row."""
+    jobs = [(row["winner"], root, seed) for row in rows for seed in seeds]
+    with ThreadPoolExecutor(2) as pool:
+        values = list(pool.map(lambda job: tested(*job), jobs))
+    for i, row in enumerate(rows):
+        row["test"] = values[i * len(seeds) : (i + 1) * len(seeds)]
 
 
 def main() -> None:
@@ -117,9 +127,8 @@ def main() -> None:
                 seconds = time.perf_counter() - started
             rows.append({"name": name, "seed": seed, "seconds": seconds, "winner": winner})
             print(f"{name:<14} seed {seed}  {seconds:6.1f} s  {' '.join(winner)}", flush=True)
-    for row in rows:
-        row["test"] = [tested(row["winner"], root, seed) for seed in arguments.retrain]
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    test_all(rows, root, arguments.retrain)
+    arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     print(f"\n{'':<14} {'median s':>9} {'range':>15} {'mean test accuracy':>20}")
     for name in arguments.only:
         own = [row for row in rows if row["name"] == name]

@@ -65,6 +65,7 @@ def _logging() -> Iterator[None]:
     for handler in root.handlers[:]:
         if handler not in handlers:
             root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -7,6 +7,7 @@ read a new one, for decisions on which trial to run.
 
 import copy
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Container, Sequence
@@ -19,7 +20,15 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    PendingRollbackError,
+    ProgrammingError,
+)
 
 from sweeper.errors import TrainingError
 from sweeper.text import shortened
@@ -31,6 +40,8 @@ MAX_AGE_SECONDS = 1.0
 OUTAGE_SECONDS = 300.0
 PAUSE_SECONDS = 0.5
 QUIET_SECONDS = 2.0
+_OF_THE_STATEMENT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
+"""Errors of a statement, which fails whenever it is tried."""
 
 
 class DatabaseStorage(BaseStorage):
@@ -279,12 +290,21 @@ def patient(call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
 
 
 def _reason_of_absence(error: BaseException) -> str | None:
-    """Return what the driver said when the server did not answer, or None for other errors."""
+    """Return what was said when the server did not answer, or None for other errors.
+
+    Drivers have many errors for a connection that breaks in the middle of a transaction.
+    """
     each: BaseException | None = error
     while each is not None:
-        if isinstance(each, OperationalError | InterfaceError) or (
-            isinstance(each, DBAPIError) and each.connection_invalidated
-        ):
+        if isinstance(each, DBAPIError) and _is_of_connection(each):
             return shortened(" ".join(str(each.orig).split()), 200)
-        each = each.__cause__
+        if isinstance(each, PendingRollbackError):
+            return shortened(" ".join(str(each).split()), 200)
+        each = each.__cause__ or each.__context__
     return None
+
+
+def _is_of_connection(error: DBAPIError) -> bool:
+    if isinstance(error.orig, sqlite3.Error):  # a file that is locked, but not one that is damaged
+        return isinstance(error, OperationalError)
+    return error.connection_invalidated or not isinstance(error, _OF_THE_STATEMENT)

@@ -47,6 +47,8 @@ class App:
 
     def trials(self) -> list[FrozenTrial]:
         journal = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
+        if not journal.get_all_studies():  # the file is older than the study
+            return []
         return optuna.load_study(study_name="s", storage=journal).trials
 
     def states(self) -> list[str]:

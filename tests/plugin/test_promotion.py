@@ -77,7 +77,7 @@ def test_a_larger_study_takes_up_what_was_paused(app) -> None:
 
 def test_longer_trials_take_up_what_was_paused(app) -> None:
     six = (*PROMOTION, TWO_FINISH, "tells_length=true", "hydra.sweeper.growing=[steps]",
-           "hydra.sweeper.n_trials=6")  # fmt: skip
+           "hydra.sweeper.n_trials=6", "hydra.sweeper.n_jobs=1")  # fmt: skip
     app.run(*six, "steps=9", "hydra.sweeper.pruner.max_resource=9")
     assert n_steps(app).count(9) == 2
     out = app.run(*six, "steps=18", "hydra.sweeper.pruner.max_resource=18")

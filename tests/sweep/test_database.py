@@ -1,13 +1,16 @@
 import logging
+import sqlite3
 from collections import Counter
 
 import optuna
+import psycopg2
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
 
 from sweeper.errors import TrainingError
 from sweeper.sweep import database
@@ -160,6 +163,55 @@ def test_an_outage_is_told_once_and_so_is_its_end(caplog, monkeypatch) -> None:
         "The study's database is away",
         "The study's database is back",
     ]
+
+
+class BrokenError(psycopg2.DatabaseError):
+    """What psycopg2 raises when a connection ends within an answer."""
+
+
+def wrapped(cause: Exception) -> Exception:
+    """Return an error of Optuna's, as it raises it in a commit."""
+    error = StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        AWAY,
+        DBAPIError.instance("COMMIT", {}, BrokenError("no message"), psycopg2.Error),
+        DBAPIError.instance("COMMIT", {}, psycopg2.InternalError("aborted"), psycopg2.Error),
+        PendingRollbackError("Can't reconnect until invalid transaction is rolled back."),
+    ],
+)
+def test_a_connection_that_breaks_in_a_transaction_is_waited_for(monkeypatch, cause) -> None:
+    monkeypatch.setattr(database, "PAUSE_SECONDS", 0.0)
+    answers = iter([wrapped(cause), "here"])
+
+    def call() -> str:
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert database.patient(call) == "here"
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        DBAPIError.instance("INSERT", {}, psycopg2.DataError("too long"), psycopg2.Error),
+        DBAPIError.instance("INSERT", {}, sqlite3.DatabaseError("malformed"), sqlite3.Error),
+        ValueError("of another kind"),
+    ],
+)
+def test_an_error_of_a_statement_or_a_file_is_raised_at_once(cause) -> None:
+    def call() -> None:
+        raise wrapped(cause)
+
+    with pytest.raises(StorageInternalError):
+        database.patient(call)
 
 
 def test_an_error_of_another_kind_is_raised_at_once(storages) -> None:
