@@ -1,6 +1,6 @@
 """What a command line says of overrides that a later one replaces."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
 
@@ -23,9 +23,10 @@ def repeated_lines(overrides: Sequence[str]) -> list[str]:
         if read is None:
             continue
         keys = _keys(read)
-        later = dict.fromkeys(setters[key] for key in keys if key in setters)
+        setting = {setters[key] for key in keys if key in setters}
+        later = [each for each in dict.fromkeys(overrides) if each in setting]
         if keys <= setters.keys() and not read.is_delete() and not _are_equal(read, later):
-            lines.append(_line(override, list(later)))
+            lines.append(_line(override, later))
         for key in keys:
             setters.setdefault(key, override)
     return list(dict.fromkeys(lines[::-1]))
@@ -40,7 +41,7 @@ def _keys(override: Override) -> set[str]:
     return {inner for inner in every if not any(each.startswith(f"{inner}.") for each in every)}
 
 
-def _are_equal(override: Override, later: Iterable[str]) -> bool:
+def _are_equal(override: Override, later: Sequence[str]) -> bool:
     """Return whether the only later override sets the same value."""
     others = [parsed(line) for line in later]
     return len(others) == 1 and others[0] is not None and _value(others[0]) == _value(override)
