@@ -17,6 +17,7 @@ from sweeper.cli.console import MaskedOutput
 from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
 from sweeper.cli.next_steps import relative
+from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.unsearched import unsearched_line
 from sweeper.cli.waiting import is_waiting_shown, waiting_for
 from sweeper.concealment import conceal_command_line
@@ -62,8 +63,9 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
         raise
     if in_words:
         log.info("%s\n", "\n".join(filter(None, [known, run.overview])))
-        unsearched = unsearched_line(_typed(settings), _params(settings))
-        for line in filter(None, [unsearched, *run.pointless]):
+        typed = _typed(settings)
+        unsearched = unsearched_line(typed, _params(settings))
+        for line in filter(None, [*repeated_lines(typed), unsearched, *run.pointless]):
             log.warning("%s", line)
     value = run.execute()
     if in_words and (steps := run.next_steps):

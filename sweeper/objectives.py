@@ -8,15 +8,12 @@ Direction = Literal["minimize", "maximize"]
 LabelType = Literal["multiclass", "multilabel", "sequence"]
 """The label of an image: one class, a set of classes, or a string of classes."""
 
-MEASURES: Mapping[LabelType, tuple[str, ...]] = {
-    "multiclass": ("accuracy",),
-    "multilabel": ("mean_average_precision", "f1"),
-    "sequence": ("sequence_accuracy", "character_error_rate"),
+MEASURES: Mapping[LabelType, Mapping[str, Direction]] = {
+    "multiclass": {"accuracy": "maximize"},
+    "multilabel": {"mean_average_precision": "maximize", "f1": "maximize"},
+    "sequence": {"sequence_accuracy": "maximize", "character_error_rate": "minimize"},
 }
-"""The measures of each type of labels besides the loss. The first is the default metric.
-
-`direction_of` says which of them are better when higher; any other is minimised.
-"""
+"""The measures of each type of labels besides the loss. The first is the default metric."""
 
 SPLITS = ("train", "val")
 
@@ -38,12 +35,14 @@ def epoch_metrics(label_type: LabelType) -> tuple[str, ...]:
 
 def headline(label_type: LabelType) -> str:
     """Return the most important validation metric for labels of this type."""
-    return f"val/{MEASURES[label_type][0]}"
+    return f"val/{next(iter(MEASURES[label_type]))}"
 
 
 def direction_of(metric: str) -> Direction:
-    """Return `maximize` for accuracies, precisions and F1, else `minimize`."""
-    return "maximize" if metric.endswith(("accuracy", "precision", "f1")) else "minimize"
+    """Return the direction of a metric; any but the `MEASURES`, such as a loss, is minimised."""
+    name = metric.rpartition("/")[2]
+    every = (measures[name] for measures in MEASURES.values() if name in measures)
+    return next(every, "minimize")
 
 
 def directions(

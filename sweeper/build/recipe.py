@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -45,6 +45,8 @@ from sweeper.training.settings import RunSettings, TrainerSettings
 
 CPU = torch.device("cpu")
 META = torch.device("meta")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,8 @@ def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experime
 def verify(cfg: DictConfig) -> None:
     """Check that a composed config, with its `hydra` node, can be built.
 
-    The data is read. The network is built on the meta device, so its weights take no memory.
+    The data is read. The network is built on the meta device, so its weights take no memory, unless
+    it cannot be built there.
 
     Raises:
         SweeperError: the config cannot be built.
@@ -221,11 +224,25 @@ def verify(cfg: DictConfig) -> None:
     options.tracker(Path.cwd())
     data = recipe.data(CPU)
     adapter = options.adapter(data.profile)
-    model = recipe.trainable_network(adapter, data.profile, META)
-    with META:
+    model, device = _without_values(
+        lambda device: (recipe.trainable_network(adapter, data.profile, device), device)
+    )
+    with device:
         freeze(model, trainer.freeze)
         options.watch(model)
         options.updates.build(model, data.steps_per_epoch, recipe.settings, trainer, CPU)
+
+
+def _without_values(build: Callable[[torch.device], T]) -> T:
+    """Return what a function builds on the meta device, or on the CPU if it cannot be built there.
+
+    Raises:
+        ConfigError: it cannot be built on the CPU either.
+    """
+    try:
+        return build(META)
+    except ConfigError:  # the network may need values, which the meta device does not have
+        return build(CPU)
 
 
 @dataclass(frozen=True)
@@ -249,10 +266,7 @@ def network(cfg: DictConfig) -> Network:
     recipe = Recipe.of(*_without_hydra(cfg))
     description = recipe.options.describe()
     adapter = recipe.options.unweighted_adapter(description.n_classes)
-    try:
-        model, _ = recipe.network(adapter, description.shape, META)
-    except ConfigError:  # the network may need values, which the meta device does not have
-        model, _ = recipe.network(adapter, description.shape)
+    model, _ = _without_values(lambda device: recipe.network(adapter, description.shape, device))
     if recipe.trainer.activation_checkpointing:
         _checkpoint_activations(model)
     return Network(model, description.shape, recipe.options.batch_size)

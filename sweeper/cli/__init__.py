@@ -6,6 +6,7 @@ advice       says what to type in place of a key, option, flag, word or sweep th
 sweeps       says how Hydra writes a sweep of another program
 vocabulary   the keys, groups and options that a command line may use
 unsearched   what a single run says of a search that it was told of
+repeated     says which overrides have no effect, because a later one sets the same key
 shells       finds what a shell or an editor has left in a command line
 extras       says how to install a plugin of Hydra
 typed        checks the overrides that the user typed before Hydra composes them

@@ -7,6 +7,7 @@ from pathlib import Path
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.shells import DASHES, split_value
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
+from sweeper.cli.typed import overrides_in, parsed
 from sweeper.cli.vocabulary import MEANT_VALUES, Place, Vocabulary, leaves, option_texts, plain
 from sweeper.text import near_names
 
@@ -70,8 +71,8 @@ def _for_key_of_recipe(group: str, name: str, arguments: Sequence[str]) -> str |
     if key not in dict(leaves(vocabulary_of(arguments).files("experiment").get(recipe))):
         return None
     return (
-        f"experiment={recipe} sets {key}, which {group}={option} does not have; type ~{key} too, "
-        f"or leave out one of the two"
+        f"experiment={recipe} sets {key}, which {group}={option} does not have; "
+        f"type {shell_word(f'~{key}')} too, or leave out one of the two"
     )
 
 
@@ -84,6 +85,49 @@ def _for_unknown_option(match: "re.Match[str]", arguments: Sequence[str]) -> str
     groups = [group for group in vocabulary.groups if text.startswith(f"{group}/")]
     group = max(groups, key=len, default=match[1])  # an option may have been typed as a path
     return option_advice(group, text.removeprefix(f"{group}/"), vocabulary)
+
+
+def _for_chosen_group(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a `+` before a group that has an option already."""
+    group = match[1]
+    added = next((a for a in arguments if a.startswith(f"+{group}=")), None)
+    if added is None:
+        return None
+    chosen = vocabulary_of(arguments).choices.get(group)
+    return f"{added}: {group}={chosen} is chosen already; type {as_typed(added.lstrip('+'))}"
+
+
+def _for_option_of_other_type(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for an option that Hydra reads as null, a number or a boolean."""
+    vocabulary = vocabulary_of(arguments)
+    for argument in overrides_in(arguments):
+        override = parsed(argument)
+        if override is None or override.is_delete():
+            continue
+        group = override.get_key_element().lstrip("+")
+        if group not in vocabulary.groups:
+            continue
+        swept = override.is_sweep_override()
+        texts = override.sweep_string_iterator() if swept else [override.get_value_string()]
+        for option in map(str, texts):
+            if not isinstance(_value_of(group, option), str):
+                return _quoted_option(group, option, vocabulary)
+    return None
+
+
+def _value_of(group: str, option: str) -> object:
+    override = parsed(f"{group}={option}")
+    return None if override is None else override.value()
+
+
+def _quoted_option(group: str, option: str, vocabulary: Vocabulary) -> str:
+    known = vocabulary.options(group)
+    if option in known:  # a file such as 1.yaml
+        quoted = shell_word(f"{group}='{option}'")
+        return f"{group}={option}: the name of an option is a text; type {quoted}"
+    if option == "null" and "none" in known:
+        return f"{group}={option}: there is no such option; type {group}=none"
+    return f"{group}={option}: there is no such option; {_choose(group, vocabulary)}"
 
 
 def _for_sweep_elsewhere(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
@@ -117,6 +161,11 @@ def _for_list(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     return f"{match[0]}; {without_brackets(match[1], match[2], is_multirun(arguments))}"
 
 
+def _for_text(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    text = shell_word(f"{match[1]}='{match[2]}'")
+    return f"{match[0]}; type {text} for a text"
+
+
 def is_multirun(arguments: Sequence[str]) -> bool:
     """Return whether a command line has the flag of a study."""
     return any(a == "-m" or (len(a) > 3 and "--multirun".startswith(a)) for a in arguments)
@@ -125,6 +174,8 @@ def is_multirun(arguments: Sequence[str]) -> bool:
 def key_advice(override: str, vocabulary: Vocabulary) -> str:
     """Return the line for an override whose key the config does not have."""
     key, _, value = override.lstrip("+~").partition("=")
+    if key in vocabulary.groups:
+        return f"{override}: {key} is a group; {_choose(key, vocabulary)}"
     places = vocabulary.places(key)
     name = key.rpartition(".")[2]
     values = MEANT_VALUES.get(plain(name), [value])
@@ -141,9 +192,12 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
 def option_advice(group: str, option: str, vocabulary: Vocabulary) -> str:
     """Return the line for an option that its group does not have."""
     texts = [as_typed(text) for text in option_texts(vocabulary, group, option)]
-    known = [f"{group}={name}" for name in vocabulary.options(group)]
-    hint = f"type {' or '.join(texts)}" if texts else f"choose one of {', '.join(known)}"
+    hint = f"type {' or '.join(texts)}" if texts else _choose(group, vocabulary)
     return f"{group}={option}: there is no such option; {hint}"
+
+
+def _choose(group: str, vocabulary: Vocabulary) -> str:
+    return f"choose one of {', '.join(f'{group}={name}' for name in vocabulary.options(group))}"
 
 
 def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str:
@@ -254,9 +308,12 @@ def _as_typed(place: Place, value: str) -> str:
 _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | None]]] = (
     (r"Could not override '([^']+)'", _for_unknown_key),
     (r"([\w/@.-]+)=(\S+): there is no such option", _for_unknown_option),
+    (r"Multiple values for (\S+)\. To override a value use 'override ", _for_chosen_group),
+    (r"Config group override must be a string or a list\. Got ", _for_option_of_other_type),
     (r"(?:^|: )(the config|[\w.]+) has no key (\w+)", _for_unknown_argument),
     (r"^(.+?): (?:\w+ while evaluating |mismatched|extraneous|no viable)", _for_sweep_elsewhere),
     (r"^([\w.]+)=\[([^\[\]]+)\]: expected a valid (?:number|integer|bool|str).*", _for_list),
+    (r"^([\w.]+)=([\w.+-]+): expected a valid string$", _for_text),
     (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
     (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),
 )

@@ -51,9 +51,10 @@ def parse_arguments(
     """Parse a command line; a path that exists is positional, a key with a dot is an override.
 
     Raises:
-        ConfigError: the command has no such key or flag.
+        ConfigError: the command has no such key or flag, or a key has two values.
     """
-    values, overrides, flags_set, positional = {}, [], set(), []
+    values: dict[str, str] = {}
+    overrides, flags_set, positional = [], set(), list[str]()
     for argument in argv:
         match = _KEY.fullmatch(argument)
         if os.path.exists(argument):  # noqa: PTH110  False for a name that no file can have
@@ -72,7 +73,10 @@ def parse_arguments(
             _check_value(argument)
             overrides.append(argument)
         elif match[1] in keys:
-            values[match[1]] = os.path.expanduser(match[2])  # noqa: PTH111  no shell does
+            value = os.path.expanduser(match[2])  # noqa: PTH111  no shell does
+            if values.setdefault(match[1], value) != value:
+                first = f"{match[1]}={values[match[1]]}"
+                raise ConfigError(f"{first} {argument}: {match[1]} has one value; type one of them")
         else:
             hint = did_you_mean(match[1], keys)
             raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")

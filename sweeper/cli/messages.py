@@ -196,7 +196,8 @@ def user_message(error: Exception) -> str | None:
         return f"{group}={option}: {problem}; {hint or did_you_mean(option, error.options)}"
     if isinstance(error, OverrideParseException):
         return _parse_message(error)
-    if isinstance(error, HydraException | OmegaConfBaseException):
+    is_hydras = isinstance(error, HydraException | OmegaConfBaseException)
+    if is_hydras or str(error).startswith("Config group override must be"):
         return _composition_message(error)
     if isinstance(error, OSError) and error.filename is not None:
         hint = "; hydra.run.dir=PATH writes to another folder" if _is_hydras(error) else ""

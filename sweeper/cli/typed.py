@@ -47,7 +47,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
     """
     for line in overrides_in(arguments):
         _check_text(line)
-        override = _parsed(line)
+        override = parsed(line)
         if override is None or override.is_delete() or override.is_sweep_override():
             continue
         value = override.value()
@@ -55,7 +55,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
             _check_option(line, value)
         if isinstance(value, list):
             _check_list(line, override.key_or_group, value)
-        for key, inner in _leaves(override.key_or_group, value):
+        for key, inner in leaves(override.key_or_group, value):
             if key in CHECKS and "${" not in str(inner):
                 problem = CHECKS[key](inner)
                 if problem:
@@ -81,7 +81,8 @@ def _depth(line: str) -> int:
     return deepest
 
 
-def _parsed(line: str) -> Override | None:
+def parsed(line: str) -> Override | None:
+    """Return an override as Hydra reads it, or None if it cannot be read."""
     try:
         return OverridesParser.create().parse_override(line)
     except HydraException:
@@ -108,12 +109,12 @@ def _check_list(line: str, group: str, options: Sequence[Any]) -> None:
         )
 
 
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield a key with its value, and those below it."""
     yield key, value
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _leaves(f"{key}.{name}", inner)
+            yield from leaves(f"{key}.{name}", inner)
 
 
 def _folder(value: Any) -> str | None:

@@ -96,7 +96,7 @@ class Vocabulary:
             texts = [f"{group}={option}" for group, option in choices]
             config = compose("config", [*first, *texts], return_hydra_config=True)
             self.groups = [str(group) for group in config.hydra.runtime.choices]
-            self._options = {g: loader.get_group_options(g) for g in self.groups}
+            self._options = {g: _options(loader, g.partition("@")[0], own) for g in self.groups}
         self.choices: Mapping[str, Any] = dict(config.hydra.runtime.choices)
         self._content: Any = OmegaConf.to_container(config, resolve=False)
 
@@ -277,6 +277,12 @@ def _choice(override: str) -> tuple[str, str] | None:
 
 def _exists(loader: ConfigLoader, group: str, option: str) -> bool:
     return option in loader.get_group_options(group, ObjectType.CONFIG)
+
+
+def _options(loader: ConfigLoader, group: str, folders: Sequence[Path]) -> list[str]:
+    """Return the options of a group, those in the user's folders too, which no path leads to."""
+    own = {path.stem for folder in folders for path in (folder / group).glob("*.yaml")}
+    return sorted(own.union(loader.get_group_options(group)))
 
 
 def _values(value: Any) -> Iterable[str]:

@@ -27,6 +27,7 @@ from sweeper.launch.early import current_server
 from sweeper.launch.process import READY
 from sweeper.launch.resources import n_workers, worker_environment
 from sweeper.launch.spawned import SpawnedProcess
+from sweeper.text import plural
 
 log = logging.getLogger(__name__)
 # A process that died before it had imported the task is likely to die again.
@@ -135,7 +136,7 @@ class LocalPool:
     def _log_jobs(self, jobs: Sequence[Job]) -> None:
         if self._is_restartable():
             if self.divides_machine:
-                log.info("Starting %d workers", len(jobs))
+                log.info("Starting %s", plural(len(jobs), "worker"))
             return
         for job in jobs:
             log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))

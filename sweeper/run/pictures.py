@@ -87,7 +87,7 @@ def _training_figures(experiment: Experiment, subject: Subject, state: RunState)
     from sweeper.figures.curves import learning_curves
     from sweeper.figures.grid_of_images import image_grid
 
-    data, measures = experiment.data, MEASURES[experiment.data.profile.label_type]
+    data, measures = experiment.data, tuple(MEASURES[experiment.data.profile.label_type])
     images, labels = next(data.train(1))
     titles = [data.profile.label_text(label) for label in labels[:PICTURES].cpu()]
     about = f"{subject.network} on {subject.data} · the best epoch is that of {state.metric}"

@@ -6,6 +6,7 @@ The official plugin includes `b` when it samples and excludes it when it enumera
 
 import math
 import random
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -21,11 +22,14 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.cli.overrides import override_text
+from sweeper.cli.overrides import override_text, to_type
 from sweeper.errors import ConfigError
 
 MAX_VALUES = 100_000
 """The number of values of a range. They are listed, unlike those of an interval."""
+
+BOUNDS_OF_RANGE = ("start", "stop", "step")
+"""The arguments of a range in Hydra's grammar."""
 
 Value = str | int | float | bool | None
 
@@ -137,7 +141,7 @@ def storable(value: Any) -> Value:
 def _parameter(key: str, override: Override) -> Parameter:
     sweep = override.value()
     if isinstance(sweep, IntervalSweep):
-        return Parameter(key, _interval(key, sweep), None)
+        return Parameter(key, _interval(key, sweep, override), None)
     if isinstance(sweep, RangeSweep):
         _check_range(key, sweep, override)
     values = _distinguishable([storable(x) for x in _sweep_values(override)])
@@ -171,6 +175,8 @@ def _check_range(key: str, sweep: RangeSweep, override: Override) -> None:
             f"{text}: has more than {MAX_VALUES:,} values; type a larger step, or "
             f"{key}=interval({sweep.start},{sweep.stop})"
         )
+    if (stop - start) / step < 0:
+        raise ConfigError(f"{text}: has no values; {to_type(f'{key}={_ascending(override)}')}")
 
 
 def _sweep_values(override: Override) -> list[Any]:
@@ -189,17 +195,40 @@ def _range(sweep: RangeSweep, values: tuple[Any, ...]) -> BaseDistribution:
     return FloatDistribution(values[0], values[-1], step=float(sweep.step))
 
 
-def _interval(key: str, sweep: IntervalSweep) -> BaseDistribution:
+def _interval(key: str, sweep: IntervalSweep, override: Override) -> BaseDistribution:
     low, high, log = sweep.start, sweep.end, "log" in sweep.tags
-    if low is None or high is None or not low <= high or not math.isfinite(high - low):
-        raise ConfigError(f"{key}=interval({low}, {high}): needs finite bounds with low <= high")
+    text = f"{key}={_sweep_text(override)}"
+    if low is None or high is None or not math.isfinite(high - low):
+        raise ConfigError(f"{text}: needs finite bounds; type numbers, such as interval(0.1,0.5)")
+    if low > high:
+        advice = to_type(f"{key}={_ascending(override)}")
+        raise ConfigError(f"{text}: the lower bound stands first; {advice}")
     if log and low <= 0:
-        raise ConfigError(
-            f"{key}=tag(log, interval({low}, {high})): {low} has no logarithm; start above 0"
-        )
+        raise ConfigError(f"{text}: {low} has no logarithm; start above 0")
     if isinstance(low, int) and isinstance(high, int):
         return IntDistribution(low, high, log=log)
     return FloatDistribution(low, high, log=log)
+
+
+def _ascending(override: Override) -> str:
+    """Return the text of an interval or a range from its lower to its higher bound.
+
+    What stands around it stays as it was typed, such as `tag(log,...)` and `int(...)`.
+    """
+    is_interval = isinstance(override.value(), IntervalSweep)
+    name, names = ("interval", ("start", "end")) if is_interval else ("range", BOUNDS_OF_RANGE)
+
+    def turned(match: re.Match[str]) -> str:
+        given = [
+            argument.rpartition("=")[::2] for argument in re.sub(r"\s", "", match[1]).split(",")
+        ]
+        places = ("stop",) if not is_interval and len(given) == 1 else names
+        typed = {key or place: value for (key, value), place in zip(given, places, strict=False)}
+        bounds = sorted((typed.get(names[0], "0"), typed[names[1]]), key=float)
+        step = [typed["step"].lstrip("-")] if "step" in typed else []
+        return f"{name}({','.join([*bounds, *step])})"
+
+    return re.sub(rf"\b{name}\s*\(([^()]*)\)", turned, _sweep_text(override), count=1)
 
 
 def _sweep_text(override: Override) -> str:

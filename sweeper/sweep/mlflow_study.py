@@ -1,6 +1,7 @@
 """The record of a study in MLflow: one run, the parent of the runs of its trials."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from sweeper.trial import TrialInfo
 
 if TYPE_CHECKING:
     from sweeper.figures.study.view import StudyView
+
+log = logging.getLogger(__name__)
 
 STATUS: Mapping[TrialState, Status] = {
     TrialState.COMPLETE: "FINISHED",
@@ -128,6 +131,12 @@ class MLflowStudy:
             note = study_note(loaded, best, view.importances, view.basis, study.train_again)
             winner = None if best is None else best.number
             tracker.reconcile(study.name, study.parent_id, ends, note, winner)
+            if self.register is not None and best is None and len(loaded.directions) > 1:
+                log.warning(
+                    "tracking.register=%s: no model is registered, since the study has no single "
+                    "best trial; add hydra.sweeper.best=knee to the same command",
+                    self.register,
+                )
             self._log_best_so_far(tracker, loaded)
             scores = Scores.recorded(loaded.user_attrs, winner)
             metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})

@@ -24,6 +24,7 @@ from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.overrides import quoted
+from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, SweeperError, TrainingError
 from sweeper.launch.apart import can_call_apart
@@ -127,6 +128,8 @@ def _run_study(
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
         log.info("%s", "\n".join(filter(None, [known, plan_text(plan)])))
+        for line in repeated_lines([*arguments, *config.hydra.overrides.hydra]):
+            log.warning("%s", line)
         announce(plan, study, any(work.has_work() for work in work_of(plan.spec, storage)), config)
         waiting_for("opening the record of the study")
         info = _opened(observers, study, info)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sweeper.build.recipe import verify
 from sweeper.errors import ConfigError, SweeperError
 
 SCALED = ("trainer.lr_scale={features: 0.1}", "~scheduler")
@@ -43,6 +44,28 @@ def test_a_users_network_is_checked_before_training(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(ConfigError, match=message):
         built("~model", f"+model={{_target_: own_{tmp_path.name}.net}}")
+
+
+def test_a_study_takes_a_network_whose_way_depends_on_the_values_of_an_image(
+    composed, tmp_path, monkeypatch
+) -> None:
+    source = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, size=64):
+        super().__init__(nn.Flatten(), nn.Linear(size, 10))
+
+    def forward(self, images):
+        return super().forward(images if images.sum() > 0 else -images)
+"""
+    (tmp_path / f"own_{tmp_path.name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    target = f"_target_: own_{tmp_path.name}.Net"
+    verify(composed("~model", f"+model={{{target}}}", "trainer.freeze=['1.bias']", hydra=True))
+    with pytest.raises(ConfigError, match="cannot take 64 images of shape .*1x64 and 9x10"):
+        verify(composed("~model", f"+model={{{target},size:9}}", hydra=True))
 
 
 @pytest.mark.parametrize(

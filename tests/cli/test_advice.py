@@ -72,6 +72,59 @@ def test_a_wrong_key_or_option_finds_its_way(override, typed) -> None:
     assert line.endswith(f"; type {typed}")
 
 
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("experiment=null", "experiment=null: there is no such option; type experiment=none"),
+        ("model=1", "model=1: there is no such option; choose one of model=alexnet, "),
+        ("optimizer=true", "optimizer=true: there is no such option; choose one of optimizer="),
+        ("init@init.conv=1", "init@init.conv=1: there is no such option; choose one of init@init."),
+        ("experiment={a:1}", "experiment={a:1}: experiment is a group; choose one of experiment="),
+        ("+model=mlp", "+model=mlp: model=cnn is chosen already; type model=mlp"),
+        (
+            "+experiment=digits_cnn",
+            "+experiment=digits_cnn: experiment=none is chosen already; type experiment=digits_cnn",
+        ),
+    ],
+)
+def test_a_group_that_is_given_something_else_than_an_option_says_what_it_takes(
+    override, line
+) -> None:
+    with (
+        initialize_config_dir(str(CONFIGS), **COMPOSING),
+        pytest.raises((HydraException, OmegaConfBaseException, ValueError)) as caught,
+    ):
+        compose("config", ["seed=1", override])
+    assert line_for(caught.value, ["seed=1", override]).startswith(line)
+
+
+def test_an_option_whose_name_is_a_number_is_typed_as_a_text(tmp_path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "1.yaml").write_text("_target_: my_net.Net\n")
+    arguments = ["--config-dir", str(tmp_path), "model=1"]
+    error = ValueError("Config group override must be a string or a list. Got int")
+    assert line_for(error, arguments) == (
+        "model=1: the name of an option is a text; type \"model='1'\""
+    )
+
+
+def test_options_of_the_users_own_folder_are_named(tmp_path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "my_network.yaml").write_text("_target_: my_net.Net\n")
+    line = better_line(
+        "model=my_netwrk: there is no such option",
+        ["--config-dir", str(tmp_path), "model=my_netwrk"],
+    )
+    assert line == "model=my_netwrk: there is no such option; type model=my_network"
+
+
+def test_a_number_in_place_of_a_text_says_how_to_type_it() -> None:
+    error = ConfigError("tracking.register=5: expected a valid string")
+    assert line_for(error, ["tracking.register=5"]) == (
+        "tracking.register=5: expected a valid string; type \"tracking.register='5'\" for a text"
+    )
+
+
 def test_a_key_of_other_options_is_named_with_each_of_them() -> None:
     options = ("muon", "rmsprop", "sgd")
     typed = " or ".join(f"optimizer={name} optimizer.momentum=0.9" for name in options)

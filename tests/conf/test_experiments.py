@@ -126,7 +126,7 @@ def test_a_network_that_does_not_fit_the_recipe_is_one_line(built, refuses) -> N
     line = line_for(caught.value, typed)
     assert line is not None
     assert line.startswith("experiment=digits_cnn sets model.")
-    assert ", which model=mlp does not have; type ~model." in line
+    assert ", which model=mlp does not have; type '~model." in line
     removed = ["~model.channels", "~model.kernel_size"]
     assert built(*typed, *removed).model
 

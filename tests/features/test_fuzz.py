@@ -340,8 +340,8 @@ REFUSED_IN_A_STUDY = (
     ("metric=5", "tracking=none metric=5: TypeError raised while resolving interpolation"),
     ("optimizer.lr=range(0,1,0)", "optimizer.lr=range(0,1,0): needs finite bounds and a step"),
     ("trainer.epochs=range(1,1e9)", "trainer.epochs=range(1,1e9): has more than 100,000 values"),
-    ("optimizer.lr=interval(0,inf)", "optimizer.lr=interval(0.0, inf): needs finite bounds"),
-    ("model=1,2", "ValueError: Config group override must be a string or a list. Got int (at each"),
+    ("optimizer.lr=interval(0,inf)", "optimizer.lr=interval(0,inf): needs finite bounds"),
+    ("model=1,2", "model=1: there is no such option; choose one of model=alexnet"),
     ("optimizer.lr=nan,0.1", "tracking=none optimizer.lr=nan: optimizer.lr=nan: expected a value"),
 )
 

@@ -70,7 +70,7 @@ def test_a_shuffle_is_the_same_in_every_process(line) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("k=interval(2,1)", "low <= high"),
+        ("k=interval(1,inf)", "needs finite bounds"),
         ("k=tag(log,interval(0,1))", "start above 0"),
         ("k=range(2,2)", "has no values"),
         ("k=1,1", "has a value twice"),
@@ -80,6 +80,36 @@ def test_a_shuffle_is_the_same_in_every_process(line) -> None:
 def test_a_sweep_that_cannot_be_sampled_is_refused(line, message) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_space([line])
+
+
+@pytest.mark.parametrize(
+    ("sweep", "advice"),
+    [
+        ("interval(0.1,0.01)", "interval(0.01,0.1)"),
+        ("interval( 1e-1, 1e-04 )", "interval(1e-04,1e-1)"),
+        ("interval(end=1,start=2)", "interval(1,2)"),
+        ("int(interval(2.7,1.2))", "int(interval(1.2,2.7))"),
+        ("tag(log,interval(1e-1,1e-4))", "tag(log,interval(1e-4,1e-1))"),
+        ("tag(log,int(interval(9,1)))", "tag(log,int(interval(1,9)))"),
+        ("int(tag(log,interval(9,1)))", "int(tag(log,interval(1,9)))"),
+        ("interval(1,-1)", "interval(-1,1)"),
+        ("range(5,1)", "range(1,5)"),
+        ("range(-3)", "range(-3,0)"),
+        ("range(stop=1,start=5)", "range(1,5)"),
+        ("float(range(5,1,2))", "float(range(1,5,2))"),
+        ("shuffle(range(5,1))", "shuffle(range(1,5))"),
+        ("range(1,5,-1)", "range(1,5,1)"),
+        ("range(0.5,0.1,step=0.1)", "range(0.1,0.5,0.1)"),
+    ],
+)
+def test_a_sweep_whose_bounds_are_in_the_wrong_order_is_refused_with_the_right_one(
+    sweep, advice
+) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_space([f"k={sweep}"])
+    assert str(raised.value).startswith(f"k={sweep}: ")
+    assert str(raised.value).endswith(f"type 'k={advice}'")
+    assert parse_space([f"k={advice}"]).parameters
 
 
 @pytest.mark.parametrize(

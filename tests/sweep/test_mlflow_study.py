@@ -292,6 +292,27 @@ def test_the_winners_model_is_that_of_the_study(
     assert f"/models/{output.model_id}?" in note
 
 
+@pytest.mark.parametrize(("best", "is_said"), [(None, True), ("knee", False)])
+def test_a_study_without_a_single_winner_says_that_it_registers_nothing(
+    database, tmp_path, request, caplog, best, is_said
+) -> None:
+    storage = optuna.storages.InMemoryStorage()
+    name = request.node.name.replace("[", "-")
+    loaded = optuna.create_study(
+        study_name=name, storage=storage, directions=["maximize", "minimize"]
+    )
+    for width in (1, 2, 3):
+        params = {"model.width": width}
+        loaded.add_trial(create_trial(params=params, distributions=SPACE, values=[width, width]))
+    directions = ("maximize", "minimize")
+    study = StudyInfo(name, tmp_path / "s", directions, {}, {"data": name}, 3, storage, best=best)
+    observer = MLflowStudy(["acc", "size"], database, folder=tmp_path, register="mine")
+    parent = observer.study_opened(study)
+    observer.study_finished(replace(study, parent_id=parent))
+    said = "tracking.register=mine: no model is registered, since the study has no single best"
+    assert (said in caplog.text) is is_said
+
+
 def test_options_of_groups_that_are_not_set_are_no_params(study, database, tmp_path) -> None:
     from mlflow import MlflowClient
 
