@@ -3,9 +3,11 @@
     python -m sweeper.explain STUDY_FOLDER [epochs=N] [limit=N]
 
 From the default config on, each step changes the parameter that improves the metric most, until the
-winner is reached (an ablation path). Runs of the study are used again; those that are missing are
-run as trials of a study of their own, in explain/ in the folder of the study. The same command goes
-on after an interruption. Prints a table and three sentences, and draws explanation.png.
+winner is reached (an ablation path). An option of a group, such as model=lenet, comes with the
+values that only it has, or for which it has another default. Runs of the study are used again;
+those that are missing are run as trials of a study of their own, in explain/ in the folder of the
+study. The same command goes on after an interruption. Prints a table and three sentences, and draws
+explanation.png.
 
     epochs=5     run everything anew, with so many epochs
     limit=2000   run everything anew, with so many training images
@@ -18,7 +20,7 @@ from pathlib import Path
 from sweeper.cli.arguments import parse_arguments, run_tool
 from sweeper.cli.leaving import leave
 from sweeper.errors import ConfigError
-from sweeper.sweep.explain.account import sentences, table
+from sweeper.sweep.explain.account import companions, sentences, table
 from sweeper.sweep.explain.explanation import Explanation, explained
 from sweeper.text import printable
 
@@ -44,8 +46,8 @@ def explain(argv: Sequence[str]) -> None:
     bounds = [f"{BOUNDS[key]}={value}" for key, value in sorted(arguments.values.items())]
     found = explained(folder, bounds)
     _draw(found, folder / FIGURE)
-    lines = [table(found.start, found.changes, found.baseline), *sentences(found.changes)]
-    lines.append(f"figure: {folder / FIGURE}")
+    lines = [table(found.start, found.changes, found.baseline), *companions(found.changes)]
+    lines += [*sentences(found.changes), f"figure: {folder / FIGURE}"]
     sys.stdout.write(printable("\n".join(lines), newlines=True) + "\n")
 
 

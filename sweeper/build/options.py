@@ -198,10 +198,8 @@ class Options:
 
         The data is read only if its source cannot describe itself.
         """
-        names = inspect.signature(describe).parameters.keys() & self._prepare.arguments.keys()
-        arguments = {name: self._prepare.arguments[name] for name in names}
-        description: Description = Option("data", self._source.name, describe, arguments)(
-            source=self._source(), min_image_size=self._min_image_size
+        description: Description = Option("data", self._source.name, describe, {})(
+            source=self._source(), inputs=self._inputs
         )
         return description
 

@@ -1,15 +1,13 @@
 """The input shape of the network and the number of classes, without reading images."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from pydantic import NonNegativeInt
 
 from sweeper.data.file_source import FileSource
-from sweeper.data.framing import ImageSize, Resize, Size
+from sweeper.data.framing import Size
 from sweeper.data.inputs import Inputs
 from sweeper.data.source import Source
 from sweeper.schema import ImageShape
@@ -31,16 +29,7 @@ class SelfDescribing(Protocol):
         """Describe the images that `splits` decodes with the same `image_size`."""
 
 
-def describe(
-    source: Source,
-    *,
-    image_size: ImageSize | None,
-    train_transform: list[Callable[..., Any]],
-    eval_transform: list[Callable[..., Any]],
-    min_image_size: NonNegativeInt,
-    resize: Resize = "squash",
-    background: str | list[int] = "white",
-) -> Description:
+def describe(source: Source, inputs: Inputs) -> Description:
     """Return the network's input shape and the number of classes that `prepare` would produce.
 
     A source without a method `describe` is read.
@@ -49,15 +38,6 @@ def describe(
         DataError: the source cannot be read, or its classes cannot be determined.
         ConfigError: the settings do not fit the images.
     """
-    inputs = Inputs.of(
-        source.name,
-        image_size,
-        resize,
-        background,
-        train_transform,
-        eval_transform,
-        min_image_size,
-    )
     if isinstance(source, FileSource):
         channels, n_classes = _channels_and_classes(source)
         probes = inputs.blank_files(channels)

@@ -9,15 +9,11 @@ from torchvision.transforms import v2
 from sweeper.data.describe import Description, describe
 from sweeper.data.digits import Digits
 from sweeper.data.image_folder import ImageFolder
+from sweeper.data.inputs import Inputs
+from sweeper.data.source import Source
 from sweeper.data.torchvision_sets import LAYOUTS, TorchvisionSet
 from sweeper.errors import ConfigError, DataError
 
-PLAIN: dict[str, Any] = {
-    "image_size": None,
-    "min_image_size": 1,
-    "train_transform": [],
-    "eval_transform": [],
-}
 CROPPED = {name: [v2.CenterCrop(6)] for name in ("train_transform", "eval_transform")}
 GREY = {name: [v2.Grayscale()] for name in ("train_transform", "eval_transform")}
 SETTINGS = [
@@ -32,20 +28,25 @@ SETTINGS = [
 ]
 
 
+def described(source: Source, **settings: Any) -> Description:
+    """Describe a source with some settings, and the others of a plain data set."""
+    plain: dict[str, Any] = {"image_size": None, "resize": "squash", "background": "white"}
+    plain |= {"train_transform": [], "eval_transform": [], "min_image_size": 1}
+    return describe(source, Inputs.of(source.name, **plain | settings))
+
+
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_the_described_shape_is_that_of_the_batches(
     settings: Any, prepared: Any, source: Any
 ) -> None:
-    description = describe(source, **PLAIN | settings)
+    description = described(source, **settings)
     data = prepared(source, **settings)
     assert description == Description(next(data.val())[0].shape[1:], len(data.profile.classes))
 
 
 def test_the_description_of_digits_is_correct(prepared: Any) -> None:
     data = prepared(Digits())
-    assert describe(Digits(), **PLAIN) == Description(
-        data.profile.input_shape, len(data.profile.classes)
-    )
+    assert described(Digits()) == Description(data.profile.input_shape, len(data.profile.classes))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -53,33 +54,33 @@ def test_a_set_of_torchvision_is_described_without_its_files(name: Any) -> None:
     shape = (1, 28, 28) if "mnist" in name else (3, 32, 32)
     classes = 100 if name == "cifar100" else 10
     source = TorchvisionSet(name, "/nowhere", download=True)
-    assert describe(source, **PLAIN) == Description(shape, classes)
+    assert described(source) == Description(shape, classes)
 
 
 @pytest.mark.parametrize("below", ["", "train/"])
 def test_class_folders_are_counted_without_opening_images(tmp_path: Path, below: str) -> None:
     for name in ("oak", "elm", "ash"):
         (tmp_path / below / name).mkdir(parents=True)
-    description = describe(ImageFolder(str(tmp_path), "gray", 0.1), **PLAIN | {"image_size": 40})
+    description = described(ImageFolder(str(tmp_path), "gray", 0.1), image_size=40)
     assert description == Description((1, 40, 40), 3)
 
 
 def test_a_missing_image_folder_is_an_error() -> None:
     with pytest.raises(DataError, match=r"data\.root=/nowhere is not .* type data\.root=FOLDER"):
-        describe(ImageFolder("/nowhere", "rgb", 0.1), **PLAIN | {"image_size": 40})
+        described(ImageFolder("/nowhere", "rgb", 0.1), image_size=40)
 
 
 def test_only_a_source_without_describe_is_read(
     source: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert describe(source, **PLAIN) == Description((3, 8, 8), 3)
+    assert described(source) == Description((3, 8, 8), 3)
     assert source.decoded == 1
     description = Description((1, 4, 4), 2)
     monkeypatch.setattr(type(source), "describe", lambda *_: description, raising=False)
-    assert describe(source, **PLAIN) == description
+    assert described(source) == description
     assert source.decoded == 1
 
 
 def test_transforms_must_end_in_one_shape(source: Any) -> None:
     with pytest.raises(ConfigError, match=r"shape \(3, 6, 6\) .* \(3, 8, 8\)"):
-        describe(source, **PLAIN | {"train_transform": [v2.RandomCrop(6)]})
+        described(source, train_transform=[v2.RandomCrop(6)])

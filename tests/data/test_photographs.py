@@ -18,6 +18,7 @@ from sweeper.data.crop_boxes import random_boxes
 from sweeper.data.describe import describe
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_folder import ImageFolder
+from sweeper.data.inputs import Inputs
 from sweeper.data.sizing import n_sizing, transformed
 from sweeper.errors import ConfigError, DataError
 
@@ -265,8 +266,8 @@ def test_a_damaged_photograph_is_named(
 
 
 def test_the_described_shape_is_that_of_the_batches(photos: Path) -> None:
-    crop = {name: [v2.RandomCrop((700, 90))] for name in ("train_transform", "eval_transform")}
-    description = describe(folder(photos), image_size=None, resize="crop", min_image_size=1, **crop)
+    source, crop = folder(photos), [v2.RandomCrop((700, 90))]
+    description = describe(source, Inputs.of(source.name, None, "crop", "white", crop, crop, 1))
     assert (description.shape, description.n_classes) == ((3, 700, 90), 2)
 
 

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+import yaml
 
 pytestmark = pytest.mark.slow
 SPACE = ("x=choice(0.5,1.0,2.0)", "shape.radius=choice(0.1,1.0)", "steps=2", "hydra/launcher=basic")
@@ -38,10 +39,52 @@ def test_a_full_grid_needs_no_further_run(app) -> None:
     assert not (app.folder / "explain").exists()
 
 
-def test_groups_are_those_of_the_winner_from_the_start(app) -> None:
-    app.run("shape=sphere,plane", "x=choice(0.5,1.0)", "hydra/launcher=basic")
+def test_the_option_of_a_group_is_a_step_with_the_values_that_belong_to_it(app) -> None:
+    point = "hydra.sweeper.enqueue=[{shape: plane, shape.tilt: 0.25, shape.size: 4, x: 0.5}]"
+    space = ("shape=sphere,plane", "x=choice(0.5,1.0)", "hydra.sweeper.auto=true")
+    app.run(*space, point, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false",
+            "hydra/launcher=basic")  # fmt: skip
     out = explain(app)
-    assert "default config with shape=plane" in out
+    assert "shape (sphere -> plane) mattered most: it brought +0.7500 of +1.5000" in out
+    assert "with shape=plane: shape.tilt=0.25 shape.size=4" in out
+    assert "The rest, x, brought +0.7500." in out
+    lines = (app.folder / "explain/0").glob("[0-9]*/.hydra/overrides.yaml")
+    runs = sorted(tuple(sorted(yaml.safe_load(each.read_text()))) for each in lines)
+    assert runs == [
+        ("shape.size=1", "shape=sphere", "x=0.5"),
+        ("shape.size=1", "shape=sphere", "x=1.0"),
+        ("shape.size=4", "shape.tilt=0.25", "shape=plane", "x=1.0"),
+    ]
+    again = explain(app)
+    assert "mattered most" in again
+    assert "trial" not in again
+
+
+def test_the_trials_of_both_options_are_used_again(app) -> None:
+    default = "{shape: sphere, shape.radius: 1, shape.size: 1, x: 1.0}"
+    winner = "{shape: plane, shape.tilt: 0.25, shape.size: 4, x: 0.5}"
+    other = "{shape: sphere, shape.radius: 2, shape.size: 1, x: 0.5}"  # not the default radius
+    app.run("shape=sphere,plane", "x=choice(0.5,1.0)", "hydra.sweeper.auto=true",
+            f"hydra.sweeper.enqueue=[{default},{winner},{other}]", "hydra.sweeper.n_trials=3",
+            "hydra.sweeper.warm_start=false", "hydra/launcher=basic")  # fmt: skip
+    assert "shape (sphere -> plane) mattered most: it brought +0.7500" in explain(app)
+    lines = (app.folder / "explain/1").glob("[0-9]*/.hydra/overrides.yaml")
+    runs = sorted(tuple(sorted(yaml.safe_load(each.read_text()))) for each in lines)
+    assert runs == [
+        ("shape.size=1", "shape=sphere", "x=0.5"),
+        ("shape.size=4", "shape.tilt=0.25", "shape=plane", "x=1.0"),
+    ]
+
+
+def test_an_option_of_a_group_without_a_default_is_there_from_the_start(app, tmp_path) -> None:
+    more = tmp_path / "more/extra"
+    more.mkdir(parents=True)
+    for name, luck in (("one", 1), ("two", 2)):
+        (more / f"{name}.yaml").write_text(f"# @package _global_\nluck: {luck}\nseed: 1\n")
+    app.run("+extra@_global_=one,two", "x=choice(0.5,1.0)", "hydra/launcher=basic",
+            "--config-dir", "more")  # fmt: skip
+    out = explain(app)
+    assert "default config with +extra@_global_=" in out
     assert "x (1 -> 0.5) mattered most" in out
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import optuna
@@ -12,11 +13,12 @@ from hydra.errors import HydraException
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.cli.overrides import override_text, quoted
+from sweeper.cli.overrides import CONFIG_OPTIONS, override_text, quoted
 from sweeper.errors import TrainingError
 from sweeper.sweep.budget import is_own
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.explain.ablation import Point
+from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage
 
@@ -31,8 +33,11 @@ SETTINGS = (
     *("hydra.sweeper.warm_start=false", "hydra.sweeper.timeout=null", "hydra.sweeper.stop=null"),
     *("hydra.sweeper.conclude=null", "hydra.sweeper.finalists=null"),
     *("hydra.sweeper.enqueue_from=null", "hydra.sweeper.constraints=null"),
-    *("hydra.sweeper.max_failure_rate=0", "hydra.sweeper.custom_search_space=null"),
-    *("hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none"),
+    *(
+        "hydra.sweeper.max_failure_rate=0",
+        "hydra/sweeper/sampler=random",
+        "hydra/sweeper/pruner=none",
+    ),
 )
 
 
@@ -45,14 +50,14 @@ class AblationStudy:
         name: Name of the ablation's own study.
         folder: Its folder.
         fixed: Overrides that all of its points share.
-        texts: Default and winner's value of each key that differs, in Hydra's override grammar.
+        differences: What its points differ in.
     """
 
     command: StudyCommand
     name: str
     folder: Path
     fixed: Sequence[str]
-    texts: Mapping[str, tuple[str, str]]
+    differences: Sequence[Difference]
 
     def run(self, points: Sequence[Point]) -> None:
         """Run the points that the study does not have yet, each as a trial.
@@ -69,19 +74,33 @@ class AblationStudy:
 
     def arguments(self, points: Sequence[Point]) -> list[str]:
         """Return the command line that runs these points."""
-        space = [f"{key}=choice({default},{best})" for key, (default, best) in self.texts.items()]
-        pairs = (
-            [f"{key}:{self.texts[key][key in point]}" for key in self.texts] for point in points
-        )
-        enqueue = ",".join(f"{{{','.join(each)}}}" for each in pairs)
+        values = {k: v for each in self.differences for k, v in each.values.items()}
+        space = [
+            f"{key}=choice({default},{best})"
+            for key, (default, best) in values.items()
+            if default is not None
+        ]
+        is_open = len(space) < len(values)
+        function = f"{__package__}.enqueued.suggest" if is_open else "null"
+        enqueue = ",".join(f"{{{','.join(self._pairs(point))}}}" for point in points)
         return [
             *(sys.executable, *self.command.program, "--multirun"),
             *(*self.fixed, *space, *SETTINGS),
             f"hydra.sweeper.study_name={quoted(self.name)}",
             f"hydra.sweep.dir={quoted(self.folder)}",
+            f"hydra.sweeper.custom_search_space={function}",
             f"hydra.sweeper.n_trials={len(points)}",
             f"hydra.sweeper.enqueue=[{enqueue}]",
         ]
+
+    def _pairs(self, point: Point) -> list[str]:
+        """Return the keys of a point with their values; not those that its options lack."""
+        texts = {
+            key: best if each.key in point else default
+            for each in self.differences
+            for key, (default, best) in each.values.items()
+        }
+        return [f"{key}:{text}" for key, text in texts.items() if text is not None]
 
     def known(self) -> dict[Point, float]:
         """Return the values of the points that the study has run."""
@@ -89,7 +108,7 @@ class AblationStudy:
         if storage is None or self.name not in optuna.get_all_study_names(storage):
             return {}
         study = optuna.load_study(study_name=self.name, storage=storage)
-        return values_of_points(study.get_trials(deepcopy=False), {}, self.texts)
+        return values_of_points(study.get_trials(deepcopy=False), {}, self.differences)
 
     def _storage(self) -> BaseStorage | None:
         """Return its storage; None if that would be a new file."""
@@ -100,36 +119,41 @@ class AblationStudy:
 
 
 def values_of_points(
-    trials: Sequence[FrozenTrial],
-    shared: Mapping[str, str],
-    texts: Mapping[str, tuple[str, str]],
+    trials: Sequence[FrozenTrial], shared: Texts, differences: Sequence[Difference]
 ) -> dict[Point, float]:
     """Return the values of the points among complete trials, the first one of each point.
 
-    A trial counts if it has the `shared` values and, for each key of `texts`, one of the two.
+    A trial counts if it has the `shared` values and, for each difference, the values of one side.
     """
     found: dict[Point, float] = {}
     for trial in trials:
         if trial.state != TrialState.COMPLETE or not (is_own(trial) and is_feasible(trial)):
             continue
         own = {key: text_of(value) for key, value in trial.params.items()}
-        wanted = {key: (text,) for key, text in shared.items()} | dict(texts)
-        if all(key in own and _is_one_of(own[key], each) for key, each in wanted.items()):
-            point = Point(key for key, (_, best) in texts.items() if same(own[key], best))
-            found.setdefault(point, trial.values[0])
+        sides = [_side(own, each) for each in differences]
+        if _has(own, shared) and None not in sides:
+            changed = zip(differences, sides, strict=True)
+            found.setdefault(Point(each.key for each, side in changed if side), trial.values[0])
     return found
 
 
-def same(one: str, other: str) -> bool:
-    """Return whether two values in Hydra's override grammar are equal, such as 1 and 1.0."""
-    try:
-        return float(one) == float(other)
-    except ValueError:
-        return one == other
+def _side(own: Texts, difference: Difference) -> bool | None:
+    """Return True for the winner's values, False for the defaults, and None for others.
+
+    The option that is the default may not have searched the keys that belong to the winner's.
+    """
+    if _has(own, {key: best for key, (_, best) in difference.values.items()}):
+        return True
+    companions = difference.companions.items()
+    defaults = {key: default for key, (default, _) in companions if key in own}
+    is_default = _has(own, {difference.key: difference.default} | defaults)
+    return False if is_default else None
 
 
-def _is_one_of(text: str, texts: Sequence[str]) -> bool:
-    return any(same(text, each) for each in texts)
+def _has(own: Texts, wanted: Mapping[str, str | None]) -> bool:
+    return all(
+        key in own and text is not None and same(own[key], text) for key, text in wanted.items()
+    )
 
 
 def text_of(stored: object) -> str:
@@ -138,16 +162,22 @@ def text_of(stored: object) -> str:
 
 
 def fixed_arguments(command: StudyCommand, keys: Sequence[str]) -> list[str]:
-    """Return the arguments that the ablation of a study takes over: no sweep, none of `keys`."""
-    parser, taken = OverridesParser.create(), list[str]()
-    for argument in command.arguments:
+    """Return the arguments that the ablation of a study takes over: no sweep, none of `keys`.
+
+    Flags come first. Hydra takes no override after a flag that stands between overrides.
+    """
+    parser, flags, taken = OverridesParser.create(), list[str](), list[str]()
+    for previous, argument in pairwise(("", *command.arguments)):
+        if previous in CONFIG_OPTIONS:
+            flags.append(argument)
+            continue
         if argument.startswith(NOT_TAKEN):
             continue
         try:
             override = parser.parse_override(argument)
         except HydraException:
-            taken.append(argument)  # a flag, such as --config-dir, or its value
+            flags.append(argument)
             continue
         if override.get_key_element() not in keys and not override.is_sweep_override():
             taken.append(argument)
-    return taken
+    return [*flags, *taken]

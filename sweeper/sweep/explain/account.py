@@ -1,9 +1,10 @@
 """The account of an ablation path: a table, and three sentences."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sweeper.sweep.explain.ablation import Ablation
+from sweeper.sweep.explain.differences import Difference
 from sweeper.text import aligned
 
 SHARE_OF_NOTHING = 0.05  # of the whole gain; a change that brings less did not matter
@@ -19,6 +20,7 @@ class Change:
         winner: Value of the winner.
         value: Value of the metric after the change.
         gain: Improvement that the change brought; negative if it made things worse.
+        companions: The winner's values of the keys that changed together with it.
     """
 
     key: str
@@ -26,6 +28,7 @@ class Change:
     winner: str
     value: float
     gain: float
+    companions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def text(self) -> str:
@@ -33,13 +36,16 @@ class Change:
         return f"{self.key} ({_shown(self.default)} -> {_shown(self.winner)})"
 
 
-def changes(path: Ablation, texts: Mapping[str, tuple[str, str]], maximize: bool) -> list[Change]:
-    """Return the changes of a whole path; `texts` has the default and the winner's value by key."""
+def changes(path: Ablation, differences: Sequence[Difference], maximize: bool) -> list[Change]:
+    """Return the changes of a whole path along these differences."""
     assert path.start is not None
     before, found, sign = path.start, list[Change](), 1 if maximize else -1
+    by_key = {each.key: each for each in differences}
     for step in path.steps:
-        gain = sign * (step.value - before)
-        found.append(Change(step.key, *texts[step.key], step.value, gain))
+        gain, each = sign * (step.value - before), by_key[step.key]
+        companions = {key: best for key, (_, best) in each.companions.items()}
+        change = Change(each.key, each.default, each.winner, step.value, gain, companions)
+        found.append(change)
         before = step.value
     return found
 
@@ -48,6 +54,16 @@ def table(start: float, found: Sequence[Change], baseline: str) -> str:
     """Return the path as a table, a line for each change; `baseline` names its first point."""
     rows = [(f"{c.text}", f"{c.value:.4f}", f"{c.gain:+.4f}") for c in found]
     return aligned([("", "value", "gain")], [(baseline, f"{start:.4f}", ""), *rows])
+
+
+def companions(found: Sequence[Change]) -> list[str]:
+    """Return a line for each change that brought the values of other keys with it."""
+    lines = []
+    for change in found:
+        if change.companions:
+            others = " ".join(f"{key}={text}" for key, text in change.companions.items())
+            lines.append(f"with {change.key}={change.winner}: {others}")
+    return lines
 
 
 def sentences(found: Sequence[Change]) -> list[str]:

@@ -1,15 +1,13 @@
 """The explanation of a study's winner: what each change from the default config brought."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import optuna
-from omegaconf import DictConfig, OmegaConf
 from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
 
-from sweeper.cli.overrides import override_text
 from sweeper.errors import ConfigError
 from sweeper.secrets import MASK
 from sweeper.space.live import config_key
@@ -19,12 +17,11 @@ from sweeper.sweep.explain.ablation import ablation
 from sweeper.sweep.explain.ablation_study import (
     AblationStudy,
     fixed_arguments,
-    same,
     text_of,
     values_of_points,
 )
 from sweeper.sweep.explain.account import Change, changes
-from sweeper.sweep.explain.defaults_of import default_config
+from sweeper.sweep.explain.differences import Differences, Texts, differences
 from sweeper.sweep.results.front import best_trials
 
 EXPLAIN_FOLDER = "explain"
@@ -70,33 +67,36 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
         raise ConfigError(f"study {name} has no complete trial; run its command first")
     winner = {config_key(key): text_of(value) for key, value in best[0].params.items()}
     fixed = fixed_arguments(command, list(winner))
-    first = default_config(command, fixed)
-    groups = {key: value for key, value in winner.items() if _is_group(first, key)}
-    options = [f"{key}={value}" for key, value in groups.items()]
-    config = default_config(command, [*fixed, *options]) if groups else first
-    texts, equal = _texts(config, {k: v for k, v in winner.items() if k not in groups})
-    shared = groups | equal
+    all_of = differences(command, fixed, winner)
     suffix = "-".join([str(best[0].number), *(b.replace("=", "-") for b in bounds)])
-    lines = [*fixed, *(f"{key}={value}" for key, value in shared.items()), *bounds]
-    if not texts:
+    lines = [*fixed, *(f"{key}={value}" for key, value in all_of.shared.items()), *bounds]
+    if not all_of.found:
         return Explanation("default config", best[0].values[0], ())
     runs = AblationStudy(
-        command, f"{name}-explain-{suffix}", folder / EXPLAIN_FOLDER / suffix, lines, texts
+        command, f"{name}-explain-{suffix}", folder / EXPLAIN_FOLDER / suffix, lines, all_of.found
     )
     maximize = study.directions[0] == StudyDirection.MAXIMIZE
-    trials = [] if bounds else study.get_trials(deepcopy=False)
-    by_key = [_by_key(trial) for trial in trials]
-    earlier = values_of_points(by_key, shared, texts)
-    baseline = " ".join(["default config", *(["with", *options] if groups else [])])
-    path = ablation(list(texts), earlier | runs.known(), maximize)
+    trials = [] if bounds else [_by_key(trial) for trial in study.get_trials(deepcopy=False)]
+    points = [trial for trial in trials if _has_defaults_beside(trial, winner, all_of)]
+    earlier = values_of_points(points, all_of.shared, all_of.found)
+    options = [f"{key}={value}" for key, value in all_of.from_start.items()]
+    baseline = " ".join(["default config", *(["with", *options] if options else [])])
+    keys = [each.key for each in all_of.found]
+    path = ablation(keys, earlier | runs.known(), maximize)
     while path.missing:
         runs.run([*runs.known(), *path.missing])
-        path = ablation(list(texts), earlier | runs.known(), maximize)
+        path = ablation(keys, earlier | runs.known(), maximize)
     assert path.start is not None
-    return Explanation(baseline, path.start, changes(path, texts, maximize))
+    return Explanation(baseline, path.start, changes(path, all_of.found, maximize))
 
 
-def _by_key(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
+def _has_defaults_beside(trial: FrozenTrial, winner: Texts, all_of: Differences) -> bool:
+    """Return whether the parameters that the winner lacks, as its options do, have defaults."""
+    others = {k: text_of(value) for k, value in trial.params.items() if k not in winner}
+    return all_of.are_defaults(others)
+
+
+def _by_key(trial: FrozenTrial) -> FrozenTrial:
     """Return a copy of a trial whose parameters have the names of config keys."""
     return optuna.trial.create_trial(
         state=trial.state,
@@ -106,21 +106,3 @@ def _by_key(trial: optuna.trial.FrozenTrial) -> optuna.trial.FrozenTrial:
         user_attrs=trial.user_attrs,
         system_attrs=trial.system_attrs,
     )
-
-
-def _is_group(config: DictConfig, key: str) -> bool:
-    return "/" in key or "@" in key or isinstance(_value(config, key), dict)
-
-
-def _texts(
-    config: DictConfig, winner: Mapping[str, str]
-) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
-    """Return default and winner's value of the keys that differ, and the values of the others."""
-    default = {key: override_text(_value(config, key)) for key in winner}
-    differing = {k: (default[k], t) for k, t in winner.items() if not same(default[k], t)}
-    return differing, {k: text for k, text in winner.items() if k not in differing}
-
-
-def _value(config: DictConfig, key: str) -> Any:
-    value = OmegaConf.select(config, key.lstrip("+~"))
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

@@ -3,7 +3,8 @@
 import pytest
 
 from sweeper.sweep.explain.ablation import Ablation, Point, Step, ablation
-from sweeper.sweep.explain.account import Change, changes, sentences, table
+from sweeper.sweep.explain.account import Change, changes, companions, sentences, table
+from sweeper.sweep.explain.differences import Difference
 
 
 def points(**values: float) -> dict[Point, float]:
@@ -76,6 +77,16 @@ def test_three_sentences_say_what_mattered(gains, expected) -> None:
 
 def test_gains_are_improvements_in_either_direction() -> None:
     path = Ablation(2.0, (Step("x", 1.5), Step("y", 1.6)))
-    found = changes(path, {"x": ("1", "2"), "y": ("3", "4")}, maximize=False)
+    differences = [Difference("x", "1", "2"), Difference("y", "3", "4")]
+    found = changes(path, differences, maximize=False)
     assert [c.gain for c in found] == pytest.approx([0.5, -0.1])
     assert "x (1 -> 2)" in table(2.0, found, "default config")
+
+
+def test_a_line_names_the_values_that_came_with_an_option() -> None:
+    values = {"model.hidden": (None, "[84]"), "optimizer.lr": ("0.1", "0.2")}
+    group, other = Difference("model", "cnn", "lenet", values), Difference("x", "1", "2")
+    path = Ablation(0.0, (Step("x", 0.1), Step("model", 0.3)))
+    found = changes(path, [group, other], maximize=True)
+    assert [c.text for c in found] == ["x (1 -> 2)", "model (cnn -> lenet)"]
+    assert companions(found) == ["with model=lenet: model.hidden=[84] optimizer.lr=0.2"]

@@ -1,7 +1,9 @@
 """The study of an ablation: its command line, and the values of its points."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -12,12 +14,14 @@ from sweeper.sweep.explain.ablation_study import (
     fixed_arguments,
     values_of_points,
 )
+from sweeper.sweep.explain.differences import Difference
 
 ARGUMENTS = ("--config-dir", "conf", "--multirun", "x=interval(0,1)", "model=a", "w=1,2",
              "study=fresh", "+seed=3", "hydra.sweeper.sampler.seed=1", "z=5",
              "hydra/sweeper=sweeper")  # fmt: skip
 COMMAND = StudyCommand("s", None, ("app.py",), ARGUMENTS, ".")
-TEXTS = {"x": ("1.0", "0.5"), "model.channels": ("[1,2]", "[3]")}
+DIFFERENCES = [Difference("x", "1.0", "0.5"), Difference("model.channels", "[1,2]", "[3]")]
+GROUP = Difference("model", "cnn", "lenet", {"lr": ("0.1", "0.2"), "model.hidden": (None, "[84]")})
 
 
 def trial(x: float, channels: str, value: float | None = 1.0, **others: int):
@@ -32,14 +36,22 @@ def test_sweeps_and_what_steers_the_search_are_not_taken_over() -> None:
     assert fixed_arguments(COMMAND, ["x", "z"]) == taken
 
 
+@pytest.mark.parametrize("flag", [("-cd", "a=b"), ("--config-dir=conf",), ("-cn", "mine")])
+def test_flags_are_taken_over_before_all_overrides(flag) -> None:
+    command = replace(COMMAND, arguments=("x=1", *flag, "-m", "y=1,2"))
+    assert fixed_arguments(command, []) == [*flag, "x=1"]
+
+
 def test_each_point_is_enqueued_as_it_is() -> None:
-    study = AblationStudy(COMMAND, "s-explain-7", Path("f"), ["z=5"], TEXTS)
+    study = AblationStudy(COMMAND, "s-explain-7", Path("f"), ["z=5"], DIFFERENCES)
     line = study.arguments([Point(), Point({"x"})])
     assert line[1:7] == ["app.py", "--multirun", "z=5",
                          "x=choice(1.0,0.5)", "model.channels=choice([1,2],[3])",
                          "hydra.sweeper.study=resume"]  # fmt: skip
     points = "[{x:1.0,model.channels:[1,2]},{x:0.5,model.channels:[1,2]}]"
-    assert line[-2:] == ["hydra.sweeper.n_trials=2", f"hydra.sweeper.enqueue={points}"]
+    assert line[-3:] == ["hydra.sweeper.custom_search_space=null",
+                         "hydra.sweeper.n_trials=2",
+                         f"hydra.sweeper.enqueue={points}"]  # fmt: skip
 
 
 def test_trials_of_the_study_count_if_they_are_points_of_the_path() -> None:
@@ -51,5 +63,36 @@ def test_trials_of_the_study_count_if_they_are_points_of_the_path() -> None:
         trial(0.5, "[3]", 0.4, z=5),
         trial(0.5, "[3]", 0.5, z=5),
     ]
-    found = values_of_points(trials, {"z": "5"}, TEXTS)
-    assert found == {Point(): 0.1, Point(TEXTS): 0.4}
+    found = values_of_points(trials, {"z": "5"}, DIFFERENCES)
+    assert found == {Point(): 0.1, Point({"x", "model.channels"}): 0.4}
+
+
+def test_what_only_an_option_has_is_enqueued_with_it_alone() -> None:
+    line = AblationStudy(COMMAND, "s-explain-7", Path("f"), [], [GROUP]).arguments(
+        [Point(), Point({"model"})]
+    )
+    assert line[3:5] == ["model=choice(cnn,lenet)", "lr=choice(0.1,0.2)"]
+    assert "model.hidden" not in " ".join(line[3:-1])
+    (function,) = (each for each in line if each.startswith("hydra.sweeper.custom_search_space="))
+    assert function.endswith("=sweeper.sweep.explain.enqueued.suggest")
+    points = "[{model:cnn,lr:0.1},{model:lenet,lr:0.2,model.hidden:[84]}]"
+    assert line[-1] == f"hydra.sweeper.enqueue={points}"
+
+
+def of_group(value: float, **params: object):
+    named = {key.replace("__", "."): each for key, each in params.items()}
+    distributions = {key: CategoricalDistribution([each]) for key, each in named.items()}
+    return create_trial(value=value, params=named, distributions=distributions)
+
+
+def test_a_trial_counts_if_the_option_has_its_own_values() -> None:
+    trials = [
+        of_group(0.1, model="lenet", lr=0.1, model__hidden="[84]"),  # the learning rate of cnn
+        of_group(0.2, model="lenet", lr=0.2),  # a value of lenet is missing
+        of_group(0.3, model="cnn", lr=0.2),
+        of_group(0.4, model="cnn", lr=0.1, model__hidden="[84]"),
+        of_group(0.5, model="cnn"),  # has not searched what the winner's option did
+        of_group(0.6, model="lenet", lr=0.2, model__hidden="[84]"),
+    ]
+    found = values_of_points(trials, {}, [GROUP])
+    assert found == {Point(): 0.5, Point({"model"}): 0.6}

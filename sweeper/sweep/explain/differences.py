@@ -1,0 +1,163 @@
+"""What differs between the default config and the winner of a study.
+
+An option of a group may have keys of its own, and other defaults. The winner's values of these keys
+belong to that option, and change together with it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from sweeper.cli.overrides import override_text
+from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.explain.defaults_of import default_config, default_options
+
+_ABSENT = object()
+
+Texts = Mapping[str, str]
+"""Values by config key, in Hydra's override grammar."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A key whose value the winner has changed, and the keys that change together with it.
+
+    Args:
+        key: Config key.
+        default: Its default, in Hydra's override grammar.
+        winner: The winner's value.
+        companions: Default and winner's value of each key that changes together with it. The
+            default is None if the default config lacks the key.
+    """
+
+    key: str
+    default: str
+    winner: str
+    companions: Mapping[str, tuple[str | None, str]] = field(default_factory=dict)
+
+    @property
+    def values(self) -> Mapping[str, tuple[str | None, str]]:
+        """Default and winner's value of the key and of those that change together with it."""
+        return {self.key: (self.default, self.winner), **self.companions}
+
+
+@dataclass(frozen=True)
+class Differences:
+    """All that differs between the default config and a winner.
+
+    Args:
+        config: The default config.
+        found: The differences, in the order of the winner's values.
+        shared: The winner's values that all points between the two have.
+        from_start: Those of them that are options of groups without a default option.
+    """
+
+    config: DictConfig
+    found: Sequence[Difference]
+    shared: Texts
+    from_start: Texts
+
+    def are_defaults(self, values: Texts) -> bool:
+        """Return whether the default config has these values."""
+        return all(same(_text(self.config, key), text) for key, text in values.items())
+
+
+def differences(command: StudyCommand, fixed: Sequence[str], winner: Texts) -> Differences:
+    """Return what differs between the default config of a study and its winner.
+
+    `fixed` are overrides that both have.
+
+    Raises:
+        ConfigError: a config cannot be composed.
+    """
+    config = default_config(command, fixed)
+    groups = {key: text for key, text in winner.items() if _is_group(config, key)}
+    plain = {key: text for key, text in winner.items() if key not in groups}
+    options = default_options(command, fixed) if groups else {}
+    defaults: dict[str, str | None] = {key: options.get(key.lstrip("+~")) for key in groups}
+    changed = {k: t for k, t in groups.items() if (d := defaults[k]) and not same(d, t)}
+
+    dependent = {key for key in groups if key.lstrip("+~") not in options}
+    overrides, owners = _overrides_by_group(command, fixed, winner, changed, dependent)
+
+    from_start = {k: t for k, t in groups.items() if defaults[k] is None and k not in owners}
+    start = _lines(winner, from_start)
+    before = config = default_config(command, [*fixed, *start]) if start else config
+    for group, lines in overrides.items():
+        after = default_config(command, [*lines, *start])
+        owners |= {key: group for key in plain if _value(after, key) != _value(before, key)}
+        before = after
+
+    for key in plain:
+        is_lacking = key in owners and _value(config, key) is _ABSENT
+        defaults[key] = None if is_lacking else _text(config, key)
+    differing = {k for k, d in defaults.items() if d is None or not same(d, winner[k])}
+    differing -= from_start.keys()
+    found = [
+        Difference(
+            key,
+            default,
+            text,
+            {
+                k: (defaults[k], winner[k])
+                for k in winner
+                if k in differing and owners.get(k) == key
+            },
+        )
+        for key, text in winner.items()
+        if key in differing and key not in owners and (default := defaults[key]) is not None
+    ]
+    shared = {key: text for key, text in winner.items() if key not in differing}
+    return Differences(config, found, shared, from_start)
+
+
+def _overrides_by_group(
+    command: StudyCommand,
+    fixed: Sequence[str],
+    winner: Texts,
+    changed: Iterable[str],
+    dependent: set[str],
+) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return the overrides that change the groups one after the other, and owners of groups.
+
+    A `dependent` group that only an option of another group has, as model=blocks has model/block,
+    is owned by that group, and is changed together with it.
+    """
+    overrides, owners = dict[str, list[str]](), dict[str, str]()
+    lines = [*fixed]
+    for group in changed:
+        lines += _lines(winner, [group])
+        options = default_options(command, lines) if dependent else {}
+        new = [k for k in winner if k in dependent - owners.keys() and k.lstrip("+~") in options]
+        owners |= dict.fromkeys(new, group)
+        lines += _lines(winner, new)
+        overrides[group] = [*lines]
+    return overrides, owners
+
+
+def same(one: str, other: str) -> bool:
+    """Return whether two values in Hydra's override grammar are equal, such as 1 and 1.0."""
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return one == other
+
+
+def _lines(values: Texts, keys: Iterable[str]) -> list[str]:
+    return [f"{key}={values[key]}" for key in keys]
+
+
+def _is_group(config: DictConfig, key: str) -> bool:
+    return "/" in key or "@" in key or isinstance(_value(config, key), dict)
+
+
+def _text(config: DictConfig, key: str) -> str:
+    value = _value(config, key)
+    return override_text(None if value is _ABSENT else value)
+
+
+def _value(config: DictConfig, key: str) -> Any:
+    value = OmegaConf.select(config, key.lstrip("+~"), default=_ABSENT)
+    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
