@@ -5,9 +5,10 @@ from pathlib import Path
 
 from sweeper.cli.waiting import waiting_line
 
-# What workers import, torch with it. A server imports it while this process reads its config, and
-# forks them; so none of these modules may start a thread when it is imported.
-WORKER_MODULES = ("sweeper.run.start", "sweeper.sweep.worker_task")
+# What workers import: torch with it, and sympy, which torch needs to build a network without values.
+# A server imports it while this process reads its config, and forks them; so none of these modules
+# may start a thread when it is imported.
+WORKER_MODULES = ("sweeper.run.start", "sweeper.sweep.worker_task", "sympy")
 
 
 def main() -> None:
@@ -18,7 +19,7 @@ def main() -> None:
             _run()
     except SystemExit as end:
         code = end.code
-    if "torch" in sys.modules and not isinstance(code, str):
+    if {"torch", "optuna"} & sys.modules.keys() and not isinstance(code, str):
         from sweeper.cli.leaving import leave_with
 
         leave_with(code or 0)

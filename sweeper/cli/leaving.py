@@ -1,4 +1,4 @@
-"""The end of a process that has imported torch or MLflow."""
+"""The end of a process that has imported torch, Optuna or MLflow."""
 
 import atexit
 import os
@@ -14,7 +14,7 @@ def leave(main: Callable[..., object], *arguments: Any) -> NoReturn:
     """Call the main function of a process, and end the process when it returns or raises.
 
     Threads are waited for and functions of `atexit` are called, as at the end of any program. But
-    Python does not take its modules apart, which takes seconds with torch and MLflow.
+    Python does not take its modules apart, which takes long with such libraries.
     """
     code = 0
     try:

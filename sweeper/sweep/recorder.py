@@ -155,13 +155,12 @@ def _open(
         configure_log(*logs)
     desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
-    _leave_processor_to_trials()
     threading.Thread(target=_prepare_end, args=(observer, desk.courier), daemon=True).start()
     return parent_id, desk.courier.name
 
 
-def _leave_processor_to_trials() -> None:
-    """Lower the priority of this process: the trials are what a study waits for."""
+def _leave_processor_to_others() -> None:
+    """Lower the priority of this process: a study waits for its command and its trials."""
     os.nice(NICENESS)
     # Where Linux groups processes by session, niceness counts within a session only.
     with suppress(OSError):
@@ -187,6 +186,7 @@ def _finish(desk: _Desk, study: StudyInfo) -> str | None:
 
 def main(descriptor: int) -> None:
     """Answer requests until the connection closes."""
+    _leave_processor_to_others()
     connection = Connection(descriptor)
     import sweeper.sweep.mlflow_study  # noqa: F401  # before the first request
 
