@@ -12,6 +12,7 @@ weights, and then tested.
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -64,7 +65,11 @@ def script(name: str, *python: str) -> Callable[[Path, str, int], list[str]]:
 
     def run(folder: Path, root: str, seed: int) -> list[str]:
         command = [*python, str(SCRIPTS / name), root, str(seed)]
-        done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+        # Ray would let its workers install the project of the folder in which the script runs.
+        env = os.environ | {"RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"}
+        done = subprocess.run(
+            command, cwd=folder, env=env, check=True, capture_output=True, text=True
+        )
         best = json.loads(done.stdout.splitlines()[-1])
         return [
             f"optimizer.lr={best['lr']}",
@@ -84,7 +89,7 @@ CONTESTANTS: dict[str, Callable[[Path, str, int], list[str]]] = {
     "ours": ours(),
     "ours, median": ours("hydra/sweeper/pruner=median"),
     "plain Optuna": script("plain_optuna.py", sys.executable),
-    "Ray Tune": script("ray_tune.py", sys.executable, "-m", *WITH_RAY, "python"),
+    "Ray Tune": script("ray_tune.py", *WITH_RAY, "python"),
 }
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sweeper.cli.waiting import waiting_line
 
-# What workers import: torch with it, and sympy, which torch needs to build a network without values.
+# What workers import: torch with it, and sympy, which torch needs for a network without values.
 # A server imports it while this process reads its config, and forks them; so none of these modules
 # may start a thread when it is imported.
 WORKER_MODULES = ("sweeper.run.start", "sweeper.sweep.worker_task", "sympy")

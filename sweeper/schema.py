@@ -178,6 +178,8 @@ def _expected(message: str) -> str:
     for prefix in ("Input should be ", "Input is not ", "Value error, "):
         message = message.removeprefix(prefix)
     expected = re.sub(r"^List should have (.+?) items?.*", r"a list of \1 values", message)
+    if "a valid boolean" in expected:
+        return "true or false"
     if expected.startswith(("greater", "less")):
         return f"a value {expected}"
     return "more values" if expected == "Field required" else expected

@@ -58,9 +58,10 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
         (["model=alexnte"], "model=alexnte: there is no such option; type model=alexnet"),
         (["model.kernel_sise=3"], "type model.kernel_size=3"),
         (["hydra.sweeper.n_trials=abc"], "could not be converted to Integer"),
-        (["optimizer=null"], "Config group override must be a string or a list"),
+        (["optimizer=null"], "optimizer=null: there is no such option; choose one of"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
+        (["tracking.model=maybe"], "tracking.model=maybe: expected true or false or 'auto'"),
         (
             ["data=image_folder", "data.root=nowhere"],
             "nowhere is not a folder; type data.root=FOLDER",

@@ -1,6 +1,7 @@
 """A network as MLflow's logged model: delivered once, tied to its run, its metrics and its data."""
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from sweeper.tracking.store import MLflowStore, RefusedError, allowed_name, tran
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Metric, Run
+
+log = logging.getLogger(__name__)
 
 NAME = "model"
 """The name of the model in its run: `runs:/RUN_ID/model` leads to it."""
@@ -114,6 +117,7 @@ class LoggedModels:
         version = next(same, None) or self._client.create_model_version(
             name, source, run_id, model_id=model_id
         )
+        log.info("The network is models:/%s/%s now", name, version.version)
         versions.append({"name": name, "version": version.version})
         self._client.set_logged_model_tags(model_id, {_VERSIONS: json.dumps(versions)})
 

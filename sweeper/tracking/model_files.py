@@ -6,7 +6,9 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Mapping
+from contextlib import redirect_stderr
 from importlib.metadata import version
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +41,8 @@ def write_model(build: BuildModel, folder: Path) -> None:
         ModelError: the network cannot be built, or torch cannot export it.
     """
     try:
-        # MLflow and torch warn of their own code.
-        with _lock, warnings.catch_warnings():
+        # MLflow and torch warn of their own code, and torch prints a network that it cannot export.
+        with _lock, warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             model = build()
             _write(model.network, model.images, folder, model.description)

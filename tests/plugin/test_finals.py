@@ -32,6 +32,7 @@ def test_the_winner_alone_is_scored_and_only_once(app) -> None:
     assert results(app).scores == {"test/loss": 2.0}
     assert "Scored once, at the end: test/loss 2.0000" in out
     assert "Scored once, at the end: test/loss 2.0000" in again
+    assert [text.splitlines().count("the winner has 1 name") for text in (out, again)] == [1, 1]
     assert "nothing to run" in again
     assert len(app.trials()) == 3
 

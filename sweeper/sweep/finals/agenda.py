@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, is_own, was_not_needed
-from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
+from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
 from sweeper.sweep.finals.race import Values, race
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
@@ -204,5 +204,6 @@ def _value(run: FrozenTrial) -> float | None:
 def _scores(winner: FrozenTrial, job: FrozenTrial) -> Scores:
     """Return the scores that a job which has ended has given the winner."""
     if job.state == TrialState.COMPLETE:
-        return Scores(winner.number, job.user_attrs[SCORES_KEY])
+        attrs = job.user_attrs
+        return Scores(winner.number, attrs[SCORES_KEY], warnings=attrs.get(WARNINGS_KEY, []))
     return Scores(winner.number, failure=failure_text(job))

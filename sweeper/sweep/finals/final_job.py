@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweeper.sweep.budget import POINT_KEY
 
 JOB_KEY = "sweeper:job"
-SCORES_KEY = "scores"
+SCORES_KEY, WARNINGS_KEY = "scores", "warnings"
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,13 @@ class Scores:
         trial: Number of the trial.
         values: Scores by their names; empty if the function returned none.
         failure: Why there are none; None if nothing failed.
+        warnings: What the function warned of.
     """
 
     trial: int
     values: Mapping[str, float] = field(default_factory=dict)
     failure: str | None = None
+    warnings: Sequence[str] = ()
 
     @staticmethod
     def recorded(user_attrs: Mapping[str, Any], trial: int | None) -> "Scores | None":
@@ -33,7 +35,7 @@ class Scores:
 
     def record(self) -> dict[str, Any]:
         """Return the scores as JSON."""
-        return asdict(self)
+        return asdict(self) | {"warnings": list(self.warnings)}
 
     @property
     def lines(self) -> list[str]:
@@ -41,7 +43,8 @@ class Scores:
         if self.failure is not None:
             return [f"Not scored: {self.failure}; the same command tries again"]
         texts = [f"{name} {value:.4f}" for name, value in self.values.items()]
-        return [f"Scored once, at the end: {', '.join(texts)}"] if texts else []
+        scored = [f"Scored once, at the end: {', '.join(texts)}"] if texts else []
+        return [*scored, *self.warnings]
 
 
 @dataclass(frozen=True)

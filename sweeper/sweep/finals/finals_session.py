@@ -1,5 +1,6 @@
 """The jobs of one worker that follow the search: each is claimed, run and ended like a trial."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -16,11 +17,12 @@ from optuna.trial import FrozenTrial
 
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
+from sweeper.secrets import without_password
 from sweeper.space.compose import job_subdir
 from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.finals.agenda import Agenda
-from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
+from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.ledger import WAIT_SECONDS, Claim
 from sweeper.sweep.observer import Observers
@@ -31,6 +33,7 @@ from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.verdict import FAILURE_FILE, Verdict, judge_error
+from sweeper.text import in_one_line
 from sweeper.trial import TrialInfo
 
 FINALS_FOLDER = "finals"
@@ -165,12 +168,34 @@ def _spec_of_jobs(spec: StudySpec) -> StudySpec:
 
 @dataclass(frozen=True)
 class Scoring:
-    """Task that scores the winner and notes its scores; it returns the values of the winner."""
+    """Task that scores the winner and notes its scores; it returns the values of the winner.
+
+    What is warned of meanwhile is noted too, since nobody reads the log of this job.
+    """
 
     function: Callable[[DictConfig, TrialInfo | None], Mapping[str, Any]]
     values: tuple[float, ...]
 
     def __call__(self, config: DictConfig) -> tuple[float, ...]:
-        scores = self.function(config, current_trial.info())
+        warnings = _Warnings()
+        logging.getLogger().addHandler(warnings)
+        try:
+            scores = self.function(config, current_trial.info())
+        finally:
+            logging.getLogger().removeHandler(warnings)
         current_trial.note(SCORES_KEY, {str(k): float(v) for k, v in scores.items()})
+        current_trial.note(WARNINGS_KEY, warnings.lines)
         return self.values
+
+
+class _Warnings(logging.Handler):
+    """The warnings that are logged while this handler is there, each once and in one line."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = without_password(in_one_line(record.getMessage()))
+        if line not in self.lines:
+            self.lines.append(line)

@@ -1,8 +1,11 @@
 """What follows a search: `hydra.sweeper.conclude=finals.note` writes a line for each call."""
 
+import logging
 import os
 import signal
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 def note(cfg, trial):
@@ -12,6 +15,7 @@ def note(cfg, trial):
     if (kill := Path.cwd() / "kill").exists():
         kill.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
+    log.warning("the winner has\n%d name", 1)
     if Path("broken").exists():
         raise ValueError("the file is broken")
     return {"test/loss": cfg.x}

@@ -23,7 +23,7 @@ MEDIAN = {"_target_": "optuna.pruners.MedianPruner", "n_min_trials": 2}
             "has no key n_startup; did you mean n_startup_t",
         ),
         ("sampler", {**TPE, "seed": "a"}, ".seed=a: expected a valid integer"),
-        ("sampler", {**TPE, "multivariate": 3}, ".multivariate=3: expected a valid boolean"),
+        ("sampler", {**TPE, "multivariate": 3}, ".multivariate=3: expected true or false"),
         ("sampler", {"_target_": "no.such"}, "_target_ no.such is not found .* choose one with"),
         ("sampler", {"_target_": None}, "_target_ None is not found"),
         (
