@@ -268,6 +268,9 @@ class Recorder:
     def log_graph(self, model, images) -> None:
         self.tracked.append(("graph", tuple(images.shape)))
 
+    def begin_model(self, build) -> None:
+        self.tracked.append(("begin model",))
+
     def log_model(self, build, metrics, step) -> None:
         self.tracked.append(("model", dict(metrics), step))
 

@@ -84,7 +84,11 @@ def _for_unknown_option(match: "re.Match[str]", arguments: Sequence[str]) -> str
     vocabulary, text = vocabulary_of(arguments), f"{match[1]}/{match[2]}"
     groups = [group for group in vocabulary.groups if text.startswith(f"{group}/")]
     group = max(groups, key=len, default=match[1])  # an option may have been typed as a path
-    return option_advice(group, text.removeprefix(f"{group}/"), vocabulary)
+    option = text.removeprefix(f"{group}/")
+    line = option_advice(group, option, vocabulary)
+    placed = rf"\+?({re.escape(group)}@[^=]+)={re.escape(option)}"  # init@init.conv=zeros
+    found = next(filter(None, (re.fullmatch(placed, argument) for argument in arguments)), None)
+    return line.replace(f"{group}=", f"{found[1]}=") if found else line
 
 
 def _for_chosen_group(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:

@@ -18,7 +18,7 @@ from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
 from sweeper.run.pointless import pointless_lines
 from sweeper.run.record import TrackEpochs
-from sweeper.run.served import record_model
+from sweeper.run.served import network_to_record, record_model
 from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import STATE
@@ -120,10 +120,13 @@ class Run:
         tracker = self.experiment.tracker
         try:
             self.store.load_best(self.experiment, self.state)
+            build = network_to_record(self.experiment, self.state, self.store)
+            if build is not None:
+                tracker.begin_model(build)
             scores = _test_scores(self._test_predictions())
             if scores:
                 tracker.log_metrics(scores, step=self.state.epoch)
-            record_model(self.experiment, self.state, self.store, scores)
+            record_model(self.experiment, self.state, build, scores)
         finally:
             tracker.finish("FINISHED")
         return scores
@@ -193,7 +196,8 @@ class Run:
             self._draw(val, test)
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
         if trial.info() is None:
-            record_model(experiment, state, self.store, _test_scores(test))
+            build = network_to_record(experiment, state, self.store)
+            record_model(experiment, state, build, _test_scores(test))
 
     def _write_best(self) -> None:
         """Write `best.pt` if it is not written yet; the evaluation does not need the file."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from sweeper.cli.waiting import waiting_for
 from sweeper.run.restore import Restored, restore
 from sweeper.run.trust import targets_in
-from sweeper.tracking.tracker import ServedModel
+from sweeper.tracking.tracker import BuildModel, ServedModel
 from sweeper.training.checkpoint import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
@@ -50,26 +50,38 @@ class Served(nn.Module):
         return self.adapter.probabilities(outputs)
 
 
-def record_model(
-    experiment: Experiment,
-    state: RunState,
-    store: CheckpointStore,
-    test_scores: Mapping[str, float],
-) -> None:
-    """Let the tracker record the best network as a model, if the tracker wants it.
+def network_to_record(
+    experiment: Experiment, state: RunState, store: CheckpointStore
+) -> BuildModel | None:
+    """Return what builds the best network for the tracker, or None if the tracker wants no model.
 
     Args:
         store: The checkpoints of the run. Another process may have written the best one, so it may
             call nothing but what sweeper ships and what the config of this run calls.
-        test_scores: The metrics of the network on the test split, as they were logged.
     """
     if not experiment.tracker.wants_model or state.best_epoch is None:
+        return None
+    trusted = list(targets_in(OmegaConf.to_container(OmegaConf.create(store.config))))
+    return partial(served_model, store.best.absolute(), experiment.trainer.precision, trusted)
+
+
+def record_model(
+    experiment: Experiment,
+    state: RunState,
+    build: BuildModel | None,
+    test_scores: Mapping[str, float],
+) -> None:
+    """Let the tracker record the best network as a model.
+
+    Args:
+        build: What `network_to_record` has returned; nothing is recorded if it is None.
+        test_scores: The metrics of the network on the test split, as they were logged.
+    """
+    if build is None or state.best_epoch is None:
         return
     waiting_for("recording the network as a model")
     best = state.history[state.best_epoch - 1]
     metrics = {name: value for name, value in best.items() if name.startswith("val/")}
-    trusted = list(targets_in(OmegaConf.to_container(OmegaConf.create(store.config))))
-    build = partial(served_model, store.best.absolute(), experiment.trainer.precision, trusted)
     experiment.tracker.log_model(build, metrics | dict(test_scores), state.best_epoch)
 
 

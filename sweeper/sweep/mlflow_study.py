@@ -4,6 +4,7 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -119,39 +120,58 @@ class MLflowStudy:
 
         Return the address of the run's page, below that of the server, if it is known.
         """
+        return self.finish(study)
+
+    def finish(
+        self, study: StudyInfo, wait_for_trials: Callable[[], None] = lambda: None
+    ) -> str | None:
+        """Do what `study_finished` does.
+
+        wait_for_trials: returns once the records of the trials are delivered. The figures are drawn
+            meanwhile.
+        """
         if not self._trackers and study.parent_id is None:
             return None  # the observer failed when the study was opened
         tracker = self._tracker(study)
         loaded = optuna.load_study(study_name=study.name, storage=study.storage)
         try:
-            tracker.deliver_others()  # the trials' own records come before the study's view of them
-            ends = list(self._ends(loaded.get_trials(deepcopy=False)))
-            best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
-            view = self._view(loaded, study)
-            note = study_note(loaded, best, view.importances, view.basis, study.train_again)
-            winner = None if best is None else best.number
-            tracker.reconcile(study.name, study.parent_id, ends, note, winner)
-            if self.register is not None and best is None and len(loaded.directions) > 1:
-                log.warning(
-                    "tracking.register=%s: no model is registered, since the study has no single "
-                    "best trial; add hydra.sweeper.best=knee to the same command",
-                    self.register,
-                )
-            self._log_best_so_far(tracker, loaded)
-            scores = Scores.recorded(loaded.user_attrs, winner)
-            metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
-            tracker.log_metrics(metrics, step=0)
-            tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
-            results = study.folder / "optimization_results.yaml"
-            if results.is_file():
-                tracker.log_artifact(results)
-            with tempfile.TemporaryDirectory() as folder:
-                for path in _save_figures(loaded, view, Path(folder)):
+            with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
+                view = self._view(loaded, study)
+                figures = pool.submit(_save_figures, loaded, view, Path(folder))
+                wait_for_trials()
+                # The trials' own records come before the study's view of them.
+                tracker.deliver_others()
+                self._record(tracker, study, loaded, view)
+                for path in figures.result():
                     tracker.log_artifact(path, "figures")
         finally:
             self._trackers.clear()
             tracker.finish(_status(study))
         return tracker.page
+
+    def _record(
+        self, tracker: MLflowTracker, study: StudyInfo, loaded: optuna.Study, view: "StudyView"
+    ) -> None:
+        """Record counts, the best trial and the results."""
+        ends = list(self._ends(loaded.get_trials(deepcopy=False)))
+        best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
+        note = study_note(loaded, best, view.importances, view.basis, study.train_again)
+        winner = None if best is None else best.number
+        tracker.reconcile(study.name, study.parent_id, ends, note, winner)
+        if self.register is not None and best is None and len(loaded.directions) > 1:
+            log.warning(
+                "tracking.register=%s: no model is registered, since the study has no single best "
+                "trial; add hydra.sweeper.best=knee to the same command",
+                self.register,
+            )
+        self._log_best_so_far(tracker, loaded)
+        scores = Scores.recorded(loaded.user_attrs, winner)
+        metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
+        tracker.log_metrics(metrics, step=0)
+        tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
+        results = study.folder / "optimization_results.yaml"
+        if results.is_file():
+            tracker.log_artifact(results)
 
     def _tracker(self, study: StudyInfo) -> MLflowTracker:
         """Return the tracker of the parent run, which it starts or continues if need be."""
@@ -268,8 +288,8 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
     return best_tags | {"best/trial": str(best.number)}
 
 
-def _save_figures(loaded: optuna.Study, view: "StudyView", folder: Path) -> Iterator[Path]:
+def _save_figures(loaded: optuna.Study, view: "StudyView", folder: Path) -> list[Path]:
     from sweeper.sweep.bars import bars_of  # imports matplotlib
     from sweeper.sweep.picture.saving import save_figures
 
-    return save_figures(view, bars_of(loaded.get_trials(deepcopy=False)), folder)
+    return list(save_figures(view, bars_of(loaded.get_trials(deepcopy=False)), folder))

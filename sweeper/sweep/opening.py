@@ -14,8 +14,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 import __main__
 from sweeper.cli.git import CodeState
+from sweeper.space.live import config_key
 from sweeper.sweep.budget import Budget, is_own
 from sweeper.sweep.curve import end_of
+from sweeper.sweep.identity import steers
 from sweeper.sweep.plan import StudyPlan
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,9 @@ def opening_lines(
             f"the search space has {n_points} point{'' if n_points == 1 else 's'}, fewer than "
             f"n_trials={n_trials}; the study ends when each has been run"
         )
+    for key in sorted({config_key(name) for name in plan.identity.space} if has_work else ()):
+        if steers(key, plan.settings.steering):
+            yield f"{key} is searched, but it changes nothing that a trial computes"
     if has_work and not plan.spec.own_process and plan.settings.n_jobs not in ("auto", 1):
         yield (
             f"hydra/launcher=basic runs one worker, not hydra.sweeper.n_jobs="

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -178,9 +179,9 @@ def _prepare_end(observer: Any, courier: Courier) -> None:
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> str | None:
-    desk.courier.wait(DELIVERY_SECONDS)
     storage = desk.open_storage(*desk.place)
-    page: str | None = desk.observer.study_finished(replace(study, storage=storage))
+    wait = partial(desk.courier.wait, DELIVERY_SECONDS)
+    page: str | None = desk.observer.finish(replace(study, storage=storage), wait)
     return page
 
 

@@ -130,6 +130,7 @@ class Handover:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._has_asked = False
 
     @staticmethod
     def of(outbox: Outbox, uri: str) -> "Handover | None":
@@ -153,16 +154,26 @@ class Handover:
         connection.close()
         return None
 
-    def write_model(self, build: BuildModel, folder: Path) -> bool:
-        """Let the courier write a model to `folder`; return whether it did.
+    def ask_for_model(self, build: BuildModel, folder: Path) -> None:
+        """Let the courier write a model to `folder`; `has_written_model` returns whether it did."""
+        try:
+            self._connection.send(pickle.dumps((build, folder)))
+            self._has_asked = True
+        except (OSError, pickle.PicklingError, AttributeError, TypeError):
+            self._has_asked = False
+
+    def has_written_model(self) -> bool:
+        """Wait for the answer to `ask_for_model`, and return whether the model is written.
 
         Raises:
             ModelError: the network cannot be built, or torch cannot export it.
         """
+        if not self._has_asked:
+            return False
+        self._has_asked = False
         try:
-            self._connection.send(pickle.dumps((build, folder)))
             answer = self._connection.recv(_LONGEST_MESSAGE)
-        except (OSError, pickle.PicklingError, AttributeError, TypeError):
+        except OSError:
             return False
         if answer in (_WRITTEN, _BUSY, b""):
             return answer == _WRITTEN

@@ -93,6 +93,8 @@ class MLflowTracker:
         self._flush_seconds = flush_seconds
         self._outboxes = folder.absolute() / "outbox"
         self._outbox: Outbox | None = None
+        self._model_folder: tempfile.TemporaryDirectory[str] | None = None
+        """Where the courier writes the model that it was asked for."""
         self._continued: str | None = None
 
     @property
@@ -178,6 +180,12 @@ class MLflowTracker:
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing: MLflow does not show graphs."""
 
+    def begin_model(self, build: BuildModel) -> None:
+        """Let the courier begin to write the model, if there is a courier."""
+        if self._handover is not None and self._model_folder is None:
+            self._model_folder = tempfile.TemporaryDirectory()
+            self._handover.ask_for_model(build, Path(self._model_folder.name, "model"))
+
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Record a network as an MLflow model; it is registered if the tracker has a name for it.
 
@@ -186,10 +194,12 @@ class MLflowTracker:
         """
         register = self._register if trial.info() is None else None
         body = {"metrics": dict(metrics), "step": step, "registered_as": register}
-        with tempfile.TemporaryDirectory() as folder:
+        self.begin_model(build)
+        place, self._model_folder = self._model_folder or tempfile.TemporaryDirectory(), None
+        with place as folder:
             path = Path(folder, "model")
             try:
-                if self._handover is None or not self._handover.write_model(build, path):
+                if self._handover is None or not self._handover.has_written_model():
                     write_model(build, path)
             except ModelError as error:
                 log.warning("tracking: the network cannot be recorded as a model (%s)", error)
@@ -228,6 +238,8 @@ class MLflowTracker:
             return
         if self._system_metrics is not None:
             self._system_metrics.finish()
+        if self._model_folder is not None:
+            self._model_folder.cleanup()
         self._append("finish", {"status": status, "reason": reason})
         if self._handover is not None:
             if self._handover.finish():

@@ -61,6 +61,11 @@ class SeveralTrackers:
         for tracker in self._trackers:
             tracker.log_graph(model, images)
 
+    def begin_model(self, build: BuildModel) -> None:
+        for tracker in self._trackers:
+            if tracker.wants_model:
+                tracker.begin_model(build)
+
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         for tracker in self._trackers:
             if tracker.wants_model:

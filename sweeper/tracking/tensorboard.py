@@ -135,6 +135,9 @@ class TensorBoardTracker:
         if self._register("graph", 0):
             write_graph(self._writer, model, images)
 
+    def begin_model(self, build: BuildModel) -> None:
+        """Do nothing: TensorBoard keeps no models."""
+
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Do nothing: TensorBoard keeps no models."""
 

@@ -160,6 +160,10 @@ class Tracker(Protocol):
         """
         ...
 
+    def begin_model(self, build: BuildModel) -> None:
+        """Begin what `log_model` will do with this network, if another process does it."""
+        ...
+
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Record a network that others can load and serve, or say in one line why it cannot be.
 
@@ -200,6 +204,9 @@ class NullTracker:
         """Do nothing."""
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
+        """Do nothing."""
+
+    def begin_model(self, build: BuildModel) -> None:
         """Do nothing."""
 
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:

@@ -61,6 +61,7 @@ def line_of(*overrides: str) -> str:
         ("loss=CrossEntropyLoss", "loss=cross_entropy"),
         ("scheduler=ReduceLROnPlateau", "scheduler=plateau"),
         ("data=cifar", "data=cifar10 or data=cifar100"),
+        ("init@init.conv=kaimin", "init@init.conv=kaiming_normal"),
         ("experiment=mnist", "experiment=mnist_lenet"),
         ("recipe=digits_cnn", "experiment=digits_cnn"),
         ("experiment_name=x", "tracking.experiment=x"),

@@ -39,6 +39,7 @@ N_IMAGES = 40
 SMALLER = {
     "cifar10_alexnet": ["model.width=0.1"],
     "cifar10_resnet": ["model.channels=[8,8,16,16]"],
+    "cifar10_resnet50": ["model.channels=[8,8,16,16]"],
     "digit_strings_crnn": ["data.n_train=100", "data.n_val=10", "data.n_test=10",
                            "data.min_length=1", "data.max_length=1", "trainer.epochs=400"],
     "voc_resnet": ["data.train_transform.0.size=32", "data.eval_transform.0.size=36",

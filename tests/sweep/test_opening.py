@@ -24,12 +24,14 @@ def lines():
             study.add_trial(create_trial(state=TrialState.WAITING))
         stop = settings.pop("stop", None)
         n_points = settings.pop("n_points", None)
-        asked = {"n_trials": 3, "n_jobs": "auto"} | settings
+        space = settings.pop("space", {})
+        asked = {"n_trials": 3, "n_jobs": "auto", "steering": ["tracking", "seed"]} | settings
         n_trials = min(asked["n_trials"], n_points or asked["n_trials"])
         spec = SimpleNamespace(
             budget=Budget(n_trials, n_points=n_points, stop=stop), own_process=own_process
         )
-        plan = SimpleNamespace(spec=spec, settings=SimpleNamespace(**asked))
+        identity = SimpleNamespace(space=space)
+        plan = SimpleNamespace(spec=spec, settings=SimpleNamespace(**asked), identity=identity)
         return list(opening_lines(plan, study, has_work, "study=fresh", code))
 
     return make
@@ -48,6 +50,15 @@ def test_trials_that_wait_ask_for_a_larger_budget_unless_a_rule_has_ended_the_st
     told = lines(1, has_work=False, n_waiting=2, n_trials=1, stop=stop)
     expected = [told[0], "2 trials wait to be run; type hydra.sweeper.n_trials=3"]
     assert told == expected[:n_lines]
+
+
+def test_a_searched_key_that_only_steers_is_named(lines) -> None:
+    space = dict.fromkeys(("tracking.register", "trackings.x", "optimizer.lr@adam", "seed"), {})
+    assert lines(0, has_work=True, space=space) == [
+        f"{key} is searched, but it changes nothing that a trial computes"
+        for key in ("seed", "tracking.register")
+    ]
+    assert len(lines(3, has_work=False, space=space)) == 1
 
 
 @pytest.mark.parametrize(("has_work", "start"), [(False, "nothing to run"), (True, "2 trials")])

@@ -119,13 +119,16 @@ def test_the_courier_writes_a_model_once_it_is_ready_for_that(database, tmp_path
 
     courier.write_models()
     handover = handed_over(database, tmp_path, "written")
-    assert handover.write_model(_small_model, tmp_path / "model")
+    handover.ask_for_model(_small_model, tmp_path / "model")
+    assert handover.has_written_model()
     images = torch.zeros(3, 1, 4, 4, dtype=torch.uint8)
     outputs = mlflow.pytorch.load_model(str(tmp_path / "model"))(images)
     assert outputs.sum(dim=1).tolist() == pytest.approx([1, 1, 1])
+    handover.ask_for_model(partial(int, "1", 2, 3), tmp_path / "wrong")
     with pytest.raises(ModelError, match="^TypeError: int"):
-        handover.write_model(partial(int, "1", 2, 3), tmp_path / "wrong")
-    assert not handover.write_model(lambda: None, tmp_path / "not pickled")
+        handover.has_written_model()
+    handover.ask_for_model(lambda: None, tmp_path / "not pickled")
+    assert not handover.has_written_model()
     handover.finish()
     courier.wait(60)
 
@@ -136,7 +139,8 @@ def test_a_courier_that_was_asked_too_early_leaves_models_to_the_others(
     handover = handed_over(database, tmp_path, "early")
     monkeypatch.setattr("sweeper.tracking.courier.rehearse", lambda: pytest.fail("rehearsed"))
     for _ in range(2):
-        assert not handover.write_model(_small_model, tmp_path / "model")
+        handover.ask_for_model(_small_model, tmp_path / "model")
+        assert not handover.has_written_model()
         courier.write_models()
     assert not (tmp_path / "model").exists()
     handover.finish()
