@@ -1,7 +1,7 @@
 """The plan of a study: settings and space, read and checked before the first trial."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,15 @@ class StudyPlan:
 
 
 def plan_study(
-    keys: Mapping[str, Any], loader: ConfigLoader, config: DictConfig, arguments: Sequence[str]
+    keys: Mapping[str, Any],
+    loader: ConfigLoader,
+    config: DictConfig,
+    arguments: Sequence[str],
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> StudyPlan:
     """Return the study that `keys` (the values of `hydra.sweeper`) and `arguments` describe.
+
+    `meanwhile` is called when another process begins to check configs.
 
     Raises:
         ConfigError: a setting, the space or an option in it cannot work.
@@ -74,7 +80,7 @@ def plan_study(
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
-        check_options(live, verification(settings.verify, config))
+        check_options(live, verification(settings.verify, config, meanwhile))
     grid = _grid(settings, live)
     for key, value, none in _settings_of_seeds(settings):
         if live.space.parameters.keys() & {SEED_KEY, f"+{SEED_KEY}"}:

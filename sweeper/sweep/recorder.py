@@ -1,7 +1,8 @@
 """A process of a study's command that keeps its MLflow run, and delivers the records of its trials.
 
-The command starts it before it plans the study. While the trials run, it imports what the end of
-the study needs. So neither the command nor its workers import MLflow, and nobody waits for it.
+The command starts it while it waits for the check of the search space. While the trials run, it
+imports what the end of the study needs. So neither the command nor its workers import MLflow, and
+nobody waits for it.
 
     python -m sweeper.sweep.recorder DESCRIPTOR     the descriptor of a socket to the command
 """
@@ -41,6 +42,12 @@ class Recorder:
     """The command's side of the process."""
 
     def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start the process, unless it was started."""
+        if self._process is not None:
+            return
         own, other = socket.socketpair()
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         with other:
@@ -54,7 +61,7 @@ class Recorder:
         self._connection = Connection(own.detach())
 
     def call(self, *request: Any) -> Any:
-        """Send a request; return the answer.
+        """Send a request to the process, which was started; return the answer.
 
         Raises:
             ConfigError: the request failed.
@@ -67,15 +74,17 @@ class Recorder:
         return result
 
     def close(self) -> None:
-        """End the process, unless it has ended. What it has not delivered stays in the outboxes."""
+        """End the process, if there is one. What it has not delivered stays in the outboxes."""
         os.environ.pop(VARIABLE, None)
+        if self._process is None:
+            return
         self._connection.close()
         self._process.kill()
         self._process.wait()
 
 
-def start_recorder(keys: Mapping[str, Any]) -> Recorder | None:
-    """Start the process if the observers in the values of `hydra.sweeper` need it.
+def recorder_of(keys: Mapping[str, Any]) -> Recorder | None:
+    """Return a recorder, not started, if the observers in the values of `hydra.sweeper` need it.
 
     A command that joins a study leaves its run to the command that has started it.
     """
@@ -156,12 +165,13 @@ def _open(
         configure_log(*logs)
     desk.observer, desk.place = observer, place
     parent_id = observer.open(study)
+    _leave_processor_to_trials()
     threading.Thread(target=_prepare_end, args=(observer, desk.courier), daemon=True).start()
     return parent_id, desk.courier.name
 
 
-def _leave_processor_to_others() -> None:
-    """Lower the priority of this process: a study waits for its command and its trials."""
+def _leave_processor_to_trials() -> None:
+    """Lower the priority of this process: the trials are what a study waits for."""
     os.nice(NICENESS)
     # Where Linux groups processes by session, niceness counts within a session only.
     with suppress(OSError):
@@ -187,7 +197,6 @@ def _finish(desk: _Desk, study: StudyInfo) -> str | None:
 
 def main(descriptor: int) -> None:
     """Answer requests until the connection closes."""
-    _leave_processor_to_others()
     connection = Connection(descriptor)
     import sweeper.sweep.mlflow_study  # noqa: F401  # before the first request
 

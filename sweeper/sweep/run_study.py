@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce, naming_workers
 from sweeper.sweep.plan import StudyPlan, plan_study
 from sweeper.sweep.points import enqueue
-from sweeper.sweep.recorder import Recorder, recorded, start_recorder
+from sweeper.sweep.recorder import Recorder, recorded, recorder_of
 from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.storage import open_storage
@@ -88,7 +88,7 @@ def run_study(
         SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM,
             129 for SIGHUP.
     """
-    recorder = start_recorder(keys) if can_call_apart() else None
+    recorder = recorder_of(keys) if can_call_apart() else None
     try:
         return _run_study(keys, task, context, config, arguments, recorder)
     finally:
@@ -110,7 +110,9 @@ def _run_study(
         log.info("%s", known)
         known = ""
     waiting_for("checking the search space")
-    plan = plan_study(keys, context.config_loader, config, arguments)
+    start_recorder: Callable[[], None] = recorder.start if recorder is not None else lambda: None
+    plan = plan_study(keys, context.config_loader, config, arguments, start_recorder)
+    start_recorder()  # nobody had to wait for a check
     waiting_for("opening the study")
     logs = config.hydra.hydra_logging, config.hydra.verbose
     observers = recorded(plan.spec.observers, recorder, plan.spec, logs)

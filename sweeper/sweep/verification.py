@@ -4,7 +4,7 @@ The function builds what a config describes, for which it imports torch. A fork 
 torch; the command's own process then need not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from traceback import format_exception
 from typing import Any
@@ -21,10 +21,13 @@ from sweeper.space.check_options import VerifyAll, reason_of_error, verifying
 from sweeper.sweep.settings.setting_rules import imported_function
 
 
-def verification(path: str | None, config: DictConfig) -> VerifyAll | None:
+def verification(
+    path: str | None, config: DictConfig, meanwhile: Callable[[], None] = lambda: None
+) -> VerifyAll | None:
     """Return what calls the function `hydra.sweeper.verify`; None if `path` names none.
 
-    `config` is Hydra's config of the whole sweep.
+    `config` is Hydra's config of the whole sweep. `meanwhile` is called just before the
+    function is called in a process apart, for which this process waits.
 
     Raises:
         ConfigError: there is no such function. If it is called in a process apart, the returned
@@ -34,12 +37,13 @@ def verification(path: str | None, config: DictConfig) -> VerifyAll | None:
         return None
     if not can_call_apart():
         return verifying(imported_function("verify", path))
-    return partial(_verified_apart, path, config)
+    return partial(_verified_apart, path, config, meanwhile)
 
 
 def _verified_apart(
-    path: str, config: DictConfig, configs: Sequence[DictConfig]
+    path: str, config: DictConfig, meanwhile: Callable[[], None], configs: Sequence[DictConfig]
 ) -> Sequence[Exception | None]:
+    meanwhile()
     state = Singleton.get_state()
     logs = config.hydra.hydra_logging, config.hydra.verbose
     texts = call_apart(_error_texts, path, state, logs, configs)

@@ -16,7 +16,7 @@ from optuna.trial import create_trial
 from sweeper.sweep import recorder
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import Observers, StudyInfo
-from sweeper.sweep.recorder import OBSERVER, Recorder, recorded, start_recorder
+from sweeper.sweep.recorder import OBSERVER, Recorder, recorded, recorder_of
 from sweeper.tracking import tags
 from sweeper.tracking.courier import VARIABLE
 
@@ -54,6 +54,7 @@ def test_a_study_is_recorded_in_another_process_while_that_lives(
 ) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     recorder, spec = Recorder(), SimpleNamespace(storage=None, folder=info.folder)
+    recorder.start()
     apart = recorded(Observers((observer,)), recorder, spec, LOGS)
     parent_id = apart.study_opened(info)
     assert os.environ[VARIABLE].startswith("sweeper-")
@@ -80,7 +81,7 @@ def test_the_process_prints_no_lines_of_optunas_below_the_board(monkeypatch) -> 
 
 
 def test_a_study_that_mlflow_does_not_record_needs_no_process() -> None:
-    assert start_recorder({"observers": [{"_target_": "my.Observer"}, object()]}) is None
+    assert recorder_of({"observers": [{"_target_": "my.Observer"}, object()]}) is None
     own_storage = {"observers": [{"_target_": OBSERVER}], "storage": object()}
-    assert start_recorder(own_storage) is None
-    assert start_recorder({"observers": [{"_target_": OBSERVER}], "join": True}) is None
+    assert recorder_of(own_storage) is None
+    assert recorder_of({"observers": [{"_target_": OBSERVER}], "join": True}) is None
