@@ -105,6 +105,13 @@ def test_a_wrong_word_is_one_line_that_says_what_to_type(
 
 
 @pytest.mark.slow
+def test_an_override_may_refer_to_what_a_single_run_lacks(sweeper, tmp_path) -> None:
+    missing = "hydra.sweep.subdir=${hydra.job.num}"
+    done = sweeper(tmp_path, missing, "trainer=debug", "tracking=none")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
 def test_a_run_on_a_pipe_prints_plain_lines(sweeper, tmp_path) -> None:
     done = sweeper(tmp_path, "trainer=quick", "tracking=none", "hydra.run.dir=out")
     assert all(line.isprintable() for line in done.stdout.splitlines())

@@ -130,7 +130,8 @@ def _run_study(
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
         log.info("%s", "\n".join(filter(None, [known, plan_text(plan)])))
-        for line in repeated_lines([*arguments, *config.hydra.overrides.hydra]):
+        typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+        for line in repeated_lines([*arguments, *typed]):
             log.warning("%s", line)
         announce(plan, study, any(work.has_work() for work in work_of(plan.spec, storage)), config)
         waiting_for("opening the record of the study")
