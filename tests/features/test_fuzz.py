@@ -288,7 +288,7 @@ REFUSED = (
     ("seed=[1]", "seed=[1]: expected a valid integer"),
     ("init=[[]]", "tracking=none init=[[]]: cannot be used: TypeError"),
     ("init=[]", "init is missing: type init=NAME"),
-    ("optimizer=3", "tracking=none optimizer=3: cannot be used: ValueError: Config group override"),
+    ("optimizer=3", "optimizer=3: there is no such option; choose one of optimizer="),
     ("trainer.threads=99999", "trainer.threads=99999: expected a value less than"),
     # a key or a group that is removed
     ("~stopping", "stopping is missing: type stopping=NAME"),

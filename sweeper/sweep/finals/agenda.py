@@ -205,5 +205,5 @@ def _scores(winner: FrozenTrial, job: FrozenTrial) -> Scores:
     """Return the scores that a job which has ended has given the winner."""
     if job.state == TrialState.COMPLETE:
         attrs = job.user_attrs
-        return Scores(winner.number, attrs[SCORES_KEY], warnings=attrs.get(WARNINGS_KEY, []))
+        return Scores(winner.number, attrs[SCORES_KEY], warnings=attrs.get(WARNINGS_KEY, ()))
     return Scores(winner.number, failure=failure_text(job))

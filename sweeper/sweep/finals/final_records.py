@@ -31,7 +31,9 @@ class Scores:
     def recorded(user_attrs: Mapping[str, Any], trial: int | None) -> "Scores | None":
         """Return what the attributes of a study say of the scores of this trial, if anything."""
         record = user_attrs.get(SCORES_RECORD)
-        return Scores(**record) if record is not None and record["trial"] == trial else None
+        if record is None or record["trial"] != trial:
+            return None
+        return Scores(**record | {"warnings": tuple(record.get("warnings", ()))})
 
     def record(self) -> dict[str, Any]:
         """Return the scores as JSON."""
