@@ -66,7 +66,10 @@ class Courier:
             if self._has_refused:
                 return
             self._writes_models = True
-        rehearse()
+        try:
+            rehearse()
+        except (ModelError, OSError) as error:  # the model of the study will say so
+            log.debug("tracking: no model can be written: %s", error)
 
     def _accept(self) -> None:
         while True:
@@ -109,7 +112,7 @@ class Courier:
         deliver_until_closed(delivery, closing)
 
     def _answer(self, request: bytes) -> bytes:
-        """Write the model that an owner asks for; return why it cannot be written, or nothing."""
+        """Write the model that an owner asks for; return what came of it, or why it cannot be."""
         with self._models:
             self._has_refused |= not self._writes_models
             if not self._writes_models:

@@ -133,6 +133,15 @@ def test_the_courier_writes_a_model_once_it_is_ready_for_that(database, tmp_path
     courier.wait(60)
 
 
+def test_a_rehearsal_that_fails_is_left_to_the_model_itself(courier, monkeypatch) -> None:
+    def fail() -> None:
+        raise ModelError("there is no compiler")
+
+    monkeypatch.setattr("sweeper.tracking.courier.rehearse", fail)
+    courier.write_models()
+    assert courier._writes_models
+
+
 def test_a_courier_that_was_asked_too_early_leaves_models_to_the_others(
     database, tmp_path, courier, monkeypatch
 ) -> None:
