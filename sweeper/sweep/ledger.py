@@ -510,7 +510,12 @@ class Ledger:
             return Claim(trial_id, number, lease)
         self._storage.set_trial_user_attr(trial_id, FAILURE_KEY, SURPLUS)
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
-        return self._claim_new(self._trials())  # an earlier trial may have failed meanwhile
+        # Meanwhile an earlier trial may have failed, or been put back: nobody else takes it, if the
+        # others saw this trial run and left.
+        trials = self._trials()
+        return (
+            self._claim_waiting(trials) or self._claim_promoted(trials) or self._claim_new(trials)
+        )
 
 
 def _deaths(trial: FrozenTrial) -> int:

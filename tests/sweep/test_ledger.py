@@ -4,12 +4,13 @@ from dataclasses import replace
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from sweeper.sweep.budget import EXHAUSTED, FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, SURPLUS
+from sweeper.sweep.budget import EXHAUSTED, FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, SURPLUS, Budget
 from sweeper.sweep.curve import PLACE_KEY, Place, Stretch, curve_of, is_paused
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.stop_rule import StopRule
+from sweeper.sweep.study import open_study
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -252,6 +253,23 @@ def test_a_waiting_trial_whose_worker_died_before_it_wrote_the_lease_is_claimed_
 
 def interrupt(*_):
     raise KeyboardInterrupt
+
+
+def test_a_worker_whose_trial_is_surplus_takes_one_that_was_put_back(
+    make_ledger, storage, tmp_path, monkeypatch
+) -> None:
+    ledger, create = make_ledger(n_trials=1), storage.create_new_trial
+    (tmp_path / "other").mkdir()
+    other = Ledger(open_study("s", storage), storage, tmp_path / "other", Budget(1))
+
+    def create_after_other(*arguments, **keywords):
+        monkeypatch.setattr(storage, "create_new_trial", create)
+        other.release(other.claim())
+        return create(*arguments, **keywords)
+
+    monkeypatch.setattr(storage, "create_new_trial", create_after_other)
+    assert ledger.claim().number == 0
+    assert states(storage) == [TrialState.RUNNING, FAIL]
 
 
 def test_a_surplus_trial_of_a_worker_in_another_folder_fails(
