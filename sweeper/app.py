@@ -74,10 +74,10 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
 
 
 def _typed(settings: "HydraConf") -> list[str]:
-    lists = (settings.overrides.task, settings.overrides.hydra)
     # An override may refer to a value that only the jobs of a multirun have.
-    texts: Any = [OmegaConf.to_container(OmegaConf.create(each), resolve=False) for each in lists]
-    return [*texts[0], *texts[1]]
+    overrides: Any = settings.overrides
+    typed: Any = OmegaConf.to_container(overrides, resolve=False)
+    return [*typed["task"], *typed["hydra"]]
 
 
 def _params(settings: "HydraConf") -> Any:

@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
     OperationalError,
     PendingRollbackError,
     ProgrammingError,
+    ResourceClosedError,
 )
 
 from sweeper.errors import TrainingError
@@ -298,9 +299,9 @@ def _reason_of_absence(error: BaseException) -> str | None:
     while each is not None:
         if isinstance(each, DBAPIError) and _is_of_connection(each):
             return shortened(" ".join(str(each.orig).split()), 200)
-        if isinstance(each, PendingRollbackError):
+        if isinstance(each, PendingRollbackError | ResourceClosedError):
             return shortened(" ".join(str(each).split()), 200)
-        each = each.__cause__ or each.__context__
+        each = each.__cause__
     return None
 
 

@@ -10,7 +10,12 @@ from optuna.exceptions import StorageInternalError
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, PendingRollbackError
+from sqlalchemy.exc import (
+    DBAPIError,
+    OperationalError,
+    PendingRollbackError,
+    ResourceClosedError,
+)
 
 from sweeper.errors import TrainingError
 from sweeper.sweep import database
@@ -183,6 +188,7 @@ def wrapped(cause: Exception) -> Exception:
         DBAPIError.instance("COMMIT", {}, BrokenError("no message"), psycopg2.Error),
         DBAPIError.instance("COMMIT", {}, psycopg2.InternalError("aborted"), psycopg2.Error),
         PendingRollbackError("Can't reconnect until invalid transaction is rolled back."),
+        ResourceClosedError("This Connection is closed"),
     ],
 )
 def test_a_connection_that_breaks_in_a_transaction_is_waited_for(monkeypatch, cause) -> None:

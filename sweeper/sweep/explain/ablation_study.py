@@ -33,11 +33,8 @@ SETTINGS = (
     *("hydra.sweeper.warm_start=false", "hydra.sweeper.timeout=null", "hydra.sweeper.stop=null"),
     *("hydra.sweeper.conclude=null", "hydra.sweeper.finalists=null"),
     *("hydra.sweeper.enqueue_from=null", "hydra.sweeper.constraints=null"),
-    *(
-        "hydra.sweeper.max_failure_rate=0",
-        "hydra/sweeper/sampler=random",
-        "hydra/sweeper/pruner=none",
-    ),
+    "hydra.sweeper.max_failure_rate=0",
+    *("hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none"),
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sweeper.sweep.finals.race import FinalPlace
 from sweeper.sweep.results.deviation import with_deviation
+from sweeper.text import printable
 
 SCORES_RECORD = "sweeper:scores"
 FINALISTS_RECORD = "sweeper:finalists"
@@ -33,7 +34,9 @@ class Scores:
         record = user_attrs.get(SCORES_RECORD)
         if record is None or record["trial"] != trial:
             return None
-        return Scores(**record | {"warnings": tuple(record.get("warnings", ()))})
+        # Others may write to the storage.
+        warnings = tuple(printable(str(line)) for line in record.get("warnings", ()))
+        return Scores(**record | {"warnings": warnings})
 
     def record(self) -> dict[str, Any]:
         """Return the scores as JSON."""
@@ -45,8 +48,7 @@ class Scores:
         if self.failure is not None:
             return [f"Not scored: {self.failure}; the same command tries again"]
         texts = [f"{name} {value:.4f}" for name, value in self.values.items()]
-        scored = [f"Scored once, at the end: {', '.join(texts)}"] if texts else []
-        return [*scored, *self.warnings]
+        return [f"Scored once, at the end: {', '.join(texts)}"] if texts else []
 
 
 @dataclass(frozen=True)

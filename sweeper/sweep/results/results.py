@@ -194,7 +194,7 @@ class Results:
 
     def _final_lines(self, winner: FrozenTrial) -> list[str]:
         """Return what the race of the finalists and the scores of the winner have shown."""
-        lines = self.scores.lines if self.scores else []
+        lines = [*self.scores.lines, *self.scores.warnings] if self.scores else []
         if self.finalists is not None:
             params = " ".join(f"{k}={v}" for k, v in self.live.by_key(winner.params).items())
             return [*self.finalists.lines, self.finalists.sentence(params), *lines]

@@ -2,7 +2,12 @@
 
 import pytest
 
-from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Finalists
+from sweeper.sweep.finals.final_records import (
+    FINALISTS_RECORD,
+    SCORES_RECORD,
+    Finalists,
+    Scores,
+)
 from sweeper.sweep.finals.race import FinalPlace
 
 FIRST, CLOSE = FinalPlace(7, (0.98, 0.99)), FinalPlace(3, (0.97, 0.99), 0.5)
@@ -53,3 +58,12 @@ def test_a_race_counts_as_long_as_its_finalists_are_the_best(ranking, counts) ->
     found = Finalists.recorded({FINALISTS_RECORD: finalists.record()}, ranking)
     assert (found == finalists) if counts else (found is None)
     assert finalists.winner == 7
+
+
+def test_warnings_of_the_last_job_cannot_act_on_a_terminal() -> None:
+    record = Scores(1, {"test/loss": 2.0}, warnings=("no model", "\x1b[2J")).record()
+    scores = Scores.recorded({SCORES_RECORD: record}, 1)
+    assert scores is not None
+    assert scores.warnings[0] == "no model"
+    assert scores.warnings[1].isprintable()
+    assert scores.lines == ["Scored once, at the end: test/loss 2.0000"]
