@@ -14,7 +14,7 @@ import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeper.cli.interrupts import WARNINGS
 from sweeper.cli.leaving import leave
@@ -57,11 +57,7 @@ class JobRunner:
 
     def run(self, overrides: list[str], number: int) -> JobReturn:
         """Compose and run one job, and write its output to its folder."""
-        loader = self._context.config_loader
-        config = loader.load_sweep_config(self._config, overrides)
-        with open_dict(config):
-            config.hydra.job.id = str(number)
-            config.hydra.job.num = number
+        config = self._job_config(overrides, number)
         HydraConfig.instance().set_config(config)
         subdir = OmegaConf.select(config, "hydra.sweep.subdir")
         with output_to(Path(str(config.hydra.sweep.dir)) / str(subdir)):
@@ -72,6 +68,16 @@ class JobRunner:
                 job_dir_key="hydra.sweep.dir",
                 job_subdir_key="hydra.sweep.subdir",
             )
+
+    def _job_config(self, overrides: list[str], number: int) -> DictConfig:
+        if hasattr(self._task, "job_config"):
+            config: DictConfig = self._task.job_config(number)
+            return config
+        config = self._context.config_loader.load_sweep_config(self._config, overrides)
+        with open_dict(config):
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
+        return config
 
 
 def exit_with_parent(lifeline_descriptor: int) -> None:

@@ -5,6 +5,7 @@ Hydra reads and merges every YAML file again for each composition (33 ms for a s
 same options share one composition. Each further trial costs a copy and a few updates.
 """
 
+import copy
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,12 +34,30 @@ class Composer:
     """Composes the configs of one study's trials from Hydra's master config."""
 
     def __init__(self, loader: ConfigLoader, master: DictConfig, space: Space) -> None:
-        self._loader, self._master, self._space = loader, master, space
+        self.master = master
+        self._loader, self._space = loader, space
         self._parser = OverridesParser.create(config_loader=loader)
         self._overrides: dict[str, Override] = {}
         self._option_configs: dict[tuple[str, ...], DictConfig] = {}
         self._templates: dict[tuple[str, ...], Template] = {}
+        self._received: dict[tuple[str, ...], Template] = {}
         self._groups: dict[str, bool] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what was composed: another process of the same command need not compose it again."""
+        new = {key: Template(config) for key, config in self._option_configs.items()}
+        arguments = (self._loader, self.master, self._space)
+        return {"arguments": arguments, "received": self._received | new}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Composer.__init__(self, *state["arguments"])
+        self._received = state["received"]
+
+    def with_master(self, master: DictConfig) -> "Composer":
+        """Return a composer for a changed master config, which knows what this one has composed."""
+        composer = copy.copy(self)
+        composer.master = master
+        return composer
 
     def is_group(self, key: str) -> bool:
         """Return whether `key`, without its prefix and package, is a config group."""
@@ -51,7 +70,7 @@ class Composer:
     def _configs(self) -> ConfigRepository:
         """All configs that Hydra can load. Its loader leaves out those on `hydra.searchpath`."""
         path = ConfigSearchPathImpl()
-        for source in self._master.hydra.runtime.config_sources:
+        for source in self.master.hydra.runtime.config_sources:
             path.append(source.provider, f"{source.schema}://{source.path}")
         return ConfigRepository(path)
 
@@ -63,12 +82,20 @@ class Composer:
         """
         key = self._option_key(params)
         if key not in self._option_configs:
-            self._option_configs[key] = self._loader.load_sweep_config(self._master, list(key))
+            self._option_configs[key] = self._composed(key)
         config = self._option_configs[key]
         while len(self._option_configs) > MAX_CACHED_CONFIGS:
             oldest = next(iter(self._option_configs))
             del self._option_configs[oldest]
             self._templates.pop(oldest, None)
+        return config
+
+    def _composed(self, key: tuple[str, ...]) -> DictConfig:
+        """Return the config of a choice of options, which another process may have composed."""
+        if key not in self._received:
+            return self._loader.load_sweep_config(self.master, list(key))
+        config = self._received[key].copy()
+        OmegaConf.copy_cache(from_config=self.master, to_config=config)  # as Hydra does
         return config
 
     def _option_key(self, params: Mapping[str, Value]) -> tuple[str, ...]:
@@ -90,7 +117,7 @@ class Composer:
         lines = self.overrides(params)
         config = self._composed_from_options(params)
         if config is None:
-            config = self._loader.load_sweep_config(self._master, lines)
+            config = self._loader.load_sweep_config(self.master, lines)
         _set_job(config, lines, self._parsed(lines), number, folder)
         return config
 

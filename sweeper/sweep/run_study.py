@@ -23,7 +23,6 @@ from optuna.trial import TrialState
 from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.cli.next_steps import next_steps
-from sweeper.cli.overrides import quoted
 from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, SweeperError, TrainingError
@@ -31,6 +30,7 @@ from sweeper.launch.apart import can_call_apart
 from sweeper.launch.resources import n_workers
 from sweeper.locks import locked
 from sweeper.secrets import masked_uri
+from sweeper.space.compose import Composer
 from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
@@ -137,7 +137,10 @@ def _run_study(
         waiting_for("opening the record of the study")
         info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
-    workers = Workers(plan, Worker(spec, task, context, master), work_of(spec, storage))
+    composer = plan.live.composer.with_master(master)
+    if spec.foreign_launcher:  # Hydra may compose other configs on another host
+        composer = Composer(context.config_loader, master, spec.space)
+    workers = Workers(plan, Worker(spec, task, context, composer), work_of(spec, storage))
     hide_waiting()
     with Board(study, spec, in_terminal=spec.capture_output):
         interrupt = workers.run()
@@ -269,9 +272,8 @@ class Workers:
         """Run `n` workers to their end; return an error if the launcher itself failed."""
         # No callbacks, because those of the user are meant for trials, not for workers.
         context = replace(self.worker.context, callbacks=Callbacks())
-        overrides = self._worker_overrides()
         foreign = self.plan.spec.foreign_launcher
-        task = replace(self.worker, overrides=tuple(overrides), supervises=foreign)
+        task = replace(self.worker, supervises=foreign)
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=self.worker.master
         )
@@ -279,7 +281,7 @@ class Workers:
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             with naming_workers(self.plan.spec.name):
-                returns = launcher.launch([overrides] * n, initial_job_idx=0)
+                returns = launcher.launch([task.job_overrides()] * n, initial_job_idx=0)
         except Exception as error:
             if not foreign or WANTS_TRACEBACK:
                 raise
@@ -311,17 +313,6 @@ class Workers:
             work.ledger.runs_trials_of_command() for work in self.work
         ):
             time.sleep(0.1)
-
-    def _worker_overrides(self) -> list[str]:
-        """Return the overrides of a worker's own job, whose folder is not that of any trial."""
-        live = self.plan.live
-        return [
-            *live.composer.overrides(live.first_point()),
-            f"hydra.sweep.dir={quoted(self.plan.spec.folder)}",
-            "hydra.sweep.subdir=workers/${hydra.job.num}",
-            "hydra.output_subdir=null",
-            "hydra.job.chdir=false",
-        ]
 
     def _n_workers(self) -> int:
         if not self.plan.spec.own_process:

@@ -65,16 +65,15 @@ class Session:
         spec: StudySpec,
         task: TaskFunction,
         context: HydraContext,
-        master: DictConfig,
+        composer: Composer,
         interrupt: Interrupt,
     ) -> None:
-        self._spec, self._task, self._context, self._master = spec, task, context, master
-        self._interrupt = interrupt
+        self._spec, self._task, self._context = spec, task, context
+        self._composer, self._interrupt = composer, interrupt
         self._storage = open_storage(spec.storage, spec.folder)
         sampler, pruner = spec.sampler.sampler(), spec.pruner.pruner()
         self._study = open_study(spec.name, self._storage, sampler, pruner)
-        self._composer = Composer(context.config_loader, master, spec.space)
-        self._live = LiveSpace(spec.space, self._composer)
+        self._live = LiveSpace(spec.space, composer)
         is_grid = spec.budget.exhaustive and spec.budget.n_trials is not None
         grid = required_grid(self._live) if is_grid else ()
         self._points = None if spec.custom_search_space else all_points(self._live)
@@ -138,7 +137,7 @@ class Session:
     def _suggest(self, trial: optuna.Trial) -> Params:
         params = suggest(trial, self._live)
         if self._spec.custom_search_space is not None:
-            get_method(self._spec.custom_search_space)(self._master, trial)
+            get_method(self._spec.custom_search_space)(self._composer.master, trial)
             names = {p.name for p in self._live.parameters(params).values()}
             params |= {k: v for k, v in trial.params.items() if k not in names}
         return params

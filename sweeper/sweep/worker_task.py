@@ -9,10 +9,13 @@ import optuna
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobStatus, configure_log, setup_globals
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict, read_write
 
 from sweeper.cli.interrupts import SIGNALS, WARNINGS, Interrupt
+from sweeper.cli.overrides import quoted
 from sweeper.launch.local import LocalPool
+from sweeper.space.compose import Composer
+from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.finals.finals_session import FinalsSession
 from sweeper.sweep.session import Session
 from sweeper.sweep.spec import StudySpec
@@ -36,19 +39,47 @@ class WorkerReport:
 class Worker:
     """Task that is given to a Hydra launcher in place of the user's `task`.
 
-    It can be pickled, so any launcher can run it. `master` is Hydra's config of the whole sweep,
-    and `overrides` are those of the worker's own job. If it `supervises`, the trials run in a
-    process of their own, which is replaced when it dies.
+    It can be pickled, so any launcher can run it. If it `supervises`, the trials run in a process
+    of their own, which is replaced when it dies.
     """
 
     spec: StudySpec
     task: TaskFunction
     context: HydraContext
-    master: DictConfig
-    overrides: tuple[str, ...] = ()
+    composer: Composer
     supervises: bool = False
     # A launcher may run it again after its process died: it then resumes the abandoned trial.
     restartable = True
+
+    @property
+    def master(self) -> DictConfig:
+        """Hydra's config of the whole sweep."""
+        return self.composer.master
+
+    def job_overrides(self) -> list[str]:
+        """Return the overrides of the worker's own job, whose folder is not that of any trial."""
+        return [
+            *self.composer.overrides(self._first_point()),
+            f"hydra.sweep.dir={quoted(self.spec.folder)}",
+            "hydra.sweep.subdir=workers/${hydra.job.num}",
+            "hydra.output_subdir=null",
+            "hydra.job.chdir=false",
+        ]
+
+    def job_config(self, number: int) -> DictConfig:
+        """Return the config of the worker's own job; Hydra needs longer for the same one.
+
+        Nobody reads which overrides it was composed with, so they are not among it.
+        """
+        config = self.composer.compose(self._first_point(), number, self.spec.folder)
+        with open_dict(config), read_write(config.hydra):
+            config.hydra.sweep.subdir = f"workers/{number}"
+            config.hydra.output_subdir = None
+            config.hydra.job.chdir = False
+        return config
+
+    def _first_point(self) -> Params:
+        return LiveSpace(self.spec.space, self.composer).first_point()
 
     def __call__(self, _: DictConfig) -> WorkerReport:
         """Run trials until the budget is spent or this worker is asked to end."""
@@ -58,7 +89,7 @@ class Worker:
     def _run_trials(self) -> WorkerReport:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with Interrupt() as interrupt:
-            arguments = (self.spec, self.task, self.context, self.master, interrupt)
+            arguments = (self.spec, self.task, self.context, self.composer, interrupt)
             session = Session(*arguments)
             _run_all(session, interrupt)
             if self.spec.finals.is_needed and not interrupt.requested:
@@ -84,7 +115,7 @@ class Worker:
         result = None
         with Interrupt(signals=signals) as interrupt:
             try:
-                [result] = pool.run([self.overrides], HydraConfig.get().job.num)
+                [result] = pool.run([self.job_overrides()], HydraConfig.get().job.num)
             except KeyboardInterrupt:  # a second signal
                 if interrupt.number not in handlers:
                     raise

@@ -1,3 +1,4 @@
+import pickle
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,28 @@ def test_a_parameter_takes_the_place_of_a_fixed_override(live, tmp_path, fixed) 
     config = composer.compose({"x": 1, "steps": 7}, 0, tmp_path)
     assert config.steps == 7
     assert [o for o in config.hydra.overrides.task if o.startswith("steps=")] == ["steps=7"]
+
+
+@pytest.mark.parametrize("params", [{"x": 2.5}, {"shape": "plane", "shape.tilt": 0.25}])
+def test_another_process_composes_the_same_and_asks_hydra_for_nothing(
+    loader, master, monkeypatch, params
+) -> None:
+    composer = Composer(loader, master, parse_space(["steps=4"], loader))
+    composer.compose(params, 0, Path())
+    changed = master.copy()
+    changed.hydra.sweep.dir = "/elsewhere"
+    expected = composed_by_hydra(loader, changed, composer.overrides(params))
+    other = pickle.loads(pickle.dumps(composer.with_master(changed)))
+    monkeypatch.setattr(type(loader), "load_sweep_config", lambda *_: pytest.fail("composed"))
+    assert OmegaConf.to_container(other.compose(params, 7, Path("/study"))) == expected
+
+
+def test_a_time_that_the_sweep_has_resolved_is_the_same_in_another_process(loader, master) -> None:
+    OmegaConf.register_new_resolver("tick", iter(range(9)).__next__, use_cache=True, replace=True)
+    composer = Composer(loader, master, parse_space(["+at='${tick:}'"], loader))
+    composer.option_config({})
+    changed = master.copy()
+    OmegaConf.update(changed, "at", "${tick:}", force_add=True)
+    at = changed.at
+    other = pickle.loads(pickle.dumps(composer.with_master(changed)))
+    assert [other.compose({"x": x}, x, Path()).at for x in (1, 2)] == [at, at]

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.secrets import without_password
-from sweeper.space.compose import job_subdir
+from sweeper.space.compose import Composer, job_subdir
 from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.finals.agenda import Agenda
@@ -50,10 +50,10 @@ class FinalsSession(Session):
         spec: StudySpec,
         task: TaskFunction,
         context: HydraContext,
-        master: DictConfig,
+        composer: Composer,
         interrupt: Interrupt,
     ) -> None:
-        super().__init__(_spec_of_jobs(spec), task, context, master, interrupt)
+        super().__init__(_spec_of_jobs(spec), task, context, composer, interrupt)
         self._search = spec
         self._agenda = Agenda(spec, open_storage(spec.storage, spec.folder))
 
