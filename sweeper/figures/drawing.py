@@ -1,9 +1,9 @@
 """From a figure to pixels, and from pixels to a file.
 
-`Figure.savefig` does both in turn; apart, a thread can write a figure while the next one is drawn.
+`Figure.savefig` does both in turn; apart, a thread can compress a figure while the next is drawn.
 """
 
-from pathlib import Path
+from io import BytesIO
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,6 +21,8 @@ def drawn(figure: Figure) -> Image.Image:
     return Image.fromarray(pixels).convert("RGB")
 
 
-def write_png(image: Image.Image, path: Path) -> None:
-    """Write an image as a PNG file."""
-    image.save(path, format="PNG", compress_level=_COMPRESSION)
+def png(image: Image.Image) -> bytes:
+    """Return an image as the content of a PNG file."""
+    file = BytesIO()
+    image.save(file, format="PNG", compress_level=_COMPRESSION)
+    return file.getvalue()

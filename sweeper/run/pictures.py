@@ -171,10 +171,10 @@ def mistake_figures(
 
 def save_figures(figures: Mapping[str, "Figure"], folder: Path) -> list[Path]:
     """Write each figure into the folder as a PNG file; return the paths of the files."""
-    from sweeper.figures.drawing import drawn, write_png
+    from sweeper.figures.drawing import drawn, png
 
     folder.mkdir(parents=True, exist_ok=True)
     for name, figure in figures.items():
         with replacing(folder / f"{name}.png") as partial:
-            write_png(drawn(figure), partial)
+            partial.write_bytes(png(drawn(figure)))
     return [folder / f"{name}.png" for name in figures]

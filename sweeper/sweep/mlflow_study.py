@@ -29,7 +29,9 @@ from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
 from sweeper.trial import TrialInfo
 
 if TYPE_CHECKING:
+    from sweeper.figures.study.timeline import Bar
     from sweeper.figures.study.view import StudyView
+    from sweeper.sweep.picture.saving import Pictures
 
 log = logging.getLogger(__name__)
 
@@ -122,26 +124,35 @@ class MLflowStudy:
         """
         return self.finish(study)
 
+    def draw_early(self, study: StudyInfo) -> "Pictures":
+        """Draw what `finish` need not draw, if the trials are still the same then."""
+        from sweeper.sweep.picture.saving import draw_early
+
+        return draw_early(*self._subject(study))
+
     def finish(
-        self, study: StudyInfo, wait_for_trials: Callable[[], None] = lambda: None
+        self,
+        study: StudyInfo,
+        wait_for_trials: Callable[[], None] = lambda: None,
+        early: Callable[[], "Pictures | None"] = lambda: None,
     ) -> str | None:
         """Do what `study_finished` does.
 
         wait_for_trials: returns once the records of the trials are delivered. The figures are drawn
             meanwhile.
+        early: returns what `draw_early` has drawn, if anything.
         """
         if not self._trackers and study.parent_id is None:
             return None  # the observer failed when the study was opened
         tracker = self._tracker(study)
-        loaded = optuna.load_study(study_name=study.name, storage=study.storage)
+        view, bars = self._subject(study)
         try:
             with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
-                view = self._view(loaded, study)
-                figures = pool.submit(_save_figures, loaded, view, Path(folder))
+                figures = pool.submit(_save_figures, view, bars, early, Path(folder))
                 wait_for_trials()
                 # The trials' own records come before the study's view of them.
                 tracker.deliver_others()
-                self._record(tracker, study, loaded, view)
+                self._record(tracker, study, view)
                 for path in figures.result():
                     tracker.log_artifact(path, "figures")
         finally:
@@ -149,10 +160,9 @@ class MLflowStudy:
             tracker.finish(_status(study))
         return tracker.page
 
-    def _record(
-        self, tracker: MLflowTracker, study: StudyInfo, loaded: optuna.Study, view: "StudyView"
-    ) -> None:
+    def _record(self, tracker: MLflowTracker, study: StudyInfo, view: "StudyView") -> None:
         """Record counts, the best trial and the results."""
+        loaded = _loaded(study)
         ends = list(self._ends(loaded.get_trials(deepcopy=False)))
         best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
         note = study_note(loaded, best, view.importances, view.basis, study.train_again)
@@ -210,10 +220,14 @@ class MLflowStudy:
                 _milliseconds(trial.datetime_complete),
             )
 
-    def _view(self, loaded: optuna.Study, study: StudyInfo) -> "StudyView":
-        from sweeper.sweep.picture.viewing import view_of  # imports matplotlib
+    def _subject(self, study: StudyInfo) -> tuple["StudyView", "list[Bar]"]:
+        """Return what the figures show."""
+        from sweeper.sweep.bars import bars_of  # imports matplotlib
+        from sweeper.sweep.picture.viewing import view_of
 
-        return view_of(loaded, self._metric_names(), study.options, study.n_trials, study.best)
+        loaded, names = _loaded(study), self._metric_names()
+        view = view_of(loaded, names, study.options, study.n_trials, study.best)
+        return view, bars_of(loaded.get_trials(deepcopy=False))
 
     def _log_best_so_far(self, tracker: MLflowTracker, study: optuna.Study) -> None:
         """Log the best value of each objective after each complete trial, by the trial's number.
@@ -288,8 +302,16 @@ def _best_tags(best: FrozenTrial | None) -> dict[str, str]:
     return best_tags | {"best/trial": str(best.number)}
 
 
-def _save_figures(loaded: optuna.Study, view: "StudyView", folder: Path) -> list[Path]:
-    from sweeper.sweep.bars import bars_of  # imports matplotlib
-    from sweeper.sweep.picture.saving import save_figures
+def _loaded(study: StudyInfo) -> optuna.Study:
+    return optuna.load_study(study_name=study.name, storage=study.storage)
 
-    return list(save_figures(view, bars_of(loaded.get_trials(deepcopy=False)), folder))
+
+def _save_figures(
+    view: "StudyView", bars: "list[Bar]", early: Callable[[], "Pictures | None"], folder: Path
+) -> list[Path]:
+    from sweeper.sweep.picture.saving import draw  # imports matplotlib
+
+    files = draw(view, bars, early()).files
+    for name, content in files.items():
+        (folder / f"{name}.png").write_bytes(content)
+    return [folder / f"{name}.png" for name in files]

@@ -7,12 +7,14 @@ nobody waits for it.
     python -m sweeper.sweep.recorder DESCRIPTOR     the descriptor of a socket to the command
 """
 
+import logging
 import os
 import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -35,6 +37,7 @@ DELIVERY_SECONDS = 30.0
 """The longest wait for the records of the trials, as that of a run for its own."""
 NICENESS = 5
 """A process of this niceness gets a quarter of a processor that a process of niceness 0 wants."""
+log = logging.getLogger(__name__)
 OBSERVER = "sweeper.sweep.mlflow_study.MLflowStudy"
 
 
@@ -149,11 +152,34 @@ class _Desk:
     def __init__(self) -> None:
         from sweeper.sweep.storage import open_storage
 
-        self.open_storage = open_storage
-        self.courier = Courier()
+        self._open_storage = open_storage
+        self._drawer = ThreadPoolExecutor(1)
+        self._early: Future[Any] | None = None
+        self.courier = Courier(self._draw_early)
         self.observer: Any = None
+        self.study: Any = None
         self.place: Any = None
         """The storage of the study, and its folder."""
+
+    def with_storage(self, study: StudyInfo) -> StudyInfo:
+        """Return the description of the study with its storage."""
+        return replace(study, storage=self._open_storage(*self.place))
+
+    def early(self) -> Any:
+        """Return the figures that are drawn already, or None if there are none."""
+        try:
+            return self._early.result() if self._early is not None else None
+        except Exception as error:  # the end of the study draws them, and says why it cannot
+            log.debug("No figure was drawn early: %s", error)
+            return None
+
+    def _draw_early(self) -> None:
+        """Draw the figures: a model is that of the winner, so the search is over."""
+
+        def draw() -> Any:
+            return self.observer.draw_early(self.with_storage(self.study))
+
+        self._early = self._drawer.submit(draw)
 
 
 def _open(
@@ -163,7 +189,7 @@ def _open(
     os.environ.update(environment)
     with as_main():
         configure_log(*logs)
-    desk.observer, desk.place = observer, place
+    desk.observer, desk.study, desk.place = observer, study, place
     parent_id = observer.open(study)
     _leave_processor_to_trials()
     threading.Thread(target=_prepare_end, args=(observer, desk.courier), daemon=True).start()
@@ -189,9 +215,8 @@ def _prepare_end(observer: Any, courier: Courier) -> None:
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> str | None:
-    storage = desk.open_storage(*desk.place)
     wait = partial(desk.courier.wait, DELIVERY_SECONDS)
-    page: str | None = desk.observer.finish(replace(study, storage=storage), wait)
+    page: str | None = desk.observer.finish(desk.with_storage(study), wait, desk.early)
     return page
 
 

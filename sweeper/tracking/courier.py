@@ -21,6 +21,7 @@ import struct
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from sweeper.tracking.delivery import Delivery, deliver_until_closed
@@ -37,9 +38,13 @@ _WRITTEN, _BUSY = b"written", b"busy"
 
 
 class Courier:
-    """Deliverer of the outboxes that other processes hand over."""
+    """Deliverer of the outboxes that other processes hand over.
 
-    def __init__(self) -> None:
+    `on_model` is called when it has written a model.
+    """
+
+    def __init__(self, on_model: Callable[[], object] = lambda: None) -> None:
+        self._on_model = on_model
         self.name = f"sweeper-{uuid.uuid4().hex}"
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._listener.bind(f"\0{self.name}")
@@ -104,7 +109,10 @@ class Courier:
         def serve_owner() -> None:
             with connection, contextlib.suppress(OSError):
                 while request := connection.recv(_LONGEST_MESSAGE):
-                    connection.send(self._answer(request))
+                    answer = self._answer(request)
+                    connection.send(answer)
+                    if answer == _WRITTEN:
+                        self._on_model()
             delivery.outbox.conclude()
             closing.set()
 

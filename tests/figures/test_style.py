@@ -1,8 +1,10 @@
+from io import BytesIO
+
 import matplotlib
 import numpy as np
 import pytest
 
-from sweeper.figures.drawing import drawn, write_png
+from sweeper.figures.drawing import drawn, png
 from sweeper.figures.style import WIDTH, new_figure, panel, styled
 
 
@@ -26,13 +28,12 @@ def test_settings_of_the_caller_change_no_figure() -> None:
         assert (pixels() == plain).all()
 
 
-def test_a_figure_is_1600_pixels_wide_and_its_file_holds_its_pixels(tmp_path) -> None:
+def test_a_figure_is_1600_pixels_wide_and_its_file_holds_its_pixels() -> None:
     from PIL import Image
 
     image = drawn(new_figure(1, 1, "title"))
-    write_png(image, tmp_path / "figure.png")
     assert image.width == 160 * WIDTH == 1600
-    assert (np.asarray(Image.open(tmp_path / "figure.png")) == np.asarray(image)).all()
+    assert (np.asarray(Image.open(BytesIO(png(image)))) == np.asarray(image)).all()
 
 
 @pytest.mark.parametrize("title", ["short", "W" * 200, "cost$ a_$x$", "日本語"])

@@ -85,3 +85,23 @@ def test_a_study_that_mlflow_does_not_record_needs_no_process() -> None:
     own_storage = {"observers": [{"_target_": OBSERVER}], "storage": object()}
     assert recorder_of(own_storage) is None
     assert recorder_of({"observers": [{"_target_": OBSERVER}], "join": True}) is None
+
+
+def desk_of(info: StudyInfo, observer: MLflowStudy) -> recorder._Desk:
+    desk = recorder._Desk()
+    desk.observer, desk.study = observer, replace(info, storage=None)
+    desk.place = None, info.folder
+    return desk
+
+
+def test_figures_are_drawn_as_soon_as_the_model_is_written(info, observer) -> None:
+    desk = desk_of(info, observer)
+    assert desk.early() is None
+    desk.courier._on_model()
+    assert desk.early().files.keys() == {"history", "timeline"}
+
+
+def test_figures_that_cannot_be_drawn_early_are_left_to_the_end(info, observer) -> None:
+    desk = desk_of(replace(info, name="no such study"), observer)
+    desk.courier._on_model()
+    assert desk.early() is None

@@ -21,8 +21,14 @@ pytestmark = [
 
 
 @pytest.fixture
-def courier(monkeypatch) -> Courier:
-    courier = Courier()
+def models() -> list[None]:
+    """An entry for each model that the courier has written."""
+    return []
+
+
+@pytest.fixture
+def courier(monkeypatch, models) -> Courier:
+    courier = Courier(lambda: models.append(None))
     monkeypatch.setenv(VARIABLE, courier.name)
     return courier
 
@@ -113,7 +119,9 @@ def handed_over(database, folder, name: str) -> Handover:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_courier_writes_a_model_once_it_is_ready_for_that(database, tmp_path, courier) -> None:
+def test_the_courier_writes_a_model_once_it_is_ready_for_that(
+    database, tmp_path, courier, models
+) -> None:
     import mlflow.pytorch
     import torch
 
@@ -131,6 +139,7 @@ def test_the_courier_writes_a_model_once_it_is_ready_for_that(database, tmp_path
     assert not handover.has_written_model()
     handover.finish()
     courier.wait(60)
+    assert len(models) == 1
 
 
 def test_a_rehearsal_that_fails_is_left_to_the_model_itself(courier, monkeypatch) -> None:

@@ -1,6 +1,7 @@
 """All figures of a study."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from sweeper.figures.study.history import history
 from sweeper.figures.study.parallel import parallel_coordinates
@@ -13,27 +14,31 @@ from sweeper.figures.study.trial_curves import has_curves, learning_curves
 from sweeper.figures.study.view import StudyView
 from sweeper.figures.style import StyledFigure
 
+SUMMARY = "study"
+"""The name of the one figure that shows what is known of the best trial beyond the study."""
 
-def study_figures(view: StudyView, bars: Sequence[Bar]) -> Iterator[tuple[str, StyledFigure]]:
-    """Yield the name of each figure and the figure, made when it is asked for.
+
+def study_figures(view: StudyView, bars: Sequence[Bar]) -> Mapping[str, Callable[[], StyledFigure]]:
+    """Return the functions that make the figures, by the names of the figures.
 
     Those are left out for which the study has no data, such as learning curves of trials that
     report once.
     """
-    yield "study", overview(view)
+    figures: dict[str, Callable[[], StyledFigure]] = {SUMMARY: partial(overview, view)}
     is_single = len(view.metrics) == 1
     if view.valued:
         if is_single:
-            yield "history", history(view)
+            figures["history"] = partial(history, view)
         else:
-            yield "pareto_front", pareto_front(view)
+            figures["pareto_front"] = partial(pareto_front, view)
     if is_single and has_curves(view):
-        yield "learning_curves", learning_curves(view)
+        figures["learning_curves"] = partial(learning_curves, view)
     if view.importances:
-        yield "importances", importances(view)
+        figures["importances"] = partial(importances, view)
     if view.valued and view.parameters:
         if is_single:
-            yield "slice", slices(view)
-        yield "parallel_coordinates", parallel_coordinates(view)
+            figures["slice"] = partial(slices, view)
+        figures["parallel_coordinates"] = partial(parallel_coordinates, view)
     if bars:
-        yield "timeline", timeline(bars, view.heading(view.counts_text))
+        figures["timeline"] = partial(timeline, bars, view.heading(view.counts_text))
+    return figures

@@ -4,5 +4,5 @@ viewing        the study as plain values, from which `sweeper.figures.study` dra
 importances    what each parameter mattered, by all trials that have reported
 suggestions    what to try next
 rehearsal      draws a small study before, so that the end of a real one need not import anything
-saving         draws the figures, and writes each while the next is drawn
+saving         draws the figures, and compresses each while the next is drawn
 """

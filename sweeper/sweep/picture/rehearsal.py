@@ -19,5 +19,5 @@ def rehearse() -> None:
     view = StudyView(
         "study", "", ["accuracy"], [True], trials, [lr], {"lr": 1.0}, best=1, best_text="1"
     )
-    for _, figure in study_figures(view, ()):
-        drawn(figure)
+    for figure in study_figures(view, ()).values():
+        drawn(figure())

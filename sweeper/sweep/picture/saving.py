@@ -1,34 +1,71 @@
-"""Drawing the figures of a study and writing them as files."""
+"""The figures of a study as files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from sweeper.figures.drawing import drawn, write_png
-from sweeper.figures.study.drawn import study_figures
+from PIL import Image
+
+from sweeper.figures.drawing import drawn, png
+from sweeper.figures.study.drawn import SUMMARY, study_figures
 from sweeper.figures.study.timeline import Bar
 from sweeper.figures.study.view import StudyView
 
-SMALL, SMALL_WIDTH = "study_small", 720
+SMALL, SMALL_WIDTH = f"{SUMMARY}_small", 720
 """The name of the copy of the study's picture that fits into a page, and its width in pixels."""
 
 
-def save_figures(view: StudyView, bars: Sequence[Bar], folder: Path) -> Iterator[Path]:
-    """Draw each figure of a study into the folder, and yield the path of its file.
+@dataclass(frozen=True)
+class Pictures:
+    """The figures of a study.
 
-    A user waits for the last one. So a thread writes a figure while the next one is drawn: writing
-    takes as long as drawing, and does not hold the interpreter.
+    Args:
+        view: What they show.
+        bars: What the timeline shows.
+        files: The content of a PNG file for each figure, by its name.
     """
-    with ThreadPoolExecutor(1) as writer:
-        written: list[tuple[Path, Future[None]]] = []
-        for name, figure in study_figures(view, bars):
-            path = folder / f"{name}.png"
-            image = drawn(figure)
-            written.append((path, writer.submit(write_png, image, path)))
-            if name == "study":
-                path = folder / f"{SMALL}.png"
-                small = image.resize((SMALL_WIDTH, SMALL_WIDTH * image.height // image.width))
-                written.append((path, writer.submit(write_png, small, path)))
-        for path, future in written:
-            future.result()
-            yield path
+
+    view: StudyView
+    bars: Sequence[Bar]
+    files: Mapping[str, bytes]
+
+    def shows(self, view: StudyView, bars: Sequence[Bar]) -> bool:
+        """Return whether these are the figures of this study, but for its summary."""
+        same = replace(self.view, remarks=view.remarks) == view
+        return same and list(self.bars) == list(bars)
+
+
+def draw(view: StudyView, bars: Sequence[Bar], early: Pictures | None = None) -> Pictures:
+    """Draw the figures of a study, but for those that were drawn early."""
+    known = early.files if early is not None and early.shows(view, bars) else {}
+    figures = study_figures(view, bars)
+    return _drawn(view, bars, [name for name in figures if name not in known], known)
+
+
+def draw_early(view: StudyView, bars: Sequence[Bar]) -> Pictures:
+    """Draw the figures of a study whose best trial is still to be scored: all but the summary."""
+    names = [name for name in study_figures(view, bars) if name != SUMMARY]
+    return _drawn(view, bars, names, {})
+
+
+def _drawn(
+    view: StudyView, bars: Sequence[Bar], names: Sequence[str], known: Mapping[str, bytes]
+) -> Pictures:
+    """Draw the named figures.
+
+    A user waits for the last one. So a thread compresses a figure while the next one is drawn:
+    the one takes as long as the other, and does not hold the interpreter.
+    """
+    figures = study_figures(view, bars)
+    with ThreadPoolExecutor(1) as compressor:
+        files: dict[str, Future[bytes]] = {}
+        for name in names:
+            image = drawn(figures[name]())
+            files[name] = compressor.submit(png, image)
+            if name == SUMMARY:
+                files[SMALL] = compressor.submit(png, _small(image))
+        return Pictures(view, bars, {**known, **{n: file.result() for n, file in files.items()}})
+
+
+def _small(image: Image.Image) -> Image.Image:
+    return image.resize((SMALL_WIDTH, SMALL_WIDTH * image.height // image.width))

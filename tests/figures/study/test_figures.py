@@ -77,8 +77,8 @@ def study(n: int, parameters, states=STATES, n_objectives=1, name="rates", value
 )
 def test_every_figure_of_any_study_can_be_read(view: StudyView, check_legible) -> None:
     names = []
-    for name, figure in study_figures(view, ()):
-        check_legible(figure)
+    for name, figure in study_figures(view, ()).items():
+        check_legible(figure())
         names.append(name)
     assert names[0] == "study"
 

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweeper.sweep.budget import DUPLICATE_KEY, IMPORTED_KEY
 from sweeper.sweep.curve import PLACE_KEY, Place
 from sweeper.sweep.finals.final_records import SCORES_RECORD
-from sweeper.sweep.picture.saving import save_figures
+from sweeper.sweep.picture.saving import draw, draw_early
 from sweeper.sweep.picture.viewing import view_of
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
@@ -112,7 +112,7 @@ def test_why_there_are_no_importances_is_told(trials: list[FrozenTrial], basis: 
     assert (seen.basis, seen.importances) == (basis, {})
 
 
-def test_several_objectives_have_a_front(tmp_path) -> None:
+def test_several_objectives_have_a_front() -> None:
     study = optuna.create_study(study_name="s", directions=["maximize", "minimize"])
     for i in range(8):
         params, values = {"optimizer.lr": 0.001 * (i + 1)}, [i / 8, float(i % 4)]
@@ -122,6 +122,18 @@ def test_several_objectives_have_a_front(tmp_path) -> None:
     seen = view_of(study, ["val/accuracy", "parameters"], {}, choice="knee")
     assert set(seen.front) == {4, 5, 6, 7}
     assert seen.best in seen.front
-    names = [path.stem for path in save_figures(seen, [], tmp_path)]
-    assert {"study", "pareto_front"} <= set(names)
-    assert sorted(path.stem for path in tmp_path.iterdir()) == sorted(names)
+    assert {"study", "study_small", "pareto_front"} <= draw(seen, []).files.keys()
+
+
+def test_what_was_drawn_early_is_not_drawn_again_unless_the_trials_differ() -> None:
+    study = study_of(*(trial(0.01 * i, 0.1 * i) for i in range(1, 6)))
+    early = draw_early(view(study), [])
+    assert early.files.keys() == {"history", "importances", "slice", "parallel_coordinates"}
+    study.set_user_attr(SCORES_RECORD, {"trial": 4, "values": {"test/accuracy": 0.5}})
+    done = draw(view(study), [], early)
+    assert done.files == draw(view(study), []).files
+    assert all(done.files[name] is early.files[name] for name in early.files)
+    study.add_trial(trial(0.09, 0.9))
+    changed = draw(view(study), [], early)
+    assert changed.files == draw(view(study), []).files
+    assert changed.files["history"] != early.files["history"]
