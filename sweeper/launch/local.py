@@ -150,7 +150,7 @@ class LocalPool:
             if not self._interrupt.requested:
                 self._slots.append(_start(share, payload))
         while len(results) < n_results:
-            slots = {s.connection: s for s in self._slots}
+            slots = {s.connection: s for s in self._slots if not s.connection.closed}
             self._escalate()
             if self._interrupt.requested:
                 results |= {job.number: _failed_job(Interrupted()) for job in queue}
@@ -180,6 +180,8 @@ class LocalPool:
         if queue:
             slot.job = queue.popleft()
             slot.connection.send((slot.job.overrides, slot.job.number))
+        else:  # the process ends now, while others still work
+            slot.connection.close()
 
     def _should_repeat(self, result: JobReturn) -> bool:
         """Return whether a job ended because its process was asked to end, but not by this pool."""

@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,26 @@ def test_a_process_runs_several_jobs(sweep) -> None:
     pids = {value for _, value in sweep(lambda _: os.getpid(), n=4, n_jobs=2)}
     assert len(pids) == 2
     assert os.getpid() not in pids
+
+
+def test_a_process_without_a_further_job_ends_while_others_work(sweep, tmp_path) -> None:
+    def has_ended(pid: str) -> bool:
+        stat = Path(f"/proc/{pid}/stat")
+        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    def task(cfg):
+        first = tmp_path / "pid"
+        if cfg.a == 0:
+            first.write_text(str(os.getpid()))
+            return True
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if first.exists() and has_ended(first.read_text()):
+                return True
+            time.sleep(0.05)
+        return False
+
+    assert [value for _, value in sweep(task, n=2, n_jobs=2)] == [True, True]
 
 
 def test_each_process_has_its_share_of_threads(sweep, monkeypatch) -> None:
