@@ -151,10 +151,14 @@ def _keep_out_of_folder_names(config: DictConfig) -> None:
         config.hydra.job.override_dirname = rule.item_sep.join(shown).replace("=", rule.kv_sep)
 
 
-def masked(config: DictConfig) -> dict[str, Any]:
-    """Return the resolved config with `***` in place of its passwords."""
+def masked(config: DictConfig, resolved: Any = None) -> dict[str, Any]:
+    """Return the resolved values of a config with `***` in place of its passwords.
+
+    resolved: the values, if the caller has resolved them already.
+    """
+    if resolved is None:
+        resolved = OmegaConf.to_container(config, resolve=True)
     raw = OmegaConf.to_container(config, resolve=False)
-    resolved: Any = OmegaConf.to_container(config, resolve=True)
     passwords = {value for name, value in os.environ.items() if name.startswith(VARIABLE)}
     for text in _strings(resolved):
         passwords |= passwords_of(text)

@@ -27,12 +27,14 @@ PlainOrConfig = DictConfig | dict[str, Any]
 """A config, or its values as `all_plain` returns them."""
 
 
-def all_plain(cfg: DictConfig) -> PlainOrConfig:
+def all_plain(cfg: PlainOrConfig) -> PlainOrConfig:
     """Return all values of a config, resolved, as plain Python values.
 
-    If a value is missing or cannot be resolved, the config itself is returned. `plain_value` then
-    raises for the key that is to blame.
+    Values that are plain already are returned as they are. If a value is missing or cannot be
+    resolved, the config itself is returned. `plain_value` then raises for the key that is to blame.
     """
+    if isinstance(cfg, dict):
+        return cfg
     try:
         content: Any = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except Exception:  # a resolver may raise anything

@@ -69,7 +69,7 @@ class Recipe:
     resumed_from: Path | None
 
     @staticmethod
-    def of(cfg: DictConfig, choices: Mapping[str, str], trust: Trust = trust_all) -> "Recipe":
+    def of(cfg: PlainOrConfig, choices: Mapping[str, str], trust: Trust = trust_all) -> "Recipe":
         """Check a config without its `hydra` node; `choices` has the option of each group.
 
         `trust` raises an error for a target that this config may not call.
@@ -160,7 +160,7 @@ class Recipe:
         return self.options.files(paths, profile)
 
 
-def build(cfg: DictConfig, choices: Mapping[str, str], folder: Path) -> Experiment:
+def build(cfg: PlainOrConfig, choices: Mapping[str, str], folder: Path) -> Experiment:
     """Build the experiment of a config without its `hydra` node.
 
     `choices` has the option of each group, and `folder` is where the command was started.

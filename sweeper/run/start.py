@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper import trial
+from sweeper.build.option import all_plain
 from sweeper.build.recipe import build
 from sweeper.cli.waiting import waiting_for
 from sweeper.concealment import masked, masked_values
@@ -37,14 +38,15 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
     started = time.perf_counter()
     waiting_for("reading the data and building the network")
     with contextlib.chdir(invocation.start_folder):
-        experiment = build(cfg, invocation.choices, invocation.start_folder)
+        values = all_plain(cfg)
+        experiment = build(values, invocation.choices, invocation.start_folder)
         state = RunState(
             epochs=experiment.trainer.epochs,
             steps_per_epoch=experiment.data.steps_per_epoch,
             metric=experiment.settings.monitored,
             direction=experiment.settings.monitored_direction,
         )
-        content = masked(cfg)
+        content = masked(cfg, values)
         config = yaml_text(content)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         run_id = _resume(store, experiment, state)

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 VARIABLE = "SWEEPER_COURIER"
 """The environment variable that names the courier of a command to its workers."""
 _LONGEST_MESSAGE = 2**16
-_WRITTEN, _BUSY = b"written", b"busy"
+_TAKEN, _WRITTEN, _BUSY = b"taken", b"written", b"busy"
 
 
 class Courier:
@@ -100,7 +100,7 @@ class Courier:
             self._deliveries = [d for d in self._deliveries if d[0].is_alive()]
             self._deliveries.append((thread, delivery))
             thread.start()
-            connection.send(b"taken")
+            connection.send(_TAKEN)
 
     def _deliver(self, delivery: Delivery, connection: socket.socket) -> None:
         """Deliver an outbox until its owner has closed the connection, and what is left then."""
@@ -141,11 +141,14 @@ class Handover:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
+        self._was_taken: bool | None = None  # unknown until it is asked for
         self._has_asked = False
 
     @staticmethod
     def of(outbox: Outbox, uri: str) -> "Handover | None":
         """Hand an outbox over to the courier of this process's command, if there is one.
+
+        Its answer is waited for only when it matters: a busy courier would delay the run.
 
         uri: the tracking URI with its password.
         """
@@ -158,8 +161,7 @@ class Handover:
             if _is_own(connection):
                 message = json.dumps({"folder": str(outbox.folder), "uri": uri}).encode()
                 socket.send_fds(connection, [message], [outbox.fileno()])
-                if connection.recv(16):
-                    return Handover(connection)
+                return Handover(connection)
         except OSError:  # the courier has died
             pass
         connection.close()
@@ -167,6 +169,8 @@ class Handover:
 
     def ask_for_model(self, build: BuildModel, folder: Path) -> None:
         """Let the courier write a model to `folder`; `has_written_model` returns whether it did."""
+        if not self._is_taken():
+            return
         try:
             self._connection.send(pickle.dumps((build, folder)))
             self._has_asked = True
@@ -191,9 +195,11 @@ class Handover:
         raise ModelError(answer.decode(errors="replace"))
 
     def finish(self) -> bool:
-        """Leave the rest to the courier; return whether it lives."""
-        self._connection.setblocking(False)
+        """Leave the rest to the courier; return whether it lives, and has taken the outbox."""
         try:
+            if not self._is_taken():
+                return False
+            self._connection.setblocking(False)
             return bool(self._connection.recv(1))  # nothing is sent: the end of the connection
         except BlockingIOError:
             return True
@@ -201,6 +207,15 @@ class Handover:
             return False
         finally:
             self._connection.close()
+
+    def _is_taken(self) -> bool:
+        """Wait until the courier has answered the handover; return whether it has the outbox."""
+        if self._was_taken is None:
+            try:
+                self._was_taken = self._connection.recv(_LONGEST_MESSAGE) == _TAKEN
+            except OSError:
+                self._was_taken = False
+        return self._was_taken
 
 
 def has_courier() -> bool:

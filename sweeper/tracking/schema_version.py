@@ -19,6 +19,8 @@ from sweeper.locks import locked
 SECONDS_OF_CHANGE = 1.0
 """MLflow creates or changes a database in many steps, each of which takes less than this."""
 _MIGRATIONS = Path("store", "db_migrations", "versions")
+_current: set[Path] = set()
+"""The databases that this process has found to be those of the installed MLflow."""
 _REVISION = re.compile(r"""^(revision|down_revision)\b[^=]*=\s*["'](\w+)["']""", re.MULTILINE)
 
 
@@ -35,11 +37,14 @@ def check_schema(uri: str, database: Path | None) -> None:
     Raises:
         ConfigError: an older or a newer MLflow has written the database.
     """
-    found = None if database is None else _settled_revision(database)
+    if database is None or database in _current:
+        return
+    found = _settled_revision(database)
     if found is None:
         return
     known, newest = _revisions()
     if not known or found == newest:
+        _current.add(database)
         return
     own = f"MLflow {version('mlflow')}"
     if found in known:

@@ -103,6 +103,18 @@ def test_a_run_whose_courier_died_delivers_its_records_itself(
     assert (run.info.status, run.data.metrics) == ("FINISHED", {"val/loss": 0.5})
 
 
+def test_a_run_that_the_courier_does_not_take_delivers_its_records_itself(
+    database, tmp_path, courier, monkeypatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr("sweeper.tracking.courier.Outbox.shared", refuse)
+    tracker = started(database, tmp_path, "refused")
+    tracker.finish("FINISHED")
+    assert run_of(database, "refused").info.status == "FINISHED"
+
+
 def test_a_run_without_a_courier_delivers_its_records_itself(
     database, tmp_path, monkeypatch
 ) -> None:
