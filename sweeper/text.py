@@ -76,6 +76,11 @@ def plural(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def epochs_text(epochs: float) -> str:
+    """Return a number of epochs, which may be a fraction: `1 epoch`, `0.75 epochs`."""
+    return f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Return a time as `0:07`, `12:30` or `1:02:03`."""
     minutes, rest = divmod(max(0, round(seconds)), 60)

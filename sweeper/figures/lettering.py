@@ -41,17 +41,26 @@ def _characters() -> frozenset[int]:
     return frozenset(get_font(_path(bold=False)).get_charmap())
 
 
-def fitted(text: str, width: float, size: float, bold: bool = False) -> str:
-    """Return a text without control characters, cut with an ellipsis to a width in inches."""
+def fitted(text: str, width: float, size: float, bold: bool = False, keep_end: bool = False) -> str:
+    """Return a text without control characters, cut with an ellipsis to a width in inches.
+
+    keep_end: cut it in the middle, so that texts with the same beginning can be told apart.
+    """
     text = printable(text)
     if text_width(text, size, bold) <= width:
         return text
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
-        fits = text_width(text[:middle] + "…", size, bold) <= width
+        fits = text_width(_cut(text, middle, keep_end), size, bold) <= width
         low, high = (middle, high) if fits else (low, middle - 1)
-    return text[:low].rstrip() + "…"
+    return _cut(text, low, keep_end)
+
+
+def _cut(text: str, n_kept: int, keep_end: bool) -> str:
+    """Return `n_kept` characters of a text, with an ellipsis in place of the others."""
+    n_of_end = n_kept // 2 if keep_end else 0
+    return f"{text[: n_kept - n_of_end].rstrip()}…{text[len(text) - n_of_end :].lstrip()}"
 
 
 def wrapped(text: str, width: float, size: float, max_lines: int = 2) -> list[str]:

@@ -25,7 +25,7 @@ from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage, read_trials
 from sweeper.sweep.verdict import failure_text
-from sweeper.text import in_one_line, printable
+from sweeper.text import epochs_text, in_one_line, printable
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.4
@@ -166,7 +166,7 @@ def _event(trial: FrozenTrial) -> Event | None:
     n_pauses = Place.of(trial).n_pauses
     if is_paused(trial):
         epochs = curve_of(trial)[-1][0]
-        return Event(f"paused after {epochs:g} epoch{'' if epochs == 1 else 's'},", n_pauses)
+        return Event(f"paused after {epochs_text(epochs)},", n_pauses)
     if trial.state == TrialState.RUNNING and n_pauses:
         return Event("promoted", n_pauses)
     return Event(trial.state.name.lower(), n_pauses) if trial.state.is_finished() else None

@@ -81,9 +81,9 @@ class Recorder:
         os.environ.pop(VARIABLE, None)
         if self._process is None:
             return
-        self._connection.close()
-        self._process.kill()
+        self._process.kill()  # first: it would call functions of `atexit` when the connection ends
         self._process.wait()
+        self._connection.close()
 
 
 def recorder_of(keys: Mapping[str, Any]) -> Recorder | None:

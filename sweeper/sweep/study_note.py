@@ -16,6 +16,11 @@ from sweeper.tracking.study_page import MODEL_LINK, artifact_link, trial_link
 N_TRIALS, N_PARAMETERS = 10, 8
 """The most rows and parameters of the table; the page of a run takes 8,000 characters in all."""
 VALUE_LENGTH = 30
+LINE_LENGTH = 88
+"""The most characters in a line of the command. A longer line would be wider than the picture, and
+would push the values of the metrics and the facts of the run off the page."""
+_WORD = re.compile(r"""(?:'[^']*'|"[^"]*"|\\.|[^\s'"\\])+""")
+"""A word of a command line, with its quotes."""
 _SYNTAX = re.compile(r"[\\`*_{}\[\]|~]")
 PICTURE = "figures/study_small.png"
 """The page shows a picture in its own size, and cuts a wide one."""
@@ -46,7 +51,7 @@ def study_note(
         winner = trial_link(best.number)
         parts.append(f"**Best: {values_text(best)}** in {winner}{MODEL_LINK}")
     if command:
-        parts += ["Train it again:", f"```\n{command}\n```"]
+        parts += ["Train it again:", f"```\n{_in_lines(command)}\n```"]
     if trials:
         parts += [f"![{PICTURE}]({artifact_link(PICTURE)})"]
         shown = trials[:N_TRIALS]
@@ -57,6 +62,17 @@ def study_note(
         parts += [f"### What mattered\n\n{basis}".strip()]
         parts.append("\n".join(["| parameter | importance |", "|---|---|", *rows]))
     return "\n\n".join(parts)
+
+
+def _in_lines(command: str) -> str:
+    """Return a command in lines that a shell joins again."""
+    lines: list[str] = []
+    for word in _WORD.findall(command):
+        if lines and len(lines[-1]) + len(word) + 3 <= LINE_LENGTH:  # with a space before " \\"
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"  {word}" if lines else word)
+    return " \\\n".join(lines)
 
 
 def _heading(is_front: bool, n_shown: int, n: int) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import shutil
 import tempfile
 import threading
 import warnings
@@ -35,7 +36,9 @@ _lock = threading.Lock()
 
 
 def write_model(build: BuildModel, folder: Path) -> None:
-    """Build a network, and write it as an MLflow model to `folder`, which does not exist yet.
+    """Build a network, and write it as an MLflow model to `folder`.
+
+    What a process that died in the middle of it has left there is removed.
 
     Raises:
         ModelError: the network cannot be built, or torch cannot export it.
@@ -44,6 +47,8 @@ def write_model(build: BuildModel, folder: Path) -> None:
         # MLflow and torch warn of their own code, and torch prints a network that it cannot export.
         with _lock, warnings.catch_warnings(), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
+            if folder.exists():
+                shutil.rmtree(folder)
             model = build()
             _write(model.network, model.images, folder, model.description)
             _check(model.network, model.images, folder)

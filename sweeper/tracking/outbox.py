@@ -182,10 +182,20 @@ class Outbox:
         return relative.as_posix()
 
     def keep_folder(self, path: Path) -> str:
-        """Store all files of a folder as `keep_file` does; return its path in the outbox."""
+        """Store all files of a folder as `keep_file` does; return its path in the outbox.
+
+        Raises:
+            OSError: a file cannot be stored. The others are removed, for what has room.
+        """
         relative = Path(FILES, str(self._n_files), path.name)
         self._n_files += 1
-        shutil.copytree(path, self.folder / relative, copy_function=link_or_copy)
+        try:
+            shutil.copytree(path, self.folder / relative, copy_function=link_or_copy)
+        except OSError as error:
+            shutil.rmtree(self.folder / relative, ignore_errors=True)
+            if isinstance(error, shutil.Error):  # of several files; one tells what is wrong
+                raise OSError(error.args[0][0][2]) from error
+            raise
         return str(relative)
 
     def start_record(self) -> Record | None:

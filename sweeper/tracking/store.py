@@ -11,7 +11,6 @@ that started earlier neither ends the run nor replaces a tag or an artifact.
 
 import json
 import logging
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
 
 from sweeper.locks import locked
-from sweeper.secrets import passwords_of
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
@@ -402,8 +400,6 @@ def allowed_name(name: str) -> str:
 
 
 def _connect(uri: str) -> "MlflowClient":
-    if passwords_of(uri):  # MLflow would print the address of a run with the password in it
-        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     import_mlflow()
     from mlflow import MlflowClient
 

@@ -10,6 +10,12 @@ def test_a_fitted_text_has_the_width_or_less(text: str) -> None:
     assert shown == text or (shown.endswith("…") and text.startswith(shown[:-1]))
 
 
+def test_names_with_the_same_beginning_can_be_told_apart() -> None:
+    shown = [fitted(f"a_rather_long_name_{end}", 0.8, 12, keep_end=True) for end in "ab"]
+    assert [text[-1] for text in shown] == ["a", "b"]
+    assert all(text.startswith("a") and text_width(text, 12) <= 0.8 for text in shown)
+
+
 def test_control_characters_are_escaped() -> None:
     assert fitted("a\x1bb", 9, 12) == "a\\x1bb"
 

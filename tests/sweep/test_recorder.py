@@ -5,6 +5,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock, call
 
 import optuna
 import pytest
@@ -78,6 +79,16 @@ def test_the_process_prints_no_lines_of_optunas_below_the_board(monkeypatch) -> 
     now = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(before)
     assert now == optuna.logging.WARNING
+
+
+def test_the_process_is_ended_before_it_can_leave_by_itself() -> None:
+    # torch would print the statistics of its caches below the results of the study.
+    calls = Mock()
+    recorder = Recorder()
+    recorder._process, recorder._connection = calls.process, calls.connection
+    recorder.close()
+    ended = [call.process.kill(), call.process.wait(), call.connection.close()]
+    assert calls.mock_calls == ended
 
 
 def test_a_study_that_mlflow_does_not_record_needs_no_process() -> None:

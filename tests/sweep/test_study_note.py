@@ -1,8 +1,10 @@
+import shlex
+
 import optuna
 import pytest
 from optuna.trial import create_trial
 
-from sweeper.sweep.study_note import N_TRIALS, study_note
+from sweeper.sweep.study_note import LINE_LENGTH, N_TRIALS, study_note
 from sweeper.tracking.tags import TAG_LENGTH
 
 LR = optuna.distributions.FloatDistribution(0.0, 100.0)
@@ -46,6 +48,23 @@ def test_a_value_stays_within_its_cell_and_is_shown_as_it_is(value: str, cell: s
     distribution = optuna.distributions.CategoricalDistribution([value])
     study.add_trial(create_trial(params={"x": value}, distributions={"x": distribution}, value=1.0))
     assert f"| 1 | {cell} |" in study_note(study, None, {}).splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "OMP_NUM_THREADS=1 python -m sweeper 'model.channels=[16, 32]' " + "a.b=0.0123456789 " * 20,
+        "python -m sweeper run_name='it'\"'\"'s mine' " + "'a=b c' " * 30,
+        "python -m sweeper " + "data.root=" + "x" * 300 + " a=1",
+        "python x",
+    ],
+)
+def test_a_long_command_has_lines_that_a_shell_joins_again(command: str) -> None:
+    study = study_of(2)
+    note = study_note(study, study.trials[1], {}, "", command)
+    shown = note.split("```")[1].strip()
+    assert shlex.split(shown.replace("\\\n", "")) == shlex.split(command)
+    assert all(len(line) <= LINE_LENGTH for line in shown.splitlines() if "xxx" not in line)
 
 
 def test_the_note_of_a_front_shows_its_members() -> None:

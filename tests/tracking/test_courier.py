@@ -154,6 +154,26 @@ def test_the_courier_writes_a_model_once_it_is_ready_for_that(
     assert len(models) == 1
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_model_that_the_courier_has_half_written_is_written_by_the_run(
+    database, tmp_path, courier, monkeypatch
+) -> None:
+    def write_half(_, folder) -> None:
+        (folder / "data").mkdir(parents=True)
+        (folder / "MLmodel").write_text("half", encoding="utf-8")
+        raise RuntimeError
+
+    monkeypatch.setattr("sweeper.tracking.courier.write_model", write_half)
+    monkeypatch.setattr("sweeper.tracking.courier.rehearse", lambda: None)
+    courier.write_models()
+    tracker = MLflowTracker(database, folder=tmp_path, model=True)
+    tracker.start(RunInfo(experiment="half"))
+    tracker.log_model(_small_model, {}, step=1)
+    tracker.finish("FINISHED")
+    courier.wait(60)
+    assert len(run_of(database, "half").outputs.model_outputs) == 1
+
+
 def test_a_rehearsal_that_fails_is_left_to_the_model_itself(courier, monkeypatch) -> None:
     def fail() -> None:
         raise ModelError("there is no compiler")

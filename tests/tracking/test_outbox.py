@@ -134,3 +134,21 @@ def test_without_a_saved_position_all_records_are_pending(outbox: Outbox) -> Non
     (outbox.folder / "delivered.json").write_text("")
     (reopened,) = abandoned_outboxes(outbox.folder.parent)
     assert [record.op for record in reopened.pending()] == ["start", "finish"]
+
+
+def test_a_folder_without_room_is_refused_in_one_line_and_leaves_nothing(
+    outbox, tmp_path, monkeypatch
+) -> None:
+    def write_some(source, target) -> None:
+        if str(source).endswith("b"):
+            raise OSError(28, "No space left on device")
+        Path(target).write_text("a", encoding="utf-8")
+
+    monkeypatch.setattr("sweeper.tracking.outbox.link_or_copy", write_some)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in "ab":
+        (folder / name).touch()
+    with pytest.raises(OSError, match=r"^\[Errno 28\] No space left on device$"):
+        outbox.keep_folder(folder)
+    assert not list(outbox.folder.rglob("a"))

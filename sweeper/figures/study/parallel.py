@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from numpy.typing import NDArray
 
-from sweeper.figures.lettering import fitted
+from sweeper.figures.lettering import fitted, text_width
 from sweeper.figures.study.ticks import Ticks
-from sweeper.figures.study.values import ValueAxis
+from sweeper.figures.study.values import ValueAxis, note_of
 from sweeper.figures.study.view import Parameter, StudyView
 from sweeper.figures.style import (
     BLUE,
@@ -23,6 +23,7 @@ from sweeper.figures.style import (
     panel,
     styled,
 )
+from sweeper.text import plural
 
 MOST_AXES = 9
 """The largest number of parameters; the less important ones are left out."""
@@ -49,10 +50,14 @@ def parallel_coordinates(view: StudyView) -> StyledFigure:
     best = "" if view.best is None else f"red: trial {view.best}, the best"
     n_blue = _n_blue(view)
     half = f"blue: the best {n_blue}" if len(view.metrics) == 1 else "blue: the Pareto front"
-    about = view.heading(f"{len(view.valued)} trials", half, best, note, axes_of_values[0].note)
+    about = view.heading(
+        plural(len(view.valued), "trial"), half, best, note, note_of(axes_of_values)
+    )
     figure = new_figure(max(10.0, 1.55 * n), 5.2, "Trials through all parameters", about, None)
     width, height = figure.get_size_inches()
-    pitch = (width - 2 * _EDGE) / max(n - 1, 1)
+    texts = [text for _, text in axes_of_values[-1].ticks]
+    right = max(_EDGE, *(text_width(text, SMALL - 1) + 0.2 for text in texts), 0.0)
+    pitch = (width - _EDGE - right) / max(n - 1, 1)
     axes = panel(
         figure, _EDGE, _BELOW, pitch * max(n - 1, 1), height - figure.header - _ABOVE - _BELOW
     )
@@ -123,6 +128,7 @@ def _axis(axes: Axes, at: int, title: str, ticks: Ticks, pitch: float, to_right:
     text = "\n".join(fitted(line, room, SMALL, bold=True) for line in lines)
     axes.text(at, 1.04, text, ha="center", va="bottom", weight="bold", fontsize=SMALL)
     side = 1 if to_right else -1  # the lines end at the last axis
+    room_of_ticks = min(pitch, _EDGE + 0.2) - 0.25
     last = -9.0
     for place, label in sorted(ticks):
         if place - last < 0.05:  # no room for a text
@@ -132,7 +138,7 @@ def _axis(axes: Axes, at: int, title: str, ticks: Ticks, pitch: float, to_right:
         axes.text(
             at + side * 0.06 / pitch,
             place,
-            fitted(label, min(pitch, _EDGE + 0.2) - 0.25, SMALL - 1),
+            label if to_right else fitted(label, room_of_ticks, SMALL - 1, keep_end=True),
             ha="left" if to_right else "right",
             va="center",
             fontsize=SMALL - 1,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from matplotlib.axes import Axes
 
-from sweeper.figures.study.values import ValueAxis
+from sweeper.figures.study.values import ValueAxis, note_of
 from sweeper.figures.study.view import StudyView, TrialView
 from sweeper.figures.style import (
     BLUE,
@@ -34,7 +34,9 @@ def pareto_front(view: StudyView) -> StyledFigure:
     rows = -(-len(shown) // columns)
     note = f"{len(pairs) - len(shown)} pairs left out" if len(pairs) > len(shown) else ""
     n_complete = view.counts.get("complete", 0)
-    about = view.heading(f"{len(view.front)} of {n_complete} complete trials on the front", note)
+    beyond = note_of([axis_of(view, objective) for objective in range(len(view.metrics))])
+    on_front = f"{len(view.front)} of {n_complete} complete trials on the front"
+    about = view.heading(on_front, note, beyond)
     each_height = 4.9 if columns == 1 else 3.9
     figure = new_figure(
         max(10.0, 4.8 * columns), each_height * rows, "Pareto front", about, layout=None
@@ -75,10 +77,14 @@ def draw_front(axes: Axes, view: StudyView, first: int, second: int) -> None:
     others = [at(t) for t in view.valued if t.number not in view.front]
     front = [t for t in view.valued if t.number in view.front]
     if others:
-        axes.scatter(*_columns(others), s=30, color=GREY, label="other trials", zorder=2)
+        axes.scatter(
+            *_columns(others), s=30, color=GREY, label="other trials", zorder=2, clip_on=False
+        )
     if front:
         points = sorted(at(trial) for trial in front)
-        axes.scatter(*_columns(points), s=50, color=BLUE, label="Pareto front", zorder=3)
+        axes.scatter(
+            *_columns(points), s=50, color=BLUE, label="Pareto front", zorder=3, clip_on=False
+        )
         if len(view.metrics) == 2:
             where: Literal["pre", "post"] = "pre" if view.maximize[0] else "post"
             axes.step(*_columns(points), where=where, color=BLUE, lw=1.2, zorder=2.5)
@@ -86,13 +92,17 @@ def draw_front(axes: Axes, view: StudyView, first: int, second: int) -> None:
     if best is not None and best.has_values:
         axes.scatter(
             *at(best), s=180, facecolors="none", edgecolors=RED, linewidths=2.2, zorder=4,
-            label=f"chosen: trial {best.number}",
+            clip_on=False, label=f"chosen: trial {best.number}",
         )  # fmt: skip
     if len(front) <= MOST_NUMBERS:
-        for trial in front:
+        for x, y, number in ((*at(trial), trial.number) for trial in front):
+            # Towards the middle: there may be a legend above, and the end of the figure beside.
+            is_right, is_high = x > (across.low + across.high) / 2, y > (up.low + up.high) / 2
             axes.annotate(
-                str(trial.number), at(trial), (7, 7), textcoords="offset points", fontsize=SMALL - 1
-            )
+                str(number), (x, y), (-7 if is_right else 7, -7 if is_high else 7),
+                textcoords="offset points", fontsize=SMALL - 1,
+                ha="right" if is_right else "left", va="top" if is_high else "bottom",
+            )  # fmt: skip
 
 
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:

@@ -1,7 +1,5 @@
 """A panel for each parameter of a study: its values, and what the trials with them reached."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
@@ -19,6 +17,7 @@ from sweeper.figures.style import (
     panel,
     styled,
 )
+from sweeper.text import plural
 
 MOST_PANELS = 12
 COLUMNS = 4
@@ -46,7 +45,7 @@ def slices(view: StudyView) -> StyledFigure:
     figure = new_figure(
         max(10.0, 3.2 * columns), one * rows, f"{view.metrics[0]} by parameter",
         view.heading(
-            _trials_text(view.valued), axis.note,
+            _trials_text(view), axis.note,
             f"{left_out} less important parameters left out" if left_out else "",
         ),
         layout=None,
@@ -65,14 +64,16 @@ def slices(view: StudyView) -> StyledFigure:
     return figure
 
 
-def _trials_text(trials: Sequence[TrialView]) -> str:
+def _trials_text(view: StudyView) -> str:
+    trials = view.valued
     n_complete = sum(trial.state == "complete" for trial in trials)
     if n_complete == len(trials):
-        return "1 complete trial" if n_complete == 1 else f"{n_complete} complete trials"
-    return (
-        f"{len(trials)} trials with what they reported last ({n_complete} complete); "
-        "the darker, the longer trained; ringed: the best"
+        return plural(n_complete, "complete trial")
+    text = (
+        f"{plural(len(trials), 'trial')} with what they reported last ({n_complete} complete); "
+        "the darker, the longer trained"
     )
+    return text + ("; ringed: the best" if view.best is not None else "")
 
 
 def _draw(axes: Axes, parameter: Parameter, view: StudyView, axis: ValueAxis, width: float) -> None:
@@ -86,12 +87,14 @@ def _draw(axes: Axes, parameter: Parameter, view: StudyView, axis: ValueAxis, wi
     longest = max((trial.epochs for trial in view.trials), default=0.0)
     lengths = [1.0 if t.state == "complete" else t.epochs / (longest or 1.0) for t in trials]
     colours = LENGTHS([0.5] * len(trials) if len(set(lengths)) == 1 else lengths)
-    axes.scatter(at, values, s=30, c=colours, edgecolors="white", linewidths=0.5, zorder=3)
+    axes.scatter(
+        at, values, s=30, c=colours, edgecolors="white", linewidths=0.5, zorder=3, clip_on=False
+    )
     for i, trial in enumerate(trials):
         if trial.number == view.best:
             axes.scatter(
                 at[i : i + 1], values[i : i + 1], s=110, facecolors="none", edgecolors=RED,
-                linewidths=2, zorder=4,
+                linewidths=2, zorder=4, clip_on=False,
             )  # fmt: skip
     label_places(axes, parameter, width)
     axes.set_title(fitted(parameter.name, width, 12, bold=True), fontsize=12, weight="bold")
@@ -111,7 +114,7 @@ def label_places(axes: Axes, parameter: Parameter, width: float) -> None:
     if parameter.choices and _is_upright(parameter, width):
         ticks = ticks[:: -(-len(ticks) // int(width / _LINE))]
         room = _MOST_BELOW - _BELOW
-        ticks = [(at, fitted(text, room, SMALL)) for at, text in ticks]
+        ticks = [(at, fitted(text, room, SMALL, keep_end=True)) for at, text in ticks]
         rotation = 90
     axes.set_xticks([at for at, _ in ticks], [text for _, text in ticks], rotation=rotation)
     axes.set_xlim(-0.05, 1.05)

@@ -8,6 +8,7 @@ from sweeper.figures.study.history import draw_history
 from sweeper.figures.study.pareto import axis_of, draw_front
 from sweeper.figures.study.shares import draw_importances, shares
 from sweeper.figures.study.ticks import number_text
+from sweeper.figures.study.values import note_of
 from sweeper.figures.study.view import StudyView, value_text
 from sweeper.figures.style import (
     BLUE,
@@ -21,6 +22,7 @@ from sweeper.figures.style import (
     panel,
     styled,
 )
+from sweeper.text import plural
 
 WIDTH, HEIGHT = 12.5, 6.15  # inches below the title; with it, the shape of a slide
 _LEFT = 7.2  # width in inches of the left half
@@ -35,7 +37,7 @@ def overview(view: StudyView) -> StyledFigure:
     """Draw the page of a study."""
     title = f"Study {view.name}" + (f": {view.about}" if view.about else "")
     asked = "" if view.n_trials is None else f"{view.n_trials} asked for"
-    beyond = axis_of(view, 0).note if len(view.metrics) == 1 else ""
+    beyond = note_of([axis_of(view, objective) for objective in range(len(view.metrics))][:2])
     about = joined(view.counts_text, asked, beyond)
     figure = new_figure(WIDTH, HEIGHT, title, about, layout=None)
     width, height = figure.get_size_inches()
@@ -77,9 +79,7 @@ def _best(figure: StyledFigure, view: StudyView, left: float, top: float, width:
     """Write the best value, and the parameters of its trial."""
     best = view.best_trial
     if best is None:
-        n = len(view.front)
-        text = f"{n} trials on the front; none is chosen" if n else "No trial is complete"
-        _write(figure, left, top - 0.1, text, size=_HEAD_SIZE, weight="bold")
+        _members(figure, view, left, top - 0.1, width)
         return
     if len(best.values) > 1:
         _write(figure, left, top - 0.1, f"Trial {best.number}", size=20, weight="bold", color=BLUE)
@@ -95,12 +95,26 @@ def _best(figure: StyledFigure, view: StudyView, left: float, top: float, width:
     y -= 0.08
     ranked = [p.name for p in view.parameters if p.name in best.params]
     ranked += [name for name in best.params if name not in ranked]
-    room = max(int((y - _NEXT - 0.1) / _LINE), 1)
-    most = room if len(ranked) <= room else room - 1
-    rows = [(name, value_text(best.params[name])) for name in ranked[:most]]
-    y = _write_rows(figure, rows, left, y, width)
-    if len(ranked) > most:
-        _write(figure, left, y, f"and {len(ranked) - most} others", color=SOFT)
+    _write_most_rows(
+        figure, [(name, value_text(best.params[name])) for name in ranked], left, y, width
+    )
+
+
+def _members(figure: StyledFigure, view: StudyView, left: float, top: float, width: float) -> None:
+    """Write the members of a front of which none is chosen, with their values."""
+    n = len(view.front)
+    text = f"{plural(n, 'trial')} on the front; none is chosen" if n else "No trial is complete"
+    _write(figure, left, top, text, size=_HEAD_SIZE, weight="bold")
+    if not n:
+        return
+    names = fitted(", ".join(view.metrics), width, SMALL)
+    _write(figure, left + width, top - 0.36, names, ha="right", size=SMALL, color=SOFT)
+    members = (trial for trial in view.trials if trial.number in view.front)
+    rows = [
+        (f"trial {trial.number}", ", ".join(number_text(value, 4) for value in trial.values))
+        for trial in members
+    ]
+    _write_most_rows(figure, rows, left, top - 0.62, width)
 
 
 def _write_value(
@@ -114,6 +128,17 @@ def _write_value(
     text = f"{view.metrics[0]} of trial {view.best}"
     _write(figure, left, y, fitted(text, width, 12), color=SOFT)
     return y - _LINE
+
+
+def _write_most_rows(
+    figure: StyledFigure, rows: Sequence[tuple[str, str]], left: float, y: float, width: float
+) -> None:
+    """Write the rows for which there is room above the lower half."""
+    room = max(int((y - _NEXT - 0.1) / _LINE), 1)
+    most = room if len(rows) <= room else room - 1
+    y = _write_rows(figure, rows[:most], left, y, width)
+    if len(rows) > most:
+        _write(figure, left, y, f"and {plural(len(rows) - most, 'other')}", color=SOFT)
 
 
 def _write_rows(

@@ -18,6 +18,7 @@ from sweeper.figures.style import (
     panel,
     styled,
 )
+from sweeper.text import plural
 
 
 @styled()
@@ -31,7 +32,7 @@ def learning_curves(view: StudyView) -> StyledFigure:
     trials = [trial for trial in view.trials if _finite(trial)]
     best = view.best_trial
     label = "" if best is None else f"trial {best.number}"
-    about = view.heading(f"{len(trials)} trials", axis.note)
+    about = view.heading(plural(len(trials), "trial"), axis.note)
     title = f"Learning curves: {view.metrics[0]} by epoch"
     if best is not None:
         title += ", the best trial in colour"
@@ -44,12 +45,21 @@ def learning_curves(view: StudyView) -> StyledFigure:
     alpha = max(0.25, min(1.0, 12 / max(len(others), 1)))
     axes.add_collection(LineCollection(others, colors=GREY, linewidths=1.2, alpha=alpha))
     if others:
-        axes.scatter(*zip(*(line[-1] for line in others), strict=True), s=16, color=GREY)
+        ends = zip(*(line[-1] for line in others), strict=True)
+        axes.scatter(*ends, s=16, color=GREY, clip_on=False)
     longest = max((trial.epochs for trial in trials), default=1.0)
     if best is not None and _finite(best):
         x, y = zip(*_finite(best), strict=True)
         markers = "o" if len(x) <= 30 else ""
-        axes.plot(x, [axis.within(v) for v in y], color=BLUE, lw=2.6, marker=markers, zorder=4)
+        axes.plot(
+            x,
+            [axis.within(v) for v in y],
+            color=BLUE,
+            lw=2.6,
+            marker=markers,
+            zorder=4,
+            clip_on=False,
+        )
         axes.annotate(
             label, (x[-1], axis.within(y[-1])), (8, 0), textcoords="offset points", va="center",
             color=BLUE, weight="bold", fontsize=SMALL, annotation_clip=False,

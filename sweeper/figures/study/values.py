@@ -94,3 +94,15 @@ class ValueAxis:
             axes.set_yticks(positions, texts)
             axes.set_ylim(self.low, self.high)
             axes.set_ylabel(label)
+
+
+def note_of(axes: Sequence[ValueAxis]) -> str:
+    """Return what is not within the axes of one figure; empty if all is."""
+    if len(axes) == 1:
+        return axes[0].note
+    n_beyond = sum(axis.n_beyond for axis in axes)
+    if not n_beyond:
+        return ""
+    if n_beyond == 1:
+        return "1 far worse value lies at an edge"
+    return f"{n_beyond} far worse values lie at the edges"

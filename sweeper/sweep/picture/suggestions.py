@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from sweeper.figures.study.ticks import number_text
 from sweeper.figures.study.view import Parameter, StudyView, TrialView, value_text
 from sweeper.sweep.picture.importances import FEWEST, SURE
+from sweeper.text import epochs_text
 
 EDGE = 0.1
 """How near to its end a value lies at the edge of a range, as a fraction of the range."""
@@ -125,8 +126,8 @@ def _epochs(view: StudyView) -> Iterator[str]:
         n, length = len(curve) - third, curve[-1][0]
         yield (
             f"Train longer, such as {math.ceil(1.5 * length)} epochs: trial {best.number} still "
-            f"improved, from {number_text(before, 4)} in its first {number_text(curve[n - 1][0])} "
-            f"epochs to {number_text(reached, 4)} at its end."
+            f"improved, from {number_text(before, 4)} after {epochs_text(curve[n - 1][0])} "
+            f"to {number_text(reached, 4)} at its end."
         )
 
 

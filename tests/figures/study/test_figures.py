@@ -7,9 +7,11 @@ import pytest
 
 from sweeper.figures.study.drawn import study_figures
 from sweeper.figures.study.history import best_so_far, history
+from sweeper.figures.study.parallel import parallel_coordinates
 from sweeper.figures.study.pareto import pareto_front
 from sweeper.figures.study.shares import shares
 from sweeper.figures.study.slices import slices
+from sweeper.figures.study.summary_picture import overview
 from sweeper.figures.study.trial_curves import learning_curves
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
 
@@ -138,3 +140,53 @@ def test_the_line_of_a_front_leaves_no_member_beyond_it(maximize: list[bool]) ->
 def test_too_many_importances_are_summed_up() -> None:
     found = shares({str(i): i / 10 for i in range(5)}, 3)
     assert found == {"4": 0.4, "3": 0.3, "… 3 others": pytest.approx(0.3)}
+
+
+def front_of(*values: tuple[float, float]) -> StudyView:
+    trials = [TrialView(i, "complete", {"a": i}, pair) for i, pair in enumerate(values)]
+    parameters = [Parameter("a", low=0, high=len(values))]
+    return StudyView("s", "", ["acc", "loss"], [True, False], trials, parameters, front=[0])
+
+
+def test_a_front_of_which_no_member_is_chosen_has_its_members_beside_it() -> None:
+    texts = [text.get_text() for text in overview(front_of((0.9, 0.1), (0.8, 0.2))).texts]
+    assert "1 trial on the front; none is chosen" in texts
+    assert texts[texts.index("trial 0") + 1] == "0.9, 0.1"
+    assert "trial 1" not in texts
+
+
+@pytest.mark.parametrize("draw", [overview, pareto_front, parallel_coordinates])
+def test_a_figure_of_several_objectives_tells_which_values_lie_at_its_edges(draw) -> None:
+    view = front_of((0.9, 0.1), (0.8, 0.2), (0.7, 0.3), (0.6, 1e9))
+    assert "1 far worse value lies at an edge" in draw(view).texts[1].get_text()
+
+
+@pytest.mark.parametrize("draw", [learning_curves, slices])
+def test_a_point_at_the_edge_of_a_figure_is_drawn_whole(draw) -> None:
+    values = [0.9, 0.8, 0.7, 0.6, -1e9]
+    trials = [
+        TrialView(i, "complete", {"a": i}, [v], [(1.0, v), (2.0, v)]) for i, v in enumerate(values)
+    ]
+    view = StudyView("s", "", ["acc"], [True], trials, [Parameter("a", low=0, high=4)], best=0)
+    points = [c for axes in draw(view).axes for c in axes.collections if len(c.get_offsets()) > 1]
+    assert points
+    assert not any(each.get_clip_on() for each in points)
+
+
+def test_the_number_of_a_member_of_the_front_lies_within_the_axes() -> None:
+    [axes] = pareto_front(front_of((0.9, 0.1), (0.1, 0.9))).axes
+    [number] = axes.texts
+    assert (number.get_ha(), number.get_va()) == ("right", "bottom")
+
+
+def test_close_values_can_be_read_on_the_last_axis() -> None:
+    trials = [TrialView(i, "complete", {"a": i}, [1 + 1e-9 * i]) for i in range(4)]
+    view = StudyView("s", "", ["acc"], [True], trials, [Parameter("a", low=0, high=4)])
+    figure = parallel_coordinates(view)
+    shown = [text.get_text() for text in figure.axes[0].texts]
+    assert not any("…" in text for text in shown)
+
+
+def test_no_best_trial_is_announced_where_there_is_none() -> None:
+    assert "ringed" not in slices(study(6, [LR], states=("pruned",))).texts[1].get_text()
+    assert "ringed" in slices(study(12, [LR])).texts[1].get_text()

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from sweeper.figures.study.values import ValueAxis
+from sweeper.figures.study.values import ValueAxis, note_of
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
 
 
@@ -59,6 +59,15 @@ def test_far_worse_values_lie_at_the_edge_of_the_axis() -> None:
     assert axis.high < 1
     assert axis.within(1e9) == axis.high
     assert axis.note == "1 far worse value lies at the upper edge"
+
+
+def test_one_sentence_tells_what_lies_beyond_several_axes() -> None:
+    loss = ValueAxis.of([0.1, 0.2, 0.3, 1e9], "loss", maximize=False)
+    size = ValueAxis.of([1.0, 2.0, 3.0], "size", maximize=False)
+    assert note_of([size, size]) == ""
+    assert note_of([loss]) == loss.note
+    assert note_of([size, loss]) == "1 far worse value lies at an edge"
+    assert note_of([loss, loss]) == "2 far worse values lie at the edges"
 
 
 @pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5], [0.0], [-1e-300, 1e300]])

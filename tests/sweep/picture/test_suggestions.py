@@ -68,9 +68,14 @@ def curved(*values: float) -> StudyView:
 def test_a_best_trial_that_still_improved_asks_for_more_epochs() -> None:
     first = advice(curved(0.1, 0.5, 0.7, 0.8, 0.85, 0.9))[0]
     assert first == (
-        "Train longer, such as 9 epochs: trial 0 still improved, from 0.8 in its first 4 epochs to "
-        "0.9 at its end."
+        "Train longer, such as 9 epochs: trial 0 still improved, from 0.8 after 4 epochs to 0.9 "
+        "at its end."
     )
+
+
+def test_one_epoch_is_one_epoch() -> None:
+    view = study(TrialView(0, "complete", {}, [0.9], [(0.5, 0.1), (1.0, 0.5), (2.0, 0.9)]))
+    assert "from 0.5 after 1 epoch to 0.9" in advice(view)[0]
 
 
 @pytest.mark.parametrize("values", [(0.1, 0.9, 0.9, 0.89, 0.88, 0.87), (0.1, 0.9), (0.5,) * 6])
