@@ -213,6 +213,7 @@ class Workers:
         if not interrupt.requested:
             return None
         for work in self.work:
+            work.has_work()  # records a job that has ended although it was to stop
             work.ledger.release_command()
         return Interrupted(interrupt.number)
 

@@ -41,6 +41,11 @@ class Delivery:
         self._store: MLflowStore | None = None
 
     @property
+    def has_succeeded(self) -> bool:
+        """True if the last attempt has delivered all records that there were."""
+        return self.attempted.is_set() and self.failure is None
+
+    @property
     def page(self) -> str | None:
         """The address of the run's page, below that of the server; None if it is not known."""
         return self._store.page if self._store else None
@@ -120,8 +125,9 @@ class Delivery:
                 folder = self.outbox.folder / body["path"]
                 is_oldest = self.outbox.is_oldest()
                 LoggedModels(store).deliver(run_id, record, folder, dataset, is_oldest)
-            case "reconcile":
-                StudyPage(store).reconcile(run_id, record)
+            case "reconcile":  # it creates runs too
+                with self.outbox.turn():
+                    StudyPage(store).reconcile(run_id, record)
             case "finish":
                 with self.outbox.turn():
                     store.finish(run_id, body["status"], body["reason"], record.time, started)

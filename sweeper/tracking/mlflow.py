@@ -26,6 +26,7 @@ from pydantic import NonNegativeFloat
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri
+from sweeper.text import plural
 from sweeper.tracking.courier import Handover, has_courier
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
 from sweeper.tracking.model_files import ModelError, check_name, write_model
@@ -136,7 +137,8 @@ class MLflowTracker:
         self._closing, self._closing_others = threading.Event(), threading.Event()
         self._handover = Handover.of(self._outbox, self._uri)
         own = [] if self._handover else [self._start_own_delivery()]
-        self._threads = [*own, *self._start_delivery_of(abandoned)]
+        self._others: list[Delivery] = []  # those that `finish` reports on
+        self._threads = [*own, *self._start_delivery_of(self._deliveries_of(abandoned))]
         if self._with_system_metrics:
             self._system_metrics = SystemMetrics(self.log_metrics)
 
@@ -145,11 +147,16 @@ class MLflowTracker:
         self._delivery.attempted.wait(self._flush_seconds)
 
     def deliver_others(self) -> None:
-        """Try to deliver the abandoned outboxes, and wait for that as long as `finish` may."""
+        """Try to deliver the abandoned outboxes, and wait for that as long as `finish` may.
+
+        `finish` says so if some are left.
+        """
         self._closing_others.set()
         self._join(self._threads[1:])
-        self._threads[1:] = self._start_delivery_of(abandoned_outboxes(self._outboxes))
+        others = self._deliveries_of(abandoned_outboxes(self._outboxes))
+        self._threads[1:] = self._start_delivery_of(others)
         self._join(self._threads[1:])
+        self._others = others
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, time: Milliseconds | None = None
@@ -260,7 +267,10 @@ class MLflowTracker:
         assert self._outbox is not None
         self._join(self._threads)
         if not self._outbox.progress.finished:
-            self._warn_of_undelivered_records()
+            self._warn(f"not all records reached {self.uri} in time", self._delivery, "others")
+        elif left := [each for each in self._others if not each.has_succeeded]:
+            what = f"the records of {plural(len(left), 'earlier run')} are not delivered yet"
+            self._warn(what, left[0], "records")
 
     def _join(self, threads: Sequence[threading.Thread]) -> None:
         # A server that failed at the last attempt is given two seconds, not the whole wait.
@@ -287,9 +297,11 @@ class MLflowTracker:
         except OSError as error:  # training continues on a full disk; the record is lost
             log.error("tracking: a record of %s is lost: %s", op, error)
 
-    def _start_delivery_of(self, abandoned: Sequence[Outbox]) -> list[threading.Thread]:
+    def _deliveries_of(self, abandoned: Sequence[Outbox]) -> list[Delivery]:
+        return [Delivery(outbox, uris=[self._uri]) for outbox in abandoned]
+
+    def _start_delivery_of(self, deliveries: Sequence[Delivery]) -> list[threading.Thread]:
         """Start to deliver outboxes until `_closing_others` is set; return the thread, if any."""
-        deliveries = [Delivery(outbox, uris=[self._uri]) for outbox in abandoned]
         if not deliveries:
             return []
         return [self._start_thread(deliver_abandoned, deliveries, self._closing_others)]
@@ -308,13 +320,14 @@ class MLflowTracker:
         thread.start()
         return thread
 
-    def _warn_of_undelivered_records(self) -> None:
+    def _warn(self, what: str, delivery: Delivery, kept: str) -> None:
+        """Warn that records are not delivered, and say how they will be."""
         log.warning(
-            "tracking: not all records reached %s in time (%s); the others stay in %s. The next "
-            "run in this folder delivers them; to deliver them now, type python -m "
-            "sweeper.tracking.deliver",
-            self.uri,
-            self._delivery.failure or f"{self._flush_seconds:g} seconds were not enough",
+            "tracking: %s (%s); the %s stay in %s. The next run in this folder delivers them; to "
+            "deliver them now, type python -m sweeper.tracking.deliver",
+            what,
+            delivery.failure or f"{self._flush_seconds:g} seconds were not enough",
+            kept,
             self._outboxes,
         )
 
