@@ -87,7 +87,7 @@ class Vocabulary:
 
     Args:
         overrides: What the user typed. Its choices of options are followed as far as they exist.
-        config_dir: Folder of the user's own options, or None. Those of `hydra.searchpath` are added.
+        config_dir: Folder of the user's own options, or None; `hydra.searchpath` adds others.
     """
 
     def __init__(self, overrides: Sequence[str], config_dir: str | None = None) -> None:
