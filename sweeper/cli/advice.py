@@ -227,6 +227,10 @@ def _for_removed_group(match: "re.Match[str]", arguments: Sequence[str]) -> str 
     return f"~{group}: every experiment has an option of {group}; {hint}"
 
 
+def _for_config_dir(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    return f"--config-dir {shell_word(match[1])}: there is no such folder; type the path of one"
+
+
 def _for_mapping(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     """Return the line for a value in the place of a mapping."""
     key = match[1]
@@ -398,6 +402,7 @@ _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | 
     (r"^([\w.]+)=([\w.+-]+): expected a valid string$", _for_text),
     (r"^([\w.]+)=(?:[^:]*)(?=: expected a valid dict|$)", _for_mapping),
     (r"^(\w+) is missing: type ", _for_removed_group),
+    (r"Additional config directory '(.+?)' not found", _for_config_dir),
     (r"Could not delete from config\. '(.+?)' does not exist", _for_removed_key),
     (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
     (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),

@@ -302,6 +302,12 @@ def test_what_cannot_be_removed_says_why(message, override, line) -> None:
     assert better_line(message, [override]) == line
 
 
+def test_a_config_folder_that_does_not_exist_is_named_alone() -> None:
+    message = "Additional config directory 'my conf' not found"
+    line = better_line(message, ["--config-dir", "my conf", "model=cnn"])
+    assert line == "--config-dir 'my conf': there is no such folder; type the path of one"
+
+
 @pytest.mark.parametrize("override", ["tags=[a,b]", "tags=a"])
 def test_a_value_in_the_place_of_a_mapping_says_how_its_keys_are_set(override) -> None:
     line = f"{override}: tags has keys of its own; type +tags.KEY=VALUE"
