@@ -7,9 +7,9 @@ schema: each value is validated against the annotation of its parameter, includi
 import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pydantic import (
     ConfigDict,
@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from sweeper.errors import ConfigError
-from sweeper.text import did_you_mean, in_one_line
+from sweeper.text import did_you_mean, in_one_line, near_names
 
 Parsed = TypeVar("Parsed")
 
@@ -68,6 +68,9 @@ LOSS_RANGES: Mapping[str, Any] = {
     "p": Literal[1, 2],
 }
 """Ranges of loss arguments. torch checks these only when the loss is first computed."""
+
+UNITS = {"%": 0.01, "k": 1e3, "m": 1e6}
+"""What people write after a number, and Hydra leaves in it as text."""
 
 FILLED_IN = {"self", "params", "optimizer", "input_shape", "num_classes"}
 """Parameters of targets that the run fills in. Messages do not suggest them as keys."""
@@ -137,13 +140,50 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
     except ValidationError as error:
         expected = dict.fromkeys(_expected(e["msg"]) for e in error.errors())
         shown = "null" if value is None else in_one_line(str(value))
-        raise ConfigError(f"{key}={shown}: expected {' or '.join(expected)}") from None
+        problem = f"{key}={shown}: expected {' or '.join(expected)}"
+        meant = [each for each in dict.fromkeys(_meant(value, annotation)) if _suits(adapter, each)]
+        hint = " or ".join(f"{key}={each}" for each in meant)
+        raise ConfigError(f"{problem}; type {hint}" if hint else problem) from None
     if _holds_bool_for_number(value, result):
         shown = str(value).lower() if isinstance(value, bool) else value
         raise ConfigError(f"{key}={shown}: expected a number")
     if isinstance(result, float) and not math.isfinite(result):
         raise ConfigError(f"{key}={value}: expected a finite number")
     return result
+
+
+def _meant(value: Any, annotation: Any) -> Iterator[str]:
+    """Yield what may be meant by a value that a key does not take, as it is typed.
+
+    That is Python's None, a number with a unit, or the word of a list of words that is alike.
+    """
+    text = str(value).strip()
+    if text.lower() in ("none", "nil"):
+        yield "null"
+    if number := re.fullmatch(r"(-?[\d.]*\d)\s*([%kKmM])", text):
+        yield f"{float(number[1]) * UNITS[number[2].lower()]:g}"
+    words = [word for word in _words(annotation) if isinstance(word, str)]
+    yield from near_names(text, words, cutoff=0.75)
+    yield from (word for word in words if re.match(re.escape(text), word) and len(text) > 1)
+    yield from (word for word in words if text.isdigit() and word.endswith(text))
+
+
+def _words(annotation: Any) -> Iterator[Any]:
+    """Yield the values of each `Literal` in an annotation."""
+    if get_origin(annotation) is Literal:
+        yield from get_args(annotation)
+    else:
+        for inner in get_args(annotation):
+            yield from _words(inner)
+
+
+def _suits(adapter: TypeAdapter[Any], text: str) -> bool:
+    """Return whether a type takes a value that is typed so."""
+    try:
+        adapter.validate_python(None if text == "null" else text)
+    except ValidationError:
+        return False
+    return True
 
 
 def _holds_bool_for_number(value: Any, result: Any) -> bool:
@@ -177,6 +217,9 @@ def _expected(message: str) -> str:
     """Return a message of pydantic as the object of "expected"."""
     for prefix in ("Input should be ", "Input is not ", "Value error, "):
         message = message.removeprefix(prefix)
+    message = message.partition(", unable to parse")[0]  # which says the same in other words
+    if "exceeded maximum size" in message:
+        return "an integer of fewer digits"
     expected = re.sub(r"^List should have (.+?) items?.*", r"a list of \1 values", message)
     if "a valid boolean" in expected:
         return "true or false"

@@ -1,5 +1,6 @@
 """Tests of the validation of config values against the annotations of a target."""
 
+import re
 from typing import Literal
 
 import pytest
@@ -52,3 +53,24 @@ def test_the_error_of_a_bad_value_names_key_value_and_expected_type(
 ) -> None:
     with refuses(ConfigError, message):
         checked("model", target, arguments)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "message"),
+    [
+        (float, "10%", "a valid number; type k=0.1"),
+        (int, "10k", "a valid integer; type k=10000"),
+        (int, "10k5", "a valid integer"),
+        (float | None, "None", "a valid number; type k=null"),
+        (float, "None", "a valid number"),
+        (Literal["minimize", "maximize"], "max", "'minimize' or 'maximize'; type k=maximize"),
+        (Literal["minimize", "maximize"], "Minimise", "'minimize' or 'maximize'; type k=minimize"),
+        (Literal["fp32", "fp16"], 16, "'fp32' or 'fp16'; type k=fp16"),
+        (int, 1e20, "an integer of fewer digits"),
+    ],
+)
+def test_what_is_meant_is_named_if_the_key_takes_it(annotation, value, message, refuses) -> None:
+    def takes(k: annotation) -> None: ...
+
+    with refuses(ConfigError, rf"^k={re.escape(str(value))}: expected {re.escape(message)}$"):
+        checked("", takes, {"k": value})

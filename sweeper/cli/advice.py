@@ -1,14 +1,18 @@
 """What to type instead of a word that no command line may have: one line for each mistake."""
 
+import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_object
 
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.shells import DASHES, split_value
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
 from sweeper.cli.typed import overrides_in, parsed
-from sweeper.cli.vocabulary import MEANT_VALUES, Place, Vocabulary, leaves, option_texts, plain
+from sweeper.cli.vocabulary import MEANT_VALUES, Place, Vocabulary, option_texts, plain
 from sweeper.text import near_names
 
 COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
@@ -62,18 +66,45 @@ def _for_unknown_argument(match: "re.Match[str]", arguments: Sequence[str]) -> s
 
 
 def _for_key_of_recipe(group: str, name: str, arguments: Sequence[str]) -> str | None:
-    """Return the line for a key of a recipe that the option typed beside it does not have."""
+    """Return the line for the keys of a recipe that the options typed beside it do not have."""
     typed = dict(a.partition("=")[::2] for a in arguments if not a.startswith("-"))
-    recipe, option = typed.get("experiment"), typed.get(group)
-    if recipe is None or option is None:
+    recipe, key = typed.get("experiment"), f"{group}.{name}"
+    if recipe is None or group not in typed:
         return None
-    key = f"{group}.{name}"
-    if key not in dict(leaves(vocabulary_of(arguments).files("experiment").get(recipe))):
+    others = [argument for argument in arguments if not argument.startswith("experiment=")]
+    misfits = [
+        each
+        for each in _added_keys(vocabulary_of(arguments), vocabulary_of(others))
+        if each.partition(".")[0] in typed and f"~{each}" not in arguments
+    ]
+    if key not in misfits:
         return None
+    options = list(dict.fromkeys(each.partition(".")[0] for each in misfits))
+    chosen = " and ".join(f"{option}={typed[option]}" for option in options)
+    has = "does" if len(options) == 1 else "do"
+    removed = " ".join(shell_word(f"~{each}") for each in misfits)
     return (
-        f"experiment={recipe} sets {key}, which {group}={option} does not have; "
-        f"type {shell_word(f'~{key}')} too, or leave out one of the two"
+        f"experiment={recipe} sets {', '.join(misfits)}, which {chosen} {has} not have; "
+        f"type {removed} too, or leave out one of the two"
     )
+
+
+def _added_keys(whole: Vocabulary, without: Vocabulary) -> list[str]:
+    """Return the keys that only a recipe has, and that the target of their group does not take."""
+    return [
+        key
+        for key in whole.keys
+        if not without.has(key) and not _takes(whole.value(key.partition(".")[0]), key)
+    ]
+
+
+def _takes(node: Any, key: str) -> bool:
+    """Return whether the target of an option takes an argument that its file may not set."""
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        return False
+    parameters = inspect.signature(get_object(str(node["_target_"]))).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return takes_any or key.split(".")[1] in parameters
 
 
 def _joined(group: str, name: str) -> str:
@@ -170,6 +201,44 @@ def _for_text(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     return f"{match[0]}; type {text} for a text"
 
 
+def _for_number(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    key, value = match[1], match[2]
+    if not value:
+        return f"{match[0]}; type {key}=VALUE"
+    return sweep_advice(f"{key}={value}", is_multirun(arguments))
+
+
+def _for_removed_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for `~KEY` of a key or group that does not exist."""
+    vocabulary, key = vocabulary_of(arguments), match[1]
+    found = vocabulary.places(key)
+    places = [each for each in found if not each.choice and each.key not in vocabulary.groups]
+    texts = "".join(f", or type {shell_word(f'~{place.key}')}" for place in places)
+    return f"~{key}: there is no key {key}; leave it out{texts}"
+
+
+def _for_removed_group(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for `~GROUP` of a group that every experiment has."""
+    group, vocabulary = match[1], vocabulary_of(arguments)
+    if f"~{group}" not in arguments:
+        return None
+    none = "none" in vocabulary.options(group)
+    hint = f"type {group}=none" if none else _choose(group, vocabulary)
+    return f"~{group}: every experiment has an option of {group}; {hint}"
+
+
+def _for_config_dir(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    return f"--config-dir {shell_word(match[1])}: there is no such folder; type the path of one"
+
+
+def _for_mapping(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a value in the place of a mapping."""
+    key = match[1]
+    if not isinstance(vocabulary_of(arguments).value(key), Mapping):
+        return None
+    return f"{match[0]}: {key} has keys of its own; type +{key}.KEY=VALUE"
+
+
 def is_multirun(arguments: Sequence[str]) -> bool:
     """Return whether a command line has the flag of a study."""
     return any(a == "-m" or (len(a) > 3 and "--multirun".startswith(a)) for a in arguments)
@@ -180,7 +249,7 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     key, _, value = override.lstrip("+~").partition("=")
     if key in vocabulary.groups:
         return f"{override}: {key} is a group; {_choose(key, vocabulary)}"
-    places = vocabulary.places(key)
+    places = _packages(key, vocabulary) or vocabulary.places(key)
     name = key.rpartition(".")[2]
     values = MEANT_VALUES.get(plain(name), [value])
     texts = [_as_typed(place, value) for place in places for value in values]
@@ -191,6 +260,14 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     if not texts:
         return f"{problem}; {_known(key, vocabulary)}"
     return f"{problem}; type {' or '.join(texts)}"
+
+
+def _packages(key: str, vocabulary: Vocabulary) -> list[Place]:
+    """Return the groups that a `GROUP@PACKAGE` may mean, whose package does not exist."""
+    group, at, package = key.partition("@")
+    known = [each for each in vocabulary.groups if at and each.partition("@")[0] == group]
+    same = [each for each in known if plain(each).endswith(f".{plain(package)}")]
+    return [Place(each) for each in same or known]
 
 
 def option_advice(group: str, option: str, vocabulary: Vocabulary) -> str:
@@ -208,6 +285,8 @@ def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str
     """Return the line for a flag that does not exist; `following` is the argument after it."""
     name, equals, value = flag.lstrip("-").partition("=")
     near = near_names(f"--{plain(name).replace('_', '-')}", FLAGS, cutoff=0.75)
+    if flag in FLAGS:
+        return f"{flag}: is a flag of training alone; type python -m sweeper {flag}"
     if near and not equals:
         return f"{flag}: there is no such flag; type {' or '.join(near)}"
     places = vocabulary.places(name)
@@ -256,6 +335,8 @@ def _spaced(word: str, following: Sequence[str]) -> str | None:
 def _flags_with_hyphens(word: str) -> list[str]:
     """Return the flags that a word with other dashes is meant to be."""
     name = word.lstrip(DASHES)
+    if len(name) == 1:
+        return [f"-{name}"]
     return near_names(f"--{name}", FLAGS, cutoff=0.75) if name != word else []
 
 
@@ -317,7 +398,12 @@ _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | 
     (r"(?:^|: )(the config|[\w.]+) has no key (\w+)", _for_unknown_argument),
     (r"^(.+?): (?:\w+ while evaluating |mismatched|extraneous|no viable)", _for_sweep_elsewhere),
     (r"^([\w.]+)=\[([^\[\]]+)\]: expected a valid (?:number|integer|bool|str).*", _for_list),
+    (r"^([\w.]+)=(.*?): expected a valid (?:number|integer)(?: \(at each .*\))?$", _for_number),
     (r"^([\w.]+)=([\w.+-]+): expected a valid string$", _for_text),
+    (r"^([\w.]+)=(?:[^:]*)(?=: expected a valid dict|$)", _for_mapping),
+    (r"^(\w+) is missing: type ", _for_removed_group),
+    (r"Additional config directory '(.+?)' not found", _for_config_dir),
+    (r"Could not delete from config\. '(.+?)' does not exist", _for_removed_key),
     (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
     (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),
 )

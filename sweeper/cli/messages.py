@@ -213,6 +213,8 @@ def _parse_message(error: OverrideParseException) -> str:
     unwanted = ("Error parsing override", "See https:", "^", in_one_line(error.override))
     reason = " ".join(line for line in lines if line and not line.startswith(unwanted))
     reason = re.sub(r" expecting \{.*\}$", "", reason)  # a list of the names of the grammar's parts
+    if reason.startswith(("LexerNoViableAlt", "mismatched input '<EOF>'")):  # names of the parser
+        reason = ""
     text = f"{error.override}: {reason.rstrip(':') or 'cannot be read'}"
     if "while evaluating" in text:  # a function of the grammar refuses its arguments
         return text

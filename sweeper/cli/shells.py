@@ -10,6 +10,15 @@ from sweeper.cli.overrides import quoted, shell_word
 DASHES = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"
 """The hyphen of flags, and what editors and web pages put in its place."""
 
+KEYBOARD = str.maketrans(
+    dict.fromkeys(DASHES[1:], "-")
+    | dict.fromkeys("\u2018\u2019\u201a\u201b\u2032", "'")
+    | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033", '"')
+    | dict.fromkeys("\u00a0\u2007\u202f", " ")
+    | {"\uff1d": "=", "\uff0c": ",", "\uff08": "(", "\uff09": ")"}
+)
+"""The characters of documents and web pages, with those of the keyboard that they stand for."""
+
 
 def leftover_advice(override: str) -> str | None:
     """Return the line for an override that Hydra cannot parse, or None if no shell is the cause."""
@@ -22,6 +31,15 @@ def leftover_advice(override: str) -> str | None:
         return f"{override}: no shell replaces this ~; type {shell_word(f'{key}={path}')}"
     if (closed := _closed(override)) != override:
         return f"{override}: a bracket is not closed; type {shell_word(closed)}"
+    if (plain := override.translate(KEYBOARD)) != override:
+        text = re.sub(r"=(['\"])([\w/.+-]+)\1$", r"=\2", plain)
+        return f"{override}: has other characters than the keyboard's; type {shell_word(text)}"
+    if re.search(r"\w,\s*$", override) and "=" in override:
+        whole = shell_word(override.rstrip(", "))
+        return f"{override}: ends with a comma; type {whole}, or what comes after the comma"
+    if ";" in value:
+        commas = re.sub(r"\s*;\s*", ",", override)
+        return f"{override}: has a semicolon; type {shell_word(commas)}"
     return None
 
 

@@ -23,10 +23,19 @@ SWEEPS = {
 }
 """How other programs write a sweep, and how Hydra does."""
 
+_NUMBER = r"(-?\d[\d.]*?(?:e[+-]?\d+)?)"
+ENDS = re.compile(rf"(?:range|interval)?[(\[]?{_NUMBER}\s*(?:\.\.+|:|-|~)\s*{_NUMBER}[)\]]?", re.I)
+"""Two numbers with what people write between the ends of an interval."""
+
 
 def sweep_advice(override: str, is_multirun: bool) -> str | None:
     """Return the line for a sweep that is written as in other programs, or None for other text."""
     key, _, value = override.partition("=")
+    if ends := ENDS.fullmatch(value):
+        interval = f"interval({ends[1]},{ends[2]})"
+        are_whole = all(re.fullmatch(r"-?\d+", end) for end in ends.groups())
+        text = as_typed(f"{key}=int({interval})" if are_whole else f"{key}={interval}")
+        return f"{override}: is no sweep as it stands; type {_flag(is_multirun)}{text}"
     if braces := re.fullmatch(r"\{([^:{}]+)\}", value):
         return f"{override}: {without_brackets(key, braces[1], is_multirun)}"
     match = re.fullmatch(r"\s*(\w*)[(\[](.*)[)\]]\s*", value, re.DOTALL)

@@ -97,12 +97,16 @@ def _check_option(line: str, value: Any) -> None:
 
 
 def _check_list(line: str, group: str, options: Sequence[Any]) -> None:
-    """Check that a list has no options that each name a class: Hydra would merge their keys."""
+    """Check that a list has no options that set the same: Hydra merges their keys, the last wins.
+
+    Such are two classes, or two recipes that each choose a network.
+    """
     from sweeper.configs import CONFIGS  # registers resolvers: another application may have its own
 
     files = [CONFIGS / group / f"{option}.yaml" for option in options if isinstance(option, str)]
     texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
-    if len(texts) > 1 and all(re.search(r"^_target_:", text, re.MULTILINE) for text in texts):
+    chosen = [set(re.findall(r"^(?:_target_|  - override [\w/]+):", t, re.M)) for t in texts]
+    if len(chosen) > 1 and set.intersection(*chosen):
         raise ConfigError(
             f"{line}: has several options; type one of them, or, to try one after another, "
             f"--multirun {group}={','.join(options)}"

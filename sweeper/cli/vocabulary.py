@@ -48,6 +48,14 @@ SYNONYMS = {
     "criterion": "loss",
     "lr_scheduler": "scheduler",
     "early_stopping": "stopping",
+    "accelerator": "device",
+    "gradient_clip_val": "clip_norm",
+    "grad_clip": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "l2": "weight_decay",
+    "wd": "weight_decay",
+    "num_epoch": "epochs",
+    "random_state": "seed",
     "tracker": "tracking",
     "experiment_name": "tracking.experiment",
     "logger": "tracking",
@@ -79,14 +87,15 @@ class Vocabulary:
 
     Args:
         overrides: What the user typed. Its choices of options are followed as far as they exist.
-        config_dir: Folder of the user's own options, or None.
+        config_dir: Folder of the user's own options, or None; `hydra.searchpath` adds others.
     """
 
     def __init__(self, overrides: Sequence[str], config_dir: str | None = None) -> None:
         # Imported here, since it registers resolvers: another application may have its own.
         from sweeper.configs import CONFIGS
 
-        own = [Path(config_dir)] if config_dir and Path(config_dir).is_dir() else []
+        named = [*filter(None, [config_dir]), *_search_path(overrides)]
+        own = [Path(folder) for folder in named if Path(folder).is_dir()]
         self._folders = [CONFIGS, *own]
         search_path = [f"file://{folder.absolute()}" for folder in own]
         first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
@@ -194,7 +203,7 @@ def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
     of the keys of an option: `model=resnet18` is `model=torchvision model.name=resnet18`.
     """
     files = vocabulary.files(group)
-    wanted = squeezed(option)
+    wanted = squeezed(Path(option).stem if option.endswith(".yaml") else option)
     known = vocabulary.options(group)
     same = [name for name in known if squeezed(name) == wanted]
     targets = [n for n, node in files.items() if n in known and _class_of(node) == wanted]
@@ -215,6 +224,9 @@ def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
     if values:
         return list(dict.fromkeys(values))[:MAX_CANDIDATES]
     longer = [name for name in known if len(wanted) > 2 and squeezed(name).startswith(wanted)]
+    within = [name for name in known if len(name) > 3 and squeezed(name) in wanted]
+    if within and not longer:  # such as Keras's categorical_crossentropy
+        return [f"{group}={max(within, key=len)}"]
     near = longer[:MAX_CANDIDATES] or near_names(option, known, cutoff=0.65)
     return [f"{group}={name}" for name in near]
 
@@ -273,6 +285,13 @@ def _choice(override: str) -> tuple[str, str] | None:
     key, equals, value = override.partition("=")
     match = re.match(r"(?:choice\()?([\w./-]+)", value)
     return (key, match[1]) if equals and match and "." not in key else None
+
+
+def _search_path(overrides: Sequence[str]) -> list[str]:
+    """Return the folders of an override of `hydra.searchpath`; it may name packages too."""
+    lines = [line for line in overrides if line.lstrip("+").startswith("hydra.searchpath=")]
+    paths = [path for line in lines for path in re.findall(r"[^\[\],'\"=]+", line)[1:]]
+    return [path.strip().removeprefix("file://") for path in paths]
 
 
 def _exists(loader: ConfigLoader, group: str, option: str) -> bool:

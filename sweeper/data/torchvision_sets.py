@@ -1,5 +1,6 @@
 """Data sets that torchvision can download and read."""
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ class TorchvisionSet:
                 f"data={self.name} is not in {self._root}: expected a file {missing[0]} there; "
                 f"type data.download=true, or data.root=FOLDER for a folder that contains it"
             )
+        path = (self._root, *self._root.parents)
+        created = [folder for folder in path if not folder.exists()]
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._root, prefix=".partial-") as partial:
@@ -139,6 +142,10 @@ class TorchvisionSet:
                 f"data.root={self._root} cannot be written: {in_one_line(error)}; "
                 "type data.root=FOLDER"
             ) from error
+        finally:
+            with contextlib.suppress(OSError):  # it holds the files of a download that succeeded
+                for folder in created:
+                    folder.rmdir()
 
     def _move(self, partial: Path, files: list[str]) -> None:
         for file in files:

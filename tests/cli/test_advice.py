@@ -65,6 +65,13 @@ def line_of(*overrides: str) -> str:
         ("experiment=mnist", "experiment=mnist_lenet"),
         ("recipe=digits_cnn", "experiment=digits_cnn"),
         ("experiment_name=x", "tracking.experiment=x"),
+        ("trainer.accelerator=cpu", "trainer.device=cpu"),
+        ("trainer.gradient_clip_val=1", "trainer.clip_norm=1"),
+        ("optimizer.l2=0.1", "optimizer.weight_decay=0.1"),
+        ("loss=categorical_crossentropy", "loss=cross_entropy"),
+        ("model=conf/model/lenet.yaml", "model=lenet"),
+        ("init@conv=orthogonal", "init@init.conv=orthogonal"),
+        ("optimizer@optimizer=sgd", "optimizer=sgd"),
     ],
 )
 def test_a_wrong_key_or_option_finds_its_way(override, typed) -> None:
@@ -112,11 +119,9 @@ def test_an_option_whose_name_is_a_number_is_typed_as_a_text(tmp_path) -> None:
 def test_options_of_the_users_own_folder_are_named(tmp_path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "my_network.yaml").write_text("_target_: my_net.Net\n")
-    line = better_line(
-        "model=my_netwrk: there is no such option",
-        ["--config-dir", str(tmp_path), "model=my_netwrk"],
-    )
-    assert line == "model=my_netwrk: there is no such option; type model=my_network"
+    for folder in (["--config-dir", str(tmp_path)], [f"hydra.searchpath=[file://{tmp_path}]"]):
+        line = better_line("model=my_netwrk: there is no such option", [*folder, "model=my_netwrk"])
+        assert line == "model=my_netwrk: there is no such option; type model=my_network"
 
 
 def test_a_number_in_place_of_a_text_says_how_to_type_it() -> None:
@@ -241,6 +246,85 @@ def test_a_sweep_of_another_program_becomes_hydras(sweep, typed) -> None:
     assert sweep_advice(f"x={sweep}", is_multirun=False).endswith(f"; type --multirun 'x={typed}'")
 
 
+@pytest.mark.parametrize(
+    ("value", "typed"),
+    [
+        ("1e-4..1e-1", "interval(1e-4,1e-1)"),
+        ("0.1:0.5", "interval(0.1,0.5)"),
+        ("1e-4-1e-1", "interval(1e-4,1e-1)"),
+        ("range(1..5)", "int(interval(1,5))"),
+    ],
+)
+def test_two_ends_of_an_interval_are_written_as_hydra_reads_them(value, typed) -> None:
+    line = sweep_advice(f"x={value}", is_multirun=True)
+    assert line == f"x={value}: is no sweep as it stands; type 'x={typed}'"
+    error = ConfigError(f"x={value}: expected a valid number (at each point of the search space)")
+    assert line_for(error, ["--multirun", f"x={value}"]) == line
+
+
+def test_an_empty_number_says_that_a_value_is_missing() -> None:
+    line = better_line("optimizer.lr=: expected a valid number", ["optimizer.lr="])
+    assert line == "optimizer.lr=: expected a valid number; type optimizer.lr=VALUE"
+
+
+def test_all_keys_of_a_recipe_that_do_not_fit_are_named_at_once() -> None:
+    typed = ["experiment=cifar10_resnet50", "model=mlp", "optimizer=adam", "~optimizer.nesterov"]
+    line = better_line("model has no key stem_stride; choose one of hidden", typed)
+    removed = "'~model.stem_kernel_size' '~model.stem_stride' '~model.stem_pool'"
+    assert line is not None
+    assert line.startswith("experiment=cifar10_resnet50 sets model.stem_kernel_size, ")
+    assert "which model=mlp and optimizer=adam do not have" in line
+    assert f"; type {removed} '~optimizer.momentum' too, or leave out" in line
+
+
+@pytest.mark.parametrize(
+    ("message", "override", "line"),
+    [
+        (
+            "scheduler is missing: type scheduler=NAME instead of removing it",
+            "~scheduler",
+            "~scheduler: every experiment has an option of scheduler; type scheduler=none",
+        ),
+        (
+            "Could not delete from config. 'optimizer.learning_rate' does not exist.",
+            "~optimizer.learning_rate",
+            "~optimizer.learning_rate: there is no key optimizer.learning_rate; leave it out, "
+            "or type '~optimizer.lr'",
+        ),
+        (
+            "Could not delete from config. 'schedulr' does not exist.",
+            "~schedulr",
+            "~schedulr: there is no key schedulr; leave it out",
+        ),
+    ],
+)
+def test_what_cannot_be_removed_says_why(message, override, line) -> None:
+    assert better_line(message, [override]) == line
+
+
+def test_a_config_folder_that_does_not_exist_is_named_alone() -> None:
+    message = "Additional config directory 'my conf' not found"
+    line = better_line(message, ["--config-dir", "my conf", "model=cnn"])
+    assert line == "--config-dir 'my conf': there is no such folder; type the path of one"
+
+
+@pytest.mark.parametrize("override", ["tags=[a,b]", "tags=a"])
+def test_a_value_in_the_place_of_a_mapping_says_how_its_keys_are_set(override) -> None:
+    line = f"{override}: tags has keys of its own; type +tags.KEY=VALUE"
+    assert better_line(f"{override}: expected a valid dictionary", [override]) == line
+    assert better_line(override, [override]) == line
+
+
+def test_a_flag_of_training_is_not_offered_to_a_command_that_lacks_it(vocabulary) -> None:
+    line = flag_advice("--multirun", None, vocabulary)
+    assert line == "--multirun: is a flag of training alone; type python -m sweeper --multirun"
+
+
+def test_a_short_flag_with_another_dash_is_named(vocabulary) -> None:
+    line = word_advice(["\u2013m"], vocabulary)
+    assert line == "\u2013m: has another dash than the keyboard's; type -m"
+
+
 def test_values_in_brackets_are_tried_without_them() -> None:
     for line in (
         sweep_advice("x={1, 2}", is_multirun=False),
@@ -260,6 +344,11 @@ def test_values_in_brackets_are_tried_without_them() -> None:
         ("a=[1,{b: 2", "'a=[1,{b: 2}]'"),
         ("a=(1]", None),
         ("a='[1", None),
+        ("model=\u201ccnn\u201d", "model=cnn"),
+        ("lr=\u22120.1", "lr=-0.1"),
+        ("a=\uff08b", "'a=(b'"),
+        ("lr=0.1,", "lr=0.1, or what comes after the comma"),
+        ("a=[16; 32]", "'a=[16,32]'"),
     ],
 )
 def test_what_a_shell_has_left_is_named(override, typed) -> None:

@@ -56,6 +56,8 @@ def test_other_values_are_left_to_hydra(override) -> None:
 def test_a_list_of_options_is_no_sweep(refuses) -> None:
     with refuses(ConfigError, r"^model=\[cnn,lenet\]: has .*, --multirun model=cnn,lenet$"):
         check_overrides(["--multirun", "model=[cnn,lenet]"])
+    with refuses(ConfigError, r"^experiment=\[.*, --multirun experiment=digits_cnn,mnist_lenet$"):
+        check_overrides(["experiment=[digits_cnn,mnist_lenet]"])
     check_overrides(["search=[cnn,auto]", "model.channels=[8,16]", "hydra/callbacks=[a,b]"])
 
 

@@ -103,7 +103,7 @@ def test_a_missing_set_is_an_error_with_what_to_type(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_failed_download_is_one_line_and_leaves_no_file(
+def test_a_failed_download_is_one_line_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses
 ) -> None:
     def fail(*_: Any, **__: Any) -> None:
@@ -111,8 +111,8 @@ def test_a_failed_download_is_one_line_and_leaves_no_file(
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", fail)
     with refuses(DataError, "could not be downloaded .* train-images"):
-        TorchvisionSet("mnist", str(tmp_path / "root"), download=True).splits(None)
-    assert list((tmp_path / "root").iterdir()) == []
+        TorchvisionSet("mnist", str(tmp_path / "new" / "root"), download=True).splits(None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_download_has_all_files_and_leaves_no_other(

@@ -291,7 +291,7 @@ REFUSED = (
     ("optimizer=3", "optimizer=3: there is no such option; choose one of optimizer="),
     ("trainer.threads=99999", "trainer.threads=99999: expected a value less than"),
     # a key or a group that is removed
-    ("~stopping", "stopping is missing: type stopping=NAME"),
+    ("~stopping", "~stopping: every experiment has an option of stopping; type stopping=none"),
     ("~seed", "seed has no value: type seed=VALUE"),
     ("~trainer.epochs", "trainer.epochs has no value: type trainer.epochs=VALUE"),
     ("~hydra.job.name", "~hydra.job.name: JobConf"),
