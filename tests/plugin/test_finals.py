@@ -67,6 +67,20 @@ def test_two_commands_at_once_score_one_winner_once(app) -> None:
     assert len(calls(app)) == 1
 
 
+def test_a_score_that_ends_after_ctrl_c_is_told(app, wait_for) -> None:
+    (app.cwd / "wait").touch()
+    process = app.start("x=3,2", *NOTE, "hydra.sweeper.n_jobs=1")
+    wait_for(lambda: calls(app))
+    process.send_signal(signal.SIGINT)
+    while "Interrupted" not in process.stdout.readline():
+        assert process.poll() is None
+    (app.cwd / "wait").unlink()
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Scored once, at the end: test/loss 2.0000" in out
+    assert len(calls(app)) == 1
+
+
 def test_what_fails_is_said_and_tried_again_by_a_later_command(app) -> None:
     (app.cwd / "broken").touch()
     out = app.run("x=3,2", *NOTE, "hydra.sweeper.n_jobs=1")

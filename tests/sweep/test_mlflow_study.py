@@ -17,6 +17,7 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import TrialState, create_trial
 from torch import nn
 
+from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import StudyInfo
@@ -191,6 +192,32 @@ def test_a_study_without_its_server_ends_with_one_line_and_is_delivered_later(
     ends = sorted((t.data.tags[tags.TRIAL], t.info.status) for t in trials)
     assert ends == [("0", "FINISHED"), ("1", "FINISHED"), ("2", "FINISHED"), ("3", "FAILED")]
     assert "loss" in next(t for t in trials if t.data.tags[tags.TRIAL] == "0").data.metrics
+
+
+def test_records_of_trials_that_stay_behind_are_told(study, database, tmp_path, caplog) -> None:
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    run_trial(tmp_path, study, parent, 0, AWAY)
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "sweeper"):
+        observer.study_finished(replace(study, parent_id=parent))
+    (warning,) = [record.message for record in caplog.records if record.name[:7] == "sweeper"]
+    assert "the records of 1 earlier run are not delivered yet (" in warning
+    assert "type python -m sweeper.tracking.deliver" in warning
+
+
+def test_the_study_creates_runs_in_its_turn(study, database, tmp_path, monkeypatch) -> None:
+    def reconcile(*_: object) -> None:
+        with pytest.raises(BlockingIOError), locked(tmp_path / "outbox", wait=False):
+            pass
+        turns.append("kept")
+
+    turns: list[str] = []
+    monkeypatch.setattr("sweeper.tracking.delivery.StudyPage.reconcile", reconcile)
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    observer.study_finished(replace(study, parent_id=parent))
+    assert turns == ["kept"]
 
 
 @pytest.mark.parametrize(
