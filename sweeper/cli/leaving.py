@@ -1,4 +1,7 @@
-"""The end of a process that has imported torch, Optuna or MLflow."""
+"""The end of a process that has imported torch, Optuna or MLflow.
+
+The system needs up to a tenth of a second to take the memory of such a process apart.
+"""
 
 import atexit
 import os
@@ -7,7 +10,10 @@ import threading
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def leave(main: Callable[..., object], *arguments: Any) -> NoReturn:
@@ -43,3 +49,8 @@ def leave_with(code: int) -> NoReturn:
             with suppress(OSError, ValueError, AttributeError):
                 stream.flush()
         os._exit(code)
+
+
+def reap(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for a killed process, but not here: this process may end before."""
+    threading.Thread(target=process.wait, name="reap", daemon=True).start()

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeper.cli.leaving import reap
 from sweeper.launch.resources import THREAD_VARIABLES
 
 LOST = 1  # the exit code of a process whose server died, so that nobody knows it
@@ -115,7 +116,7 @@ class ForkServer:
     def close(self) -> None:
         """End the server; the processes that it has forked go on."""
         self._process.kill()
-        self._process.wait()
+        reap(self._process)
         if self._connection is not None:
             self._connection.close()
         self._socket.close()

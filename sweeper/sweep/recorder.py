@@ -7,6 +7,7 @@ nobody waits for it.
     python -m sweeper.sweep.recorder DESCRIPTOR     the descriptor of a socket to the command
 """
 
+import gc
 import logging
 import os
 import socket
@@ -26,7 +27,7 @@ import cloudpickle  # type: ignore[import-untyped]
 import optuna
 from hydra.core.utils import configure_log
 
-from sweeper.cli.leaving import leave
+from sweeper.cli.leaving import leave, reap
 from sweeper.errors import ConfigError
 from sweeper.hydra_versions import as_main
 from sweeper.sweep.observer import Observers, StudyInfo
@@ -82,8 +83,8 @@ class Recorder:
         if self._process is None:
             return
         self._process.kill()  # first: it would call functions of `atexit` when the connection ends
-        self._process.wait()
         self._connection.close()
+        reap(self._process)
 
 
 def recorder_of(keys: Mapping[str, Any]) -> Recorder | None:
@@ -212,6 +213,7 @@ def _prepare_end(observer: Any, courier: Courier) -> None:
     rehearse()
     if observer.model is not False:
         courier.write_models()
+    gc.freeze()  # the collector need not visit what was imported, at the end of the study
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> str | None:
