@@ -7,7 +7,7 @@ schema: each value is validated against the annotation of its parameter, includi
 import inspect
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -141,7 +141,8 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
         expected = dict.fromkeys(_expected(e["msg"]) for e in error.errors())
         shown = "null" if value is None else in_one_line(str(value))
         problem = f"{key}={shown}: expected {' or '.join(expected)}"
-        meant = [each for each in dict.fromkeys(_meant(value, annotation)) if _suits(adapter, each)]
+        words = [word for word in _words(annotation) if isinstance(word, str)]
+        meant = [each for each in dict.fromkeys(meanings(value, words)) if _suits(adapter, each)]
         hint = " or ".join(f"{key}={each}" for each in meant)
         raise ConfigError(f"{problem}; type {hint}" if hint else problem) from None
     if _holds_bool_for_number(value, result):
@@ -152,17 +153,16 @@ def _validated(key: str, annotation: Any, value: Any) -> Any:
     return result
 
 
-def _meant(value: Any, annotation: Any) -> Iterator[str]:
+def meanings(value: Any, words: Sequence[str] = ()) -> Iterator[str]:
     """Yield what may be meant by a value that a key does not take, as it is typed.
 
-    That is Python's None, a number with a unit, or the word of a list of words that is alike.
+    That is Python's None, a number with a unit, or one of `words` that is alike.
     """
     text = str(value).strip()
     if text.lower() in ("none", "nil"):
         yield "null"
     if number := re.fullmatch(r"(-?[\d.]*\d)\s*([%kKmM])", text):
         yield f"{float(number[1]) * UNITS[number[2].lower()]:g}"
-    words = [word for word in _words(annotation) if isinstance(word, str)]
     yield from near_names(text, words, cutoff=0.75)
     yield from (word for word in words if re.match(re.escape(text), word) and len(text) > 1)
     yield from (word for word in words if text.isdigit() and word.endswith(text))

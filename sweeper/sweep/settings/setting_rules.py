@@ -4,20 +4,23 @@ config.py of the plugin says what the keys mean.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra._internal.utils import _locate
 from optuna.storages import BaseStorage
 
 from sweeper.cli.overrides import to_type
 from sweeper.cli.typed import unusable_folder
 from sweeper.errors import ConfigError
+from sweeper.schema import meanings
 from sweeper.secrets import without_password
 from sweeper.text import did_you_mean, in_one_line, printable
 
+DIRECTIONS, STUDIES = ("minimize", "maximize"), ("resume", "fresh")
 OBSERVER_METHODS = ("study_opened", "trial_started", "trial_finished", "study_finished")
 
 
@@ -31,6 +34,13 @@ class Rule:
     must: str
     example: str
     accepts: Callable[[Any], bool]
+    words: Sequence[str] = ()
+    """Values that are words."""
+
+    def meant(self, value: Any) -> str | None:
+        """Return what may be meant by a value that is refused, if it is accepted."""
+        texts = meanings(value, self.words)
+        return next((text for text in texts if self.accepts(yaml.safe_load(text))), None)
 
 
 def refused(key: str, value: Any, must: str, hint: str) -> ConfigError:
@@ -55,7 +65,7 @@ def check_rules(keys: Mapping[str, Any]) -> None:
             )
     for key, rule in RULES.items():
         if not rule.accepts(keys[key]):
-            hint = to_type(f"hydra.sweeper.{key}={rule.example}")
+            hint = to_type(f"hydra.sweeper.{key}={rule.meant(keys[key]) or rule.example}")
             raise refused(key, keys[key], rule.must, hint)
     _check_storage_folder(keys["storage"])
 
@@ -137,7 +147,7 @@ def _is_point(value: Any) -> bool:
 def _is_directions(value: Any) -> bool:
     directions = value if isinstance(value, list) else [value]
     names = [getattr(each, "name", each) for each in directions]
-    return bool(names) and all(name in ("minimize", "maximize") for name in names)
+    return bool(names) and all(name in DIRECTIONS for name in names)
 
 
 def _is_points(value: Any) -> bool:
@@ -244,8 +254,10 @@ RULES: Mapping[str, Rule] = {
         "a mapping of noted values to numbers, or null", "{n_parameters: 1e6}", _is_bounds
     ),
     "observers": Rule("a list of observers", "[]", _is_observers),
-    "direction": Rule("one of minimize, maximize, or a list of them", "minimize", _is_directions),
-    "study": Rule("one of resume, fresh", "resume", lambda v: v in ("resume", "fresh")),
+    "direction": Rule(
+        "one of minimize, maximize, or a list of them", "minimize", _is_directions, DIRECTIONS
+    ),
+    "study": Rule("one of resume, fresh", "resume", lambda v: v in STUDIES, STUDIES),
 }
 
 KEYS = (*RULES, "sampler", "pruner", "study_name", "timeout", "trial_timeout", "enqueue_from")

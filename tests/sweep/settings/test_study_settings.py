@@ -138,6 +138,22 @@ def test_a_value_of_a_wrong_type_is_refused_with_an_example(key, value, refuses)
         read_settings({**KEYS, key: value})
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "typed"),
+    [
+        ("direction", "max", "direction=maximize"),
+        ("direction", "Minimise", "direction=minimize"),
+        ("study", "new", "study=resume"),
+        ("n_trials", "1k", "n_trials=1000"),
+        ("n_trials", "None", "n_trials=null"),
+        ("max_failure_rate", "20%", "max_failure_rate=0.2"),
+    ],
+)
+def test_what_a_wrong_value_means_is_named(key, value, typed) -> None:
+    with pytest.raises(ConfigError, match=rf"type hydra\.sweeper\.{typed}$"):
+        read_settings(KEYS | {key: value})
+
+
 @pytest.mark.parametrize("key", RULES)
 def test_the_example_of_a_rule_can_be_pasted_into_a_shell(key, pasted) -> None:
     with pytest.raises(ConfigError) as error:
