@@ -13,6 +13,7 @@ explanation.png.
     limit=2000   run everything anew, with so many training images
 """
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,9 +55,11 @@ def explain(argv: Sequence[str]) -> None:
 def _draw(found: Explanation, path: Path) -> None:
     from sweeper.figures.waterfall import waterfall  # imports matplotlib
 
-    rows = [(change.text, change.value, change.gain) for change in found.changes]
+    runs = [(found.baseline, found.start, 0.0)]
+    runs += [(change.text, change.value, change.gain) for change in found.changes]
+    (first, start, _), *rows = (run for run in runs if math.isfinite(run[1]))
     about = f"study {path.parent.resolve().name}"
-    figure = waterfall(found.start, rows, found.baseline, "value of the objective", about)
+    figure = waterfall(start, rows, first, "value of the objective", about)
     figure.savefig(path)
 
 

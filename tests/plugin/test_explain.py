@@ -96,3 +96,14 @@ def test_what_cannot_be_explained_is_refused(app, arguments, message) -> None:
     app.folder.mkdir(parents=True)
     assert message in explain(app, *arguments, code=1)
     assert "not the folder of a study" in explain(app, code=1)
+
+
+def test_a_run_that_fails_is_told_and_the_others_are_done(app) -> None:
+    winner = "hydra.sweeper.enqueue=[{x: 0.5, shape.radius: 0.1}]"
+    app.run(*SPACE, winner, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false",
+            "breaks_above=0.8")  # fmt: skip
+    for _ in range(2):
+        out = explain(app)
+        assert "The run of the default config failed; with x (1 -> 0.5) it did not." in out
+        assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000 of +0.9000" in out
+    assert (app.folder / "explanation.png").is_file()

@@ -40,7 +40,8 @@ class Ablation:
 def ablation(keys: Sequence[str], known: Mapping[Point, float], maximize: bool) -> Ablation:
     """Return the path along `keys`, given the values of some points.
 
-    Of equally good changes, the first one in `keys` is taken.
+    The value of a point whose run failed is infinite, and worse than all others. Of equally good
+    changes, the first one in `keys` is taken.
     """
     point, steps = Point(), list[Step]()
     if point not in known:

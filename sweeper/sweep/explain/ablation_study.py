@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.cli.overrides import CONFIG_OPTIONS, override_text, quoted
 from sweeper.errors import TrainingError
-from sweeper.sweep.budget import is_own
+from sweeper.sweep.budget import failures, is_own
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.differences import Difference, Texts, same
@@ -48,6 +48,7 @@ class AblationStudy:
         folder: Its folder.
         fixed: Overrides that all of its points share.
         differences: What its points differ in.
+        started_at: When this call started, in seconds since 1970. What failed before is run again.
     """
 
     command: StudyCommand
@@ -55,15 +56,17 @@ class AblationStudy:
     folder: Path
     fixed: Sequence[str]
     differences: Sequence[Difference]
+    started_at: float = 0.0
 
     def run(self, points: Sequence[Point]) -> None:
-        """Run the points that the study does not have yet, each as a trial.
+        """Run points, each as a trial, after those that the study has, until one of them fails.
 
         Raises:
-            TrainingError: a run failed, or was interrupted; the same call goes on.
+            TrainingError: the runs could not start, or were interrupted; the same call goes on.
         """
-        done = subprocess.run(self.arguments(points), cwd=self.command.cwd, check=False)
-        if done.returncode:
+        n_failed, every = len(self.failed()), [*self.known(), *points]
+        done = subprocess.run(self.arguments(every), cwd=self.command.cwd, check=False)
+        if done.returncode and len(self.failed()) == n_failed:
             raise TrainingError(
                 f"the runs of study {self.name} have ended with exit code {done.returncode}; the "
                 "same command goes on with them"
@@ -101,11 +104,20 @@ class AblationStudy:
 
     def known(self) -> dict[Point, float]:
         """Return the values of the points that the study has run."""
+        return values_of_points(self._trials(), {}, self.differences)
+
+    def failed(self) -> set[Point]:
+        """Return the points whose runs have failed under this call."""
+        trials = failures(self._trials(), self.started_at)
+        points = (_point(trial, {}, self.differences) for trial in trials)
+        return {point for point in points if point is not None}
+
+    def _trials(self) -> Sequence[FrozenTrial]:
         storage = self._storage()
         if storage is None or self.name not in optuna.get_all_study_names(storage):
-            return {}
+            return ()
         study = optuna.load_study(study_name=self.name, storage=storage)
-        return values_of_points(study.get_trials(deepcopy=False), {}, self.differences)
+        return study.get_trials(deepcopy=False)
 
     def _storage(self) -> BaseStorage | None:
         """Return its storage; None if that would be a new file."""
@@ -126,12 +138,19 @@ def values_of_points(
     for trial in trials:
         if trial.state != TrialState.COMPLETE or not (is_own(trial) and is_feasible(trial)):
             continue
-        own = {key: text_of(value) for key, value in trial.params.items()}
-        sides = [_side(own, each) for each in differences]
-        if _has(own, shared) and None not in sides:
-            changed = zip(differences, sides, strict=True)
-            found.setdefault(Point(each.key for each, side in changed if side), trial.values[0])
+        point = _point(trial, shared, differences)
+        if point is not None:
+            found.setdefault(point, trial.values[0])
     return found
+
+
+def _point(trial: FrozenTrial, shared: Texts, differences: Sequence[Difference]) -> Point | None:
+    """Return the point that a trial has run; None if it is no point of the path."""
+    own = {key: text_of(value) for key, value in trial.params.items()}
+    sides = [_side(own, each) for each in differences]
+    if None in sides or not _has(own, shared):
+        return None
+    return Point(each.key for each, side in zip(differences, sides, strict=True) if side)
 
 
 def _side(own: Texts, difference: Difference) -> bool | None:

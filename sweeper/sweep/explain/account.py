@@ -1,6 +1,7 @@
 """The account of an ablation path: a table, and three sentences."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sweeper.sweep.explain.ablation import Ablation
@@ -18,8 +19,9 @@ class Change:
         key: Config key.
         default: Default value, in Hydra's override grammar.
         winner: Value of the winner.
-        value: Value of the metric after the change.
-        gain: Improvement that the change brought; negative if it made things worse.
+        value: Value of the metric after the change; infinite if the run failed.
+        gain: Improvement that the change brought, since the last run that did not fail; negative if
+            it made things worse, NaN if there is no such run or this one failed.
         companions: The winner's values of the keys that changed together with it.
     """
 
@@ -35,6 +37,11 @@ class Change:
         """The change in words."""
         return f"{self.key} ({_shown(self.default)} -> {_shown(self.winner)})"
 
+    @property
+    def has_failed(self) -> bool:
+        """True if the run after the change failed."""
+        return not math.isfinite(self.value)
+
 
 def changes(path: Ablation, differences: Sequence[Difference], maximize: bool) -> list[Change]:
     """Return the changes of a whole path along these differences."""
@@ -43,17 +50,26 @@ def changes(path: Ablation, differences: Sequence[Difference], maximize: bool) -
     by_key = {each.key: each for each in differences}
     for step in path.steps:
         gain, each = sign * (step.value - before), by_key[step.key]
+        gain = gain if math.isfinite(gain) else math.nan
         companions = {key: best for key, (_, best) in each.companions.items()}
         change = Change(each.key, each.default, each.winner, step.value, gain, companions)
         found.append(change)
-        before = step.value
+        before = step.value if math.isfinite(step.value) else before
     return found
 
 
 def table(start: float, found: Sequence[Change], baseline: str) -> str:
     """Return the path as a table, a line for each change; `baseline` names its first point."""
-    rows = [(f"{c.text}", f"{c.value:.4f}", f"{c.gain:+.4f}") for c in found]
-    return aligned([("", "value", "gain")], [(baseline, f"{start:.4f}", ""), *rows])
+    rows = [(c.text, _value(c.value), _gain(c.gain)) for c in found]
+    return aligned([("", "value", "gain")], [(baseline, _value(start), ""), *rows])
+
+
+def _value(value: float) -> str:
+    return f"{value:.4f}" if math.isfinite(value) else "failed"
+
+
+def _gain(gain: float) -> str:
+    return "" if math.isnan(gain) else f"{gain:+.4f}"
 
 
 def companions(found: Sequence[Change]) -> list[str]:
@@ -67,9 +83,27 @@ def companions(found: Sequence[Change]) -> list[str]:
 
 
 def sentences(found: Sequence[Change]) -> list[str]:
-    """Return what mattered most, what did not matter, and what the rest brought."""
+    """Return what mattered most, what did not matter, and what the rest brought.
+
+    Changes after which a run failed have no gain of their own.
+    """
     if not found:
         return ["The winner is the default config."]
+    gained = [change for change in found if not math.isnan(change.gain)]
+    return [*_failures(found), *(_gains(gained) if gained else [])]
+
+
+def _failures(found: Sequence[Change]) -> Iterator[str]:
+    """Yield which runs failed, and what cured them."""
+    failed = [change for change in found if change.has_failed]
+    if failed:
+        yield f"The run failed with {_names(failed)} changed, until the next change."
+    first = next((c for c in found if math.isnan(c.gain) and not c.has_failed), None)
+    if first is not None:
+        yield f"The run of the default config failed; with {first.text} it did not."
+
+
+def _gains(found: Sequence[Change]) -> list[str]:
     total = sum(change.gain for change in found)
     most = max(found, key=lambda change: change.gain)
     scale = max(abs(total), *(abs(change.gain) for change in found))

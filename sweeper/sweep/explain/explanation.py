@@ -1,5 +1,7 @@
 """The explanation of a study's winner: what each change from the default config brought."""
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +35,7 @@ class Explanation:
 
     Args:
         baseline: Name of the first point.
-        start: Value of the first point.
+        start: Value of the first point; infinite if its run failed.
         changes: The changes, in order.
     """
 
@@ -49,9 +51,9 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
 
     Raises:
         ConfigError: this is no folder of a study, or the study cannot be explained.
-        TrainingError: a run failed, or was interrupted.
+        TrainingError: the runs could not start, or were interrupted.
     """
-    folder = place.absolute()
+    started_at, folder = time.time(), place.absolute()
     command = recorded_command(folder)
     if command.storage is not None and MASK in command.storage:
         raise ConfigError(
@@ -72,20 +74,24 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     lines = [*fixed, *(f"{key}={value}" for key, value in all_of.shared.items()), *bounds]
     if not all_of.found:
         return Explanation("default config", best[0].values[0], ())
+    place_of_runs = folder / EXPLAIN_FOLDER / suffix
     runs = AblationStudy(
-        command, f"{name}-explain-{suffix}", folder / EXPLAIN_FOLDER / suffix, lines, all_of.found
+        command, f"{name}-explain-{suffix}", place_of_runs, lines, all_of.found, started_at
     )
     maximize = study.directions[0] == StudyDirection.MAXIMIZE
+    worst = -math.inf if maximize else math.inf
     trials = [] if bounds else [_by_key(trial) for trial in study.get_trials(deepcopy=False)]
     points = [trial for trial in trials if _has_defaults_beside(trial, winner, all_of)]
     earlier = values_of_points(points, all_of.shared, all_of.found)
     options = [f"{key}={value}" for key, value in all_of.from_start.items()]
     baseline = " ".join(["default config", *(["with", *options] if options else [])])
     keys = [each.key for each in all_of.found]
-    path = ablation(keys, earlier | runs.known(), maximize)
-    while path.missing:
-        runs.run([*runs.known(), *path.missing])
-        path = ablation(keys, earlier | runs.known(), maximize)
+    while (
+        path := ablation(
+            keys, dict.fromkeys(runs.failed(), worst) | earlier | runs.known(), maximize
+        )
+    ).missing:
+        runs.run(path.missing)
     assert path.start is not None
     return Explanation(baseline, path.start, changes(path, all_of.found, maximize))
 

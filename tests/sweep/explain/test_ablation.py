@@ -1,5 +1,7 @@
 """The ablation path, from the values of its points."""
 
+import math
+
 import pytest
 
 from sweeper.sweep.explain.ablation import Ablation, Point, Step, ablation
@@ -45,6 +47,9 @@ def test_no_more_runs_are_needed_than_the_source_says() -> None:
     assert len(known) == 4 * 5 / 2 + 1  # and the default config
 
 
+XY = [Difference("x", "1", "2"), Difference("y", "3", "4")]
+
+
 def change(key: str, gain: float) -> Change:
     return Change(key, "1", "2", 0.0, gain)
 
@@ -77,8 +82,7 @@ def test_three_sentences_say_what_mattered(gains, expected) -> None:
 
 def test_gains_are_improvements_in_either_direction() -> None:
     path = Ablation(2.0, (Step("x", 1.5), Step("y", 1.6)))
-    differences = [Difference("x", "1", "2"), Difference("y", "3", "4")]
-    found = changes(path, differences, maximize=False)
+    found = changes(path, XY, maximize=False)
     assert [c.gain for c in found] == pytest.approx([0.5, -0.1])
     assert "x (1 -> 2)" in table(2.0, found, "default config")
 
@@ -90,3 +94,27 @@ def test_a_line_names_the_values_that_came_with_an_option() -> None:
     found = changes(path, [group, other], maximize=True)
     assert [c.text for c in found] == ["x (1 -> 2)", "model (cnn -> lenet)"]
     assert companions(found) == ["with model=lenet: model.hidden=[84] optimizer.lr=0.2"]
+
+
+def test_a_run_that_failed_is_the_worst_and_has_no_gain() -> None:
+    known = {Point(): 0.5, Point("x"): -math.inf, Point("y"): -math.inf, Point("xy"): 0.9}
+    found = changes(ablation(["x", "y"], known, True), XY, maximize=True)
+    assert [(c.key, c.value, c.has_failed) for c in found] == [
+        ("x", -math.inf, True),
+        ("y", 0.9, False),
+    ]
+    rows = [line.split() for line in table(0.5, found, "default config").splitlines()[-2:]]
+    assert rows == [["x", "(1", "->", "2)", "failed"], ["y", "(3", "->", "4)", "0.9000", "+0.4000"]]
+    assert sentences(found)[0] == "The run failed with x changed, until the next change."
+    assert "y (3 -> 4) mattered most: it brought +0.4000" in sentences(found)[1]
+
+
+def test_a_default_config_that_failed_has_no_value() -> None:
+    known = {Point(): math.inf, Point("x"): math.inf, Point("y"): 0.7, Point("xy"): 0.5}
+    found = changes(ablation(["x", "y"], known, False), XY, maximize=False)
+    assert [c.key for c in found] == ["y", "x"]
+    assert math.isnan(found[0].gain)
+    assert found[1].gain == pytest.approx(0.2)
+    cured = "The run of the default config failed; with y (3 -> 4) it did not."
+    assert sentences(found)[0] == cured
+    assert "failed" in table(math.inf, found, "default config")
