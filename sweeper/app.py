@@ -37,8 +37,9 @@ log = logging.getLogger(__name__)
 def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | tuple[float, ...]]:
     """Run the composed experiment; return it and the best value of its metric, or of each metric.
 
-    If it cannot start, what Hydra has written for it is removed. If `in_words`, it is said what is
-    going to run, and what to type when it has run.
+    If it cannot start, what Hydra has written for it is removed. Outside a study, a line warns of
+    each override that cannot be meant. If `in_words`, it is said what is going to run, and what to
+    type when it has run.
 
     Raises:
         SweeperError: the config, the data or the checkpoint cannot be used, or training failed.
@@ -63,6 +64,7 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
         raise
     if in_words:
         log.info("%s\n", "\n".join(filter(None, [known, run.overview])))
+    if trial.info() is None:
         typed = _typed(settings)
         unsearched = unsearched_line(typed, _params(settings))
         for line in filter(None, [*repeated_lines(typed), unsearched, *run.pointless]):

@@ -17,6 +17,7 @@ from hydra.errors import SearchPathException
 from sweeper.cli.leaving import leave
 from sweeper.cli.messages import check_words, flag_error, run_command
 from sweeper.cli.overrides import quoted
+from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.typed import unusable_folder
 from sweeper.cli.waiting import hide_waiting, waiting_for, waiting_line
 from sweeper.configs import CONFIGS
@@ -230,6 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     def run() -> None:
         check_words(options.overrides)
+        for line in repeated_lines(options.overrides):
+            _print(line)
         show(options.overrides, options.config_dir, options.picture)
 
     with waiting_line("reading the config"):

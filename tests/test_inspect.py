@@ -132,6 +132,11 @@ def test_arguments_may_be_in_any_order(tmp_path, capsys) -> None:
     assert shapes(capsys.readouterr().out)[-2:] == ["5", "10"]
 
 
+def test_an_override_without_effect_is_named(capsys) -> None:
+    main(["model=mlp", "model=cnn", "--no-picture"])
+    assert capsys.readouterr().out.startswith("model=mlp: has no effect, since model=cnn after it")
+
+
 def test_help_is_one_screen_and_loads_no_torch(tmp_path) -> None:
     code = (
         "import sys; from sweeper.inspect import main\n"
