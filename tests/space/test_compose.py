@@ -84,11 +84,10 @@ def test_another_process_composes_the_same_and_asks_hydra_for_nothing(
 
 
 def test_a_time_that_the_sweep_has_resolved_is_the_same_in_another_process(loader, master) -> None:
-    OmegaConf.register_new_resolver("tick", iter(range(9)).__next__, use_cache=True, replace=True)
-    composer = Composer(loader, master, parse_space(["+at='${tick:}'"], loader))
+    composer = Composer(loader, master, parse_space(["+at='${now:%H%M%S%f}'"], loader))
     composer.option_config({})
     changed = master.copy()
-    OmegaConf.update(changed, "at", "${tick:}", force_add=True)
+    OmegaConf.update(changed, "at", "${now:%H%M%S%f}", force_add=True)
     at = changed.at
     other = pickle.loads(pickle.dumps(composer.with_master(changed)))
     assert [other.compose({"x": x}, x, Path()).at for x in (1, 2)] == [at, at]
