@@ -56,6 +56,13 @@ class Worker:
         """Hydra's config of the whole sweep."""
         return self.composer.master
 
+    def elsewhere(self) -> "Worker":
+        """Return the worker for a launcher that may run it on another host.
+
+        Hydra may compose other configs there, so it takes none of those that were composed here.
+        """
+        return replace(self, composer=self.composer.without_configs(), supervises=True)
+
     def job_overrides(self) -> list[str]:
         """Return the overrides of the worker's own job, whose folder is not that of any trial."""
         return [
