@@ -74,9 +74,9 @@ class Worker:
         ]
 
     def job_config(self, number: int) -> DictConfig:
-        """Return the config of the worker's own job; Hydra needs longer for the same one.
+        """Return the config that Hydra composes from `job_overrides`, in less time.
 
-        Nobody reads which overrides it was composed with, so they are not among it.
+        Only the list of these overrides is not in it: nobody reads that of a worker's job.
         """
         config = self.composer.compose(self._first_point(), number, self.spec.folder)
         with open_dict(config), read_write(config.hydra):
