@@ -78,7 +78,8 @@ def test_a_point_that_has_failed_is_enqueued_again_once(tmp_path, monkeypatch) -
         with pytest.raises(TrainingError):
             study.run([Point(), Point({"x"})])
     added = own.get_trials()[2:]
-    assert [t.system_attrs["fixed_params"] for t in added] == [{"x": 1.0, "model.channels": "[1,2]"}]
+    point = {"x": 1.0, "model.channels": "[1,2]"}
+    assert [trial.system_attrs["fixed_params"] for trial in added] == [point]
 
 
 def test_trials_of_the_study_count_if_they_are_points_of_the_path() -> None:
