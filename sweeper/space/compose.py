@@ -63,7 +63,7 @@ class Composer:
         """
         own: dict[tuple[str, ...], bytes] = {}
         for key, config in self._option_configs.items():
-            with suppress(Exception):  # the class of an object in the config may raise anything
+            with suppress(Exception):  # what cannot be pickled, Hydra composes there too
                 own[key] = cloudpickle.dumps(config)
         return self._received | own
 
