@@ -161,10 +161,11 @@ def meanings(value: Any, words: Sequence[str] = ()) -> Iterator[str]:
     text = str(value).strip()
     if text.lower() in ("none", "nil"):
         yield "null"
-    if number := re.fullmatch(r"(-?[\d.]*\d)\s*([%kKmM])", text):
-        yield f"{float(number[1]) * UNITS[number[2].lower()]:g}"
+    if number := re.fullmatch(r"(-?\d*\.?\d+)\s*([%kKmM])", text):
+        meant = float(number[1]) * UNITS[number[2].lower()]
+        yield f"{meant:.0f}" if meant.is_integer() else f"{meant:g}"
     yield from near_names(text, words, cutoff=0.75)
-    yield from (word for word in words if re.match(re.escape(text), word) and len(text) > 1)
+    yield from (word for word in words if word.startswith(text) and len(text) > 1)
     yield from (word for word in words if text.isdigit() and word.endswith(text))
 
 

@@ -60,7 +60,9 @@ def test_the_error_of_a_bad_value_names_key_value_and_expected_type(
     [
         (float, "10%", "a valid number; type k=0.1"),
         (int, "10k", "a valid integer; type k=10000"),
+        (int, "1m", "a valid integer; type k=1000000"),
         (int, "10k5", "a valid integer"),
+        (float, "1.2.3k", "a valid number"),
         (float | None, "None", "a valid number; type k=null"),
         (float, "None", "a valid number"),
         (Literal["minimize", "maximize"], "max", "'minimize' or 'maximize'; type k=maximize"),

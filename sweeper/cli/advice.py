@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_object
+from hydra._internal.utils import _locate  # `get_object` also logs its errors
 
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.shells import DASHES, split_value
@@ -99,10 +99,16 @@ def _added_keys(whole: Vocabulary, without: Vocabulary) -> list[str]:
 
 
 def _takes(node: Any, key: str) -> bool:
-    """Return whether the target of an option takes an argument that its file may not set."""
+    """Return whether the target of an option takes an argument that its file may not set.
+
+    A target that cannot be imported, or has no signature, may take any.
+    """
     if not isinstance(node, Mapping) or "_target_" not in node:
         return False
-    parameters = inspect.signature(get_object(str(node["_target_"]))).parameters
+    try:
+        parameters = inspect.signature(_locate(str(node["_target_"]))).parameters
+    except (ImportError, TypeError, ValueError):
+        return True
     takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
     return takes_any or key.split(".")[1] in parameters
 

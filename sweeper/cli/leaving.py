@@ -1,6 +1,7 @@
 """The end of a process that has imported torch, Optuna or MLflow.
 
-The system needs up to a tenth of a second to take the memory of such a process apart.
+Such a process takes long to end: Python takes its modules apart, and then the system needs up to a
+tenth of a second for its memory.
 """
 
 import atexit
@@ -53,4 +54,7 @@ def leave_with(code: int) -> NoReturn:
 
 def reap(process: "subprocess.Popen[bytes]") -> None:
     """Wait for a killed process, but not here: this process may end before."""
-    threading.Thread(target=process.wait, name="reap", daemon=True).start()
+    try:
+        threading.Thread(target=process.wait, name="reap", daemon=True).start()
+    except RuntimeError:  # Python 3.12 starts no thread for a function of `atexit`
+        process.wait()

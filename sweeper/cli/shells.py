@@ -21,7 +21,10 @@ KEYBOARD = str.maketrans(
 
 
 def leftover_advice(override: str) -> str | None:
-    """Return the line for an override that Hydra cannot parse, or None if no shell is the cause."""
+    """Return the line for an override that Hydra cannot parse, or None if the cause is not known.
+
+    The cause may be a shell, or a document that the override was copied from.
+    """
     inner = _without_quotes(override)
     if inner != override:  # the Command Prompt of Windows leaves single quotes in place
         return f'{override}: the quotes are a part of it; type "{inner}"'

@@ -17,14 +17,14 @@ from typing import Any, Protocol
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+from hydra.core.utils import JobReturn, filter_overrides
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from sweeper.cli.interrupts import SIGNALS, Interrupt, Interrupted
 from sweeper.errors import TrainingError
 from sweeper.launch.early import current_server
-from sweeper.launch.process import READY
+from sweeper.launch.process import READY, failed_job
 from sweeper.launch.resources import n_workers, worker_environment
 from sweeper.launch.spawned import SpawnedProcess
 from sweeper.text import plural
@@ -153,7 +153,7 @@ class LocalPool:
             slots = {s.connection: s for s in self._slots if not s.connection.closed}
             self._escalate()
             if self._interrupt.requested:
-                results |= {job.number: _failed_job(Interrupted()) for job in queue}
+                results |= {job.number: failed_job(Interrupted()) for job in queue}
                 queue.clear()
             for connection in wait(list(slots), POLL_SECONDS):
                 slot = slots[connection]  # type: ignore[index]
@@ -201,7 +201,7 @@ class LocalPool:
             log.warning("A worker process %s; starting another one", cause)
             queue.appendleft(slot.job)
         elif slot.job is not None:
-            results[slot.job.number] = _failed_job(ChildProcessError(f"the job's process {cause}"))
+            results[slot.job.number] = failed_job(ChildProcessError(f"the job's process {cause}"))
         if queue:
             successor = _start(slot.environment, payload)
             successor.early_deaths = 0 if slot.ready else slot.early_deaths + 1
@@ -305,9 +305,3 @@ def _exit_cause(returncode: int) -> str:
     if returncode > 0:
         return f"ended with exit code {returncode}"
     return f"was killed by {signal.Signals(-returncode).name}"
-
-
-def _failed_job(error: BaseException) -> JobReturn:
-    result = JobReturn()
-    result.status, result.return_value = JobStatus.FAILED, error
-    return result

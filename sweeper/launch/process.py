@@ -13,7 +13,7 @@ from typing import Any
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.core.utils import JobReturn, JobStatus, run_job, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeper.cli.interrupts import WARNINGS
@@ -57,7 +57,10 @@ class JobRunner:
 
     def run(self, overrides: list[str], number: int) -> JobReturn:
         """Compose and run one job, and write its output to its folder."""
-        config = self._job_config(overrides, number)
+        try:
+            config = self._job_config(overrides, number)
+        except Exception as error:  # another process would fail in the same way
+            return failed_job(error)
         HydraConfig.instance().set_config(config)
         subdir = OmegaConf.select(config, "hydra.sweep.subdir")
         with output_to(Path(str(config.hydra.sweep.dir)) / str(subdir)):
@@ -70,6 +73,7 @@ class JobRunner:
             )
 
     def _job_config(self, overrides: list[str], number: int) -> DictConfig:
+        """Return the config of a job. A task that knows how to compose it faster does so."""
         if hasattr(self._task, "job_config"):
             config: DictConfig = self._task.job_config(number)
             return config
@@ -78,6 +82,13 @@ class JobRunner:
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         return config
+
+
+def failed_job(error: BaseException) -> JobReturn:
+    """Return the result of a job that could not run, or whose process died."""
+    result = JobReturn()
+    result.status, result.return_value = JobStatus.FAILED, error
+    return result
 
 
 def exit_with_parent(lifeline_descriptor: int) -> None:

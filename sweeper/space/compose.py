@@ -5,12 +5,15 @@ Hydra reads and merges every YAML file again for each composition (33 ms for a s
 same options share one composition. Each further trial costs a copy and a few updates.
 """
 
-import copy
+import os
+import pickle
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
@@ -40,24 +43,39 @@ class Composer:
         self._overrides: dict[str, Override] = {}
         self._option_configs: dict[tuple[str, ...], DictConfig] = {}
         self._templates: dict[tuple[str, ...], Template] = {}
-        self._received: dict[tuple[str, ...], Template] = {}
+        self._received: dict[tuple[str, ...], bytes] = {}
         self._groups: dict[str, bool] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what was composed: another process of the same command need not compose it again."""
-        new = {key: Template(config) for key, config in self._option_configs.items()}
         arguments = (self._loader, self.master, self._space)
-        return {"arguments": arguments, "received": self._received | new}
+        return {"arguments": arguments, "received": self._composed_so_far()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         Composer.__init__(self, *state["arguments"])
         self._received = state["received"]
 
+    def _composed_so_far(self) -> dict[tuple[str, ...], bytes]:
+        """Return the pickled configs of all options that were chosen so far.
+
+        A config may have the types of the user's program. Another process has other objects in its
+        `__main__`, so such a type goes along.
+        """
+        own: dict[tuple[str, ...], bytes] = {}
+        for key, config in self._option_configs.items():
+            with suppress(Exception):  # what cannot be pickled, Hydra composes there too
+                own[key] = cloudpickle.dumps(config)
+        return self._received | own
+
     def with_master(self, master: DictConfig) -> "Composer":
         """Return a composer for a changed master config, which knows what this one has composed."""
-        composer = copy.copy(self)
-        composer.master = master
+        composer = Composer(self._loader, master, self._space)
+        composer._received = self._composed_so_far()
         return composer
+
+    def without_configs(self) -> "Composer":
+        """Return a composer that has composed nothing so far."""
+        return Composer(self._loader, self.master, self._space)
 
     def is_group(self, key: str) -> bool:
         """Return whether `key`, without its prefix and package, is a config group."""
@@ -94,8 +112,10 @@ class Composer:
         """Return the config of a choice of options, which another process may have composed."""
         if key not in self._received:
             return self._loader.load_sweep_config(self.master, list(key))
-        config = self._received[key].copy()
+        config: DictConfig = pickle.loads(self._received[key])
         OmegaConf.copy_cache(from_config=self.master, to_config=config)  # as Hydra does
+        with open_dict(config.hydra):  # each worker has its own share of the threads and GPUs
+            config.hydra.job.env_set.update({k: os.environ[k] for k in config.hydra.job.env_copy})
         return config
 
     def _option_key(self, params: Mapping[str, Value]) -> tuple[str, ...]:

@@ -145,8 +145,8 @@ class MLflowStudy:
         if not self._trackers and study.parent_id is None:
             return None  # the observer failed when the study was opened
         tracker = self._tracker(study)
-        view, bars = self._subject(study)
         try:
+            view, bars = self._subject(study)
             with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
                 figures = pool.submit(_save_figures, view, bars, early, Path(folder))
                 wait_for_trials()

@@ -30,7 +30,6 @@ from sweeper.launch.apart import can_call_apart
 from sweeper.launch.resources import n_workers
 from sweeper.locks import locked
 from sweeper.secrets import masked_uri
-from sweeper.space.compose import Composer
 from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
@@ -138,8 +137,6 @@ def _run_study(
         info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
     composer = plan.live.composer.with_master(master)
-    if spec.foreign_launcher:  # Hydra may compose other configs on another host
-        composer = Composer(context.config_loader, master, spec.space)
     workers = Workers(plan, Worker(spec, task, context, composer), work_of(spec, storage))
     hide_waiting()
     with Board(study, spec, in_terminal=spec.capture_output):
@@ -274,7 +271,7 @@ class Workers:
         # No callbacks, because those of the user are meant for trials, not for workers.
         context = replace(self.worker.context, callbacks=Callbacks())
         foreign = self.plan.spec.foreign_launcher
-        task = replace(self.worker, supervises=foreign)
+        task = self.worker.elsewhere() if foreign else self.worker
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=self.worker.master
         )
@@ -282,7 +279,7 @@ class Workers:
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         try:
             with naming_workers(self.plan.spec.name):
-                returns = launcher.launch([task.job_overrides()] * n, initial_job_idx=0)
+                returns = launcher.launch([self.worker.job_overrides()] * n, initial_job_idx=0)
         except Exception as error:
             if not foreign or WANTS_TRACEBACK:
                 raise

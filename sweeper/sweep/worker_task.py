@@ -56,6 +56,13 @@ class Worker:
         """Hydra's config of the whole sweep."""
         return self.composer.master
 
+    def elsewhere(self) -> "Worker":
+        """Return the worker for a launcher that may run it on another host.
+
+        Hydra may compose other configs there, so it takes none of those that were composed here.
+        """
+        return replace(self, composer=self.composer.without_configs(), supervises=True)
+
     def job_overrides(self) -> list[str]:
         """Return the overrides of the worker's own job, whose folder is not that of any trial."""
         return [
@@ -67,9 +74,9 @@ class Worker:
         ]
 
     def job_config(self, number: int) -> DictConfig:
-        """Return the config of the worker's own job; Hydra needs longer for the same one.
+        """Return the config that Hydra composes from `job_overrides`, in less time.
 
-        Nobody reads which overrides it was composed with, so they are not among it.
+        Only the list of these overrides is not in it: nobody reads that of a worker's job.
         """
         config = self.composer.compose(self._first_point(), number, self.spec.folder)
         with open_dict(config), read_write(config.hydra):

@@ -277,6 +277,15 @@ def test_all_keys_of_a_recipe_that_do_not_fit_are_named_at_once() -> None:
     assert f"; type {removed} '~optimizer.momentum' too, or leave out" in line
 
 
+def test_a_target_that_cannot_be_imported_may_take_any_key(monkeypatch) -> None:
+    def located(path: str) -> None:
+        raise ImportError(path)
+
+    monkeypatch.setattr("sweeper.cli.advice._locate", located)
+    typed = ["experiment=cifar10_resnet50", "optimizer=adam"]
+    assert better_line("optimizer has no key nesterov; choose one of lr", typed) is None
+
+
 @pytest.mark.parametrize(
     ("message", "override", "line"),
     [

@@ -107,3 +107,12 @@ def test_a_run_that_fails_is_told_and_the_others_are_done(app) -> None:
         assert "The run of the default config failed; with x (1 -> 0.5) it did not." in out
         assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000 of +0.9000" in out
     assert (app.folder / "explanation.png").is_file()
+
+
+def test_a_winner_that_fails_within_the_bounds_is_not_explained(app) -> None:
+    winner = "hydra.sweeper.enqueue=[{x: 2.0, shape.radius: 1.0}]"
+    app.run(*SPACE, winner, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false",
+            "+trainer.epochs=5", "breaks_above=${trainer.epochs}")  # fmt: skip
+    out = explain(app, "epochs=1", code=1)
+    assert "the run with all values of the winner failed; see " in out
+    assert "Traceback" not in out

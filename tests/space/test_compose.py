@@ -1,8 +1,11 @@
 import pickle
+from enum import Enum
 from pathlib import Path
 
+import cloudpickle
 import pytest
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from sweeper.space.compose import Composer
@@ -91,3 +94,25 @@ def test_a_time_that_the_sweep_has_resolved_is_the_same_in_another_process(loade
     at = changed.at
     other = pickle.loads(pickle.dumps(composer.with_master(changed)))
     assert [other.compose({"x": x}, x, Path()).at for x in (1, 2)] == [at, at]
+
+
+def test_types_of_the_users_program_go_along_to_another_process(
+    loader, master, monkeypatch
+) -> None:
+    color = Enum("Color", "RED", module="__main__")
+    composer = Composer(loader, master, parse_space([], loader))
+    OmegaConf.update(composer.option_config({}), "color", color.RED, force_add=True)
+    monkeypatch.setattr("__main__.Color", color, raising=False)
+    sent = cloudpickle.dumps(composer)
+    monkeypatch.delattr("__main__.Color")
+    assert pickle.loads(sent).compose({}, 0, Path()).color.name == "RED"
+
+
+def test_the_environment_that_a_job_copies_is_that_of_its_own_process(loader, monkeypatch) -> None:
+    monkeypatch.setenv("SHARE", "all")
+    own = loader.load_configuration("config", ["hydra.job.env_copy=[SHARE]"], RunMode.MULTIRUN)
+    composer = Composer(loader, own, parse_space([], loader))
+    composer.option_config({})
+    sent = pickle.dumps(composer)
+    monkeypatch.setenv("SHARE", "one")
+    assert pickle.loads(sent).compose({}, 0, Path()).hydra.job.env_set == {"SHARE": "one"}

@@ -206,6 +206,16 @@ def test_records_of_trials_that_stay_behind_are_told(study, database, tmp_path, 
     assert "type python -m sweeper.tracking.deliver" in warning
 
 
+def test_a_study_that_cannot_be_shown_ends_its_run(study, database, tmp_path, monkeypatch) -> None:
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    monkeypatch.setattr("sweeper.sweep.picture.viewing.view_of", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        observer.study_finished(replace(study, parent_id=parent, has_ended=True))
+    [[run], _] = runs(database, study)
+    assert run.info.status == "FINISHED"
+
+
 def test_the_study_creates_runs_in_its_turn(study, database, tmp_path, monkeypatch) -> None:
     def reconcile(*_: object) -> None:
         with pytest.raises(BlockingIOError), locked(tmp_path / "outbox", wait=False):

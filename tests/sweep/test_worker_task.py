@@ -1,5 +1,6 @@
 """The worker, as the task that a launcher runs."""
 
+import pickle
 from types import SimpleNamespace
 
 from omegaconf import OmegaConf
@@ -21,3 +22,20 @@ def test_the_config_of_a_workers_own_job_is_that_of_its_overrides(
     expected.hydra.overrides = own.hydra.overrides
     expected.hydra.job.override_dirname = own.hydra.job.override_dirname
     assert OmegaConf.to_container(own) == OmegaConf.to_container(expected)
+
+
+def test_hydra_composes_the_configs_of_a_worker_on_another_host(
+    live, loader, tmp_path, monkeypatch
+) -> None:
+    space = live("x=interval(1,2)", "shape=sphere,plane")
+    worker = Worker(SimpleNamespace(space=space.space, folder=tmp_path), None, None, space.composer)
+    worker.job_overrides()
+    assert worker.elsewhere().supervises
+    there = pickle.loads(pickle.dumps(worker.elsewhere()))
+    composed = []
+    real = type(loader).load_sweep_config
+    monkeypatch.setattr(
+        type(loader), "load_sweep_config", lambda *a: composed.append(a) or real(*a)
+    )
+    there.job_config(0)
+    assert composed

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -62,11 +63,14 @@ class AblationStudy:
         """Run points, each as a trial, after those that the study has, until one of them fails.
 
         Raises:
-            TrainingError: the runs could not start, or were interrupted; the same call goes on.
+            TrainingError: the runs could not start, were interrupted, or have brought no point; the
+                same call goes on.
         """
-        n_failed, every = len(self.failed()), [*self.known(), *points]
+        self._enqueue_again(points)
+        failed, known = self.failed(), self.known()
+        every = [*known, *points]
         done = subprocess.run(self.arguments(every), cwd=self.command.cwd, check=False)
-        if done.returncode and len(self.failed()) == n_failed:
+        if self.failed() == failed and (done.returncode or self.known() == known):
             raise TrainingError(
                 f"the runs of study {self.name} have ended with exit code {done.returncode}; the "
                 "same command goes on with them"
@@ -109,15 +113,38 @@ class AblationStudy:
     def failed(self) -> set[Point]:
         """Return the points whose runs have failed under this call."""
         trials = failures(self._trials(), self.started_at)
-        points = (_point(trial, {}, self.differences) for trial in trials)
+        points = (_point(trial.params, {}, self.differences) for trial in trials)
         return {point for point in points if point is not None}
 
+    def _enqueue_again(self, points: Sequence[Point]) -> None:
+        """Enqueue those of the points whose runs have all failed.
+
+        The command enqueues a point only if the study has no trial of it at all.
+        """
+        study = self._study()
+        if study is None:
+            return
+        alive, again = set[Point | None](), dict[Point | None, Mapping[str, Any]]()
+        for trial in study.get_trials(deepcopy=False):
+            params = trial.system_attrs.get("fixed_params", trial.params)
+            point = _point(params, {}, self.differences)
+            again[point] = params
+            if trial.state != TrialState.FAIL:
+                alive.add(point)
+        for point in points:
+            if point in again and point not in alive:
+                study.enqueue_trial(dict(again[point]))
+
     def _trials(self) -> Sequence[FrozenTrial]:
+        study = self._study()
+        return study.get_trials(deepcopy=False) if study is not None else ()
+
+    def _study(self) -> optuna.Study | None:
+        """Return the study; None if it has not begun."""
         storage = self._storage()
         if storage is None or self.name not in optuna.get_all_study_names(storage):
-            return ()
-        study = optuna.load_study(study_name=self.name, storage=storage)
-        return study.get_trials(deepcopy=False)
+            return None
+        return optuna.load_study(study_name=self.name, storage=storage)
 
     def _storage(self) -> BaseStorage | None:
         """Return its storage; None if that would be a new file."""
@@ -138,15 +165,17 @@ def values_of_points(
     for trial in trials:
         if trial.state != TrialState.COMPLETE or not (is_own(trial) and is_feasible(trial)):
             continue
-        point = _point(trial, shared, differences)
+        point = _point(trial.params, shared, differences)
         if point is not None:
             found.setdefault(point, trial.values[0])
     return found
 
 
-def _point(trial: FrozenTrial, shared: Texts, differences: Sequence[Difference]) -> Point | None:
-    """Return the point that a trial has run; None if it is no point of the path."""
-    own = {key: text_of(value) for key, value in trial.params.items()}
+def _point(
+    params: Mapping[str, Any], shared: Texts, differences: Sequence[Difference]
+) -> Point | None:
+    """Return the point of a trial's parameters; None if it is no point of the path."""
+    own = {key: text_of(value) for key, value in params.items()}
     sides = [_side(own, each) for each in differences]
     if None in sides or not _has(own, shared):
         return None

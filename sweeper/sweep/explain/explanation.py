@@ -10,12 +10,12 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, TrainingError
 from sweeper.secrets import MASK
 from sweeper.space.live import config_key
 from sweeper.sweep.command import recorded_command
 from sweeper.sweep.elsewhere.address import open_existing
-from sweeper.sweep.explain.ablation import ablation
+from sweeper.sweep.explain.ablation import Ablation, ablation
 from sweeper.sweep.explain.ablation_study import (
     AblationStudy,
     fixed_arguments,
@@ -51,7 +51,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
 
     Raises:
         ConfigError: this is no folder of a study, or the study cannot be explained.
-        TrainingError: the runs could not start, or were interrupted.
+        TrainingError: the runs could not start, or were interrupted, or that of the winner failed.
     """
     started_at, folder = time.time(), place.absolute()
     command = recorded_command(folder)
@@ -86,13 +86,16 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     options = [f"{key}={value}" for key, value in all_of.from_start.items()]
     baseline = " ".join(["default config", *(["with", *options] if options else [])])
     keys = [each.key for each in all_of.found]
-    while (
-        path := ablation(
-            keys, dict.fromkeys(runs.failed(), worst) | earlier | runs.known(), maximize
-        )
-    ).missing:
+
+    def found() -> Ablation:
+        failed = dict.fromkeys(runs.failed(), worst)
+        return ablation(keys, failed | earlier | runs.known(), maximize)
+
+    while (path := found()).missing:
         runs.run(path.missing)
     assert path.start is not None
+    if not math.isfinite(path.steps[-1].value):
+        raise TrainingError(f"the run with all values of the winner failed; see {place_of_runs}")
     return Explanation(baseline, path.start, changes(path, all_of.found, maximize))
 
 
