@@ -52,13 +52,11 @@ def test_a_process_without_a_further_job_ends_while_others_work(sweep, tmp_path)
         return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
 
     def task(cfg):
-        first = tmp_path / "pid"
-        if cfg.a == 0:
-            first.write_text(str(os.getpid()))
-            return True
+        own, other = tmp_path / str(cfg.a), tmp_path / str(1 - cfg.a)
+        own.write_text(str(os.getpid()))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if first.exists() and has_ended(first.read_text()):
+            if other.exists() and (cfg.a == 0 or has_ended(other.read_text())):
                 return True
             time.sleep(0.05)
         return False

@@ -81,7 +81,7 @@ def test_another_process_composes_the_same_and_asks_hydra_for_nothing(
     changed = master.copy()
     changed.hydra.sweep.dir = "/elsewhere"
     expected = composed_by_hydra(loader, changed, composer.overrides(params))
-    other = pickle.loads(pickle.dumps(composer.with_master(changed)))
+    other = pickle.loads(cloudpickle.dumps(composer.with_master(changed)))
     monkeypatch.setattr(type(loader), "load_sweep_config", lambda *_: pytest.fail("composed"))
     assert OmegaConf.to_container(other.compose(params, 7, Path("/study"))) == expected
 
@@ -92,7 +92,7 @@ def test_a_time_that_the_sweep_has_resolved_is_the_same_in_another_process(loade
     changed = master.copy()
     OmegaConf.update(changed, "at", "${now:%H%M%S%f}", force_add=True)
     at = changed.at
-    other = pickle.loads(pickle.dumps(composer.with_master(changed)))
+    other = pickle.loads(cloudpickle.dumps(composer.with_master(changed)))
     assert [other.compose({"x": x}, x, Path()).at for x in (1, 2)] == [at, at]
 
 
@@ -113,6 +113,6 @@ def test_the_environment_that_a_job_copies_is_that_of_its_own_process(loader, mo
     own = loader.load_configuration("config", ["hydra.job.env_copy=[SHARE]"], RunMode.MULTIRUN)
     composer = Composer(loader, own, parse_space([], loader))
     composer.option_config({})
-    sent = pickle.dumps(composer)
+    sent = cloudpickle.dumps(composer)
     monkeypatch.setenv("SHARE", "one")
     assert pickle.loads(sent).compose({}, 0, Path()).hydra.job.env_set == {"SHARE": "one"}

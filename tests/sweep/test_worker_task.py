@@ -3,6 +3,7 @@
 import pickle
 from types import SimpleNamespace
 
+import cloudpickle
 from omegaconf import OmegaConf
 
 from sweeper.sweep.worker_task import Worker
@@ -31,7 +32,7 @@ def test_hydra_composes_the_configs_of_a_worker_on_another_host(
     worker = Worker(SimpleNamespace(space=space.space, folder=tmp_path), None, None, space.composer)
     worker.job_overrides()
     assert worker.elsewhere().supervises
-    there = pickle.loads(pickle.dumps(worker.elsewhere()))
+    there = pickle.loads(cloudpickle.dumps(worker.elsewhere()))
     composed = []
     real = type(loader).load_sweep_config
     monkeypatch.setattr(
