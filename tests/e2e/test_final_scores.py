@@ -55,7 +55,7 @@ def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(run, tmp_path) -
 
 def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(run, tmp_path) -> None:
     command = ("optimizer.lr=0.0001,0.01", *TINY, "hydra.sweeper.finalists=2",
-               "hydra.sweeper.finalist_seeds=2", "trainer.epochs=8")  # fmt: skip
+               "hydra.sweeper.finalist_seeds=2", "trainer.epochs=40")  # fmt: skip
     process = subprocess.Popen(
         [sys.executable, "-m", "sweeper", "--multirun", *command],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -74,7 +74,7 @@ def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(run, tmp_p
     results = OmegaConf.load(tmp_path / "multirun/s/optimization_results.yaml")
     killed = next(each for each in results.finalists if each.trial == 0)
     alone = run("sweeper", "trainer.train_limit=200", "trainer.val_limit=60",
-                "model.channels=[4,8]", "trainer.epochs=8", "optimizer.lr=0.0001",
+                "model.channels=[4,8]", "trainer.epochs=40", "optimizer.lr=0.0001",
                 "seed=1", "tracking=none")  # fmt: skip
     assert f"val accuracy  {killed['values'][1]:.4f}" in alone
     scored = {name for name, scores in scores_of_runs(tmp_path).items() if scores}
