@@ -71,7 +71,7 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
         (["trainer.freeze=[featurs]"], "did you mean features"),
         (["loss=ctc"], "data=digits has one class per image: type loss=cross_entropy"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
-        (["--config-dir", "nowhere"], "nowhere' not found"),
+        (["--config-dir", "nowhere"], "nowhere: there is no such folder"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(sweeper, tmp_path, arguments, line) -> None:

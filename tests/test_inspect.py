@@ -91,7 +91,7 @@ def test_options_in_the_config_dir_are_used(tmp_path, monkeypatch) -> None:
         (["model.kernel_sise=3"], "type model.kernel_size=3"),
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
-        (["--config-dir", "nowhere"], "nowhere' not found"),
+        (["--config-dir", "nowhere"], "nowhere: there is no such folder"),
         (["data=image_folder"], "data.root has no value: type data.root="),
         (["data=image_folder", "data.root=nowhere"], "type data.root=FOLDER"),
         (["model.channels=[8,8,8,8]"], "8 -> conv 5x5"),

@@ -5,7 +5,7 @@ import socket
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from unittest.mock import Mock, call
+from unittest.mock import Mock
 
 import optuna
 import pytest
@@ -87,8 +87,8 @@ def test_the_process_is_ended_before_it_can_leave_by_itself() -> None:
     recorder = Recorder()
     recorder._process, recorder._connection = calls.process, calls.connection
     recorder.close()
-    ended = [call.process.kill(), call.process.wait(), call.connection.close()]
-    assert calls.mock_calls == ended
+    names = [name for name, _, _ in calls.mock_calls if name != "process.wait"]
+    assert names == ["process.kill", "connection.close"]
 
 
 def test_a_study_that_mlflow_does_not_record_needs_no_process() -> None:
