@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 VARIABLE = "SWEEPER_COURIER"
 """The environment variable that names the courier of a command to its workers."""
 _LONGEST_MESSAGE = 2**16
+_HANDOVER_SECONDS = 10.0
+"""The longest wait for an owner that has called, but sends nothing."""
 _TAKEN, _WRITTEN, _BUSY = b"taken", b"written", b"busy"
 
 
@@ -79,27 +81,32 @@ class Courier:
     def _accept(self) -> None:
         while True:
             connection, _ = self._listener.accept()
-            if not _is_own(connection):
-                connection.close()
-                continue
-            content, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_MESSAGE, 1)
-            if not content or not descriptors:
-                connection.close()
-                continue
             try:
-                message = json.loads(content)
-                outbox = Outbox.shared(Path(message["folder"]), descriptors[0])
-                delivery = Delivery(outbox, uris=[message["uri"]])
-            except (ValueError, TypeError, KeyError, OSError) as error:
+                self._take(connection)
+            except Exception as error:  # of one owner; the others still need a courier
                 log.warning("tracking: an outbox was not handed over as it should be: %s", error)
                 connection.close()
-                continue
-            thread = threading.Thread(
-                target=self._deliver, args=(delivery, connection), name="delivery", daemon=True
-            )
-            self._deliveries = [d for d in self._deliveries if d[0].is_alive()]
-            self._deliveries.append((thread, delivery))
-            thread.start()
+
+    def _take(self, connection: socket.socket) -> None:
+        """Receive an outbox, and begin to deliver it."""
+        if not _is_own(connection):
+            connection.close()
+            return
+        connection.settimeout(_HANDOVER_SECONDS)
+        content, descriptors, _, _ = socket.recv_fds(connection, _LONGEST_MESSAGE, 1)
+        connection.settimeout(None)
+        if not content or not descriptors:
+            connection.close()
+            return
+        message = json.loads(content)
+        outbox = Outbox.shared(Path(message["folder"]), descriptors[0])
+        delivery = Delivery(outbox, uris=[message["uri"]])
+        thread = threading.Thread(
+            target=self._deliver, args=(delivery, connection), name="delivery", daemon=True
+        )
+        thread.start()
+        self._deliveries = [d for d in self._deliveries if d[0].is_alive()] + [(thread, delivery)]
+        with contextlib.suppress(OSError):  # the owner may have died; its records are delivered
             connection.send(_TAKEN)
 
     def _deliver(self, delivery: Delivery, connection: socket.socket) -> None:

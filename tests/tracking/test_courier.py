@@ -4,6 +4,8 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 from functools import partial
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from sweeper.tracking.courier import VARIABLE, Courier, Handover
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.model_files import ModelError, _small_model
+from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.tracker import RunInfo
 
 pytestmark = [
@@ -80,9 +83,33 @@ def test_the_run_of_a_killed_process_is_ended_by_the_courier(database, tmp_path,
         started(database, tmp_path, "killed")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
+    while not courier._deliveries:
+        time.sleep(0.01)
     courier.wait(60)
     run = run_of(database, "killed")
     assert (run.info.status, run.data.metrics) == ("KILLED", {"val/loss": 0.5})
+
+
+def test_an_owner_that_dies_before_its_outbox_is_taken_ends_no_courier(
+    database, tmp_path, courier, monkeypatch
+) -> None:
+    died, shared = threading.Event(), Outbox.shared
+
+    def shared_later(*arguments) -> Outbox:
+        died.wait(60)
+        return shared(*arguments)
+
+    monkeypatch.setattr("sweeper.tracking.courier.Outbox.shared", shared_later)
+    pid = os.fork()
+    if pid == 0:
+        started(database, tmp_path, "first")
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(pid, 0)
+    died.set()
+    started(database, tmp_path, "second").finish("FINISHED")
+    courier.wait(60)
+    assert run_of(database, "first").info.status == "KILLED"
+    assert run_of(database, "second").info.status == "FINISHED"
 
 
 def test_a_run_whose_courier_died_delivers_its_records_itself(
