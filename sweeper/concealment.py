@@ -151,13 +151,8 @@ def _keep_out_of_folder_names(config: DictConfig) -> None:
         config.hydra.job.override_dirname = rule.item_sep.join(shown).replace("=", rule.kv_sep)
 
 
-def masked(config: DictConfig, resolved: Any = None) -> dict[str, Any]:
-    """Return the resolved values of a config with `***` in place of its passwords.
-
-    resolved: the values, if the caller has resolved them already.
-    """
-    if resolved is None:
-        resolved = OmegaConf.to_container(config, resolve=True)
+def masked(config: DictConfig, resolved: Any) -> dict[str, Any]:
+    """Return the `resolved` values of a config with `***` in place of its passwords."""
     raw = OmegaConf.to_container(config, resolve=False)
     passwords = {value for name, value in os.environ.items() if name.startswith(VARIABLE)}
     for text in _strings(resolved):

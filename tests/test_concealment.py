@@ -122,7 +122,7 @@ def test_the_record_of_a_config_is_masked(
                          "uri": "http://me:${experiment.looked_up}@host"}  # fmt: skip
     conceal_config(config)
     del config.hydra
-    record = masked(config)
+    record = masked(config, OmegaConf.to_container(config, resolve=True))
     assert not any(p in str(record) for p in ("s3cret", "fr0m-outside"))
     assert record["tracking"]["uri"] == record["url"] == "http://me:***@host"
     assert record["db"] == {"password": MASK}

@@ -53,7 +53,7 @@ def leave_with(code: int) -> NoReturn:
 
 
 def reap(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a killed process, but not here: this process may end before."""
+    """Wait for a killed process in a thread, so that nobody else waits for its end."""
     try:
         threading.Thread(target=process.wait, name="reap", daemon=True).start()
     except RuntimeError:  # Python 3.12 starts no thread for a function of `atexit`

@@ -31,7 +31,7 @@ from sweeper.trial import TrialInfo
 if TYPE_CHECKING:
     from sweeper.figures.study.timeline import Bar
     from sweeper.figures.study.view import StudyView
-    from sweeper.sweep.picture.saving import Pictures
+    from sweeper.sweep.picture.saving import EarlyFigures
 
 log = logging.getLogger(__name__)
 
@@ -124,17 +124,17 @@ class MLflowStudy:
         """
         return self.finish(study)
 
-    def draw_early(self, study: StudyInfo) -> "Pictures":
+    def draw_early(self, study: StudyInfo) -> "EarlyFigures":
         """Draw what `finish` need not draw, if the trials are still the same then."""
-        from sweeper.sweep.picture.saving import draw_early
+        from sweeper.sweep.picture.saving import EarlyFigures  # imports matplotlib
 
-        return draw_early(*self._subject(study))
+        return EarlyFigures.of(*self._subject(study))
 
     def finish(
         self,
         study: StudyInfo,
         wait_for_trials: Callable[[], None] = lambda: None,
-        early: Callable[[], "Pictures | None"] = lambda: None,
+        early: Callable[[], "EarlyFigures | None"] = lambda: None,
     ) -> str | None:
         """Do what `study_finished` does.
 
@@ -307,11 +307,11 @@ def _loaded(study: StudyInfo) -> optuna.Study:
 
 
 def _save_figures(
-    view: "StudyView", bars: "list[Bar]", early: Callable[[], "Pictures | None"], folder: Path
+    view: "StudyView", bars: "list[Bar]", early: Callable[[], "EarlyFigures | None"], folder: Path
 ) -> list[Path]:
     from sweeper.sweep.picture.saving import draw  # imports matplotlib
 
-    files = draw(view, bars, early()).files
+    files = draw(view, bars, early())
     for name, content in files.items():
         (folder / f"{name}.png").write_bytes(content)
     return [folder / f"{name}.png" for name in files]

@@ -167,7 +167,7 @@ class _Desk:
         return replace(study, storage=self._open_storage(*self.place))
 
     def early(self) -> Any:
-        """Return the figures that are drawn already, or None if there are none."""
+        """Return the figures that were begun early, or None; wait until they are drawn."""
         try:
             return self._early.result() if self._early is not None else None
         except Exception as error:  # the end of the study draws them, and says why it cannot
@@ -175,12 +175,10 @@ class _Desk:
             return None
 
     def _draw_early(self) -> None:
-        """Draw the figures: a model is that of the winner, so the search is over."""
-
-        def draw() -> Any:
-            return self.observer.draw_early(self.with_storage(self.study))
-
-        self._early = self._drawer.submit(draw)
+        """Begin to draw: a model is that of the winner, so the search is over."""
+        self._early = self._drawer.submit(
+            lambda: self.observer.draw_early(self.with_storage(self.study))
+        )
 
 
 def _open(

@@ -42,7 +42,7 @@ _TAKEN, _WRITTEN, _BUSY = b"taken", b"written", b"busy"
 class Courier:
     """Deliverer of the outboxes that other processes hand over.
 
-    `on_model` is called when it has written a model.
+    `on_model` is called each time the courier has written a model.
     """
 
     def __init__(self, on_model: Callable[[], object] = lambda: None) -> None:

@@ -11,7 +11,7 @@ ENVIRONMENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "GIT_PYTHON_REFRESH": "quiet",
-    # Two lines for each run, with the password in them, would break the board of a study.
+    # MLflow prints two lines for each run. They break the board of a study, and hold any password.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 

@@ -169,6 +169,15 @@ def broken() -> Iterator[str]:
         server.shutdown()
 
 
+def the_warning_at_the_end(observer: MLflowStudy, study: StudyInfo, parent: str, caplog) -> str:
+    """Finish a study, and return the only line that sweeper warns with."""
+    caplog.clear()
+    with caplog.at_level(logging.WARNING, "sweeper"):
+        observer.study_finished(replace(study, parent_id=parent))
+    (warning,) = [record.message for record in caplog.records if record.name[:7] == "sweeper"]
+    return warning
+
+
 @pytest.mark.parametrize("kind", ["away", "broken"])
 def test_a_study_without_its_server_ends_with_one_line_and_is_delivered_later(
     study, database, deliver, tmp_path, caplog, broken, kind: str
@@ -177,10 +186,7 @@ def test_a_study_without_its_server_ends_with_one_line_and_is_delivered_later(
     observer = MLflowStudy("val/accuracy", uri, folder=tmp_path)
     key = observer.study_opened(study)
     run_trial(tmp_path, study, key, 0, uri)
-    caplog.clear()
-    with caplog.at_level(logging.WARNING, "sweeper"):
-        observer.study_finished(replace(study, parent_id=key))
-    (warning,) = [record.message for record in caplog.records if record.name[:7] == "sweeper"]
+    warning = the_warning_at_the_end(observer, study, key, caplog)
     assert "python -m sweeper.tracking.deliver" in warning
     assert "\n" not in warning
     deliver()
@@ -198,10 +204,7 @@ def test_records_of_trials_that_stay_behind_are_told(study, database, tmp_path, 
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
     parent = observer.study_opened(study)
     run_trial(tmp_path, study, parent, 0, AWAY)
-    caplog.clear()
-    with caplog.at_level(logging.WARNING, "sweeper"):
-        observer.study_finished(replace(study, parent_id=parent))
-    (warning,) = [record.message for record in caplog.records if record.name[:7] == "sweeper"]
+    warning = the_warning_at_the_end(observer, study, parent, caplog)
     assert "the records of 1 earlier run are not delivered yet (" in warning
     assert "type python -m sweeper.tracking.deliver" in warning
 

@@ -18,6 +18,7 @@ from sweeper.cli.overrides import CONFIG_OPTIONS, override_text, quoted
 from sweeper.errors import TrainingError
 from sweeper.sweep.budget import failures, is_own
 from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
@@ -126,7 +127,7 @@ class AblationStudy:
             return
         alive, again = set[Point | None](), dict[Point | None, Mapping[str, Any]]()
         for trial in study.get_trials(deepcopy=False):
-            params = trial.system_attrs.get("fixed_params", trial.params)
+            params = trial.system_attrs.get(FIXED_PARAMS_KEY, trial.params)
             point = _point(params, {}, self.differences)
             again[point] = params
             if trial.state != TrialState.FAIL:

@@ -97,7 +97,7 @@ def _failures(found: Sequence[Change]) -> Iterator[str]:
     """Yield which runs failed, and what cured them."""
     failed = [change for change in found if change.has_failed]
     if failed:
-        yield f"The run failed with {_names(failed)} changed, until the next change."
+        yield f"After {_names(failed)} changed, the run failed; a later change cured it."
     first = next((c for c in found if math.isnan(c.gain) and not c.has_failed), None)
     if first is not None:
         yield f"The run of the default config failed; with {first.text} it did not."

@@ -105,7 +105,7 @@ def test_a_run_that_failed_is_the_worst_and_has_no_gain() -> None:
     ]
     rows = [line.split() for line in table(0.5, found, "default config").splitlines()[-2:]]
     assert rows == [["x", "(1", "->", "2)", "failed"], ["y", "(3", "->", "4)", "0.9000", "+0.4000"]]
-    assert sentences(found)[0] == "The run failed with x changed, until the next change."
+    assert sentences(found)[0] == "After x changed, the run failed; a later change cured it."
     assert "y (3 -> 4) mattered most: it brought +0.4000" in sentences(found)[1]
 
 

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sweeper.sweep.budget import DUPLICATE_KEY, IMPORTED_KEY
 from sweeper.sweep.curve import PLACE_KEY, Place
 from sweeper.sweep.finals.final_records import SCORES_RECORD
-from sweeper.sweep.picture.saving import draw, draw_early
+from sweeper.sweep.picture.saving import EarlyFigures, draw
 from sweeper.sweep.picture.viewing import view_of
 
 LR = FloatDistribution(1e-4, 1e-1, log=True)
@@ -122,18 +122,18 @@ def test_several_objectives_have_a_front() -> None:
     seen = view_of(study, ["val/accuracy", "parameters"], {}, choice="knee")
     assert set(seen.front) == {4, 5, 6, 7}
     assert seen.best in seen.front
-    assert {"study", "study_small", "pareto_front"} <= draw(seen, []).files.keys()
+    assert {"study", "study_small", "pareto_front"} <= draw(seen, []).keys()
 
 
 def test_what_was_drawn_early_is_not_drawn_again_unless_the_trials_differ() -> None:
     study = study_of(*(trial(0.01 * i, 0.1 * i) for i in range(1, 6)))
-    early = draw_early(view(study), [])
+    early = EarlyFigures.of(view(study), [])
     assert early.files.keys() == {"history", "importances", "slice", "parallel_coordinates"}
     study.set_user_attr(SCORES_RECORD, {"trial": 4, "values": {"test/accuracy": 0.5}})
     done = draw(view(study), [], early)
-    assert done.files == draw(view(study), []).files
-    assert all(done.files[name] is early.files[name] for name in early.files)
+    assert done == draw(view(study), [])
+    assert all(done[name] is early.files[name] for name in early.files)
     study.add_trial(trial(0.09, 0.9))
     changed = draw(view(study), [], early)
-    assert changed.files == draw(view(study), []).files
-    assert changed.files["history"] != early.files["history"]
+    assert changed == draw(view(study), [])
+    assert changed["history"] != early.files["history"]
