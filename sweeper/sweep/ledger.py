@@ -110,7 +110,7 @@ class Ledger:
         """Claim a trial, or return None if there is none.
 
         An abandoned trial comes first, then one that waits to be run, one that is promoted, and a
-        new one.
+        new one. Once the budget is spent, abandoned trials are put back instead.
 
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
@@ -120,12 +120,13 @@ class Ledger:
             with locked(self._lock), suppress(UpdateFinishedTrialError):
                 trials = self._trials()
                 if self.budget.is_spent(trials, time.time()):
+                    self._put_back_abandoned(trials)
                     return None
                 if self._fail_hopeless(trials):
                     continue
                 has_stopped = self.budget.stop_reason(trials) is not None
                 claim = (
-                    self._claim_abandoned(trials, has_stopped)
+                    self._claim_abandoned(trials)
                     or self._claim_waiting(trials)
                     or self._claim_promoted(trials)
                 )
@@ -141,13 +142,16 @@ class Ledger:
         return None
 
     def has_work(self) -> bool:
-        """Return whether a worker could claim a trial now."""
+        """Return whether a worker could claim a trial now.
+
+        Once the budget is spent, abandoned trials are put back.
+        """
         with locked(self._lock):
             trials, now = self._trials(), time.time()
             if self.budget.is_spent(trials, now):
+                self._put_back_abandoned(trials)
                 return False
-            abandoned = any(self._is_abandoned(t) for t in trials)
-            if abandoned or self._next_promoted(trials) is not None:
+            if self._next_abandoned(trials) is not None or self._next_promoted(trials) is not None:
                 return True
             return self.budget.has_room(trials)
 
@@ -392,18 +396,38 @@ class Ledger:
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
-    def _claim_abandoned(self, trials: Sequence[FrozenTrial], has_stopped: bool) -> Claim | None:
-        for trial in trials:
-            is_wanted = not has_stopped or self.budget.is_promoted(trial)
-            if is_wanted and self._is_abandoned(trial):
-                previous = Lease.read(trial.system_attrs)
-                cuts = 1 if previous is None else previous.cuts + 1
-                claim = self._claim_running(trial, _deaths(trial), cuts)
-                if self.budget.promotion is not None:
-                    place = replace(Place.of(trial), is_paused=False, started=time.time())
-                    self._write_place(trial._trial_id, place)
-                return claim
-        return None
+    def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        trial = self._next_abandoned(trials)
+        return None if trial is None else self._take_over(trial)
+
+    def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return an abandoned trial that is still wanted, or None.
+
+        Once the stop rule is met, only promoted ones are.
+        """
+        has_stopped = self.budget.stop_reason(trials) is not None
+        wanted = [t for t in trials if not has_stopped or self.budget.is_promoted(t)]
+        return next(filter(self._is_abandoned, wanted), None)
+
+    def _put_back_abandoned(self, trials: Sequence[FrozenTrial]) -> None:
+        """Put back the trials whose workers died, when no worker may run them any more.
+
+        Otherwise they would seem to run for ever, and what follows the search would wait for them.
+        """
+        for trial in filter(self._is_abandoned, trials):
+            with suppress(UpdateFinishedTrialError):
+                claim = self._take_over(trial)
+                self._put_back(self._storage.get_trial(claim.trial_id), claim.lease)
+
+    def _take_over(self, trial: FrozenTrial) -> Claim:
+        """Claim a trial whose worker died."""
+        previous = Lease.read(trial.system_attrs)
+        cuts = 1 if previous is None else previous.cuts + 1
+        claim = self._claim_running(trial, _deaths(trial), cuts)
+        if self.budget.promotion is not None:
+            place = replace(Place.of(trial), is_paused=False, started=time.time())
+            self._write_place(trial._trial_id, place)
+        return claim
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
         return trial.state == TrialState.RUNNING and self._standing(trial) == Standing.LAPSED

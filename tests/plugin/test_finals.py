@@ -158,6 +158,21 @@ def test_a_larger_study_has_another_race_and_repeats_no_run(app) -> None:
     assert [app.trials()[f.trial].params["x"] for f in results(app).finalists] == best
 
 
+def test_a_smaller_study_does_not_wait_for_a_trial_that_was_killed(app, wait_for) -> None:
+    command = (*RANDOM, *RACE[:2], *NOTE, "hydra.sweeper.n_jobs=1", "step_seconds=0.2")
+    process = app.start(*command, "hydra.sweeper.n_trials=9", "steps=3")
+    wait_for(lambda: (app.folder / "2/steps.log").exists())
+    pids = [Lease.read(t.system_attrs).pid for t in app.trials() if t.state.name == "RUNNING"]
+    for pid in (process.pid, *pids):
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    out = app.run(*command, *RACE[2:], "hydra.sweeper.n_trials=2", "steps=3")
+    assert app.states() == ["COMPLETE", "COMPLETE", "WAITING"]
+    assert "running elsewhere" not in out
+    assert len(results(app).finalists) == 2
+    assert len(calls(app)) == 1
+
+
 def test_a_finalists_run_is_resumed_after_its_worker_was_killed(app, wait_for) -> None:
     process = app.start("x=1,2", *RACE, *NOTE, "hydra.sweeper.n_jobs=1", "steps=8",
                         "step_seconds=0.1")  # fmt: skip

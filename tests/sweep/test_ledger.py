@@ -502,6 +502,28 @@ def test_a_trial_that_is_finished_after_a_stop_rule_goes_on_after_its_worker_lef
     assert len(storage.get_all_trials(0)) == 2
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [{"stop": StopRule(0.5, None, maximize=False)}, {"n_trials": 1}, {"n_trials": 1, **PROMOTING}],
+)
+@pytest.mark.parametrize("look", [Ledger.claim, Ledger.has_work])
+def test_an_abandoned_trial_that_nobody_may_run_is_put_back(
+    make_ledger, storage, keys, look
+) -> None:
+    before = make_ledger(n_trials=3, **{k: v for k, v in keys.items() if k == "promotion"})
+    done, alive, dead = before.claim(), before.claim(), before.claim()
+    before.finish(done, COMPLETE, [0.5])
+    abandon(storage, dead)
+    ledger = make_ledger(**{"n_trials": 9} | keys)
+    assert not look(ledger)
+    assert states(storage) == [COMPLETE, TrialState.RUNNING, TrialState.WAITING]
+    assert ledger.owns(alive)
+    lease = Lease.read(storage.get_trial(dead.trial_id).system_attrs)
+    assert lease.deaths == 1
+    again = make_ledger(n_trials=3)
+    assert again.claim().number == dead.number
+
+
 def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(make_ledger, storage) -> None:
     ledger = make_ledger(n_trials=6, **PROMOTING)
     for value in (0.5, 0.4):
