@@ -33,6 +33,20 @@ def test_the_missing_runs_are_done_once_and_the_rest_is_reused(app) -> None:
     assert len(app.trials()) == 1
 
 
+def test_runs_are_as_long_as_that_of_the_winner(app) -> None:
+    space = (*SPACE[:2], "hydra/launcher=basic", "hydra.sweeper.warm_start=false",
+             "hydra.sweeper.growing=[steps]")  # fmt: skip
+    winner, default = "{x: 0.5, shape.radius: 0.1}", "{x: 1.0, shape.radius: 1.0}"
+    app.run(*space, "steps=2", f"hydra.sweeper.enqueue=[{winner}]", "hydra.sweeper.n_trials=1")
+    app.run(*space, "steps=3", f"hydra.sweeper.enqueue=[{winner},{default}]",
+            "hydra.sweeper.n_trials=2")  # fmt: skip
+    assert [len(t.intermediate_values) for t in app.trials()] == [2, 3]
+    assert "it brought +0.9000 of +1.6500 in all." in explain(app)
+    runs = [yaml.safe_load(file.read_text())["steps"] for file in
+            (app.folder / "explain/0").glob("[0-9]*/.hydra/config.yaml")]  # fmt: skip
+    assert runs == [2, 2, 2]
+
+
 def test_a_full_grid_needs_no_further_run(app) -> None:
     app.run(*SPACE)
     assert "mattered most" in explain(app)

@@ -158,6 +158,17 @@ def test_a_larger_study_has_another_race_and_repeats_no_run(app) -> None:
     assert [app.trials()[f.trial].params["x"] for f in results(app).finalists] == best
 
 
+def test_a_finalist_is_trained_for_as_many_epochs_as_its_trial(app) -> None:
+    command = ("x=1,2", *RACE[:1], "+noise=99", "hydra.sweeper.finalists=2", *NOTE,
+               "hydra.sweeper.growing=[steps]", "hydra/launcher=basic")  # fmt: skip
+    app.run(*command, "steps=2", "hydra.sweeper.finalist_seeds=2")
+    out = app.run(*command, "steps=5", "hydra.sweeper.finalist_seeds=3")
+    assert [len(t.intermediate_values) for t in app.trials()] == [2, 2]
+    runs = [t for t in jobs(app) if "seed" in t.system_attrs["sweeper:point"]]
+    assert [len(t.intermediate_values) for t in runs] == [2] * 6
+    assert "steps=2" in out.splitlines()[-1]
+
+
 def test_a_smaller_study_does_not_wait_for_a_trial_that_was_killed(app, wait_for) -> None:
     command = (*RANDOM, *RACE[:2], *NOTE, "hydra.sweeper.n_jobs=1", "step_seconds=0.2")
     process = app.start(*command, "hydra.sweeper.n_trials=9", "steps=3")

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import optuna
@@ -13,7 +13,8 @@ from optuna.trial import FrozenTrial
 from sweeper.errors import ConfigError, TrainingError
 from sweeper.secrets import MASK
 from sweeper.space.live import config_key
-from sweeper.sweep.command import recorded_command
+from sweeper.sweep.command import StudyCommand, recorded_command
+from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.elsewhere.address import open_existing
 from sweeper.sweep.explain.ablation import Ablation, ablation
 from sweeper.sweep.explain.ablation_study import (
@@ -23,6 +24,7 @@ from sweeper.sweep.explain.ablation_study import (
     values_of_points,
 )
 from sweeper.sweep.explain.account import Change, changes
+from sweeper.sweep.explain.defaults_of import default_config
 from sweeper.sweep.explain.differences import Differences, Texts, differences
 from sweeper.sweep.results.front import best_trials
 
@@ -71,7 +73,11 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     fixed = fixed_arguments(command, list(winner))
     all_of = differences(command, fixed, winner)
     suffix = "-".join([str(best[0].number), *(b.replace("=", "-") for b in bounds)])
-    lines = [*fixed, *(f"{key}={value}" for key, value in all_of.shared.items()), *bounds]
+    grown = _grown(best[0], winner)
+    raised = _raised(grown, command, fixed, winner, all_of)
+    values = {**all_of.shared, **raised}.items()
+    fixed = fixed_arguments(command, [*winner, *raised])
+    lines = [*fixed, *(f"{key}={value}" for key, value in values), *bounds]
     if not all_of.found:
         return Explanation("default config", best[0].values[0], ())
     place_of_runs = folder / EXPLAIN_FOLDER / suffix
@@ -81,7 +87,11 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     maximize = study.directions[0] == StudyDirection.MAXIMIZE
     worst = -math.inf if maximize else math.inf
     trials = [] if bounds else [_by_key(trial) for trial in study.get_trials(deepcopy=False)]
-    points = [trial for trial in trials if _has_defaults_beside(trial, winner, all_of)]
+    points = [
+        trial
+        for trial in trials
+        if _has_defaults_beside(trial, winner, all_of) and _grown(trial, winner) == grown
+    ]
     earlier = values_of_points(points, all_of.shared, all_of.found)
     options = [f"{key}={value}" for key, value in all_of.from_start.items()]
     baseline = " ".join(["default config", *(["with", *options] if options else [])])
@@ -97,6 +107,33 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     if not math.isfinite(path.steps[-1].value):
         raise TrainingError(f"the run with all values of the winner failed; see {place_of_runs}")
     return Explanation(baseline, path.start, changes(path, all_of.found, maximize))
+
+
+def _grown(trial: FrozenTrial, winner: Texts) -> dict[str, str]:
+    """Return the numbers of a trial that a later command may have raised, such as its epochs.
+
+    Runs with other numbers cannot be compared. Left out is what the winner has as a parameter.
+    """
+    searched = {key.lstrip("+~") for key in winner}
+    grown = trial.user_attrs.get(GROWN_KEY, {})
+    return {key: text_of(number) for key, number in grown.items() if key not in searched}
+
+
+def _raised(
+    grown: Texts,
+    command: StudyCommand,
+    fixed: Sequence[str],
+    winner: Texts,
+    all_of: Differences,
+) -> dict[str, str]:
+    """Return those numbers of the winner that its command has raised since."""
+    differing = {k: text for k, text in grown.items() if not all_of.are_defaults({k: text})}
+    if not differing:
+        return {}
+    # An option of the winner may have such a number too.
+    lines = [f"{key}={text}" for key, text in winner.items()]
+    now = replace(all_of, config=default_config(command, [*fixed, *lines]))
+    return {k: text for k, text in differing.items() if not now.are_defaults({k: text})}
 
 
 def _has_defaults_beside(trial: FrozenTrial, winner: Texts, all_of: Differences) -> bool:

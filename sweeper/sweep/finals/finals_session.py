@@ -109,11 +109,11 @@ class FinalsSession(Session):
         self, subject: FrozenTrial, info: TrialInfo
     ) -> tuple[DictConfig, TrialInfo]:
         """Return the config of a finalist with another seed, and the description of its run."""
-        params = self._live.by_key(subject.params)
+        params = EndedTrial(subject, self._live).params
         config = self._composed(params | {SEED_KEY: self._job.seed}, subject.number)
         with read_write(config), open_dict(config), read_write(config.hydra):
             config.hydra.sweep.subdir = str(info.folder.relative_to(self._search.folder))
-        return config, replace(info, params=params)
+        return config, replace(info, params=self._live.by_key(subject.params))
 
     def _composed(self, params: Params, number: int) -> DictConfig:
         return self._composer.compose(params, number, self._search.folder)
@@ -122,7 +122,8 @@ class FinalsSession(Session):
         self, subject: FrozenTrial, info: TrialInfo
     ) -> tuple[DictConfig, TrialInfo]:
         """Return the config of the winner's own run, and the description of that run."""
-        params, seed = self._live.by_key(subject.params), EndedTrial(subject, self._live).seed
+        ended = EndedTrial(subject, self._live)
+        params, seed = ended.params, ended.seed
         config = self._composed(params, subject.number)
         subdir = job_subdir(config)
         if seed is not None:
@@ -133,8 +134,8 @@ class FinalsSession(Session):
             config.hydra.output_subdir = None  # the files of the winner are there already
         folder = self._search.folder / subdir
         # The winner goes on from its checkpoint, as after an interruption.
-        attempt = max(1, info.attempt)
-        return config, replace(info, folder=folder, params=params, seed=seed, attempt=attempt)
+        info = replace(info, folder=folder, seed=seed, attempt=max(1, info.attempt))
+        return config, replace(info, params=self._live.by_key(subject.params))
 
     def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:
         attempt, path = super()._attempt(claim, reporter), self._search.finals.conclude

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial
 
 from sweeper.cli.overrides import command_line
 from sweeper.secrets import masked_uri
-from sweeper.space.live import LiveSpace
+from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.curve import GROWN_KEY
@@ -31,15 +31,21 @@ class EndedTrial:
     live: LiveSpace
 
     @property
+    def params(self) -> Params:
+        """The trial's parameters by config key, and its own numbers that were raised since.
+
+        So the trial is trained again for as many epochs as it had.
+        """
+        params = self.live.by_key(self.trial.params)
+        config = self.live.composer.option_config(self.live.first_point())
+        grown = self.trial.user_attrs.get(GROWN_KEY, {})
+        raised = {k: n for k, n in grown.items() if OmegaConf.select(config, k) != n}
+        return params | raised
+
+    @property
     def overrides(self) -> list[str]:
         """The overrides that give the trial's config."""
-        lines = self.live.composer.overrides(self.live.by_key(self.trial.params))
-        config = self.live.composer.option_config(self.live.first_point())
-        for key, number in self.trial.user_attrs.get(GROWN_KEY, {}).items():
-            if OmegaConf.select(config, key) != number:  # a later command has raised it
-                lines = [*(line for line in lines if not line.startswith(f"{key}="))]
-                lines.append(f"{key}={number}")
-        return lines
+        return self.live.composer.overrides(self.params)
 
     @property
     def command(self) -> str:
