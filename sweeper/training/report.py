@@ -32,12 +32,12 @@ class ReportToTrial(Callback):
         elif state.batch in self._looks:
             value = measure_aside(self._experiment)[state.metric.removeprefix("val/")]
             trial.report(value, self._looks[state.batch], length=state.epochs)
-            if trial.should_stop():
+            if _is_stopped(state):
                 state.interrupt()
 
     def on_epoch_end(self, state: RunState) -> None:
         trial.report(state.value, state.epoch, length=state.epochs)
-        if trial.should_stop():
+        if _is_stopped(state):
             state.stop(trial.stop_reason() or "stopped by the study")
 
     def _looks_of_epoch(self, state: RunState) -> dict[int, float]:
@@ -58,6 +58,14 @@ class ReportToTrial(Callback):
         """Return whether the metric can be measured within an epoch, and cheaply."""
         needs_training_images = self._experiment.adapter.needs_training_outputs
         return state.metric.startswith("val/") and not needs_training_images
+
+
+def _is_stopped(state: RunState) -> bool:
+    """Return whether the study stops a run that has not ended by itself.
+
+    One that a rule has ended is complete. If it were paused here, it would be trained further.
+    """
+    return state.stop_reason is None and trial.should_stop()
 
 
 def measure_aside(experiment: Experiment) -> dict[str, float]:

@@ -85,6 +85,20 @@ def test_a_paused_trial_is_marked_and_not_evaluated(ran, tracked, tmp_path) -> N
     assert read_checkpoint(tmp_path / "run/checkpoints/last.pt")["state"]["batch"] == 5
 
 
+def test_a_run_that_has_ended_by_itself_is_not_paused(built, tmp_path) -> None:
+    study, callback = Study(tmp_path, pause_after=1), ReportToTrial(built(*RUN))
+    asked: list[RunState] = []
+    for reason in (None, "good enough"):
+        state = RunState(9, 20, "val/accuracy", "maximize", stop_reason=reason)
+        state.record({"val/accuracy": 0.5})
+        study.should_stop = lambda state=state: bool(asked.append(state)) or True
+        with trial.reported_by(study):
+            callback.on_epoch_end(state)
+        assert state.stop_reason == (reason or "paused")
+    assert [state.stop_reason for state in asked] == ["paused"]
+    assert study.steps == [1, 1]
+
+
 def test_a_look_leaves_the_modes_of_modules_as_they_were(built) -> None:
     experiment = built(*RUN)
     experiment.model.train()
