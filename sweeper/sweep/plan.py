@@ -160,8 +160,13 @@ def _spec(
     name = settings.study_name or f"{config.hydra.job.name}-{identity.short_hash()}"
     launcher = config.hydra.launcher._target_
     pruner = study_pruner(settings.pruner, config, settings.directions, grid is not None)
-    n_finalists = settings.finalists or 0
-    promotion = promotion_of(pruner, settings.directions, settings.resumable, n_finalists)
+    promotion = promotion_of(
+        pruner,
+        settings.directions,
+        settings.resumable,
+        n_finalists=settings.finalists or 0,
+        repeats=settings.repeats,
+    )
     promotion = with_numbers(promotion, live, settings.growing)
     return StudySpec(
         name=name,

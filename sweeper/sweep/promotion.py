@@ -40,6 +40,7 @@ class Promotion:
             its task reads `resume_folder`.
         length: Number of epochs of a trial, if the user has named it.
         config_length: Number of epochs that the config names. What a trial tells counts before it.
+        repeats: Number of runs that a trial has, each with another seed. It is paused in the first.
         grown: Values of the config keys that a later command may raise. A complete trial with a
             lower value counts as one that is not trained to its end.
     """
@@ -51,6 +52,7 @@ class Promotion:
     pauses: bool | None = None
     length: float | None = None
     config_length: float | None = None
+    repeats: int = 1
     grown: tuple[tuple[str, float], ...] = ()
 
     def length_in(self, trials: Iterable[FrozenTrial]) -> float | None:
@@ -188,8 +190,8 @@ class Halving:
     def seconds_to_finish(self, trial: FrozenTrial, now: float) -> float:
         """Return the time that an unfinished trial needs to its end, with a margin, in seconds.
 
-        Where the length of a trial is not known, it reaches to the next rung. `now` is in seconds
-        since 1970.
+        Where the length of a trial is not known, it reaches to the next rung. Once the trial is
+        beyond its first seed, the time is too long. `now` is in seconds since 1970.
         """
         own = self._contender(trial)
         if not own.epochs:
@@ -200,7 +202,7 @@ class Halving:
         if own.is_running:
             further = own.epochs - (own.looks[-2][0] if len(own.looks) > 1 else 0.0)
         seconds_per_epoch = seconds_of(trial, now) / (own.epochs + further)
-        return MARGIN * seconds_per_epoch * max(0.0, length - own.epochs)
+        return MARGIN * seconds_per_epoch * max(0.0, self._rule.repeats * length - own.epochs)
 
     def _contender(self, trial: FrozenTrial) -> Contender:
         looks = curve_of(trial)
@@ -212,7 +214,8 @@ class Halving:
     def _is_pilot(self, trial: FrozenTrial) -> bool:
         """Return whether a trial is the first one, and is to show how long a trial is."""
         is_known = self._rule.min_resource is not None or self._length is not None
-        return not is_known and trial.number == min(s.trial.number for s in self._contenders)
+        numbers = (s.trial.number for s in self._contenders)
+        return not is_known and trial.number == min(numbers, default=trial.number)
 
     def _promotable(self) -> Contender | None:
         """Return the best paused trial that is in the top of its rung, the highest rung first."""

@@ -168,6 +168,19 @@ def test_the_foremost_trial_needs_its_speed_times_what_is_left() -> None:
     assert Halving(RULE, [*trials, done]).foremost() is None
 
 
+def test_a_trial_with_several_seeds_needs_the_time_of_all_of_them() -> None:
+    stretch = Stretch(0.0, 10.0, "host 1")
+    trial = trial_of(0, "p", [0.5, 0.6], length=5.0, stretches=(stretch,))
+    found = Halving(replace(RULE, repeats=3), [trial])
+    assert found.seconds_to_finish(trial, now=100.0) == pytest.approx(1.5 * 5 * (3 * 5 - 2))
+
+
+def test_a_single_trial_that_is_infeasible_shows_the_length_too() -> None:
+    values, constraints = {0: 0.9}, {"size": 1.0}
+    trial = create_trial(state=RUNNING, intermediate_values=values, constraints=constraints)
+    assert Halving(Promotion(maximize=True), [trial]).goes_on(trial, has_room=True)
+
+
 def test_an_infeasible_trial_takes_no_place() -> None:
     trials = [trial_of(0, "c", [0.9] * 9), trial_of(1, "p", [0.3]), trial_of(2, "p", [0.2])]
     assert Halving(RULE, trials).next_trial(has_room=False) is None

@@ -49,17 +49,21 @@ def study_pruner(
 
 
 def promotion_of(
-    recipe: PrunerRecipe, directions: Sequence[str], resumable: bool | None, n_finalists: int = 0
+    recipe: PrunerRecipe,
+    directions: Sequence[str],
+    resumable: bool | None,
+    n_finalists: int = 0,
+    repeats: int = 1,
 ) -> Promotion | None:
     """Return the rule of promotion of a study with this pruner, or None if it pauses no trial.
 
-    At least `n_finalists` trials are trained to their end.
+    At least `n_finalists` trials are trained to their end, each with `repeats` seeds.
     """
     pruner = recipe.pruner()
     if not isinstance(pruner, PromotionPruner):
         return None
     rule = pruner.rule(directions[0] == "maximize", resumable)
-    return replace(rule, finish=max(rule.finish, n_finalists))
+    return replace(rule, finish=max(rule.finish, n_finalists), repeats=repeats)
 
 
 def with_numbers(

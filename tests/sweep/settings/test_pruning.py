@@ -58,6 +58,10 @@ def test_only_the_pruner_of_promotion_pauses_trials() -> None:
     assert promotion_of(PROMOTION, ["maximize"], False) == Promotion(3, 1, 2, True, False)
 
 
+def test_the_rule_knows_the_seeds_of_a_trial() -> None:
+    assert promotion_of(PROMOTION, ONE, None, repeats=3).repeats == 3
+
+
 def test_all_finalists_are_trained_to_their_end() -> None:
     rules = (promotion_of(PROMOTION, ONE, None, n_finalists=n) for n in (0, 5))
     assert [rule.finish for rule in rules] == [2, 5]
