@@ -10,6 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from sweeper.cli.typed import unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.launch.resources import n_workers
 from sweeper.space.check_options import check_options
@@ -205,12 +206,18 @@ def _finals(settings: StudySettings, live: LiveSpace) -> FinalStage:
 
 
 def _folder(config: DictConfig, name: str) -> Path:
-    """Return `hydra.sweep.dir` if the user has set it, and `multirun/<study>` otherwise."""
+    """Return `hydra.sweep.dir` if the user has set it, and `multirun/<study>` otherwise.
+
+    Raises:
+        ConfigError: it cannot be a folder, or nothing can be written to it.
+    """
     unresolved = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(unresolved, dict)
-    if unresolved["dir"] == HYDRA_DEFAULT_SWEEP_DIR:
-        return (Path("multirun") / name).absolute()
-    return Path(str(config.hydra.sweep.dir)).absolute()
+    is_default = unresolved["dir"] == HYDRA_DEFAULT_SWEEP_DIR
+    folder = Path("multirun") / name if is_default else Path(str(config.hydra.sweep.dir))
+    if problem := unusable_folder(folder):
+        raise ConfigError(f"{folder}, the folder of the study: {problem} with hydra.sweep.dir=PATH")
+    return folder.absolute()
 
 
 def _budget(settings: StudySettings, live: LiveSpace, grid: Grid | None) -> Budget:

@@ -1,0 +1,29 @@
+"""What is checked before the first trial."""
+
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder
+
+
+def config(folder: str):
+    return OmegaConf.create({"hydra": {"sweep": {"dir": folder}}})
+
+
+def test_a_study_has_a_folder_of_its_name_unless_the_user_names_one(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _folder(config(HYDRA_DEFAULT_SWEEP_DIR), "a/b") == tmp_path / "multirun/a/b"
+    assert _folder(config("x=1 y"), "s") == tmp_path / "x=1 y"
+
+
+@pytest.mark.parametrize("folder", [HYDRA_DEFAULT_SWEEP_DIR, "multirun", "multirun/other"])
+def test_a_study_in_a_folder_that_cannot_be_is_refused(
+    tmp_path, monkeypatch, refuses, folder
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("multirun").write_text("a file")
+    with refuses(ConfigError, "Not a directory: .*multirun is a file; type .* hydra.sweep.dir="):
+        _folder(config(folder), "s")
