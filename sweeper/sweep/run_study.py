@@ -34,7 +34,10 @@ from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.elsewhere.address import JOURNAL
 from sweeper.sweep.finals.agenda import prepare_finals
+from sweeper.sweep.finals.stage import JOURNAL as FINALS
+from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, progress_of
 from sweeper.sweep.observer import Observers, StudyInfo
@@ -44,6 +47,7 @@ from sweeper.sweep.points import enqueue
 from sweeper.sweep.recorder import Recorder, recorded, recorder_of
 from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
+from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import (
     PARENT_KEY,
@@ -342,25 +346,34 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
 def _require_idle(plan: StudyPlan) -> None:
     """Check that no worker on this host runs a trial of the study that is to be moved away.
 
+    Nor may it do one of the jobs that follow the search.
+
     Raises:
         ConfigError: a worker does.
     """
     spec = plan.spec
-    if spec.storage is None and not (spec.folder / "journal.log").is_file():
-        return
-    try:
-        storage = open_storage(spec.storage, spec.folder)
-        trials = open_study(spec.name, storage).get_trials(deepcopy=False)
-    except (ConfigError, KeyError):
-        return  # a damaged journal, or no such study
-    leases = [Lease.read(t.system_attrs) for t in trials if t.state == TrialState.RUNNING]
-    alive = [lease for lease in leases if lease is not None and lease.process_is_alive()]
+    leases = [*_leases(spec.name, spec, JOURNAL), *_leases(finals_name(spec.name), spec, FINALS)]
+    alive = [lease for lease in leases if lease.process_is_alive()]
     if alive:
         raise ConfigError(
             f"study=fresh: study {spec.name} is running, in process {alive[0].pid} of "
             f"{alive[0].host_name}; end it first, or choose another name with "
             "hydra.sweeper.study_name=NAME"
         )
+
+
+def _leases(name: str, spec: StudySpec, journal: str) -> list[Lease]:
+    """Return the leases of a study's running trials; `journal` is its file, if it has one."""
+    file = spec.folder / journal
+    if spec.storage is None and not file.is_file():
+        return []
+    try:
+        storage = open_storage(str(file) if spec.storage is None else spec.storage, spec.folder)
+        trials = open_study(name, storage).get_trials(deepcopy=False)
+    except (ConfigError, KeyError):
+        return []  # a damaged journal, or no such study
+    leases = (Lease.read(t.system_attrs) for t in trials if t.state == TrialState.RUNNING)
+    return [lease for lease in leases if lease is not None]
 
 
 def _require_new(plan: StudyPlan) -> None:

@@ -1,0 +1,38 @@
+"""The command of a study in the parent process."""
+
+from types import SimpleNamespace
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+from sweeper.errors import ConfigError
+from sweeper.sweep.lease import LEASE_KEY, Lease
+from sweeper.sweep.run_study import _require_idle
+from sweeper.sweep.storage import open_storage
+
+
+@pytest.mark.parametrize(
+    ("name", "storage", "file"),
+    [
+        ("s", None, "journal.log"),
+        ("s.finals", None, "finals.log"),
+        ("s", "own.log", "own.log"),
+        ("s.finals", "own.log", "own.log"),
+    ],
+)
+def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
+    tmp_path, refuses, name, storage, file
+) -> None:
+    place = None if storage is None else str(tmp_path / storage)
+    plan = SimpleNamespace(spec=SimpleNamespace(name="s", storage=place, folder=tmp_path))
+    _require_idle(plan)
+    study = optuna.create_study(
+        study_name=name, storage=open_storage(str(tmp_path / file), tmp_path)
+    )
+    study.add_trial(create_trial(value=1.0))
+    _require_idle(plan)
+    lease = {LEASE_KEY: Lease.new().record()}
+    study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=lease))
+    with refuses(ConfigError, "study s is running, in process"):
+        _require_idle(plan)
