@@ -46,6 +46,7 @@ class Results:
         choice: Which member of the front is chosen.
         chosen: The best trial, or the chosen member of the front; None if there is none.
         finalists: The race of the finalists; None if there was none.
+        n_ranked: Number of trials that can be finalists.
         scores: What came of `hydra.sweeper.conclude` for the chosen trial; None if nothing.
     """
 
@@ -57,6 +58,7 @@ class Results:
     choice: Choice = None
     chosen: FrozenTrial | None = None
     finalists: Finalists | None = None
+    n_ranked: int = 0
     scores: Scores | None = None
 
     @staticmethod
@@ -70,11 +72,21 @@ class Results:
         trials, best = study.get_trials(deepcopy=False), best_trials(study)
         chosen = chosen_trial(best, study.directions, choice)
         scores = Scores.recorded(study.user_attrs, None if chosen is None else chosen.number)
-        n_objectives, finalists = len(study.directions), None
+        n_objectives, ranking = len(study.directions), list[int]()
         if n_objectives == 1:
             ranking = [t.number for t in ranked_trials(study)]
-            finalists = Finalists.recorded(study.user_attrs, ranking)
-        return Results(spec, live, trials, best, n_objectives, choice, chosen, finalists, scores)
+        return Results(
+            spec=spec,
+            live=live,
+            trials=trials,
+            best=best,
+            n_objectives=n_objectives,
+            choice=choice,
+            chosen=chosen,
+            finalists=Finalists.recorded(study.user_attrs, ranking),
+            n_ranked=len(ranking),
+            scores=scores,
+        )
 
     def write(self) -> None:
         """Write the results file, the commands of a Pareto front, and the folder of the best trial.
@@ -198,9 +210,11 @@ class Results:
         if self.finalists is not None:
             params = " ".join(f"{k}={v}" for k, v in self.live.by_key(winner.params).items())
             return [*self.finalists.lines, self.finalists.sentence(params), *lines]
-        if self.spec.finals.n_finalists and len(self.trials) > 1:
-            return ["The finalists' runs are not complete; the same command goes on", *lines]
-        return lines
+        if not self.spec.finals.n_finalists:
+            return lines
+        if self.n_ranked == 1:
+            return ["No race of finalists: only one trial is complete", *lines]
+        return ["The finalists' runs are not complete; the same command goes on", *lines]
 
     def _choice_text(self) -> str:
         names = self.spec.objectives.names

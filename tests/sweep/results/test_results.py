@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import optuna
 import pytest
 from omegaconf import OmegaConf, open_dict, read_write
 
 from sweeper.sweep.budget import Budget
+from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 from sweeper.sweep.verdict import Objectives
@@ -171,6 +174,21 @@ def test_a_trial_with_several_seeds_shows_their_spread_and_links_a_typical_one(
     out = capsys.readouterr().out
     assert "Best: 1.0 ± 0.1 (3 seeds) in trial 0" in out
     assert out.splitlines()[-1].endswith("x=0.0 steps=2 +seed=7")
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ([[1.0]], "No race of finalists: only one trial is complete"),
+        ([[1.0], [2.0]], "The finalists' runs are not complete; the same command goes on"),
+    ],
+)
+def test_a_study_without_a_race_says_why(make_results, capsys, values, line) -> None:
+    results = make_results(*values)
+    failed = optuna.trial.create_trial(state=optuna.trial.TrialState.FAIL)
+    spec = replace(results.spec, finals=FinalStage(n_finalists=2))
+    replace(results, spec=spec, trials=[*results.trials, failed]).show(interrupted=False)
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_results_that_cannot_be_written_do_not_end_the_command(
