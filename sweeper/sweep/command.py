@@ -50,6 +50,12 @@ class StudyCommand:
         arguments = tuple(without_password(argument) for argument in sys.argv[1:])
         return StudyCommand(study, shown, tuple(program()), arguments, str(Path.cwd()))
 
+    @property
+    def start_folder(self) -> Path:
+        """Where the command is run again: in `cwd`, or here if that is gone, as on another host."""
+        folder = Path(self.cwd)
+        return folder if folder.is_dir() else Path.cwd()
+
     def place(self, folder: Path) -> str:
         """Return the storage of the study in this folder, with an absolute path."""
         if self.storage is None:
@@ -147,8 +153,7 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
         record = optuna.load_study(study_name=name, storage=opened).user_attrs.get(COMMAND_KEY)
         command = _parsed(record, f"{masked_uri(place)} {name}")
         where = [concealed_override(f"hydra.sweeper.storage={quoted(place)}")]
-    if Path(command.cwd).is_dir():
-        os.chdir(command.cwd)
+    os.chdir(command.start_folder)
     return command.worker(overrides, where)
 
 

@@ -43,6 +43,15 @@ def test_a_folder_whose_record_cannot_be_read_is_refused(tmp_path, refuses, text
         recorded_command(tmp_path)
 
 
+def test_a_command_whose_folder_is_gone_is_run_again_here(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there").mkdir()
+    command = StudyCommand("s", None, ("app.py",), (), str(tmp_path / "there"))
+    assert command.start_folder == tmp_path / "there"
+    (tmp_path / "there").rmdir()
+    assert command.start_folder == tmp_path
+
+
 def test_a_worker_joins_no_study_whose_database_is_gone(recorded, storage, refuses) -> None:
     folder = recorded("sqlite:///x.db", storage)
     with refuses(ConfigError, r"there is no file .*x\.db"):

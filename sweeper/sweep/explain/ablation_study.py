@@ -70,7 +70,7 @@ class AblationStudy:
         self._enqueue_again(points)
         failed, known = self.failed(), self.known()
         every = [*known, *points]
-        done = subprocess.run(self.arguments(every), cwd=self.command.cwd, check=False)
+        done = subprocess.run(self.arguments(every), cwd=self.command.start_folder, check=False)
         if self.failed() == failed and (done.returncode or self.known() == known):
             raise TrainingError(
                 f"the runs of study {self.name} have ended with exit code {done.returncode}; the "

@@ -45,7 +45,7 @@ def _printed(command: StudyCommand, arguments: Sequence[str]) -> str:
     """
     done = subprocess.run(
         [sys.executable, *command.program, *arguments],
-        cwd=command.cwd,
+        cwd=command.start_folder,
         capture_output=True,
         text=True,
         check=False,
