@@ -21,6 +21,7 @@ from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, w
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.front import best_trials, chosen_trial
+from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.study import Counts
 from sweeper.sweep.study_note import study_note
 from sweeper.tracking import tags
@@ -230,15 +231,16 @@ class MLflowStudy:
         return view, bars_of(loaded.get_trials(deepcopy=False))
 
     def _log_best_so_far(self, tracker: MLflowTracker, study: optuna.Study) -> None:
-        """Log the best value of each objective after each complete trial, by the trial's number.
+        """Log the best value of each objective after each trial that is complete and feasible.
 
-        The time of a point is that of its trial, so a resumed study repeats no point.
+        The step of a point is the trial's number, and its time that of the trial, so a resumed
+        study repeats no point.
         """
         best: list[float] = []
         choices: list[Callable[[float, float], float]]
         choices = [max if d == StudyDirection.MAXIMIZE else min for d in study.directions]
         for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
-            if not is_own(trial):
+            if not is_own(trial) or not is_feasible(trial):
                 continue
             best = best or list(trial.values)
             triples = zip(choices, best, trial.values, strict=True)

@@ -132,6 +132,8 @@ def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(
 ) -> None:
     from mlflow import MlflowClient
 
+    loaded = optuna.load_study(study_name=study.name, storage=study.storage)
+    loaded.add_trial(create_trial(value=0.9, constraints={"size": 1.0}))  # it cannot be the best
     parent = None
     for _ in range(2):
         observer = MLflowStudy("val/accuracy", database, folder=tmp_path)

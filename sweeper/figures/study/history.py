@@ -78,13 +78,16 @@ def draw_history(axes: Axes, view: StudyView, axis: ValueAxis) -> None:
 
 
 def best_so_far(view: StudyView) -> Sequence[tuple[float, float]]:
-    """Return the trials that were better than all complete ones before them, and their values."""
+    """Return the trials that were better than all complete ones before them, and their values.
+
+    Trials that violate a constraint are left out.
+    """
     steps: list[tuple[float, float]] = []
     for trial in view.valued:
-        if _is_complete(trial) and (not steps or view.is_better(trial.values[0], steps[-1][1])):
+        if _can_be_best(trial) and (not steps or view.is_better(trial.values[0], steps[-1][1])):
             steps.append((float(trial.number), trial.values[0]))
     return steps
 
 
-def _is_complete(trial: TrialView) -> bool:
-    return trial.state == "complete"
+def _can_be_best(trial: TrialView) -> bool:
+    return trial.state == "complete" and trial.is_feasible

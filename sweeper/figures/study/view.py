@@ -74,6 +74,7 @@ class TrialView:
         values: The values of the objectives. Those of a trial that is not complete are what it
             reported last; nothing if it reported nothing.
         curve: What it reported: positions in epochs, and values.
+        is_feasible: False if it violates a constraint, so that it cannot be the best.
     """
 
     number: int
@@ -81,6 +82,7 @@ class TrialView:
     params: Mapping[str, Any] = field(default_factory=dict)
     values: Sequence[float] = ()
     curve: Sequence[tuple[float, float]] = ()
+    is_feasible: bool = True
 
     @property
     def has_values(self) -> bool:

@@ -22,6 +22,7 @@ from sweeper.sweep.picture.importances import importances_of
 from sweeper.sweep.picture.suggestions import advice
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
+from sweeper.sweep.stop_rule import is_feasible
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -82,7 +83,7 @@ def _trial_view(trial: FrozenTrial) -> TrialView:
         values = trial.values
     elif trial.state != TrialState.FAIL and curve:
         values = [curve[-1][1]]
-    return TrialView(trial.number, state, trial.params, values, curve)
+    return TrialView(trial.number, state, trial.params, values, curve, is_feasible(trial))
 
 
 def _parameters(trials: Sequence[FrozenTrial]) -> list[Parameter]:

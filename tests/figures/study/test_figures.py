@@ -101,6 +101,12 @@ def test_only_complete_trials_count_for_the_best_so_far() -> None:
     assert best_so_far(view) == [(0.0, 0.5), (3.0, 0.7)]
 
 
+def test_a_trial_that_violates_a_constraint_is_not_the_best_so_far() -> None:
+    trials = [TrialView(0, "complete", values=[0.9], is_feasible=False)]
+    trials.append(TrialView(1, "complete", values=[0.5]))
+    assert best_so_far(StudyView("s", "", ["accuracy"], [True], trials)) == [(1.0, 0.5)]
+
+
 def test_the_best_learning_curve_is_in_colour_and_the_others_are_grey() -> None:
     view = study(12, [LR])
     [axes] = learning_curves(view).axes

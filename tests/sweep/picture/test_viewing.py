@@ -67,6 +67,13 @@ def test_trials_have_their_states_and_what_they_reported_last() -> None:
     )
 
 
+def test_a_trial_that_violates_a_constraint_is_known() -> None:
+    large = trial(0.01, 0.9, constraints={"size": 1.0})
+    seen = view(study_of(large, trial(0.02, 0.5, constraints={"size": -1.0})))
+    assert [t.is_feasible for t in seen.trials] == [False, True]
+    assert seen.best == 1
+
+
 def test_parameters_are_sorted_numbers_and_constant_ones_are_left_out() -> None:
     params = {"size": 64, "one": 3, "kind": "b"}
     kinds = CategoricalDistribution(["b", "a"])
