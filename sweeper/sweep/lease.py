@@ -75,6 +75,11 @@ class Lease:
         return self.host.partition("/")[0]
 
     @property
+    def is_of_this_host(self) -> bool:
+        """True if its worker runs, or ran, on this host, maybe before the last boot."""
+        return self.host_name == this_host().partition("/")[0]
+
+    @property
     def worker(self) -> str:
         """Name of the worker: its host and process."""
         return f"{self.host_name} {self.pid}"

@@ -17,6 +17,7 @@ from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
 from sweeper.sweep.finals.race import Values, race
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
+from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import LOCK_FILE, Ledger
 from sweeper.sweep.results.front import best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.trial_folder import TrialLayout
@@ -191,7 +192,13 @@ class Agenda:
             self._search.set_user_attr(key, record)
 
     def _is_here(self, trial: FrozenTrial) -> bool:
-        """Return whether this host has the files of a trial, which another one may have run."""
+        """Return whether this host has the files of a trial, which another one may have run.
+
+        A trial that was run here and wrote nothing may have no folder.
+        """
+        lease = Lease.read(trial.system_attrs)
+        if lease is not None and lease.is_of_this_host:
+            return True
         layout = TrialLayout.recorded(trial) or TrialLayout(str(trial.number))
         return (self._spec.folder / layout.subdir).is_dir()
 

@@ -10,6 +10,7 @@ from sweeper.sweep.finals.agenda import Agenda, prepare_finals, search_is_over
 from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.finals.stage import FinalStage
+from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.results.front import best_trials
 from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
 from sweeper.sweep.stop_rule import StopRule
@@ -100,6 +101,12 @@ def test_nothing_follows_a_search_that_goes_on(agenda, study) -> None:
 def test_a_host_without_the_winners_files_leaves_it_to_others(agenda, study) -> None:
     study.add_trials([create_trial(value=1.0), create_trial(value=2.0)])
     assert not agenda.has_work()
+
+
+def test_a_winner_that_wrote_nothing_is_scored_where_it_was_run(agenda, study) -> None:
+    lease = {LEASE_KEY: Lease.new().record()}
+    study.add_trials([create_trial(value=1.0, system_attrs=lease), create_trial(value=2.0)])
+    assert agenda.has_work()
 
 
 def test_of_two_equal_jobs_one_is_done(agenda, study) -> None:
