@@ -170,14 +170,15 @@ def test_a_finalist_is_trained_for_as_many_epochs_as_its_trial(app) -> None:
 
 
 def test_a_smaller_study_does_not_wait_for_a_trial_that_was_killed(app, wait_for) -> None:
-    command = (*RANDOM, *RACE[:2], *NOTE, "hydra.sweeper.n_jobs=1", "step_seconds=0.2")
-    process = app.start(*command, "hydra.sweeper.n_trials=9", "steps=3")
+    command = (*RANDOM, *RACE[:2], *NOTE, "hydra.sweeper.n_jobs=1", "steps=9",
+               "hydra.sweeper.steering=[step_seconds]")  # fmt: skip
+    process = app.start(*command, "hydra.sweeper.n_trials=9", "step_seconds=0.2")
     wait_for(lambda: (app.folder / "2/steps.log").exists())
     pids = [Lease.read(t.system_attrs).pid for t in app.trials() if t.state.name == "RUNNING"]
     for pid in (process.pid, *pids):
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    out = app.run(*command, *RACE[2:], "hydra.sweeper.n_trials=2", "steps=3")
+    out = app.run(*command, *RACE[2:], "hydra.sweeper.n_trials=2", "step_seconds=0")
     assert app.states() == ["COMPLETE", "COMPLETE", "WAITING"]
     assert "running elsewhere" not in out
     assert len(results(app).finalists) == 2
