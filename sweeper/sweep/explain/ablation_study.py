@@ -14,6 +14,7 @@ from hydra.errors import HydraException
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.overrides import CONFIG_OPTIONS, override_text, quoted
 from sweeper.errors import TrainingError
 from sweeper.sweep.budget import failures, is_own
@@ -64,17 +65,18 @@ class AblationStudy:
         """Run points, each as a trial, after those that the study has, until one of them fails.
 
         Raises:
-            TrainingError: the runs could not start, were interrupted, or have brought no point; the
-                same call goes on.
+            TrainingError: the runs could not start, or have brought no point; the same call goes
+                on.
+            KeyboardInterrupt: a signal has ended them; the same call goes on.
         """
         self._enqueue_again(points)
         failed, known = self.failed(), self.known()
         every = [*known, *points]
-        done = subprocess.run(self.arguments(every), cwd=self.command.start_folder, check=False)
-        if self.failed() == failed and (done.returncode or self.known() == known):
+        code = run_to_end(self.arguments(every), self.command.start_folder)
+        if self.failed() == failed and (code or self.known() == known):
             raise TrainingError(
-                f"the runs of study {self.name} have ended with exit code {done.returncode}; the "
-                "same command goes on with them"
+                f"the runs of study {self.name} have ended with exit code {code}; the same command "
+                "goes on with them"
             )
 
     def arguments(self, points: Sequence[Point]) -> list[str]:
@@ -153,6 +155,38 @@ class AblationStudy:
             return open_storage(self.command.place(self.folder), self.folder)
         has_journal = (self.folder / "journal.log").is_file()
         return open_storage(None, self.folder) if has_journal else None
+
+
+def run_to_end(command: Sequence[str], folder: Path) -> int:
+    """Run a command in a folder and return its exit code.
+
+    A signal is passed on, so that the command puts its trials back before it ends. If a terminal
+    has sent it to both of them, the two count as one. A second signal ends the command at once.
+
+    Raises:
+        KeyboardInterrupt: a signal has ended it.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+
+    def end() -> None:
+        for process in started:
+            process.terminate()
+
+    def end_at_once() -> None:
+        for process in started:
+            process.kill()
+
+    with (
+        Interrupt(end, end_at_once) as interrupt,
+        subprocess.Popen(command, cwd=folder) as process,
+    ):
+        started.append(process)
+        if interrupt.requested:  # before there was a process to tell
+            process.terminate()
+        code = process.wait()
+    if interrupt.requested:
+        raise Interrupted(interrupt.number)
+    return code
 
 
 def values_of_points(

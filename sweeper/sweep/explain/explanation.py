@@ -53,7 +53,8 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
 
     Raises:
         ConfigError: this is no folder of a study, or the study cannot be explained.
-        TrainingError: the runs could not start, or were interrupted, or that of the winner failed.
+        TrainingError: the runs could not start, or that of the winner failed.
+        KeyboardInterrupt: a signal has ended the runs.
     """
     started_at, folder = time.time(), place.absolute()
     command = recorded_command(folder)

@@ -1,20 +1,24 @@
 """The study of an ablation: its command line, and the values of its points."""
 
+import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
+from sweeper.cli.interrupts import Interrupted
 from sweeper.errors import TrainingError
 from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.explain import ablation_study
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.ablation_study import (
     AblationStudy,
     fixed_arguments,
+    run_to_end,
     values_of_points,
 )
 from sweeper.sweep.explain.differences import Difference
@@ -61,9 +65,28 @@ def test_each_point_is_enqueued_as_it_is() -> None:
 @pytest.mark.parametrize("code", [0, 1])
 def test_runs_that_bring_no_point_end_the_explanation(tmp_path, monkeypatch, code) -> None:
     study = AblationStudy(COMMAND, "s-explain-7", tmp_path, [], DIFFERENCES)
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=code))
+    monkeypatch.setattr(ablation_study, "run_to_end", lambda *_: code)
     with pytest.raises(TrainingError, match=f"have ended with exit code {code}"):
         study.run([Point()])
+
+
+SAVING = """
+import os, signal, sys, time
+def save(*_):
+    open("saved", "w").close()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, save)
+os.kill(os.getppid(), signal.{sent})
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGTERM"])
+def test_a_signal_lets_the_runs_save_their_trials_first(tmp_path, sent) -> None:
+    with pytest.raises(Interrupted) as caught:
+        run_to_end([sys.executable, "-c", SAVING.format(sent=sent)], tmp_path)
+    assert caught.value.number == getattr(signal, sent)
+    assert (tmp_path / "saved").is_file()
 
 
 def test_a_point_that_has_failed_is_enqueued_again_once(tmp_path, monkeypatch) -> None:
@@ -73,7 +96,7 @@ def test_a_point_that_has_failed_is_enqueued_again_once(tmp_path, monkeypatch) -
     for x, state in ((1.0, TrialState.FAIL), (0.5, TrialState.COMPLETE)):
         params, value = {"x": x, "model.channels": "[1,2]"}, 1.0 if x == 0.5 else None
         own.add_trial(create_trial(state=state, value=value, params=params, distributions=space))
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: SimpleNamespace(returncode=1))
+    monkeypatch.setattr(ablation_study, "run_to_end", lambda *_: 1)
     for _ in range(2):
         with pytest.raises(TrainingError):
             study.run([Point(), Point({"x"})])
