@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,7 +74,8 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     fixed = fixed_arguments(command, list(winner))
     all_of = differences(command, fixed, winner)
     suffix = "-".join([str(best[0].number), *(b.replace("=", "-") for b in bounds)])
-    grown = _grown(best[0], winner)
+    chosen = {key.lstrip("+~") for key in (*winner, *(b.partition("=")[0] for b in bounds))}
+    grown = _grown(best[0], chosen)
     raised = _raised(grown, command, fixed, winner, all_of)
     values = {**all_of.shared, **raised}.items()
     fixed = fixed_arguments(command, [*winner, *raised])
@@ -91,7 +92,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     points = [
         trial
         for trial in trials
-        if _has_defaults_beside(trial, winner, all_of) and _grown(trial, winner) == grown
+        if _has_defaults_beside(trial, winner, all_of) and _grown(trial, chosen) == grown
     ]
     earlier = values_of_points(points, all_of.shared, all_of.found)
     options = [f"{key}={value}" for key, value in all_of.from_start.items()]
@@ -110,14 +111,14 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     return Explanation(baseline, path.start, changes(path, all_of.found, maximize))
 
 
-def _grown(trial: FrozenTrial, winner: Texts) -> dict[str, str]:
+def _grown(trial: FrozenTrial, chosen: Container[str]) -> dict[str, str]:
     """Return the numbers of a trial that a later command may have raised, such as its epochs.
 
-    Runs with other numbers cannot be compared. Left out is what the winner has as a parameter.
+    Runs with other numbers cannot be compared. Left out are the `chosen` keys: the parameters of
+    the winner, and what the user bounds.
     """
-    searched = {key.lstrip("+~") for key in winner}
     grown = trial.user_attrs.get(GROWN_KEY, {})
-    return {key: text_of(number) for key, number in grown.items() if key not in searched}
+    return {key: text_of(number) for key, number in grown.items() if key not in chosen}
 
 
 def _raised(
