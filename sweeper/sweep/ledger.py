@@ -236,7 +236,7 @@ class Ledger:
         rule = self.budget.promotion
         if rule is None:
             return None
-        if rule.min_resource is not None or rule.length is not None:
+        if rule.length is not None:
             return rule.rungs(rule.length)
         if self._length is None:
             self._length = rule.length_in(filter(is_own, self._trials()))

@@ -1,13 +1,15 @@
 """Asynchronous successive halving that pauses trials and promotes them later.
 
-Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algorithm 2. Decisions
-are derived from the trials in the storage alone, so any worker on any host can make them.
+Li et al., "A System for Massively Parallel Hyperparameter Tuning" (2020), algorithm 2; then a race
+of the trials that have passed its last rung. Decisions are derived from the trials in the storage
+alone, so any worker on any host can make them.
 """
 
 import copy
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -15,11 +17,14 @@ from sweeper.sweep.curve import GROWN_KEY, Look, Place, curve_of, is_paused, sec
 from sweeper.sweep.stop_rule import is_feasible
 
 EPSILON = 1e-9  # epochs
-# Position of the first rung as a fraction of a trial, if nothing else was asked for.
+# Position of the first rung as a fraction of a trial, if nothing else was asked for. The rungs of
+# the race are as far apart.
 FIRST_RUNG = 0.05
 PARTS_OF_EPOCH = 4  # the first rung lies at a whole number of them
 # How much longer the foremost trial may need than was reckoned, before the time limit.
 MARGIN = 1.5
+# Number of trials that come into the race beside those that finish.
+SPARE = 1
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,11 @@ class Promotion:
 
     A trial is paused at a rung unless it is among the best `1 / reduction_factor` of the trials
     that have reached this rung. A worker without a trial promotes such a trial, else it starts a
-    new one. Once there is no new one to start, it trains the foremost paused trials to their end.
+    new one. Once there is no new one to start, it trains the foremost paused trials on.
+
+    Beyond the last rung of halving the trials race for `finish` places. Each epoch, or each
+    twentieth of a long trial, ends with a rung at which the best `finish` go on of those that have
+    come as far. At least one trial more than there are places comes into the race.
 
     Args:
         reduction_factor: Inverse of the fraction of trials that go on at a rung; eta in the paper.
@@ -47,7 +56,7 @@ class Promotion:
 
     reduction_factor: int = 3
     min_resource: float | None = None
-    finish: int = 3
+    finish: int = 2
     maximize: bool = False
     pauses: bool | None = None
     length: float | None = None
@@ -78,24 +87,49 @@ class Promotion:
     def rungs(self, length: float | None) -> "Rungs":
         """Return the rungs; `length` is the number of epochs of a trial, None if not known."""
         if self.min_resource is not None:
-            return Rungs(self.min_resource, self.reduction_factor)
+            return Rungs(self.min_resource, self.reduction_factor, length)
         first = 1.0
         if length is not None:
             first = max(round(FIRST_RUNG * length * PARTS_OF_EPOCH), 1) / PARTS_OF_EPOCH
-        return Rungs(first, self.reduction_factor)
+        return Rungs(first, self.reduction_factor, length)
 
 
 @dataclass(frozen=True)
 class Rungs:
-    """The positions at which the trials of a study are compared, in epochs."""
+    """The positions at which the trials of a study are compared, in epochs.
+
+    Args:
+        first: Position of the first one.
+        factor: How much further each rung of halving lies than the one before.
+        length: Number of epochs of a trial. The rungs of the race follow the last one of halving
+            before its end. If it is None, there is no race.
+    """
 
     first: float
     factor: int
+    length: float | None = None
+
+    @cached_property
+    def _n_of_halving(self) -> int:
+        """Number of rungs of halving before the end of a trial; 0 if its length is not known."""
+        index = 0
+        while self.length is not None and self._of_halving(index) < self.length:
+            index += 1
+        return index
+
+    @property
+    def has_race(self) -> bool:
+        """True if a rung of the race lies before the end of a trial."""
+        first = self._n_of_halving
+        return self.length is not None and first > 0 and self._of_race(first) < self.length
+
+    def is_in_race(self, index: int) -> bool:
+        """Return whether a rung is one of the race."""
+        return self.has_race and index >= self._n_of_halving
 
     def at(self, index: int) -> float:
         """Return the position of a rung."""
-        position = self.first * self.factor**index
-        return position if position < 1 else float(round(position))
+        return self._of_race(index) if self.is_in_race(index) else self._of_halving(index)
 
     def n_reached(self, epochs: float) -> int:
         """Return the number of rungs at or before a position."""
@@ -107,6 +141,16 @@ class Rungs:
     def next_after(self, epochs: float) -> float:
         """Return the position of the first rung after another position."""
         return self.at(self.n_reached(epochs))
+
+    def _of_halving(self, index: int) -> float:
+        position = self.first * self.factor**index
+        return position if position < 1 else float(round(position))
+
+    def _of_race(self, index: int) -> float:
+        assert self.length is not None
+        last = self._n_of_halving - 1
+        step = max(1, round(FIRST_RUNG * self.length))
+        return float(int(self._of_halving(last)) + step * (index - last))
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,20 +273,27 @@ class Halving:
     def _top(self, rung: int) -> list[Contender]:
         """Return the trials that may go on from a rung, the best one first."""
         members = [s for s in self._contenders if s.n_rungs > rung or s.is_complete]
-        position = self.rungs.at(rung)
-        members.sort(key=lambda s: (-self._score_at(position, s), s.trial.number))
+        position, in_race = self.rungs.at(rung), self.rungs.is_in_race(rung)
+        score = self._best_score_until if in_race else self._score_at
+        members.sort(key=lambda s: (-score(position, s), s.trial.number))
+        if in_race:
+            return members[: self._rule.finish]
         return members[: len(members) // self._rule.reduction_factor]
 
     def _to_finish(self) -> Contender | None:
         """Return the paused trial that is trained on once there is no trial to start."""
         paused = [s for s in self._contenders if s.is_paused]
-        first = max(paused, key=self._order, default=None)
-        if first is None:
+        if not paused:
             return None
         complete = [s for s in self._contenders if s.is_complete]
+        fell_behind = [s for s in paused if self.rungs.is_in_race(s.n_rungs - 1)]
+        first = max((s for s in paused if s not in fell_behind), key=self._order, default=None)
         # Those that run towards a higher rung than that of the first will be ahead of it.
-        running = [s for s in self._contenders if s.is_running and s.place.target >= first.n_rungs]
-        if len(complete) + len(running) < self._rule.finish:
+        ahead = 0 if first is None else first.n_rungs
+        running = [s for s in self._contenders if s.is_running and s.place.target >= ahead]
+        n_in_race = len(complete) + len(running) + len(fell_behind)
+        n_wanted = self._rule.finish + (SPARE if self.rungs.has_race else 0)
+        if first is not None and n_in_race < n_wanted:
             return first
         best = max(paused, key=self._best_score)
         scores = map(self._best_score, [*complete, *running])
@@ -255,6 +306,11 @@ class Halving:
         """Return the score of the first value at or after a position; higher is better."""
         values = (value for epochs, value in contender.looks if epochs >= position - EPSILON)
         return self._score(next(values, contender.looks[-1][1]))
+
+    def _best_score_until(self, position: float, contender: Contender) -> float:
+        """Return the score of the best value at or before a position."""
+        values = (value for epochs, value in contender.looks if epochs <= position + EPSILON)
+        return max(map(self._score, values), default=-math.inf)
 
     def _last_score(self, contender: Contender) -> float:
         return self._score(contender.looks[-1][1]) if contender.looks else -math.inf

@@ -20,7 +20,8 @@ class PromotionPruner(BasePruner):
     Args:
         reduction_factor: Inverse of the fraction of trials that go on at a rung.
         min_resource: Position of the first rung, in epochs; `auto` for a twentieth of a trial.
-        finish: Number of trials that are trained to their end, at least.
+        finish: Number of trials that are trained to their end, at least. The trials beyond the last
+            rung race for these places.
         max_resource: Number of epochs of a trial; `auto` for what the config says, see
             `settings.pruning`, or else what the first trials show.
 
@@ -32,7 +33,7 @@ class PromotionPruner(BasePruner):
         self,
         reduction_factor: int = 3,
         min_resource: float | str = "auto",
-        finish: int = 3,
+        finish: int = 2,
         max_resource: float | str = "auto",
     ) -> None:
         if reduction_factor < 2:

@@ -47,7 +47,8 @@ def test_the_best_trials_are_finished_and_the_others_wait(app) -> None:
     assert f"12 of 12 trials done, 0 of them pruned and {paused} paused, 0 failed" in out
     assert best(app).state.name == "COMPLETE"
     assert {n_steps(app)[t.number] for t in app.trials() if t.state.name == "COMPLETE"} == {27}
-    assert set(n_steps(app)) <= {1, 3, 9, 27}
+    assert set(n_steps(app)) <= {1, 3, 9, *range(10, 28)}
+    assert any(10 <= n < 27 for n in n_steps(app))  # the first one that fell behind in the race
     assert sum(n_steps(app)) < 27 * 12 / 2
     again = app.run(*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=12")
     assert "nothing to run: all 12 trials were done" in again
@@ -58,7 +59,7 @@ def test_without_a_first_rung_the_first_trial_shows_the_length(app) -> None:
     assert n_steps(app)[0] == 27
     assert best(app).state.name == "COMPLETE"
     # The rungs are at 1.25 epochs, a twentieth of 27, and 3 and 9 times that, all rounded.
-    assert set(n_steps(app)[1:]) <= {1, 4, 11, 27}
+    assert set(n_steps(app)[1:]) <= {1, 4, 11, *range(12, 28)}
 
 
 def test_a_larger_study_takes_up_what_was_paused(app) -> None:
@@ -67,12 +68,12 @@ def test_a_larger_study_takes_up_what_was_paused(app) -> None:
 
     good, bad = (0.1, 0.2, 0.3, 0.4, 0.5), (1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7)
     app.run(*PROMOTION, FIRST_RUNG, TWO_FINISH, points(*good), "hydra.sweeper.n_trials=5")
-    assert n_steps(app)[2:] == [1, 1, 1]
+    assert n_steps(app) == [27, 27, 10, 1, 1]
     twelve = (points(*good, *bad), "hydra.sweeper.n_trials=12")
     app.run(*PROMOTION, FIRST_RUNG, TWO_FINISH, *twelve)
     assert sum(n_states(app)) == 12
     # Now four of the twelve go on from the first rung.
-    assert n_steps(app)[2:4] == [3, 3]
+    assert n_steps(app)[2:4] == [10, 3]
 
 
 def test_longer_trials_take_up_what_was_paused(app) -> None:
@@ -81,7 +82,7 @@ def test_longer_trials_take_up_what_was_paused(app) -> None:
     app.run(*six, "steps=9", "hydra.sweeper.pruner.max_resource=9")
     assert n_steps(app).count(9) == 2
     out = app.run(*six, "steps=18", "hydra.sweeper.pruner.max_resource=18")
-    assert sorted(n_steps(app))[-4:] == [9, 9, 18, 18]
+    assert sorted(n_steps(app))[-4:] == [9, 10, 18, 18]
     grown = {t.user_attrs["sweeper:grown"]["steps"] for t in app.trials() if t.state.is_finished()}
     assert grown == {9, 18}
     winner = min(done(app), key=lambda t: t.value)

@@ -89,19 +89,77 @@ def test_without_a_trial_to_start_the_foremost_is_trained_to_its_end() -> None:
     trials = [("p", [0.9]), ("p", [0.5, 0.5, 0.5])]
     assert promoted(*trials) is None
     assert promoted(*trials, has_room=False) == 1
-    assert promoted(*trials, ("c", [0.91] * 9), has_room=False) is None
-    assert promoted(*trials, ("c", [0.7] * 9), has_room=False) == 0  # better than the complete one
+    two = [("c", [0.7] * 9)] * 2
+    assert promoted(*trials, *two, has_room=False) == 0  # better than the complete ones
+    assert promoted(*trials, *two, ("c", [0.91] * 9), has_room=False) is None
 
 
 def test_no_more_trials_are_finished_at_a_time_than_are_missing() -> None:
     trials = [("p", [0.5]), ("p", [0.4])]
     ahead, behind = ({"target": 1}, {"target": 0})
-    two = Promotion(3, 1, 2, maximize=True)
     running = [trial_of(2, "r", [0.6], **ahead), trial_of(3, "c", [0.7] * 9)]
     all_four = [*(trial_of(n, *t) for n, t in enumerate(trials)), *running]
-    assert Halving(two, all_four).next_trial(has_room=False) is None
+    assert Halving(RULE, all_four).next_trial(has_room=False) is None
     all_four[2] = trial_of(2, "r", [], **behind)
-    assert Halving(two, all_four).next_trial(has_room=False).number == 0
+    assert Halving(RULE, all_four).next_trial(has_room=False).number == 0
+
+
+LONG = Promotion(3, 1, finish=2, maximize=True, length=8.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "length", "race"),
+    [(0.25, 5, [3, 4]), (2.5, 50, [24, 26, 28]), (1, 27, [10, 11]), (0.25, 2, [1]), (9, 100, [86])],
+)
+def test_from_the_last_rung_on_there_are_those_of_the_race(first, length, race) -> None:
+    rungs = Promotion(3, first).rungs(length)
+    n_halving = next(i for i in range(9) if rungs.is_in_race(i))
+    assert rungs.at(n_halving - 1) < race[0]
+    assert [rungs.at(n_halving + i) for i in range(len(race))] == race
+    assert [rungs.n_reached(p) - n_halving for p in race] == list(range(1, len(race) + 1))
+
+
+@pytest.mark.parametrize(("first", "length"), [(0.25, None), (8, 8), (9, 8)])
+def test_there_is_no_race_without_a_rung_of_halving_before_the_end(first, length) -> None:
+    rungs = Promotion(3, first).rungs(length)
+    assert not rungs.has_race
+    assert not any(map(rungs.is_in_race, range(9)))
+
+
+def test_no_trial_more_than_finish_is_trained_to_its_end_without_a_race() -> None:
+    rule = Promotion(2, 2, finish=1, maximize=True, length=5.0)  # the last rung lies at 4 of 5
+    trials = [("c", [0.9] * 5), ("p", [0.5] * 4)]
+    assert promoted(*trials, has_room=False, rule=rule) is None
+    assert promoted(*trials, has_room=False, rule=replace(rule, length=6.0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("others", "goes_on"),
+    [([0.9, 0.5], False), ([0.9, 0.4], True), ([0.3, 0.4], True), ([0.9], True)],
+)
+def test_those_who_finish_are_the_best_at_every_epoch_of_the_race(others, goes_on) -> None:
+    trials = [trial_of(n, "r", [0.1, 0.1, 0.1, value, 0.9]) for n, value in enumerate(others)]
+    own = trial_of(len(others), "r", [0.1, 0.45, 0.1, 0.1], target=2)  # it counts at its best
+    assert Halving(LONG, [*trials, own]).goes_on(own, has_room=False) == goes_on
+
+
+def test_a_trial_that_fell_behind_in_the_race_is_trained_on_only_if_a_better_one_fails() -> None:
+    behind, complete = ("p", [0.1, 0.1, 0.1, 0.6]), ("c", [0.7] * 8)
+    assert promoted(behind, complete, complete, has_room=False, rule=LONG) is None
+    failed = ("f", [0.7] * 5)
+    assert promoted(behind, complete, failed, has_room=False, rule=LONG) == 0
+
+
+def test_one_more_trial_than_finish_comes_into_the_race() -> None:
+    ahead = {"target": 2}
+    waiting, complete = ("p", [0.1, 0.1, 0.5]), ("c", [0.7] * 8)
+    assert promoted(waiting, complete, complete, has_room=False, rule=LONG) == 0
+    behind = ("p", [0.1, 0.1, 0.55, 0.6])
+    assert promoted(waiting, complete, complete, behind, has_room=False, rule=LONG) is None
+    trials = [trial_of(0, *waiting), *(trial_of(n, "r", [0.6] * 3, **ahead) for n in (1, 2))]
+    assert Halving(LONG, trials).next_trial(has_room=False) is trials[0]
+    trials.append(trial_of(3, "r", [0.6] * 3, **ahead))
+    assert Halving(LONG, trials).next_trial(has_room=False) is None
 
 
 @pytest.mark.parametrize(
@@ -147,12 +205,13 @@ def test_the_length_is_that_of_the_user_of_a_trial_of_the_config_or_of_a_complet
 
 
 def test_a_trial_that_was_complete_when_trials_were_shorter_is_not_complete_now() -> None:
-    trials = [trial_of(0, "c", [0.9] * 4), trial_of(1, "p", [0.5] * 3)]
-    trials[0].user_attrs[GROWN_KEY] = {"epochs": 4}
+    trials = [trial_of(n, "c", [0.9] * 4) for n in (0, 1)] + [trial_of(2, "p", [0.5] * 3)]
+    for trial in trials[:2]:
+        trial.user_attrs[GROWN_KEY] = {"epochs": 4}
     rules = (replace(RULE, grown=(("epochs", value),)) for value in (4, 8))
     short, long = (Halving(rule, trials).next_trial(has_room=False) for rule in rules)
     assert short is None
-    assert long is trials[1]
+    assert long is trials[2]
 
 
 def test_the_foremost_trial_needs_its_speed_times_what_is_left() -> None:
@@ -182,10 +241,11 @@ def test_a_single_trial_that_is_infeasible_shows_the_length_too() -> None:
 
 
 def test_an_infeasible_trial_takes_no_place() -> None:
-    trials = [trial_of(0, "c", [0.9] * 9), trial_of(1, "p", [0.3]), trial_of(2, "p", [0.2])]
+    complete = [trial_of(n, "c", [0.9] * 9) for n in (0, 1)]
+    trials = [*complete, trial_of(2, "p", [0.3]), trial_of(3, "p", [0.2])]
     assert Halving(RULE, trials).next_trial(has_room=False) is None
     trials[0] = create_trial(value=0.9, intermediate_values={0: 0.9}, constraints={"size": 1.0})
-    assert Halving(RULE, trials).next_trial(has_room=False) is trials[1]
+    assert Halving(RULE, trials).next_trial(has_room=False) is trials[2]
 
 
 def test_a_trial_that_runs_is_timed_by_its_next_report() -> None:

@@ -35,7 +35,9 @@ def main(cfg: DictConfig) -> float | None:
         time.sleep(cfg.step_seconds)
         trial.report(value, step, length=cfg.steps if cfg.tells_length else None)
         if progress:
-            progress.write_text("." * (step + 1))
+            written = progress.with_suffix(".new")
+            written.write_text("." * (step + 1))
+            written.replace(progress)  # a kill in between leaves the old one
         if trial.should_stop():
             break
     print("value", value)

@@ -111,7 +111,7 @@ PRUNERS: dict[str, dict[str, Any]] = {
         "_target_": "sweeper.sweep.promotion_pruner.PromotionPruner",
         "reduction_factor": 3,
         "min_resource": "auto",
-        "finish": 3,
+        "finish": 2,
         "max_resource": "auto",
     },
     "median": {
