@@ -123,13 +123,12 @@ class Ledger:
                     return None
                 if self._fail_hopeless(trials):
                     continue
-                has_stopped = self.budget.stop_reason(trials) is not None
                 claim = (
-                    self._claim_abandoned(trials, has_stopped)
+                    self._claim_abandoned(trials)
                     or self._claim_waiting(trials)
                     or self._claim_promoted(trials)
                 )
-                if claim is None and not has_stopped:
+                if claim is None and self.budget.stop_reason(trials) is None:
                     claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
                 if claim is not None or not uncertain:
@@ -146,10 +145,8 @@ class Ledger:
             trials, now = self._trials(), time.time()
             if self.budget.is_spent(trials, now):
                 return False
-            abandoned = any(self._is_abandoned(t) for t in trials)
-            if abandoned or self._next_promoted(trials) is not None:
-                return True
-            return self.budget.has_room(trials)
+            following = self._next_abandoned(trials) or self._next_promoted(trials)
+            return following is not None or self.budget.has_room(trials)
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
@@ -392,18 +389,24 @@ class Ledger:
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
-    def _claim_abandoned(self, trials: Sequence[FrozenTrial], has_stopped: bool) -> Claim | None:
-        for trial in trials:
-            is_wanted = not has_stopped or self.budget.is_promoted(trial)
-            if is_wanted and self._is_abandoned(trial):
-                previous = Lease.read(trial.system_attrs)
-                cuts = 1 if previous is None else previous.cuts + 1
-                claim = self._claim_running(trial, _deaths(trial), cuts)
-                if self.budget.promotion is not None:
-                    place = replace(Place.of(trial), is_paused=False, started=time.time())
-                    self._write_place(trial._trial_id, place)
-                return claim
-        return None
+    def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        trial = self._next_abandoned(trials)
+        if trial is None:
+            return None
+        previous = Lease.read(trial.system_attrs)
+        cuts = 1 if previous is None else previous.cuts + 1
+        claim = self._claim_running(trial, _deaths(trial), cuts)
+        if self.budget.promotion is not None:
+            place = replace(Place.of(trial), is_paused=False, started=time.time())
+            self._write_place(trial._trial_id, place)
+        return claim
+
+    def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the first abandoned trial; once the stop rule is met, of the promoted ones."""
+        abandoned = [t for t in trials if self._is_abandoned(t)]
+        if abandoned and self.budget.stop_reason(trials) is not None:
+            abandoned = [t for t in abandoned if self.budget.is_promoted(t)]
+        return next(iter(abandoned), None)
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
         return trial.state == TrialState.RUNNING and self._standing(trial) == Standing.LAPSED

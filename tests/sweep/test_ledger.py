@@ -502,6 +502,17 @@ def test_a_trial_that_is_finished_after_a_stop_rule_goes_on_after_its_worker_lef
     assert len(storage.get_all_trials(0)) == 2
 
 
+def test_a_trial_that_a_stop_rule_leaves_abandoned_is_no_work(make_ledger, storage) -> None:
+    ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
+    abandoned = ledger.claim()
+    pause(ledger, storage, 0.1)
+    pause(ledger, storage, 0.2)
+    assert ledger.claim().number == 1  # promoted, and it still runs
+    abandon(storage, abandoned)
+    assert not ledger.has_work()
+    assert ledger.claim() is None
+
+
 def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(make_ledger, storage) -> None:
     ledger = make_ledger(n_trials=6, **PROMOTING)
     for value in (0.5, 0.4):
