@@ -44,6 +44,7 @@ worker process (with the basic launcher, in the parent process):
           empty_files      removes what a trial leaves that wrote nothing
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
+          pausing          how far it is, and whether it is paused at its rung
         verdict          the state and values with which a trial ends
       finals/          what follows the search: finalists, and the scores of the winner
 
