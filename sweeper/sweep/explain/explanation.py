@@ -11,7 +11,6 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from sweeper.errors import ConfigError, TrainingError
-from sweeper.secrets import MASK
 from sweeper.space.live import config_key
 from sweeper.sweep.command import StudyCommand, recorded_command
 from sweeper.sweep.elsewhere.address import open_existing
@@ -86,7 +85,7 @@ def _command_of(place: Path) -> StudyCommand:
         ConfigError: there is none, or it needs a password that is not on record.
     """
     command = recorded_command(place.absolute())
-    if command.storage is not None and MASK in command.storage:
+    if command.lacks_password:
         raise ConfigError(
             f"{place}: the study is in {command.storage}, whose password is not on record; put it "
             "into ~/.pgpass, and leave it out of hydra.sweeper.storage"
