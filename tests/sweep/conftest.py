@@ -1,4 +1,4 @@
-"""Fixtures: a study in memory, its ledger and trials, and the override that an error says to type."""
+"""Fixtures: a study in memory with its trials, and the override that an error says to type."""
 
 import shlex
 from collections.abc import Callable, Sequence
