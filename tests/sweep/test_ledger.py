@@ -277,10 +277,10 @@ def test_a_surplus_trial_of_a_worker_in_another_folder_fails(
     make_ledger, storage, monkeypatch
 ) -> None:
     ledger = make_ledger(n_trials=1)
-    before = ledger._trials()
+    before = ledger.trials()
     make_ledger(n_trials=1).claim()
     reads = iter([before])
-    monkeypatch.setattr(ledger, "_trials", lambda: next(reads, storage.get_all_trials(0)))
+    monkeypatch.setattr(ledger, "trials", lambda: next(reads, storage.get_all_trials(0)))
     assert ledger.claim() is None
     assert states(storage) == [TrialState.RUNNING, FAIL]
     assert storage.get_all_trials(0)[1].user_attrs[FAILURE_KEY] == SURPLUS
