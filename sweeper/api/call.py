@@ -14,11 +14,11 @@ from hydra._internal.utils import create_config_search_path
 from hydra.core.config_search_path import SearchPathQuery
 
 from sweeper.api.untouched import untouched
-from sweeper.cli.advice import ADD_MULTIRUN
 from sweeper.cli.interrupts import SIGNALS, Interrupted
 from sweeper.cli.leftovers import Leftovers
 from sweeper.cli.messages import WANTS_TRACEBACK, check_words, line_for
 from sweeper.cli.program import standing_in
+from sweeper.cli.rewording import ADD_MULTIRUN
 from sweeper.cli.typed import check_overrides
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS

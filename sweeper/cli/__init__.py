@@ -2,7 +2,8 @@
 
 arguments    parses the arguments of `evaluate` and `predict`; `run_tool` runs them and `worker`
 messages     turns an error that the user can fix into one line and exit code 1
-advice       says what to type in place of a key, option, flag, word or sweep that does not exist
+rewording    makes a line of Hydra say what to type instead
+advice       says what to type in place of a key, option, flag or word that does not exist
 sweeps       says how Hydra writes a sweep of another program
 vocabulary   the keys, groups and options that a command line may use
 unsearched   what a single run says of a search that it was told of
@@ -20,8 +21,8 @@ waiting      the line on a terminal that says what the command waits for
 next_steps   the commands to type after a run or a study
 program      the program of this process, or the one that a call from Python stands for
 
-`messages` uses `advice`, which reads the `vocabulary`. `app`, `inspect`, `arguments`, `sweep` and
-`api` use `messages`; `run`, `sweep`, `launch` and `api` use `interrupts`; `run`, `sweep`, `space`,
-`api` and `inspect` use `overrides`; `run` and `sweep` use `git`; `sweep` and `api` use `program`;
-the commands, `run` and `sweep` use `waiting` and `next_steps`.
+`messages` uses `rewording` and `advice`; both read the `vocabulary`. `app`, `inspect`, `arguments`,
+`sweep` and `api` use `messages`; `run`, `sweep`, `launch` and `api` use `interrupts`; `run`,
+`sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use `git`; `sweep` and
+`api` use `program`; the commands, `run` and `sweep` use `waiting` and `next_steps`.
 """

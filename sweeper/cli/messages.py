@@ -14,10 +14,11 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.advice import better_line, flag_advice, vocabulary_of, word_advice
+from sweeper.cli.advice import flag_advice, vocabulary_of, word_advice
 from sweeper.cli.extras import installing
 from sweeper.cli.interrupts import exit_code
 from sweeper.cli.leftovers import Leftovers
+from sweeper.cli.rewording import better_line
 from sweeper.cli.shells import leftover_advice, variable_advice
 from sweeper.cli.typed import check_overrides, overrides_in
 from sweeper.errors import ConfigError, SweeperError

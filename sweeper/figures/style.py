@@ -1,12 +1,14 @@
 """The style of all figures, the empty figure under its title, and titles that fit.
 
 The style is in `sweeper.mplstyle`. It holds while a figure is made and while it is drawn, and
-changes no figure of the caller.
+changes no figure of the caller. matplotlib has one style for all threads, so only one thread at a
+time makes or draws a figure.
 
 Figures are created without pyplot: there is no global state, and no display is needed. matplotlib
 takes half a second to import, so import the modules of this folder inside the functions that draw.
 """
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +51,7 @@ _WIDE_FONTS = (
 """Fonts for scripts that matplotlib's own font does not have; those count that are installed."""
 
 _in_style: ContextVar[bool] = ContextVar("in_style", default=False)
+_one_thread = threading.Lock()
 
 
 @contextmanager
@@ -59,7 +62,7 @@ def styled() -> Iterator[None]:
         return
     token = _in_style.set(True)
     try:
-        with matplotlib.rc_context(_style()), warnings.catch_warnings():
+        with _one_thread, matplotlib.rc_context(_style()), warnings.catch_warnings():
             # Where no font has a character, a box is drawn; a user can see that in the figure.
             warnings.filterwarnings("ignore", "Glyph .* missing from font")
             yield

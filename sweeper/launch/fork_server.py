@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,22 +24,13 @@ def can_fork() -> bool:
 
 
 class ForkedProcess:
-    """A process that a fork server has forked, with the interface of `subprocess.Popen`."""
+    """A process that a fork server has forked: a `local.Process`."""
 
     def __init__(self, pid: int, status: int) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._status = status
         self._pidfd = os.pidfd_open(pid)
-
-    def poll(self) -> int | None:
-        """Return the exit code, or None if the process runs."""
-        # Without a server, the status can be read at once, and says nothing.
-        if self.returncode is None and all(
-            select.select([file], [], [], 0)[0] for file in (self._status, self._pidfd)
-        ):
-            self.wait()
-        return self.returncode
 
     def wait(self) -> int:
         """Wait until the process has ended; return its exit code, negative for a signal."""
@@ -52,11 +44,9 @@ class ForkedProcess:
 
     def send_signal(self, number: int) -> None:
         """Send a signal, unless the process has ended."""
-        if self.poll() is None:
-            try:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
-            except ProcessLookupError:
-                return
 
     def kill(self) -> None:
         """Kill the process."""

@@ -48,12 +48,13 @@ class Job:
 
 
 class Process(Protocol):
-    """What the pool needs of a process: that of `subprocess.Popen`."""
+    """What the pool needs of a process, as `subprocess.Popen` has it.
+
+    A signal handler may call `send_signal` and `kill` in the middle of `wait`.
+    """
 
     @property
     def returncode(self) -> int | Any: ...
-
-    def poll(self) -> int | None: ...
 
     def wait(self) -> int: ...
 
@@ -227,7 +228,7 @@ class LocalPool:
         for slot in self._slots:
             if slot.job is None:
                 slot.process.kill()
-            elif slot.process.poll() is None:
+            else:
                 slot.process.send_signal(signal.SIGINT)
 
     def _escalate(self) -> None:

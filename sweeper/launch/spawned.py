@@ -18,7 +18,7 @@ from sweeper.launch.process import serve
 
 
 class SpawnedProcess:
-    """A worker process, with the interface of `subprocess.Popen`.
+    """A worker process: a `local.Process`.
 
     Args:
         environment: Environment variables of the process.
@@ -40,10 +40,6 @@ class SpawnedProcess:
     def returncode(self) -> int | None:
         """The exit code, or None if the process runs."""
         return self._process.exitcode
-
-    def poll(self) -> int | None:
-        """Return the exit code, or None if the process runs."""
-        return self.returncode
 
     def wait(self) -> int:
         """Wait until the process has ended; return its exit code."""

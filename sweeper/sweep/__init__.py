@@ -4,7 +4,7 @@
 
 In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which calls `run_study`:
 
-    run_study        plans the study, opens it, launches its workers, and writes the results
+    run_study        plans the study, opens it, runs its workers, and writes the results
       plan             reads and checks everything before the first trial
         settings/        the values of `hydra.sweeper`
         verification     calls the function that checks the configs
@@ -17,14 +17,15 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
       recorder         a process for MLflow, which neither the command nor its workers import
-      work             what is left to do: trials, then the jobs that follow the search
       announcement     says what the command is going to run
+      workers          launches the workers, again if some died, until the study ends
+        work             what is left to do: trials, then the jobs that follow the search
       board            shows the progress while the workers run
         board_view       the picture of a running study as lines of text
       results/         the best trials as files, folders and commands
       picture/         the figures of the study, for its record
 
-`run_study` hands `worker_task.Worker` to the Hydra launcher in place of the user's task. In each
+`workers` hands `worker_task.Worker` to the Hydra launcher in place of the user's task. In each
 worker process (with the basic launcher, in the parent process):
 
     worker_task      claims trials and runs them until the budget is spent
@@ -43,6 +44,7 @@ worker process (with the basic launcher, in the parent process):
           empty_files      removes what a trial leaves that wrote nothing
         guard            a thread that renews the lease and sees when the trial must stop
         reporter         connects the running task (`sweeper.trial`) to the Optuna trial
+          pausing          how far it is, and whether it is paused at its rung
         verdict          the state and values with which a trial ends
       finals/          what follows the search: finalists, and the scores of the winner
 

@@ -18,7 +18,7 @@ from sweeper.cli.program import program
 from sweeper.concealment import concealed_override
 from sweeper.errors import ConfigError
 from sweeper.files import write_text
-from sweeper.secrets import masked_uri, without_password
+from sweeper.secrets import MASK, masked_uri, without_password
 from sweeper.sweep.elsewhere.address import JOURNAL, absolute, check_file, open_existing
 
 COMMAND_FILE = "study.yaml"
@@ -55,6 +55,11 @@ class StudyCommand:
         """Where the command is run again: in `cwd`, or here if that is gone, as on another host."""
         folder = Path(self.cwd)
         return folder if folder.is_dir() else Path.cwd()
+
+    @property
+    def lacks_password(self) -> bool:
+        """True if its storage needs a password, which is never on record."""
+        return self.storage is not None and MASK in self.storage
 
     def place(self, folder: Path) -> str:
         """Return the storage of the study in this folder, with an absolute path."""
@@ -140,7 +145,7 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
         )
     if name is None:
         command = recorded_command(folder)
-        if command.storage is not None and "***" in command.storage:
+        if command.lacks_password:
             raise ConfigError(
                 f"{place}: the study is in {command.storage}, whose password is not on record; "
                 f"type python -m sweeper.worker URL {command.study} with the whole URL"

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,6 @@ from sweeper.sweep.curve import (
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
 from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
 from sweeper.sweep.point_index import PointIndex
-from sweeper.sweep.promotion import Halving, Rungs
 from sweeper.sweep.storage import read_trials
 
 log = logging.getLogger(__name__)
@@ -104,7 +103,22 @@ class Ledger:
         self._points = PointIndex()
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
-        self._length: float | None = None  # of a trial, in epochs, once it is known
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Return a context that keeps out the other processes that share the folder."""
+        return locked(self._lock)
+
+    def trials(self) -> list[FrozenTrial]:
+        """Return all trials of the study."""
+        return read_trials(self._storage, self._study_id)
+
+    def stored(self, claim: Claim) -> FrozenTrial:
+        """Return a claimed trial as the storage has it."""
+        return self._storage.get_trial(claim.trial_id)
+
+    def write_place(self, trial_id: int, place: Place) -> None:
+        """Record how far a trial may run."""
+        self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())
 
     def claim(self, should_leave: Callable[[], bool] = never) -> Claim | None:
         """Claim a trial, or return None if there is none.
@@ -117,20 +131,19 @@ class Ledger:
         has_told = False
         while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
-            with locked(self._lock), suppress(UpdateFinishedTrialError):
-                trials = self._trials()
+            with self.locked(), suppress(UpdateFinishedTrialError):
+                trials = self.trials()
                 if self.budget.is_spent(trials, time.time()):
                     self._put_back_abandoned(trials)
                     return None
                 if self._fail_hopeless(trials):
                     continue
-                has_stopped = self.budget.stop_reason(trials) is not None
                 claim = (
                     self._claim_abandoned(trials)
                     or self._claim_waiting(trials)
                     or self._claim_promoted(trials)
                 )
-                if claim is None and not has_stopped:
+                if claim is None and self.budget.stop_reason(trials) is None:
                     claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
                 if claim is not None or not uncertain:
@@ -146,14 +159,13 @@ class Ledger:
 
         Once the budget is spent, abandoned trials are put back.
         """
-        with locked(self._lock):
-            trials, now = self._trials(), time.time()
+        with self.locked():
+            trials, now = self.trials(), time.time()
             if self.budget.is_spent(trials, now):
                 self._put_back_abandoned(trials)
                 return False
-            if self._next_abandoned(trials) is not None or self._next_promoted(trials) is not None:
-                return True
-            return self.budget.has_room(trials)
+            following = self._next_abandoned(trials) or self._next_promoted(trials)
+            return following is not None or self.budget.has_room(trials)
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
@@ -165,8 +177,8 @@ class Ledger:
 
     def renew(self, claim: Claim) -> bool:
         """Renew the lease; return False when the trial no longer belongs to this worker."""
-        with locked(self._lock), suppress(UpdateFinishedTrialError):
-            trials = self._trials()
+        with self.locked(), suppress(UpdateFinishedTrialError):
+            trials = self.trials()
             trial = next(t for t in trials if t._trial_id == claim.trial_id)
             if not _is_owned(trial, claim):
                 return False
@@ -178,7 +190,7 @@ class Ledger:
 
     def owns(self, claim: Claim) -> bool:
         """Return whether the trial still belongs to this worker."""
-        return _is_owned(self._storage.get_trial(claim.trial_id), claim)
+        return _is_owned(self.stored(claim), claim)
 
     def settle(self, claim: Claim, draft: Draft, again: bool) -> FrozenTrial | None:
         """Write the parameters that were drawn for a trial, unless another trial has the same ones.
@@ -186,14 +198,14 @@ class Ledger:
         Return that other trial, or None. If `again` is False, the parameters are written although
         there is one.
         """
-        with locked(self._lock):
+        with self.locked():
             trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
             original = self._same_point(trials, claim, draft.params)
             if original is not None and again:
                 return original
             draft.write()
             # Workers that do not share the folder may have written the same point just now.
-            return original or self._same_point(self._trials(), claim, draft.params)
+            return original or self._same_point(self.trials(), claim, draft.params)
 
     def _same_point(
         self, trials: Sequence[FrozenTrial], claim: Claim, params: Mapping[str, Any]
@@ -218,78 +230,17 @@ class Ledger:
 
         An attempt that died may have recorded it just before.
         """
-        looks = looks_of(self._storage.get_trial(claim.trial_id).system_attrs)
+        looks = looks_of(self.stored(claim).system_attrs)
         if all(position != epochs for position, _ in looks):
             self._storage.set_trial_system_attr(
                 claim.trial_id, LOOKS_KEY, [*looks, (epochs, value)]
             )
 
-    def next_rung(self, epochs: float, length: float | None) -> float | None:
-        """Return the position of the next rung of a trial, or None without the rule of promotion.
-
-        `length` is the number of epochs of the trial, if it is known.
-        """
-        rungs = self._rungs(length)
-        return None if rungs is None else rungs.next_after(epochs)
-
-    def _rungs(self, length: float | None = None) -> Rungs | None:
-        rule = self.budget.promotion
-        if rule is None:
-            return None
-        if rule.length is not None:
-            return rule.rungs(rule.length)
-        if self._length is None:
-            self._length = rule.length_in(filter(is_own, self._trials()))
-        return rule.rungs(self._length or length)
-
-    def note_length(self, claim: Claim, length: float) -> None:
-        """Record the number of epochs of a trial, which a later attempt may raise."""
-        place = Place.of(self._storage.get_trial(claim.trial_id))
-        if self.budget.promotion is not None and place.length != length:
-            self._write_place(claim.trial_id, replace(place, length=length))
-            self._length = None
-
-    def pauses(self, claim: Claim) -> bool:
-        """Return whether a trial is paused by the rule of promotion after it has reported a value.
-
-        A trial that goes on at a rung is promoted from it.
-        """
-        rungs, stored = self._rungs(), self._storage.get_trial(claim.trial_id)
-        if rungs is None:
-            return False
-        curve, length = curve_of(stored), Place.of(stored).length
-        if not curve or (length is not None and curve[-1][0] >= length):
-            return False  # its end is not worth a pause
-        n_reached = rungs.n_reached(curve[-1][0])
-        is_due = n_reached > Place.of(stored).target
-        if not is_due and self.budget.deadline is None:
-            return False
-        with locked(self._lock):
-            trials = self._trials()
-            trial = next(t for t in trials if t._trial_id == claim.trial_id)
-            if not self._goes_on(trial, trials, is_due):
-                return True
-            if is_due:
-                place = replace(Place.of(trial), target=n_reached, is_paused=False)
-                self._write_place(claim.trial_id, place)
-            return False
-
-    def _goes_on(self, trial: FrozenTrial, trials: Sequence[FrozenTrial], is_due: bool) -> bool:
-        """Return whether a running trial goes on; `is_due` is True if it has reached its rung."""
-        assert self.budget.promotion is not None
-        urgent = self.budget.urgent(trials, time.time())
-        if urgent is not None and urgent.number == trial.number:
-            return True
-        if urgent is not None and self.budget.is_paused(urgent):
-            return False
-        halving = Halving(self.budget.promotion, filter(is_own, trials))
-        return not is_due or halving.goes_on(trial, self.budget.has_room(trials))
-
     def pause(self, claim: Claim) -> None:
         """Put the trial back as paused: it waits for its promotion."""
-        with locked(self._lock), suppress(UpdateFinishedTrialError):
+        with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                self._put_back(self._storage.get_trial(claim.trial_id), claim.lease, paused=True)
+                self._put_back(self.stored(claim), claim.lease, paused=True)
 
     def note_step(self, claim: Claim, step: int) -> None:
         """Record that the trial made progress, where its report is not kept."""
@@ -301,9 +252,9 @@ class Ledger:
         `alone` is True if only this worker was asked to end. Without progress it counts as a death,
         because the trial itself may be the reason.
         """
-        with locked(self._lock), suppress(UpdateFinishedTrialError):
+        with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                trial = self._storage.get_trial(claim.trial_id)
+                trial = self.stored(claim)
                 no_progress = progress_of(trial) == claim.lease.progress
                 deaths = claim.lease.deaths + 1 if alone and no_progress else claim.lease.deaths
                 self._put_back(trial, replace(claim.lease, deaths=deaths))
@@ -313,8 +264,8 @@ class Ledger:
 
         No death is counted, because the command itself ended them.
         """
-        with locked(self._lock):
-            for trial in self._trials():
+        with self.locked():
+            for trial in self.trials():
                 lease = Lease.read(trial.system_attrs)
                 if trial.state != TrialState.RUNNING or lease is None:
                     continue
@@ -324,13 +275,13 @@ class Ledger:
 
     def runs_trials_of_command(self) -> bool:
         """Return whether a worker of this command has a trial."""
-        running = [t for t in self._trials() if t.state == TrialState.RUNNING]
+        running = [t for t in self.trials() if t.state == TrialState.RUNNING]
         leases = [Lease.read(t.system_attrs) for t in running]
         return any(lease is not None and lease.command == self._command for lease in leases)
 
     def end_command(self) -> None:
         """Ask all workers of this command to put back their trials and leave, on any host."""
-        with locked(self._lock):
+        with self.locked():
             ended = self._ended_commands()
             self._storage.set_study_user_attr(
                 self._study_id, ENDED_COMMANDS_KEY, [*ended, self._command]
@@ -351,7 +302,7 @@ class Ledger:
 
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
-        with locked(self._lock), suppress(UpdateFinishedTrialError):
+        with self.locked(), suppress(UpdateFinishedTrialError):
             if not self.owns(claim):
                 return False
             for key, value in (user_attrs or {}).items():
@@ -366,9 +317,6 @@ class Ledger:
             return True
         return False
 
-    def _trials(self) -> list[FrozenTrial]:
-        return read_trials(self._storage, self._study_id)
-
     def _ended_commands(self) -> list[str]:
         attrs = self._storage.get_study_user_attrs(self._study_id)
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
@@ -379,7 +327,7 @@ class Ledger:
             place, now = Place.of(trial), time.time()
             stretch = Stretch(start_of(trial) or now, now, lease.worker, paused)
             stretches = (*place.stretches, stretch)
-            self._write_place(
+            self.write_place(
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
@@ -426,7 +374,7 @@ class Ledger:
         claim = self._claim_running(trial, _deaths(trial), cuts)
         if self.budget.promotion is not None:
             place = replace(Place.of(trial), is_paused=False, started=time.time())
-            self._write_place(trial._trial_id, place)
+            self.write_place(trial._trial_id, place)
         return claim
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
@@ -468,14 +416,15 @@ class Ledger:
 
     def _claim_promoted(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         """Claim the paused trial that is promoted, if any."""
-        trial = self._next_promoted(trials)
-        if trial is None or not self._set_running(trial):
+        trial, rule = self._next_promoted(trials), self.budget.promotion
+        if rule is None or trial is None or not self._set_running(trial):
             return None
-        place, curve, rungs = Place.of(trial), curve_of(trial), self._rungs()
-        target = rungs.n_reached(curve[-1][0]) if rungs and curve else place.target
+        place, curve = Place.of(trial), curve_of(trial)
+        rungs = rule.rungs(rule.length_in(filter(is_own, trials)))
+        target = rungs.n_reached(curve[-1][0]) if curve else place.target
         previous = Lease.read(trial.system_attrs)
         claim = self._claim_running(trial, 0, previous.cuts if previous else 1)
-        self._write_place(trial._trial_id, replace(place, target=target, is_paused=False))
+        self.write_place(trial._trial_id, replace(place, target=target, is_paused=False))
         return claim
 
     def _next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -484,9 +433,6 @@ class Ledger:
         if urgent is not None and self.budget.is_paused(urgent):
             return urgent
         return self.budget.next_promoted(trials)
-
-    def _write_place(self, trial_id: int, place: Place) -> None:
-        self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())
 
     def _mark(self, trial: FrozenTrial) -> str:
         """Return what identifies a trial in the lock file, which two studies may share."""
@@ -536,7 +482,7 @@ class Ledger:
         self._storage.set_trial_state_values(trial_id, TrialState.FAIL)
         # Meanwhile an earlier trial may have failed, or been put back: nobody else takes it, if the
         # others saw this trial run and left.
-        trials = self._trials()
+        trials = self.trials()
         return (
             self._claim_waiting(trials) or self._claim_promoted(trials) or self._claim_new(trials)
         )

@@ -10,6 +10,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from sweeper.sweep.guard import Guard
 from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.pausing import Pausing
 from sweeper.trial import TrialInfo
 
 STEPS_PER_REPEAT = 10**9  # more than a run has, so that the steps of a trial's runs grow
@@ -37,7 +38,7 @@ class StudyReporter:
         self._stop_reason: str | None = None
         self._has_new_report = False
         self._repeat = 0
-        self._has_told_length = False
+        self._pausing, self._has_told_length = Pausing(ledger, claim), False
 
     def start_repeat(self, info: TrialInfo, number: int) -> None:
         """Begin the run with seed `number`, from 0, of a trial that has several seeds.
@@ -71,7 +72,7 @@ class StudyReporter:
         is_compared = not self._repeat and len(self._trial.study.directions) == 1
         if not is_compared or not self._can_pause():
             return None
-        return self._ledger.next_rung(epochs, length)
+        return self._pausing.next_rung(epochs, length)
 
     def should_stop(self) -> bool:
         """Return whether the task should stop; once True, it stays True."""
@@ -114,7 +115,7 @@ class StudyReporter:
             return None
         self._has_new_report = False
         if self._can_pause():
-            return "paused" if self._ledger.pauses(self._claim) else None
+            return "paused" if self._pausing.pauses() else None
         return "pruned" if self._trial.should_prune() else None
 
     def _can_pause(self) -> bool:
@@ -127,7 +128,7 @@ class StudyReporter:
     def _note_length(self, length: float) -> None:
         if not self._has_told_length:
             self._has_told_length = True
-            self._ledger.note_length(self._claim, length)
+            self._pausing.note_length(length)
 
     def _report_first(self, value: float, step: float) -> None:
         """Write a value of the trial's first run, which is the one that is compared."""

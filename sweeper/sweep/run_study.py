@@ -1,33 +1,25 @@
-"""The run of a study in the parent process: plan, open, launch the workers, write the results."""
+"""The run of a study in the parent process: plan, open, run the workers, write the results."""
 
 import contextlib
 import copy
 import logging
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
-from hydra._internal.callbacks import Callbacks
-from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
-from sweeper.cli.interrupts import Interrupt, Interrupted, exit_code
-from sweeper.cli.messages import WANTS_TRACEBACK
+from sweeper.cli.interrupts import exit_code
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
-from sweeper.errors import ConfigError, SweeperError, TrainingError
+from sweeper.errors import ConfigError, TrainingError
 from sweeper.launch.apart import can_call_apart
-from sweeper.launch.resources import n_workers
 from sweeper.locks import locked
 from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_text
@@ -39,9 +31,9 @@ from sweeper.sweep.finals.agenda import prepare_finals
 from sweeper.sweep.finals.stage import JOURNAL as FINALS
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import LOCK_FILE, WAIT_SECONDS, progress_of
+from sweeper.sweep.ledger import LOCK_FILE
 from sweeper.sweep.observer import Observers, StudyInfo
-from sweeper.sweep.opening import announce, naming_workers
+from sweeper.sweep.opening import announce
 from sweeper.sweep.plan import StudyPlan, plan_study
 from sweeper.sweep.points import enqueue
 from sweeper.sweep.recorder import Recorder, recorded, recorder_of
@@ -57,13 +49,12 @@ from sweeper.sweep.study import (
     set_aside,
     set_folder_aside,
 )
-from sweeper.sweep.work import Work, work_of
+from sweeper.sweep.work import work_of
 from sweeper.sweep.worker_task import Worker
-from sweeper.text import in_one_line, shortened
+from sweeper.sweep.workers import Workers
 from sweeper.tracking.uri import resolve_uri
 
 log = logging.getLogger(__name__)
-LEAVE_SECONDS = 4.0
 EVENTS_FOLDER = "tensorboard"
 MULTIRUN_FILE = "multirun.yaml"
 STARTED_KEY = "sweeper:started_at"
@@ -168,159 +159,6 @@ def _opened(observers: Observers, study: PulledStudy, info: StudyInfo) -> StudyI
     if parent_id is not None:
         study.set_user_attr(PARENT_KEY, parent_id)
     return replace(info, parent_id=parent_id)
-
-
-@dataclass(frozen=True)
-class Workers:
-    """The workers of a study, launched as often as needed until the study ends."""
-
-    plan: StudyPlan
-    worker: Worker
-    work: Sequence[Work]
-
-    def run(self) -> KeyboardInterrupt | None:
-        """Run the workers; return the interrupt if a signal ended them.
-
-        A launcher may return, or raise, although a worker died and left its trial behind. The
-        workers are then launched again, as long as there is work and the last launch made progress.
-
-        Raises:
-            TrainingError: no trial made progress, because the launcher failed or its workers ended
-                early.
-        """
-        # A system that sends SIGTERM will not wait, so the launcher is then left behind.
-        hurry = threading.Timer(LEAVE_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
-        hurry.daemon = True
-
-        def end_foreign_workers() -> None:
-            if self.plan.spec.foreign_launcher:
-                self._end_foreign_workers()
-                if interrupt.number != signal.SIGINT:
-                    hurry.start()
-
-        with Interrupt(end_foreign_workers) as interrupt:
-            try:
-                self._launch_until_done(interrupt)
-            except KeyboardInterrupt as error:
-                interrupt.request(getattr(error, "number", None))
-            except SystemExit:  # Ray replaces the handler of SIGTERM by one that exits
-                if not self.plan.spec.foreign_launcher:
-                    raise
-                interrupt.request(signal.SIGTERM)
-                self._end_command()
-                self._wait_for_own_trials()
-            finally:
-                hurry.cancel()
-        if not interrupt.requested:
-            return None
-        for work in self.work:
-            work.has_work()  # records a job that has ended although it was to stop
-            work.ledger.release_command()
-        return Interrupted(interrupt.number)
-
-    def _launch_until_done(self, interrupt: Interrupt) -> None:
-        before = self._progress()
-        if not self._has_work() and not any(state == TrialState.RUNNING for state, *_ in before):
-            return
-        while not interrupt.requested:
-            failure = self._launch(self._n_workers(), interrupt)
-            self._wait_for_others(interrupt)
-            if interrupt.requested or not self._has_work():
-                return
-            after = self._progress()
-            if before == after:
-                raise failure or TrainingError(
-                    "the workers ended although trials are left; the same command resumes the study"
-                )
-            before = after
-
-    def _wait_for_others(self, interrupt: Interrupt) -> None:
-        """Wait until no trial runs, also elsewhere, or until there is work for a worker.
-
-        A worker that has joined the study leaves its results to this command.
-        """
-        has_told = self.plan.settings.join
-        while not interrupt.requested and not self._has_work():
-            running = self._running()
-            leaves = self.plan.settings.join and not self._is_uncertain()
-            if not running or leaves:
-                return
-            if not has_told:
-                log.info("Waiting for %s, which another process runs", ", ".join(running))
-                has_told = True
-            time.sleep(WAIT_SECONDS)
-
-    def _has_work(self) -> bool:
-        return any(work.has_work() for work in self.work)
-
-    def _is_uncertain(self) -> bool:
-        return any(work.ledger.uncertain(work.trials()) for work in self.work)
-
-    def _running(self) -> list[str]:
-        """Return the trials and jobs that run, in words, as far as they are still wanted."""
-        now, running = time.time(), []
-        for work in self.work:
-            trials = work.trials()
-            if not work.ledger.budget.is_spent(trials, now):
-                running += [work.text(t) for t in trials if t.state == TrialState.RUNNING]
-        return running
-
-    def _progress(self) -> list[tuple[TrialState, int, Lease | None]]:
-        """Return what changes when a worker claims a trial, reports, or ends a trial."""
-        trials = (t for work in self.work for t in work.trials())
-        return [(t.state, progress_of(t), Lease.read(t.system_attrs)) for t in trials]
-
-    def _launch(self, n: int, interrupt: Interrupt) -> SweeperError | None:
-        """Run `n` workers to their end; return an error if the launcher itself failed."""
-        # No callbacks, because those of the user are meant for trials, not for workers.
-        context = replace(self.worker.context, callbacks=Callbacks())
-        foreign = self.plan.spec.foreign_launcher
-        task = self.worker.elsewhere() if foreign else self.worker
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task, config=self.worker.master
-        )
-        # Under `uv run`, Ray would start its workers in another environment, without this package.
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-        try:
-            with naming_workers(self.plan.spec.name):
-                returns = launcher.launch([self.worker.job_overrides()] * n, initial_job_idx=0)
-        except Exception as error:
-            if not foreign or WANTS_TRACEBACK:
-                raise
-            name = self.worker.master.hydra.runtime.choices["hydra/launcher"]
-            reason = f"{type(error).__name__}: {in_one_line(error)}"
-            log.warning("The launcher %s failed (%s)", name, shortened(reason, 300))
-            return TrainingError(f"hydra/launcher={name} failed: {reason}")
-        if not interrupt.requested:
-            for each in returns:
-                _ = each.return_value  # raises the error of a worker, if there is one
-        return None
-
-    def _end_foreign_workers(self) -> None:
-        """Ask the workers, through the storage, to put back their trials and leave."""
-        log.warning("Interrupted: waiting for the running trials to stop; again to end at once")
-        # Not in the signal handler, which may have interrupted the use of a lock.
-        threading.Thread(target=self._end_command, daemon=True).start()
-
-    def _end_command(self) -> None:
-        spec = self.plan.spec
-        storage = open_storage(spec.storage, spec.folder)
-        for work in work_of(spec, storage):
-            work.ledger.end_command()
-
-    def _wait_for_own_trials(self) -> None:
-        """Wait until this command's workers have put back their trials, for a limited time."""
-        deadline = time.monotonic() + LEAVE_SECONDS
-        while time.monotonic() < deadline and any(
-            work.ledger.runs_trials_of_command() for work in self.work
-        ):
-            time.sleep(0.1)
-
-    def _n_workers(self) -> int:
-        if not self.plan.spec.own_process:
-            return 1
-        most = max(work.size() for work in self.work)
-        return int(min(n_workers(self.plan.settings.n_jobs), most))
 
 
 def _prepare_storage(plan: StudyPlan) -> BaseStorage:

@@ -11,6 +11,8 @@ mlflow                `MLflowTracker`: writes records to an outbox; its thread d
     model_files       a network as the files of an MLflow model
     system_metrics    the use of processor, memory and GPU, in a thread of its own
     store             each kind of record as calls of MLflow's client
+      known_runs      the runs that MLflow has already, by their ids, keys and tags
+      refusals        which requests the server will always refuse
       blank           a blank database, so that MLflow need not create each one anew
       imported        the import of MLflow, without its telemetry and its warnings
       schema_version  whether the installed MLflow can read a local database

@@ -11,7 +11,8 @@ from sweeper.text import shortened
 from sweeper.tracking.logged_model import LoggedModels
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import Record
-from sweeper.tracking.store import MLflowStore, RefusedError
+from sweeper.tracking.refusals import RefusedError
+from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.study_page import StudyPage
 from sweeper.tracking.uri import with_password
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from sweeper.errors import SweeperError
 from sweeper.tracking import tags
 from sweeper.tracking.records import Record
-from sweeper.tracking.store import MLflowStore, RefusedError, allowed_name, translating_refusals
+from sweeper.tracking.refusals import RefusedError, translating_refusals
+from sweeper.tracking.store import MLflowStore, allowed_name
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel, Metric, Run

@@ -136,9 +136,9 @@ class MLflowTracker:
         self._delivery = Delivery(self._outbox, uris=[self._uri])
         self._closing, self._closing_others = threading.Event(), threading.Event()
         self._handover = Handover.of(self._outbox, self._uri)
-        own = [] if self._handover else [self._start_own_delivery()]
+        self._threads = [] if self._handover else [self._start_own_delivery()]
         self._others: list[Delivery] = []  # those that `finish` reports on
-        self._threads = [*own, *self._start_delivery_of(self._deliveries_of(abandoned))]
+        self._threads_of_others = self._start_delivery_of(self._deliveries_of(abandoned))
         if self._with_system_metrics:
             self._system_metrics = SystemMetrics(self.log_metrics)
 
@@ -152,11 +152,10 @@ class MLflowTracker:
         `finish` says so if some are left.
         """
         self._closing_others.set()
-        self._join(self._threads[1:])
-        others = self._deliveries_of(abandoned_outboxes(self._outboxes))
-        self._threads[1:] = self._start_delivery_of(others)
-        self._join(self._threads[1:])
-        self._others = others
+        self._join(self._threads_of_others)
+        self._others = self._deliveries_of(abandoned_outboxes(self._outboxes))
+        self._threads_of_others = self._start_delivery_of(self._others)
+        self._join(self._threads_of_others)
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, time: Milliseconds | None = None
@@ -265,7 +264,7 @@ class MLflowTracker:
     def wait(self) -> None:
         """Wait up to `flush_seconds` for the delivery of a run that has ended."""
         assert self._outbox is not None
-        self._join(self._threads)
+        self._join([*self._threads, *self._threads_of_others])
         if not self._outbox.progress.finished:
             self._warn(f"not all records reached {self.uri} in time", self._delivery, "others")
         elif left := [each for each in self._others if not each.has_succeeded]:

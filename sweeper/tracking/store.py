@@ -12,40 +12,32 @@ that started earlier neither ends the run nor replaces a tag or an artifact.
 import json
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from sweeper.locks import locked
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
 from sweeper.tracking.imported import import_mlflow
+from sweeper.tracking.known_runs import KnownRuns
 from sweeper.tracking.records import Record
+from sweeper.tracking.refusals import RefusedError, translating_refusals
 from sweeper.tracking.schema_version import check_schema
 from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
-    from mlflow.store.entities import PagedList
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, tags.TAG_LENGTH  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST, _TAGS_A_REQUEST = 1000, 100, 100
-_SEARCHABLE = re.compile(r"[\w.-]+")
-# Errors of a server that understood the request and will always refuse it; others may be retried.
-_REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
 
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow's page shows traces of language models instead of training runs."""
-
-
-class RefusedError(Exception):
-    """A record that the server will always refuse."""
 
 
 class MLflowStore:
@@ -67,7 +59,7 @@ class MLflowStore:
             self.client = _connect(uri)
             if new is not None and not is_copy:
                 keep_blank(new)
-        self._experiment_ids: list[str] | None = None
+        self.runs = KnownRuns(self.client)
 
     def start(self, record: Record, key: str) -> str:
         """Find, continue or create the run of an outbox; return its run id.
@@ -81,9 +73,9 @@ class MLflowStore:
                 allowed_name(name): shortened(value, _PARAM_LENGTH)
                 for name, value in body["params"].items()
             }
-            self._experiment_ids = None
-            parent = self._parent(body["tags"])
-            run = self._known_run(record, key, params, parent)
+            self.runs.look_again()
+            parent = self.runs.study_of(body["tags"])
+            run = self.runs.of_outbox(record, key, params, parent)
             if run is None:
                 run = self._create(experiment_id, record, key, parent)
             else:
@@ -176,45 +168,16 @@ class MLflowStore:
             chunk = entities[first : first + _PARAMS_A_REQUEST]
             self.client.log_batch(run_id, params=chunk, synchronous=True)
 
-    def find(self, reference: str) -> "Run | None":
-        """Return the run with this id or key, or None if there is none or it is deleted."""
-        from mlflow.exceptions import MlflowException
-
-        if "-" in reference:  # a key; ids have none
-            return next(self.search({tags.OUTBOX: reference}), None)
-        try:
-            run = self.client.get_run(reference)
-        except MlflowException as error:
-            if error.error_code not in _REFUSALS:
-                raise
-            return None
-        return run if run.info.lifecycle_stage == "active" else None
-
-    def find_study(self, reference: str) -> "Run | None":
-        """Return the parent run with this id or key, or the one that was started in its place."""
-        successors = self.search({tags.RESUMED_FROM: reference})
-        return self.find(reference) or next(
-            (run for run in successors if tags.is_study(run.data.tags)), None
-        )
-
-    def search(self, values: Mapping[str, str]) -> "Iterator[Run]":
-        """Yield the runs of all experiments that have these tags, the newest first."""
-        # Another observer may have given the study an id that cannot be part of a query.
-        if all(_SEARCHABLE.fullmatch(value) for value in values.values()):
-            query = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in values.items())
-            ids = self._known_experiments()
-            yield from _pages(lambda token: self.client.search_runs(ids, query, page_token=token))
-
     def adopt(self, study: "Run", references: Iterable[str | None]) -> None:
         """Make a study's run the parent of its trials' runs, which may be older than itself.
 
         references: ids and keys, beside those on record, by which the trials may refer to it.
         """
-        self._experiment_ids = None  # it looks for runs that were created after it
+        self.runs.look_again()  # it looks for runs that were created after it
         run_id, known = study.info.run_id, study.data.tags
         names = {run_id, known.get(tags.OUTBOX), known.get(tags.RESUMED_FROM), *references}
         for name in filter(None, names):
-            for run in list(self.search({tags.STUDY_KEY: name})):
+            for run in list(self.runs.search({tags.STUDY_KEY: name})):
                 if run.data.tags.get(tags.PARENT) != run_id:
                     self.client.set_tag(run.info.run_id, tags.PARENT, run_id)
 
@@ -239,47 +202,6 @@ class MLflowStore:
                 return experiment
             raise
         return self.client.get_experiment(experiment_id)
-
-    def _known_experiments(self) -> list[str]:
-        """Return the ids of all experiments, as they were at the start of the operation."""
-        if self._experiment_ids is None:
-            experiments = _pages(lambda token: self.client.search_experiments(page_token=token))
-            self._experiment_ids = [str(e.experiment_id) for e in experiments]
-        return self._experiment_ids
-
-    def _parent(self, run_tags: Mapping[str, str]) -> "Run | None":
-        """Return the run of the study that a trial belongs to, if it exists already."""
-        link = tags.parent_and_trial(run_tags)
-        return self.find_study(link[0]) if link else None
-
-    def _known_run(
-        self, record: Record, key: str, params: Mapping[str, str], parent: "Run | None"
-    ) -> "Run | None":
-        """Return the run that an outbox started or continues, or None if there is none."""
-        body = record.body
-        if own := next(self.search({tags.OUTBOX: key}), None):
-            return own
-        is_study = tags.is_study(body["tags"])
-        find = self.find_study if is_study else self.find
-        run = find(body["run_id"]) if body["run_id"] else None
-        run = run or self._earlier_attempt(body["tags"], parent)
-        if run is None or is_study or tags.OUTBOX not in run.data.tags:
-            return run
-        # Params that one of them lacks are no difference: the first owner may have ended while it
-        # delivered them, and an earlier version had others.
-        same = all(params.get(name, value) == value for name, value in run.data.params.items())
-        return run if same else None
-
-    def _earlier_attempt(self, run_tags: Mapping[str, str], parent: "Run | None") -> "Run | None":
-        """Return the run of another attempt at the same trial, or None."""
-        link = tags.parent_and_trial(run_tags)
-        if link is None:
-            return None
-        reference, number = link
-        same = [{tags.STUDY_KEY: reference}]
-        same += [{tags.PARENT: parent.info.run_id}] if parent else []
-        found = (next(self.search(tag | {tags.TRIAL: number}), None) for tag in same)
-        return next(filter(None, found), None)
 
     def _take_up(self, run: "Run", record: Record, key: str) -> None:
         """Mark a known run as running, unless a later attempt at it has started."""
@@ -309,7 +231,7 @@ class MLflowStore:
         continued = body["run_id"]
         if continued is None:
             return values | {tags.OUTBOX: key}
-        old = self.find(continued)
+        old = self.runs.find(continued)
         if old is None and "-" in continued:
             # The first attempt is not delivered yet. It finds this run by its own key.
             return values | {tags.OUTBOX: continued}
@@ -322,8 +244,8 @@ class MLflowStore:
         since each looks for the other after it was created.
         """
         if parent is None:
-            self._experiment_ids = None
-            parent = self._parent(run_tags)
+            self.runs.look_again()
+            parent = self.runs.study_of(run_tags)
         if parent and run.data.tags.get(tags.PARENT) != parent.info.run_id:
             self.client.set_tag(run.info.run_id, tags.PARENT, parent.info.run_id)
 
@@ -346,15 +268,6 @@ class MLflowStore:
         )
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
-
-
-def _pages(get: "Callable[[str | None], PagedList[T]]") -> Iterator[T]:
-    """Yield the items of all pages; `get` returns the page of a token."""
-    page = get(None)
-    yield from page
-    while page.token:
-        page = get(page.token)
-        yield from page
 
 
 def is_superseded(run: "Run", started: int) -> bool:
@@ -406,20 +319,3 @@ def _connect(uri: str) -> "MlflowClient":
     client = MlflowClient(tracking_uri=uri)
     client.search_experiments(max_results=1)  # opens the database, or connects to the server
     return client
-
-
-@contextmanager
-def translating_refusals() -> Iterator[None]:
-    """Translate the errors of requests that the server will always refuse.
-
-    Raises:
-        RefusedError: MLflow refused the request.
-    """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in _REFUSALS:
-            raise RefusedError(error.message) from error
-        raise

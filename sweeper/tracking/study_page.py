@@ -9,6 +9,7 @@ from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.logged_model import LoggedModels, models_of
 from sweeper.tracking.records import Record
+from sweeper.tracking.refusals import translating_refusals
 from sweeper.tracking.store import (
     MLflowStore,
     allowed_name,
@@ -16,7 +17,6 @@ from sweeper.tracking.store import (
     model_page_of,
     page_of,
     set_end_reason,
-    translating_refusals,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class StudyPage:
     def _runs_of_trials(self, parent_id: str) -> "dict[str, Run]":
         """Return the newest child run of each trial; the keys are trial numbers."""
         runs: dict[str, Run] = {}
-        for run in self._store.search({tags.PARENT: parent_id}):
+        for run in self._store.runs.search({tags.PARENT: parent_id}):
             runs.setdefault(run.data.tags.get(tags.TRIAL, ""), run)
         return runs
 

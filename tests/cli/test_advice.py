@@ -7,8 +7,9 @@ from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.advice import better_line, flag_advice, word_advice
+from sweeper.cli.advice import flag_advice, word_advice
 from sweeper.cli.messages import check_words, line_for
+from sweeper.cli.rewording import better_line
 from sweeper.cli.shells import leftover_advice, variable_advice
 from sweeper.cli.sweeps import sweep_advice
 from sweeper.cli.vocabulary import Vocabulary, torchvision_model_name
@@ -281,7 +282,7 @@ def test_a_target_that_cannot_be_imported_may_take_any_key(monkeypatch) -> None:
     def located(path: str) -> None:
         raise ImportError(path)
 
-    monkeypatch.setattr("sweeper.cli.advice._locate", located)
+    monkeypatch.setattr("sweeper.cli.rewording._locate", located)
     typed = ["experiment=cifar10_resnet50", "optimizer=adam"]
     assert better_line("optimizer has no key nesterov; choose one of lr", typed) is None
 

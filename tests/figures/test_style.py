@@ -1,3 +1,5 @@
+import threading
+from contextlib import contextmanager, suppress
 from io import BytesIO
 
 import matplotlib
@@ -45,6 +47,31 @@ def test_the_style_holds_within_itself() -> None:
     with styled(), styled():
         assert matplotlib.rcParams["text.parse_math"] is False
     assert matplotlib.rcParams["text.parse_math"] is True
+
+
+def test_a_thread_that_leaves_the_style_does_not_end_that_of_another(monkeypatch) -> None:
+    in_style, most, both = [], [], threading.Barrier(2)
+
+    @contextmanager
+    def rc_context(_):
+        in_style.append(1)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.1)  # for another thread that would change the same settings
+        most.append(len(in_style))
+        yield
+        in_style.pop()
+
+    def draw() -> None:
+        with styled():
+            pass
+
+    monkeypatch.setattr(matplotlib, "rc_context", rc_context)
+    threads = [threading.Thread(target=draw) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1]
 
 
 def test_drawing_a_study_imports_neither_pyplot_nor_plotly() -> None:

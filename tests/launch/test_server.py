@@ -1,15 +1,17 @@
 """The fork server: a process that has imported what its forks need."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from sweeper.launch import early
+from sweeper.launch import early, fork_server
 from sweeper.launch.apart import call_apart
 from sweeper.launch.fork_server import ForkServer, can_fork
 from sweeper.launch.resources import THREAD_VARIABLES
@@ -64,21 +66,34 @@ def test_a_forked_process_has_its_own_session_threads_and_random_numbers(server)
 
 def test_the_exit_code_of_a_forked_process_is_known(server) -> None:
     process, _ = fork(server, "leave")
-    assert process.wait() == process.poll() == 7
+    assert process.wait() == process.returncode == 7
 
 
 def test_a_forked_process_can_be_killed(server) -> None:
     process, _ = fork(server, "stay")
-    assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     assert process.wait() == -signal.SIGTERM
     process.kill()  # does nothing now
 
 
+def test_a_signal_handler_may_kill_a_process_that_ends_while_it_is_waited_for(
+    server, monkeypatch
+) -> None:
+    process, _ = fork(server, "leave")
+
+    def select_until_a_signal(*files):
+        ready = select.select(*files)
+        process.kill()
+        return ready
+
+    monkeypatch.setattr(fork_server, "select", SimpleNamespace(select=select_until_a_signal))
+    assert process.wait() == 7
+
+
 def test_the_end_of_a_process_whose_server_died_is_noticed(server) -> None:
     process, _ = fork(server, "stay")
     server.close()
-    assert process.poll() is None
+    os.kill(process.pid, 0)  # it goes on
     process.kill()
     assert process.wait() == 1
 

@@ -1,4 +1,4 @@
-"""Fixtures: a study in memory, its ledger, and the override that an error says to type."""
+"""Fixtures: a study in memory with its trials, and the override that an error says to type."""
 
 import shlex
 from collections.abc import Callable, Sequence
@@ -12,7 +12,8 @@ from hydra.core.override_parser.types import Override
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.pausing import Pausing
 from sweeper.sweep.study import open_study
 
 
@@ -35,6 +36,34 @@ def make_ledger(storage: BaseStorage, tmp_path: Path) -> Callable[..., Ledger]:
         return Ledger(open_study("s", storage), storage, tmp_path, budget, grid)
 
     return make
+
+
+@pytest.fixture
+def reported(storage: BaseStorage) -> Callable[..., Claim]:
+    """Return a function that claims a trial and reports its values; it returns the claim."""
+
+    def report(ledger: Ledger, *values: float) -> Claim:
+        claim = ledger.claim()
+        assert claim is not None
+        first = len(storage.get_trial(claim.trial_id).intermediate_values)
+        for step, value in enumerate(values, start=first):
+            storage.set_trial_intermediate_value(claim.trial_id, step, value)
+        return claim
+
+    return report
+
+
+@pytest.fixture
+def pause(reported: Callable[..., Claim]) -> Callable[..., Claim]:
+    """Return a function that claims a trial, reports its values and pauses it."""
+
+    def report_and_pause(ledger: Ledger, *values: float) -> Claim:
+        claim = reported(ledger, *values)
+        assert Pausing(ledger, claim).pauses()
+        ledger.pause(claim)
+        return claim
+
+    return report_and_pause
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from sweeper.sweep.budget import EXHAUSTED, FAILURE_KEY, FATAL_KEY, IMPORTED_KEY
 from sweeper.sweep.curve import PLACE_KEY, Place, Stretch, curve_of, is_paused
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.pausing import Pausing
 from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.stop_rule import StopRule
 from sweeper.sweep.study import open_study
@@ -276,10 +277,10 @@ def test_a_surplus_trial_of_a_worker_in_another_folder_fails(
     make_ledger, storage, monkeypatch
 ) -> None:
     ledger = make_ledger(n_trials=1)
-    before = ledger._trials()
+    before = ledger.trials()
     make_ledger(n_trials=1).claim()
     reads = iter([before])
-    monkeypatch.setattr(ledger, "_trials", lambda: next(reads, storage.get_all_trials(0)))
+    monkeypatch.setattr(ledger, "trials", lambda: next(reads, storage.get_all_trials(0)))
     assert ledger.claim() is None
     assert states(storage) == [TrialState.RUNNING, FAIL]
     assert storage.get_all_trials(0)[1].user_attrs[FAILURE_KEY] == SURPLUS
@@ -335,45 +336,17 @@ def test_a_worker_that_is_asked_to_end_after_progress_counts_no_death(make_ledge
 PROMOTING = {"promotion": Promotion(3, 1, 1, maximize=False, pauses=True)}
 
 
-def reported(ledger, storage, *values):
-    """Claim a trial, and report its values; return its claim."""
-    claim = ledger.claim()
-    first = len(storage.get_trial(claim.trial_id).intermediate_values)
-    for step, value in enumerate(values, start=first):
-        storage.set_trial_intermediate_value(claim.trial_id, step, value)
-    return claim
-
-
-def pause(ledger, storage, *values):
-    claim = reported(ledger, storage, *values)
-    assert ledger.pauses(claim)
-    ledger.pause(claim)
-    return claim
-
-
 def test_a_paused_trial_counts_and_is_promoted_when_it_is_the_best_of_three(
-    make_ledger, storage
+    make_ledger, storage, pause
 ) -> None:
     ledger = make_ledger(n_trials=9, **PROMOTING)
     for value in (0.3, 0.1, 0.2):
-        pause(ledger, storage, value)
+        pause(ledger, value)
     assert ledger.budget.n_finished(storage.get_all_trials(0)) == 3
     promoted = ledger.claim()
     assert (promoted.number, promoted.attempt) == (1, 1)
     assert not is_paused(storage.get_all_trials(0)[1])
     assert ledger.claim().number == 3
-
-
-def test_a_trial_that_is_the_best_at_its_rung_goes_on_at_once(make_ledger, storage) -> None:
-    ledger = make_ledger(n_trials=9, **PROMOTING)
-    pause(ledger, storage, 0.3)
-    pause(ledger, storage, 0.2)
-    best = reported(ledger, storage, 0.1)
-    assert not ledger.pauses(best)
-    assert not ledger.pauses(best)  # it was promoted: the next decision is due at the next rung
-    for step in (1, 2):
-        storage.set_trial_intermediate_value(best.trial_id, step, 0.1)
-    assert ledger.pauses(best)
 
 
 def test_a_study_ends_when_its_winner_is_complete_and_the_others_wait(make_ledger, storage) -> None:
@@ -383,7 +356,7 @@ def test_a_study_ends_when_its_winner_is_complete_and_the_others_wait(make_ledge
         claims, (0.3, 0.1, 0.2), (False, False, True), strict=True
     ):
         storage.set_trial_intermediate_value(claim.trial_id, 0, value)
-        assert ledger.pauses(claim) == is_paused_there
+        assert Pausing(ledger, claim).pauses() == is_paused_there
     ledger.pause(claims[2])
     assert not ledger.budget.has_ended(storage.get_all_trials(0))
     assert all(ledger.finish(claim, COMPLETE, [0.1]) for claim in claims[:2])
@@ -403,19 +376,21 @@ def test_an_abandoned_trial_comes_before_a_promoted_one(make_ledger, storage) ->
     assert [ledger.claim().number, ledger.claim().number] == [3, 1]
 
 
-def test_near_the_time_limit_the_foremost_trial_goes_on_first(make_ledger, storage) -> None:
+def test_near_the_time_limit_the_foremost_trial_goes_on_first(
+    make_ledger, storage, reported
+) -> None:
     keys = {"n_trials": 9, **PROMOTING}
     ledger = make_ledger(**keys)
-    first = reported(ledger, storage, 0.3, 0.3, 0.3)
-    ledger.note_length(first, 30.0)
+    first = reported(ledger, 0.3, 0.3, 0.3)
+    Pausing(ledger, first).note_length(30.0)
     ledger.pause(first)
     # It has run for 100 seconds, so that its other 27 epochs need about 900.
     place = replace(Place.of(storage.get_trial(first.trial_id)), stretches=(Stretch(0, 100, "w"),))
     storage.set_trial_system_attr(first.trial_id, PLACE_KEY, place.record())
-    second = reported(ledger, storage, 0.1)
+    second = reported(ledger, 0.1)
     assert make_ledger(**keys, deadline=time.time() + 9000).claim().number == 2
     short = make_ledger(**keys, deadline=time.time() + 1000)
-    assert short.pauses(second)
+    assert Pausing(short, second).pauses()
     assert [short.claim().number, short.claim().number] == [0, 3]
 
 
@@ -427,25 +402,11 @@ def test_a_value_from_within_an_epoch_is_recorded_once(make_ledger, storage) -> 
     assert curve_of(storage.get_trial(claim.trial_id)) == [(0.25, 0.5)]
 
 
-@pytest.mark.parametrize(("length", "rung"), [(None, 1.0), (5.0, 0.25)])
-def test_the_next_rung_depends_on_the_length_of_a_trial(make_ledger, length, rung) -> None:
-    ledger = make_ledger(promotion=Promotion())
-    assert ledger.next_rung(0, length) == rung
-    if length is not None:
-        ledger.note_length(ledger.claim(), length)
-        assert make_ledger_again(ledger).next_rung(0, None) == rung
-    assert make_ledger_again(ledger, None).next_rung(0, length) is None
-
-
-def make_ledger_again(ledger, promotion=Promotion()):  # noqa: B008 (it is frozen)
-    """Return the ledger of another worker of the same study."""
-    budget = replace(ledger.budget, promotion=promotion)
-    return Ledger(ledger._study, ledger._storage, ledger._lock.parent, budget)
-
-
-def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(make_ledger, storage) -> None:
+def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(
+    make_ledger, storage, reported
+) -> None:
     ledger = make_ledger(n_trials=9, **PROMOTING)
-    claim = reported(ledger, storage, 0.5)
+    claim = reported(ledger, 0.5)
     ledger.release(claim)
     (stretch,) = Place.of(storage.get_trial(claim.trial_id)).stretches
     assert (stretch.worker, stretch.is_pause) == (claim.lease.worker, False)
@@ -457,20 +418,10 @@ def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(make_ledger, stor
     assert Place.of(storage.get_trial(claim.trial_id)).started == pytest.approx(time.time(), abs=9)
 
 
-def test_a_trial_is_not_paused_at_its_end(make_ledger, storage) -> None:
-    ledger = make_ledger(n_trials=9, **PROMOTING)
-    claim = ledger.claim()
-    ledger.note_length(claim, 2.0)
-    storage.set_trial_intermediate_value(claim.trial_id, 0, 0.5)
-    assert ledger.pauses(claim)
-    storage.set_trial_intermediate_value(claim.trial_id, 1, 0.5)
-    assert not ledger.pauses(claim)
-
-
-def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, storage) -> None:
+def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, storage, pause) -> None:
     ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
-    pause(ledger, storage, 0.1)
-    pause(ledger, storage, 0.2)
+    pause(ledger, 0.1)
+    pause(ledger, 0.2)
     assert ledger.budget.stop_reason(storage.get_all_trials(0)) is not None
     assert ledger.has_work()
     claim = ledger.claim()
@@ -485,11 +436,11 @@ def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, stor
     "leave", [Ledger.release, lambda ledger, claim: abandon(ledger._storage, claim)]
 )
 def test_a_trial_that_is_finished_after_a_stop_rule_goes_on_after_its_worker_left(
-    make_ledger, storage, leave
+    make_ledger, storage, pause, leave
 ) -> None:
     ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
-    pause(ledger, storage, 0.1)
-    pause(ledger, storage, 0.2)
+    pause(ledger, 0.1)
+    pause(ledger, 0.2)
     leave(ledger, ledger.claim())
     assert ledger.has_work()
     assert not ledger.budget.has_ended(storage.get_all_trials(0))
@@ -523,10 +474,23 @@ def test_an_abandoned_trial_that_nobody_may_run_is_put_back(
     assert again.claim().number == dead.number
 
 
-def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(make_ledger, storage) -> None:
+def test_a_trial_that_a_stop_rule_leaves_abandoned_is_no_work(make_ledger, storage, pause) -> None:
+    ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
+    abandoned = ledger.claim()
+    pause(ledger, 0.1)
+    pause(ledger, 0.2)
+    assert ledger.claim().number == 1  # promoted, and it still runs
+    abandon(storage, abandoned)
+    assert not ledger.has_work()
+    assert ledger.claim() is None
+
+
+def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(
+    make_ledger, storage, pause
+) -> None:
     ledger = make_ledger(n_trials=6, **PROMOTING)
     for value in (0.5, 0.4):
-        pause(ledger, storage, value)
+        pause(ledger, value)
     last = ledger.claim()
     assert ledger.finish(last, COMPLETE, [0.1])
     lowered = make_ledger(n_trials=2)  # without the pruner, paused trials wait like any other

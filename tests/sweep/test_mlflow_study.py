@@ -253,7 +253,7 @@ def test_the_same_command_goes_on_with_the_same_parent_run(
             (tracker,) = observer._trackers
             tracker._closing.set()
             tracker._closing_others.set()
-            for thread in tracker._threads:
+            for thread in (*tracker._threads, *tracker._threads_of_others):
                 thread.join()
     deliver()
     (parent,), trials = runs(database, study)

@@ -9,7 +9,7 @@ import pytest
 from sweeper.tracking.delivery import Delivery, deliver_until_closed
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import Record
-from sweeper.tracking.store import RefusedError
+from sweeper.tracking.refusals import RefusedError
 
 
 class FakeStore:

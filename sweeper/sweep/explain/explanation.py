@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,12 +11,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from sweeper.errors import ConfigError, TrainingError
-from sweeper.secrets import MASK
 from sweeper.space.live import config_key
 from sweeper.sweep.command import StudyCommand, recorded_command
 from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.elsewhere.address import open_existing
-from sweeper.sweep.explain.ablation import Ablation, ablation
+from sweeper.sweep.explain.ablation import Ablation, Point, ablation
 from sweeper.sweep.explain.ablation_study import (
     AblationStudy,
     fixed_arguments,
@@ -57,58 +56,75 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
         KeyboardInterrupt: a signal has ended the runs.
     """
     started_at, folder = time.time(), place.absolute()
-    command = recorded_command(folder)
-    if command.storage is not None and MASK in command.storage:
+    command = _command_of(place)
+    study = _study_of(command, folder)
+    best, maximize = best_trials(study)[0], study.directions[0] == StudyDirection.MAXIMIZE
+    winner = {config_key(key): text_of(value) for key, value in best.params.items()}
+    fixed = fixed_arguments(command, list(winner))
+    all_of = differences(command, fixed, winner)
+    if not all_of.found:
+        return Explanation("default config", best.values[0], ())
+    suffix = "-".join([str(best.number), *(b.replace("=", "-") for b in bounds)])
+    chosen = {key.lstrip("+~") for key in (*winner, *(b.partition("=")[0] for b in bounds))}
+    grown = _grown(best, chosen)
+    raised = _raised(grown, command, fixed, winner, all_of)
+    values = {**all_of.shared, **raised}.items()
+    fixed = fixed_arguments(command, [*winner, *raised])
+    runs = AblationStudy(
+        command,
+        f"{study.study_name}-explain-{suffix}",
+        folder / EXPLAIN_FOLDER / suffix,
+        [*fixed, *(f"{key}={value}" for key, value in values), *bounds],
+        all_of.found,
+        started_at,
+    )
+    trials = [] if bounds else study.get_trials(deepcopy=False)
+    alike = [trial for trial in trials if _grown(trial, chosen) == grown]
+    earlier = _values_of(alike, winner, all_of)
+    path = _whole_path(runs, earlier, maximize)
+    assert path.start is not None
+    if not math.isfinite(path.steps[-1].value):
+        raise TrainingError(f"the run with all values of the winner failed; see {runs.folder}")
+    return Explanation(_baseline(all_of), path.start, changes(path, all_of.found, maximize))
+
+
+def _command_of(place: Path) -> StudyCommand:
+    """Return the command of the study in a folder.
+
+    Raises:
+        ConfigError: there is none, or it needs a password that is not on record.
+    """
+    command = recorded_command(place.absolute())
+    if command.lacks_password:
         raise ConfigError(
             f"{place}: the study is in {command.storage}, whose password is not on record; put it "
             "into ~/.pgpass, and leave it out of hydra.sweeper.storage"
         )
+    return command
+
+
+def _study_of(command: StudyCommand, folder: Path) -> optuna.Study:
+    """Return the study of a command.
+
+    Raises:
+        ConfigError: there is none, or it has no single objective or no complete trial.
+    """
     name, storage = open_existing(command.place(folder), command.study)
     study = optuna.load_study(study_name=name, storage=storage)
     if len(study.directions) > 1:
         raise ConfigError(f"study {name} has several objectives; only one can be explained")
-    best = best_trials(study)
-    if not best:
+    if not best_trials(study):
         raise ConfigError(f"study {name} has no complete trial; run its command first")
-    winner = {config_key(key): text_of(value) for key, value in best[0].params.items()}
-    fixed = fixed_arguments(command, list(winner))
-    all_of = differences(command, fixed, winner)
-    suffix = "-".join([str(best[0].number), *(b.replace("=", "-") for b in bounds)])
-    chosen = {key.lstrip("+~") for key in (*winner, *(b.partition("=")[0] for b in bounds))}
-    grown = _grown(best[0], chosen)
-    raised = _raised(grown, command, fixed, winner, all_of)
-    values = {**all_of.shared, **raised}.items()
-    fixed = fixed_arguments(command, [*winner, *raised])
-    lines = [*fixed, *(f"{key}={value}" for key, value in values), *bounds]
-    if not all_of.found:
-        return Explanation("default config", best[0].values[0], ())
-    place_of_runs = folder / EXPLAIN_FOLDER / suffix
-    runs = AblationStudy(
-        command, f"{name}-explain-{suffix}", place_of_runs, lines, all_of.found, started_at
-    )
-    maximize = study.directions[0] == StudyDirection.MAXIMIZE
-    worst = -math.inf if maximize else math.inf
-    trials = [] if bounds else [_by_key(trial) for trial in study.get_trials(deepcopy=False)]
-    points = [
-        trial
-        for trial in trials
-        if _has_defaults_beside(trial, winner, all_of) and _grown(trial, chosen) == grown
-    ]
-    earlier = values_of_points(points, all_of.shared, all_of.found)
-    options = [f"{key}={value}" for key, value in all_of.from_start.items()]
-    baseline = " ".join(["default config", *(["with", *options] if options else [])])
-    keys = [each.key for each in all_of.found]
+    return study
 
-    def found() -> Ablation:
-        failed = dict.fromkeys(runs.failed(), worst)
-        return ablation(keys, failed | earlier | runs.known(), maximize)
 
-    while (path := found()).missing:
-        runs.run(path.missing)
-    assert path.start is not None
-    if not math.isfinite(path.steps[-1].value):
-        raise TrainingError(f"the run with all values of the winner failed; see {place_of_runs}")
-    return Explanation(baseline, path.start, changes(path, all_of.found, maximize))
+def _values_of(
+    trials: Sequence[FrozenTrial], winner: Texts, all_of: Differences
+) -> dict[Point, float]:
+    """Return the values of the points that trials of the explained study have run."""
+    named = [_by_key(trial) for trial in trials]
+    named = [trial for trial in named if _has_defaults_beside(trial, winner, all_of)]
+    return values_of_points(named, all_of.shared, all_of.found)
 
 
 def _grown(trial: FrozenTrial, chosen: Container[str]) -> dict[str, str]:
@@ -142,6 +158,23 @@ def _has_defaults_beside(trial: FrozenTrial, winner: Texts, all_of: Differences)
     """Return whether the parameters that the winner lacks, as its options do, have defaults."""
     others = {k: text_of(value) for k, value in trial.params.items() if k not in winner}
     return all_of.are_defaults(others)
+
+
+def _whole_path(runs: AblationStudy, earlier: Mapping[Point, float], maximize: bool) -> Ablation:
+    """Return the path; run the points that it lacks, step by step."""
+    keys, worst = [each.key for each in runs.differences], -math.inf if maximize else math.inf
+    while True:
+        failed = dict.fromkeys(runs.failed(), worst)
+        path = ablation(keys, {**failed, **earlier, **runs.known()}, maximize)
+        if not path.missing:
+            return path
+        runs.run(path.missing)
+
+
+def _baseline(all_of: Differences) -> str:
+    """Return the name of the first point."""
+    options = [f"{key}={value}" for key, value in all_of.from_start.items()]
+    return " ".join(["default config", *(["with", *options] if options else [])])
 
 
 def _by_key(trial: FrozenTrial) -> FrozenTrial:

@@ -1,0 +1,47 @@
+from dataclasses import replace
+
+import pytest
+
+from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.pausing import Pausing
+from sweeper.sweep.promotion import Promotion
+
+PROMOTING = {"promotion": Promotion(3, 1, 1, maximize=False, pauses=True)}
+
+
+def test_a_trial_that_is_the_best_at_its_rung_goes_on_at_once(
+    make_ledger, storage, pause, reported
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    pause(ledger, 0.3)
+    pause(ledger, 0.2)
+    best = reported(ledger, 0.1)
+    pausing = Pausing(ledger, best)
+    assert not pausing.pauses()
+    assert not pausing.pauses()  # it was promoted: the next decision is due at the next rung
+    for step in (1, 2):
+        storage.set_trial_intermediate_value(best.trial_id, step, 0.1)
+    assert pausing.pauses()
+
+
+@pytest.mark.parametrize(("length", "rung"), [(None, 1.0), (5.0, 0.25)])
+def test_the_next_rung_depends_on_the_length_of_a_trial(make_ledger, length, rung) -> None:
+    ledger = make_ledger(promotion=Promotion())
+    claim = ledger.claim()
+    assert Pausing(ledger, claim).next_rung(0, length) == rung
+    if length is not None:
+        Pausing(ledger, claim).note_length(length)
+        assert Pausing(ledger, claim).next_rung(0, None) == rung
+    without_rule = replace(ledger.budget, promotion=None)
+    elsewhere = Ledger(ledger._study, ledger._storage, ledger._lock.parent, without_rule)
+    assert Pausing(elsewhere, claim).next_rung(0, length) is None
+
+
+def test_a_trial_is_not_paused_at_its_end(make_ledger, storage, reported) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    claim = reported(ledger, 0.5)
+    pausing = Pausing(ledger, claim)
+    pausing.note_length(2.0)
+    assert pausing.pauses()
+    storage.set_trial_intermediate_value(claim.trial_id, 1, 0.5)
+    assert not pausing.pauses()
