@@ -205,6 +205,11 @@ class MLflowStore:
             ids = self._known_experiments()
             yield from _pages(lambda token: self.client.search_runs(ids, query, page_token=token))
 
+    def newest(self, values: Mapping[str, str]) -> "Run | None":
+        """Return the newest run of all experiments, also of new ones, with these tags, or None."""
+        self._experiment_ids = None
+        return next(self.search(values), None)
+
     def adopt(self, study: "Run", references: Iterable[str | None]) -> None:
         """Make a study's run the parent of its trials' runs, which may be older than itself.
 
