@@ -335,7 +335,10 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
             _require_new(plan)
         create_study(spec.name, storage, plan.identity)
         prepare_finals(spec, storage, plan.settings.directions)
-        enqueue(open_study(spec.name, storage), plan.initial_points)
+        study = open_study(spec.name, storage)
+        # What failed under a command, a later one alone tries again.
+        has_ended = spec.budget.has_ended(study.get_trials(deepcopy=False))
+        enqueue(study, plan.initial_points, again=not (plan.settings.join or has_ended))
     return storage
 
 
