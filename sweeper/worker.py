@@ -17,9 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sweeper.cli.arguments import run_tool
+from sweeper.cli.overrides import shell_word
 from sweeper.errors import ConfigError
 from sweeper.secrets import hide_arguments, masked_uri
 from sweeper.sweep.command import worker_command
+
+NAMES = ("study", "name", "folder", "study_name", "hydra.sweeper.study_name", "hydra.sweep.dir")
+"""Keys by which people name the study, which has none here."""
 
 
 def join(argv: Sequence[str]) -> None:
@@ -36,13 +40,23 @@ def join(argv: Sequence[str]) -> None:
     ]
     places = [argument for argument in argv if argument not in overrides]
     if len(places) not in (1, 2):
-        raise ConfigError(
-            "type python -m sweeper.worker STUDY_FOLDER, such as multirun/NAME, or "
-            "python -m sweeper.worker STORAGE STUDY_NAME"
-        )
+        problem = f"{' '.join(argv)}: names {'no study' if not places else 'several studies'}"
+        raise ConfigError(f"{problem if argv else 'no study is named'}; type {_usage(overrides)}")
     command = worker_command(places[0], places[1] if len(places) == 2 else None, overrides)
     sys.stdout.flush()
     os.execv(command[0], command)
+
+
+def _usage(overrides: Sequence[str]) -> str:
+    """Return the command line, for the study that an override names if there is one."""
+    named = [value for key, _, value in (o.partition("=") for o in overrides) if key in NAMES]
+    if named and named[0]:
+        folder = named[0] if Path(named[0]).is_dir() else f"multirun/{named[0]}"
+        return f"python -m sweeper.worker {shell_word(folder)}"
+    return (
+        "python -m sweeper.worker STUDY_FOLDER, such as multirun/NAME, or "
+        "python -m sweeper.worker STORAGE STUDY_NAME"
+    )
 
 
 if __name__ == "__main__":

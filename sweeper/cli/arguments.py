@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from sweeper.cli.messages import run_command
 from sweeper.cli.overrides import shell_word
+from sweeper.cli.vocabulary import SYNONYMS
 from sweeper.errors import ConfigError
-from sweeper.text import did_you_mean
+from sweeper.text import did_you_mean, near_names
 
 _KEY = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 
@@ -78,9 +79,18 @@ def parse_arguments(
                 first = f"{match[1]}={values[match[1]]}"
                 raise ConfigError(f"{first} {argument}: {match[1]} has one value; type one of them")
         else:
-            hint = did_you_mean(match[1], keys)
+            hint = _key_hint(match[1], match[2], keys)
             raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")
     return Arguments(values, overrides, frozenset(flags_set), positional)
+
+
+def _key_hint(key: str, value: str, keys: Sequence[str]) -> str:
+    """Return what to type for a key that the command does not have."""
+    same = [each for each in keys if SYNONYMS.get(each, each) == SYNONYMS.get(key, key)]
+    if meant := same or near_names(key, keys):
+        texts = [shell_word(f"{each}={value or 'VALUE'}") for each in meant]
+        return f"type {' or '.join(texts)}"
+    return f"choose one of {', '.join(sorted(keys))}"
 
 
 def _check_value(override: str) -> None:

@@ -9,6 +9,22 @@ def test_a_key_that_is_given_two_values_is_refused() -> None:
         parse_arguments(["checkpoint=a", "--json", "checkpoint=b"], ["checkpoint"], ["--json"])
 
 
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("ckpt=", "type checkpoint=VALUE"),
+        ("ckpt=a b.pt", "type 'checkpoint=a b.pt'"),
+        ("resume=x.pt", "type checkpoint=x.pt"),
+        ("splt=val", "type split=val"),
+        ("qqq=1", "choose one of checkpoint, split"),
+    ],
+)
+def test_a_key_that_does_not_exist_says_what_to_type(argument, hint) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_arguments([argument], ["split", "checkpoint"])
+    assert str(caught.value) == f"{argument}: there is no key {argument.partition('=')[0]}; {hint}"
+
+
 def test_a_key_may_repeat_its_value() -> None:
     arguments = parse_arguments(["checkpoint=a", "data.root=x", "checkpoint=a"], ["checkpoint"])
     assert arguments.values == {"checkpoint": "a"}

@@ -40,7 +40,7 @@ def test_a_point_that_fails_is_not_tried_again_by_the_same_command(app) -> None:
 def test_a_given_point_that_failed_is_tried_again_by_a_later_command(app) -> None:
     command = ("x=interval(0,2.5)", "hydra.sweeper.enqueue=[{x: 2.5},{x: 1}]",
                "hydra.sweeper.warm_start=false", "hydra.sweeper.steering=[breaks_above]",
-               "hydra/sweeper/pruner=none", *BASIC)  # fmt: skip
+               *BASIC)  # fmt: skip
     app.run(*command, "breaks_above=2.49", "hydra.sweeper.n_trials=2")
     assert app.states() == ["FAIL", "COMPLETE", "COMPLETE"]
     app.run(*command, "breaks_above=9", "hydra.sweeper.n_trials=2")
