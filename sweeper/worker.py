@@ -16,14 +16,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.cli.arguments import run_tool
-from sweeper.cli.overrides import shell_word
+from sweeper.cli.arguments import run_tool, study_meant
 from sweeper.errors import ConfigError
 from sweeper.secrets import hide_arguments, masked_uri
 from sweeper.sweep.command import worker_command
-
-NAMES = ("study", "name", "folder", "study_name", "hydra.sweeper.study_name", "hydra.sweep.dir")
-"""Keys by which people name the study, which has none here."""
 
 
 def join(argv: Sequence[str]) -> None:
@@ -41,22 +37,15 @@ def join(argv: Sequence[str]) -> None:
     places = [argument for argument in argv if argument not in overrides]
     if len(places) not in (1, 2):
         problem = f"{' '.join(argv)}: names {'no study' if not places else 'several studies'}"
-        raise ConfigError(f"{problem if argv else 'no study is named'}; type {_usage(overrides)}")
+        meant = study_meant(overrides) or (
+            "STUDY_FOLDER, such as multirun/NAME, or python -m sweeper.worker STORAGE STUDY_NAME"
+        )
+        raise ConfigError(
+            f"{problem if argv else 'no study is named'}; type python -m sweeper.worker {meant}"
+        )
     command = worker_command(places[0], places[1] if len(places) == 2 else None, overrides)
     sys.stdout.flush()
     os.execv(command[0], command)
-
-
-def _usage(overrides: Sequence[str]) -> str:
-    """Return the command line, for the study that an override names if there is one."""
-    named = [value for key, _, value in (o.partition("=") for o in overrides) if key in NAMES]
-    if named and named[0]:
-        folder = named[0] if Path(named[0]).is_dir() else f"multirun/{named[0]}"
-        return f"python -m sweeper.worker {shell_word(folder)}"
-    return (
-        "python -m sweeper.worker STUDY_FOLDER, such as multirun/NAME, or "
-        "python -m sweeper.worker STORAGE STUDY_NAME"
-    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from sweeper.cli.vocabulary import SYNONYMS
 from sweeper.errors import ConfigError
 from sweeper.text import did_you_mean, near_names
 
+STUDY_KEYS = ("study", "name", "folder", "study_name", "hydra.sweeper.study_name")
+"""Keys by which people name a study."""
+
 _KEY = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 
 
@@ -82,6 +85,18 @@ def parse_arguments(
             hint = _key_hint(match[1], match[2], keys)
             raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")
     return Arguments(values, overrides, frozenset(flags_set), positional)
+
+
+def study_meant(arguments: Sequence[str]) -> str | None:
+    """Return the folder of a study that is named by a key, such as `study=NAME`, as it is typed.
+
+    None if none is: no command that takes the folder of a study has a key for it.
+    """
+    pairs = [argument.partition("=")[::2] for argument in arguments]
+    name = next((value for key, value in pairs if key in STUDY_KEYS and value), None)
+    if name is None:
+        return None
+    return shell_word(name if Path(name).is_dir() else f"multirun/{name}")
 
 
 def _key_hint(key: str, value: str, keys: Sequence[str]) -> str:

@@ -54,7 +54,7 @@ def _training(cfg: "DictConfig") -> Iterator[str]:
             yield text(value)
 
 
-def _as_typed(number: float) -> float:
+def _as_typed(number: Any) -> Any:
     """Return a whole number as an integer: `1e3` is a float of the config."""
     return int(number) if float(number).is_integer() else number
 

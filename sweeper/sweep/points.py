@@ -10,10 +10,12 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
 )
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
+from sweeper.space.grammar import sweep_text
 from sweeper.space.live import LiveSpace, Params
 from sweeper.space.same_point import same_point
 from sweeper.space.space import Value, storable
@@ -53,14 +55,16 @@ def user_point(live: LiveSpace, point: Mapping[str, Any], is_open: bool = False)
                     f"hydra.sweeper.enqueue: whether {key} is searched depends on "
                     f"{', '.join(missing)}; name {'it' if len(missing) == 1 else 'them'} too"
                 )
+            chosen = " and ".join(f"{group}={option}" for group, option in options.items())
             raise ConfigError(
-                f"hydra.sweeper.enqueue: {key} is not searched"
-                f"{' with ' + str(options) if options else ''}; choose from {', '.join(parameters)}"
+                f"hydra.sweeper.enqueue: {key} is not searched{f' with {chosen}' if chosen else ''}"
+                f"; choose from {', '.join(parameters)}"
             )
         if key in parameters and not contains(parameters[key].distribution, value):
+            sweep = sweep_text(distribution_to_json(parameters[key].distribution))
             raise ConfigError(
-                f"hydra.sweeper.enqueue: {key}={value} lies outside "
-                f"{parameters[key].distribution}; choose a value within it"
+                f"hydra.sweeper.enqueue: {key}={value} lies outside {sweep}; choose a value within "
+                "it"
             )
     return {
         parameters[key].name if key in parameters else key: value for key, value in values.items()

@@ -336,9 +336,9 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
         create_study(spec.name, storage, plan.identity)
         prepare_finals(spec, storage, plan.settings.directions)
         study = open_study(spec.name, storage)
-        # What failed under a command, a later one alone tries again.
-        has_ended = spec.budget.has_ended(study.get_trials(deepcopy=False))
-        enqueue(study, plan.initial_points, again=not (plan.settings.join or has_ended))
+        is_spent = spec.budget.is_spent(study.get_trials(deepcopy=False), time.time())
+        # What failed under a command, a later one alone tries again, and not a worker of the first.
+        enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
     return storage
 
 

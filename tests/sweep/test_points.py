@@ -54,8 +54,8 @@ def test_the_default_point_includes_the_default_options_search_block(live) -> No
     ("point", "message"),
     [
         ({"y": 1}, "y is not searched"),
-        ({"x": 9}, "x=9 lies outside"),
-        ({"shape": "plane", "shape.radius": 1}, "shape.radius is not searched"),
+        ({"x": 9}, r"x=9 lies outside interval\(0\.0,5\.0\); choose a value"),
+        ({"shape": "plane", "shape.radius": 1}, "shape.radius is not searched with shape=plane; "),
         ({"shape.radius": 1}, "whether shape.radius is searched depends on shape; name it too"),
     ],
 )
