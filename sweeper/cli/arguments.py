@@ -9,6 +9,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from sweeper.cli.advice import CHECKPOINTS
 from sweeper.cli.messages import run_command
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.vocabulary import SYNONYMS
@@ -102,6 +103,7 @@ def study_meant(arguments: Sequence[str]) -> str | None:
 def _key_hint(key: str, value: str, keys: Sequence[str]) -> str:
     """Return what to type for a key that the command does not have."""
     same = [each for each in keys if SYNONYMS.get(each, each) == SYNONYMS.get(key, key)]
+    same = ["checkpoint"] if value.endswith(CHECKPOINTS) and "checkpoint" in keys else same
     if meant := same or near_names(key, keys):
         texts = [shell_word(f"{each}={value or 'VALUE'}") for each in meant]
         return f"type {' or '.join(texts)}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 
 Turn = Callable[[], AbstractContextManager[None]]
+"""What gives a context in which no other delivery creates, starts or ends a run."""
 
 NOTE = "mlflow.note.content"
 """MLflow's own tag: its page shows the text, in Markdown."""
@@ -58,8 +59,7 @@ class StudyPage:
         whose records wait on another machine. The run of a trial whose worker died has no end, or
         an end that says less than the study knows.
 
-        turn: a context in which no other delivery creates, starts or ends a run. Each trial gets
-            one of its own, since those deliveries wait meanwhile.
+        Each trial gets a turn of its own, since all other deliveries of this folder wait meanwhile.
         """
         with translating_refusals():
             parent = self._client.get_run(parent_id)

@@ -15,6 +15,7 @@ def test_a_key_that_is_given_two_values_is_refused() -> None:
         ("ckpt=", "type checkpoint=VALUE"),
         ("ckpt=a b.pt", "type 'checkpoint=a b.pt'"),
         ("resume=x.pt", "type checkpoint=x.pt"),
+        ("model=x.pt", "type checkpoint=x.pt"),
         ("splt=val", "type split=val"),
         ("qqq=1", "choose one of checkpoint, split"),
     ],
