@@ -57,7 +57,7 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
     [
         (["model=alexnte"], "model=alexnte: there is no such option; type model=alexnet"),
         (["model.kernel_sise=3"], "type model.kernel_size=3"),
-        (["hydra.sweeper.n_trials=abc"], "could not be converted to Integer"),
+        (["hydra.sweeper.n_trials=abc"], "n_trials=abc: expected a valid integer; type hydra."),
         (["optimizer=null"], "optimizer=null: there is no such option; choose one of"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
