@@ -18,7 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.cli.arguments import parse_arguments, run_tool
+from sweeper.cli.arguments import parse_arguments, run_tool, study_meant
 from sweeper.cli.leaving import leave
 from sweeper.errors import ConfigError
 from sweeper.sweep.explain.account import companions, sentences, table
@@ -35,6 +35,9 @@ def explain(argv: Sequence[str]) -> None:
     Raises:
         SweeperError: there is no such study, it cannot be explained, or a run failed.
     """
+    if meant := study_meant(argv):
+        line = f"{' '.join(argv)}: names no folder; type python -m sweeper.explain {meant}"
+        raise ConfigError(line)
     arguments = parse_arguments(argv, tuple(BOUNDS))
     if len(arguments.positional) != 1 or arguments.overrides:
         raise ConfigError("type python -m sweeper.explain STUDY_FOLDER, such as multirun/NAME")

@@ -17,7 +17,7 @@ import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -103,8 +103,8 @@ def concealed(text: str, key: str, read: Callable[[str], str] = _unescaped) -> s
     """Return the text of a config with `${oc.env:NAME}` in place of the passwords in it.
 
     The passwords are put into the environment. The names derive from `key` and from the masked
-    text, so another password gives the same result. `read` is the function that turns the spelling
-    of a password into the password; the default is that of OmegaConf.
+    text, so another command with another password gets the same result. `read` is the function that
+    turns the spelling of a password into the password; the default is that of OmegaConf.
 
     An interpolation that the user has written stays as it is.
     """
@@ -122,9 +122,16 @@ def concealed(text: str, key: str, read: Callable[[str], str] = _unescaped) -> s
 
 
 def store(name: str, piece: str, read: Callable[[str], str] = _unescaped) -> str:
-    """Put a password into the environment; return the interpolation that resolves to it."""
-    os.environ[name] = read(piece)
-    return f"${{oc.env:{name}}}"
+    """Put a password into the environment; return the interpolation that resolves to it.
+
+    If the variable has another password, this one gets a variable of its own: an earlier text, such
+    as the config of another option of the same group, may refer to the other one.
+    """
+    password = read(piece)
+    names = chain([name], (f"{name}_{n}" for n in count(2)))
+    own = next(each for each in names if os.environ.get(each, password) == password)
+    os.environ[own] = password
+    return f"${{oc.env:{own}}}"
 
 
 def revealed(text: str) -> str:

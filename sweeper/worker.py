@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.cli.arguments import run_tool
+from sweeper.cli.arguments import run_tool, study_meant
 from sweeper.errors import ConfigError
 from sweeper.secrets import hide_arguments, masked_uri
 from sweeper.sweep.command import worker_command
@@ -36,9 +36,12 @@ def join(argv: Sequence[str]) -> None:
     ]
     places = [argument for argument in argv if argument not in overrides]
     if len(places) not in (1, 2):
+        problem = f"{' '.join(argv)}: names {'no study' if not places else 'several studies'}"
+        meant = study_meant(overrides) or (
+            "STUDY_FOLDER, such as multirun/NAME, or python -m sweeper.worker STORAGE STUDY_NAME"
+        )
         raise ConfigError(
-            "type python -m sweeper.worker STUDY_FOLDER, such as multirun/NAME, or "
-            "python -m sweeper.worker STORAGE STUDY_NAME"
+            f"{problem if argv else 'no study is named'}; type python -m sweeper.worker {meant}"
         )
     command = worker_command(places[0], places[1] if len(places) == 2 else None, overrides)
     sys.stdout.flush()

@@ -57,7 +57,7 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
     [
         (["model=alexnte"], "model=alexnte: there is no such option; type model=alexnet"),
         (["model.kernel_sise=3"], "type model.kernel_size=3"),
-        (["hydra.sweeper.n_trials=abc"], "could not be converted to Integer"),
+        (["hydra.sweeper.n_trials=abc"], "n_trials=abc: expected a valid integer; type hydra."),
         (["optimizer=null"], "optimizer=null: there is no such option; choose one of"),
         (["optimizer.lr=["], "optimizer.lr=[: "),
         (["trainer.epochs=abc"], "trainer.epochs=abc: expected"),
@@ -72,6 +72,11 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
         (["loss=ctc"], "data=digits has one class per image: type loss=cross_entropy"),
         (["hydra.run.dir=/dev/null/run"], "/dev/null/run: Not a directory"),
         (["--config-dir", "nowhere"], "nowhere: there is no such folder"),
+        (["--config-name=foo"], "--config-name foo: there is no such config; leave it out"),
+        (["--config-path=/nowhere"], "--config-path: there is no folder /nowhere; leave it out"),
+        (["trainer.epochs=1,000"], "the values 1 and 000; type trainer.epochs=1000, without"),
+        (["--multirun", "seed=1,000"], "is read as the values 1 and 000; type seed=1000"),
+        (["--multirun", "hydra.sweeper.n_jobs=1,2"], "a key of Hydra's has one; type one of them"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(sweeper, tmp_path, arguments, line) -> None:

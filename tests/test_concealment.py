@@ -67,8 +67,11 @@ def test_another_argument_stays_as_it_is(line: str) -> None:
     assert concealed_override(line) == line
 
 
-def test_two_passwords_give_the_same_override_however_they_are_quoted() -> None:
+def test_two_passwords_give_the_same_override_however_they_are_quoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first = concealed_override("a=http://me:one@host")
+    monkeypatch.setattr(os, "environ", {})  # of another command
     assert first == concealed_override('a="http://me:it\'s the other@host"')
 
 
@@ -143,6 +146,22 @@ def test_the_configs_that_hydra_composes_for_jobs_are_concealed() -> None:
     assert "s3cret" not in OmegaConf.to_yaml(config)
     assert (config.uri, config.lines, loader.sources) == ("http://me:s3cret@host", ["a=1"],
                                                           "the files")  # fmt: skip
+
+
+def test_options_with_different_passwords_under_one_key_keep_their_own() -> None:
+    class Loader:
+        def load_sweep_config(self, _: DictConfig, lines: list[str]) -> DictConfig:
+            password = "s3cret" if lines == ["db=a"] else "pa55word"
+            db = {"password": password, "uri": f"http://me:{password}@host"}
+            return OmegaConf.create({"db": db, "url": "http://me:${db.password}@host"})
+
+    loader = ConcealingLoader(Loader())
+    composed = [loader.load_sweep_config(OmegaConf.create(), [f"db={o}"]) for o in "ab"]
+    for config, password in zip(composed, ("s3cret", "pa55word"), strict=True):
+        assert "s3cret" not in OmegaConf.to_yaml(config)
+        assert "pa55word" not in OmegaConf.to_yaml(config)
+        uri = f"http://me:{password}@host"
+        assert (config.db.password, config.db.uri, config.url) == (password, uri, uri)
 
 
 def test_the_resolved_values_of_the_sweeper_are_concealed() -> None:

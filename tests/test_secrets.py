@@ -66,10 +66,25 @@ def test_omegaconf_resolves_what_is_concealed_to_the_same_uri(between: str) -> N
     assert config.hidden == config.uri
 
 
-def test_the_concealed_text_does_not_depend_on_the_password() -> None:
-    first, second = (concealed(f"http://me:{p}@host", "uri") for p in ("one", "an@o/ther 'one'"))
-    assert first == second != concealed("http://me:one@host", "storage")
-    assert revealed(first) == "http://me:an@o/ther 'one'@host"
+def test_the_concealed_text_of_a_command_does_not_depend_on_the_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uris = [f"http://me:{password}@host" for password in ("one", "an@o/ther 'one'")]
+    texts = []
+    for uri in uris:
+        monkeypatch.setattr(os, "environ", {})
+        texts.append(concealed(uri, "uri"))
+        assert revealed(texts[-1]) == uri
+    assert texts[0] == texts[1] != concealed(uris[1], "storage")
+
+
+def test_two_passwords_under_one_key_have_a_variable_each() -> None:
+    uris = [f"http://me:{password}@host" for password in ("one", "other", "third")]
+    texts = [concealed(uri, "uri") for uri in uris]
+    assert [revealed(text) for text in texts] == uris
+    assert [OmegaConf.create([text])[0] for text in texts] == uris
+    assert {masked_uri(text) for text in texts} == {"http://me:***@host"}
+    assert [concealed(uri, "uri") for uri in reversed(uris)] == texts[::-1]
 
 
 def test_an_interpolation_of_the_user_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

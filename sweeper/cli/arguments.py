@@ -9,10 +9,15 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from sweeper.cli.advice import CHECKPOINTS
 from sweeper.cli.messages import run_command
 from sweeper.cli.overrides import shell_word
+from sweeper.cli.vocabulary import SYNONYMS
 from sweeper.errors import ConfigError
-from sweeper.text import did_you_mean
+from sweeper.text import did_you_mean, near_names
+
+STUDY_KEYS = ("study", "name", "folder", "study_name", "hydra.sweeper.study_name")
+"""Keys by which people name a study."""
 
 _KEY = re.compile(r"([A-Za-z_][\w.]*)=(.*)", re.DOTALL)
 
@@ -78,9 +83,31 @@ def parse_arguments(
                 first = f"{match[1]}={values[match[1]]}"
                 raise ConfigError(f"{first} {argument}: {match[1]} has one value; type one of them")
         else:
-            hint = did_you_mean(match[1], keys)
+            hint = _key_hint(match[1], match[2], keys)
             raise ConfigError(f"{argument}: there is no key {match[1]}; {hint}")
     return Arguments(values, overrides, frozenset(flags_set), positional)
+
+
+def study_meant(arguments: Sequence[str]) -> str | None:
+    """Return the folder of a study that is named by a key, such as `study=NAME`, as it is typed.
+
+    None if none is: no command that takes the folder of a study has a key for it.
+    """
+    pairs = [argument.partition("=")[::2] for argument in arguments]
+    name = next((value for key, value in pairs if key in STUDY_KEYS and value), None)
+    if name is None:
+        return None
+    return shell_word(name if Path(name).is_dir() else f"multirun/{name}")
+
+
+def _key_hint(key: str, value: str, keys: Sequence[str]) -> str:
+    """Return what to type for a key that the command does not have."""
+    same = [each for each in keys if SYNONYMS.get(each, each) == SYNONYMS.get(key, key)]
+    same = ["checkpoint"] if value.endswith(CHECKPOINTS) and "checkpoint" in keys else same
+    if meant := same or near_names(key, keys):
+        texts = [shell_word(f"{each}={value or 'VALUE'}") for each in meant]
+        return f"type {' or '.join(texts)}"
+    return f"choose one of {', '.join(sorted(keys))}"
 
 
 def _check_value(override: str) -> None:

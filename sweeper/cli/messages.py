@@ -11,8 +11,8 @@ from types import FrameType
 from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import BooleanNode, DictConfig, FloatNode, IntegerNode
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 
 from sweeper.cli.advice import flag_advice, vocabulary_of, word_advice
 from sweeper.cli.extras import installing
@@ -20,6 +20,7 @@ from sweeper.cli.interrupts import exit_code
 from sweeper.cli.leftovers import Leftovers
 from sweeper.cli.rewording import better_line
 from sweeper.cli.shells import leftover_advice, variable_advice
+from sweeper.cli.sweeps import comma_advice, has_comma_in_number
 from sweeper.cli.typed import check_overrides, overrides_in
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.secrets import without_password
@@ -42,6 +43,13 @@ WORK = (
 )
 """The modules that train and evaluate. An error in them is no mistake on the command line."""
 
+
+EXPECTED = {
+    IntegerNode: "a valid integer",
+    FloatNode: "a valid number",
+    BooleanNode: "true or false",
+}
+"""What the typed keys of Hydra and its plugins take, in the words of the checks of all others."""
 
 COMMAND_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")
 """Hydra's flags of which a command line has at most one."""
@@ -124,11 +132,15 @@ def _better_line(message: str, arguments: Sequence[str]) -> str | None:
 
 
 def check_words(overrides: Sequence[str], arguments: Sequence[str] = ()) -> None:
-    """Check that each argument that is no flag is an override.
+    """Check that each argument that is no flag is an override, and no number with a comma in it.
 
     Raises:
         ConfigError: one is not; the message says what to type.
     """
+    for override in filter(has_comma_in_number, overrides):
+        vocabulary = vocabulary_of(arguments or overrides)
+        if line := comma_advice(override, vocabulary.value(override.partition("=")[0])):
+            raise ConfigError(line)
     if all("=" in word.lstrip("=") or word.startswith("~") for word in overrides) and not any(
         word.endswith("=") for word in overrides[:-1]
     ):
@@ -248,6 +260,10 @@ def _hint(cause: BaseException | None) -> str:
     keys = _keys(parent) if isinstance(parent, DictConfig) else []
     if isinstance(parent, DictConfig) and str(cause.key) not in keys:
         return did_you_mean(str(cause.key), keys) if keys else ""
+    node = getattr(cause, "child_node", None)
+    expected = next((text for kind, text in EXPECTED.items() if isinstance(node, kind)), None)
+    if expected is not None and isinstance(cause, ValidationError):
+        return f"expected {expected}"
     return in_one_line(str(cause).splitlines()[0]) if str(cause) else ""
 
 

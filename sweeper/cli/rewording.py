@@ -11,10 +11,14 @@ from sweeper.cli.advice import choose_one, key_advice, option_advice, vocabulary
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
 from sweeper.cli.typed import overrides_in, parsed
-from sweeper.cli.vocabulary import Vocabulary
+from sweeper.cli.vocabulary import OF_OTHER_GROUPS, Vocabulary, option_texts
 
+OWN_OPTIONS = "leave it out, or type --config-dir FOLDER for a folder with your own options"
 ADD_MULTIRUN = "add --multirun to your command line"
 """What a call from Python says in other words."""
+_OTHER_WORD = re.compile(r"(?<=[\d.])\s*(?!(?:ms|min|h|d)$)[A-Za-z]*$")
+"""A word behind a number, if it is no unit that would change the number."""
+_FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d)?"
 
 
 def better_line(message: str, arguments: Sequence[str]) -> str | None:
@@ -188,7 +192,29 @@ def _for_number(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     key, value = match[1], match[2]
     if not value:
         return f"{match[0]}; type {key}=VALUE"
-    return sweep_advice(f"{key}={value}", is_multirun(arguments))
+    if line := sweep_advice(f"{key}={value}", is_multirun(arguments)):
+        return line
+    whole = "integer" in match[0]
+    return f"{match[0]}; type {key}={_number_in(value, whole) or _example(key, value, arguments)}"
+
+
+def _number_in(value: str, whole: bool) -> str | None:
+    """Return the number that is meant by a text, such as 1000 by 1e3 and by 1e3x, or None."""
+    from sweeper.schema import meanings  # imports pydantic
+
+    texts = [*meanings(value), _OTHER_WORD.sub("", value)]
+    numbers = [float(text) for text in texts if re.fullmatch(_FLOAT, text)]
+    found = next((n for n in numbers if n.is_integer() or not whole), None)
+    return None if found is None else f"{found:.0f}" if found.is_integer() else f"{found:g}"
+
+
+def _example(key: str, value: str, arguments: Sequence[str]) -> str:
+    """Return a value of a key whose values are numbers: that of the config, if it is one."""
+    default = vocabulary_of(arguments).value(key)
+    if default is None and value.lower() == "none":
+        return "null"
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    return str(default) if is_number else "NUMBER"
 
 
 def _for_removed_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
@@ -212,6 +238,24 @@ def _for_removed_group(match: "re.Match[str]", arguments: Sequence[str]) -> str 
 
 def _for_config_dir(match: "re.Match[str]", arguments: Sequence[str]) -> str:
     return f"--config-dir {shell_word(match[1])}: there is no such folder; type the path of one"
+
+
+def _for_config_name(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    name = match[1]
+    if not any(a.partition("=")[0] in ("--config-name", "-cn") for a in arguments):
+        return f"--config-path: the folder has no {name}.yaml; {OWN_OPTIONS}"
+    vocabulary = vocabulary_of(arguments)
+    texts = [text for group in OF_OTHER_GROUPS for text in option_texts(vocabulary, group, name)]
+    hint = f"type {' or '.join(texts)} in its place" if texts else OWN_OPTIONS
+    return f"--config-name {shell_word(name)}: there is no such config; {hint}"
+
+
+def _for_config_path(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    return f"--config-path: there is no folder {match[1]}; {OWN_OPTIONS}"
+
+
+def _for_sweep_of_hydras_key(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    return f"{match[1]}: has several values, and a key of Hydra's has one; type one of them"
 
 
 def _for_mapping(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
@@ -240,6 +284,9 @@ _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | 
     (r"^([\w.]+)=(?:[^:]*)(?=: expected a valid dict|$)", _for_mapping),
     (r"^(\w+) is missing: type ", _for_removed_group),
     (r"Additional config directory '(.+?)' not found", _for_config_dir),
+    (r"Cannot find primary config '(.+?)'\.", _for_config_name),
+    (r"Primary config directory not found.* directory '(.+?)' exists", _for_config_path),
+    (r"Sweeping over Hydra's configuration is not supported : '(.+)'", _for_sweep_of_hydras_key),
     (r"Could not delete from config\. '(.+?)' does not exist", _for_removed_key),
     (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
     (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),

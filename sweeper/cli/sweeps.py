@@ -1,6 +1,7 @@
 """Sweeps that are written as in other programs, and how Hydra writes them."""
 
 import re
+from typing import Any
 
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.vocabulary import plain
@@ -26,6 +27,7 @@ SWEEPS = {
 _NUMBER = r"(-?\d[\d.]*?(?:e[+-]?\d+)?)"
 ENDS = re.compile(rf"(?:range|interval)?[(\[]?{_NUMBER}\s*(?:\.\.+|:|-|~)\s*{_NUMBER}[)\]]?", re.I)
 """Two numbers with what people write between the ends of an interval."""
+_COMMA = re.compile(r"-?(?:0|[1-9]\d{0,2})(?:,\d+)*,0\d+(?:,\d+)*")
 
 
 def sweep_advice(override: str, is_multirun: bool) -> str | None:
@@ -55,6 +57,33 @@ def sweep_advice(override: str, is_multirun: bool) -> str | None:
     flag = _flag(is_multirun)
     reason = f"there is no sweep {match[1]}" if name not in OF_HYDRA else "is no sweep as it stands"
     return f"{override}: {reason}; type {flag}{as_typed(text)}"
+
+
+def has_comma_in_number(override: str) -> bool:
+    """Return whether a value looks like a number with a comma, such as 1,000 or 0,01.
+
+    Hydra reads it as several values. Those that people mean do not begin with 0.
+    """
+    return _COMMA.fullmatch(override.partition("=")[2]) is not None
+
+
+def comma_advice(override: str, default: Any) -> str | None:
+    """Return the line for a number with commas in place of a value of a key, or None for a text.
+
+    default: the value that the key has otherwise.
+    """
+    key, _, value = override.partition("=")
+    parts = value.split(",")
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    if not is_number and not key.startswith("hydra."):
+        return None
+    if len(parts) == 2 and (isinstance(default, float) or (default is None and parts[0] == "0")):
+        meant, how = ".".join(parts), "with a point"
+    elif parts[0] != "0" and all(len(part) == 3 for part in parts[1:]):
+        meant, how = "".join(parts), "without commas"
+    else:
+        return None
+    return f"{override}: is read as the values {' and '.join(parts)}; type {key}={meant}, {how}"
 
 
 def without_brackets(key: str, values: str, is_multirun: bool) -> str:

@@ -41,8 +41,8 @@ def _training(cfg: "DictConfig") -> Iterator[str]:
     from omegaconf.errors import OmegaConfBaseException
 
     texts: dict[str, Callable[[Any], str]] = {
-        "trainer.epochs": lambda n: plural(n, "epoch"),
-        "data.batch_size": lambda n: f"batches of {n}",
+        "trainer.epochs": lambda n: plural(_as_typed(n), "epoch"),
+        "data.batch_size": lambda n: f"batches of {_as_typed(n):,}",
         "optimizer.lr": lambda rate: f"learning rate {rate}",
     }
     for key, text in texts.items():
@@ -52,6 +52,11 @@ def _training(cfg: "DictConfig") -> Iterator[str]:
             continue  # the check of the values says more
         if isinstance(value, int | float):
             yield text(value)
+
+
+def _as_typed(number: Any) -> Any:
+    """Return a whole number as an integer: `1e3` is a float of the config."""
+    return int(number) if float(number).is_integer() else number
 
 
 def built_text(experiment: "Experiment", summary: "Summary") -> str:

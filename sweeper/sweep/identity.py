@@ -192,7 +192,8 @@ def config_values(live: LiveSpace, steering: Sequence[str]) -> dict[str, str]:
         swept = [key.lstrip("+~") for key in keys if not live.composer.is_group(key)]
         config = live.composer.option_config(options)
         name = ",".join(f"{key}={value}" for key, value in options.items())
-        for key, value in _leaves(config, ""):
+        for key, text in _leaves(config, ""):
+            value = masked_uri(text)  # two options may have different passwords
             if steers(key, [*left_out, *swept]):
                 continue
             if values.setdefault(key, value) != value:

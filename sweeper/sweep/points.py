@@ -10,13 +10,17 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
 )
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
+from sweeper.space.grammar import sweep_text
 from sweeper.space.live import LiveSpace, Params
+from sweeper.space.same_point import same_point
 from sweeper.space.space import Value, storable
-from sweeper.sweep.budget import IMPORTED_KEY, is_own
+from sweeper.sweep.budget import IMPORTED_KEY, is_own, was_not_needed
+from sweeper.sweep.draft import FIXED_PARAMS_KEY
 
 
 def default_point(live: LiveSpace) -> Params:
@@ -51,14 +55,16 @@ def user_point(live: LiveSpace, point: Mapping[str, Any], is_open: bool = False)
                     f"hydra.sweeper.enqueue: whether {key} is searched depends on "
                     f"{', '.join(missing)}; name {'it' if len(missing) == 1 else 'them'} too"
                 )
+            chosen = " and ".join(f"{group}={option}" for group, option in options.items())
             raise ConfigError(
-                f"hydra.sweeper.enqueue: {key} is not searched"
-                f"{' with ' + str(options) if options else ''}; choose from {', '.join(parameters)}"
+                f"hydra.sweeper.enqueue: {key} is not searched{f' with {chosen}' if chosen else ''}"
+                f"; choose from {', '.join(parameters)}"
             )
         if key in parameters and not contains(parameters[key].distribution, value):
+            sweep = sweep_text(distribution_to_json(parameters[key].distribution))
             raise ConfigError(
-                f"hydra.sweeper.enqueue: {key}={value} lies outside "
-                f"{parameters[key].distribution}; choose a value within it"
+                f"hydra.sweeper.enqueue: {key}={value} lies outside {sweep}; choose a value within "
+                "it"
             )
     return {
         parameters[key].name if key in parameters else key: value for key, value in values.items()
@@ -94,13 +100,23 @@ class EarlierTrial(Protocol):
     def values(self) -> Sequence[float]: ...
 
 
-def enqueue(study: optuna.Study, first: FirstPoints) -> None:
-    """Enqueue the points that the study does not have yet, and add the trials if it has none."""
+def enqueue(study: optuna.Study, first: FirstPoints, again: bool = False) -> None:
+    """Enqueue the points that the study does not have yet, and add the trials if it has none.
+
+    again: the points whose trials have all failed are enqueued once more.
+    """
     for point in first.points:
         if point:
-            study.enqueue_trial(point, skip_if_exists=True)
+            study.enqueue_trial(point, skip_if_exists=not (again and _has_failed(study, point)))
     if first.trials and all(is_own(t) for t in study.get_trials(deepcopy=False)):
         study.add_trials(map(_imported, first.trials))
+
+
+def _has_failed(study: optuna.Study, point: Params) -> bool:
+    """Return whether the study has run trials of a point, and each of them has failed."""
+    run = [t for t in study.get_trials(deepcopy=False) if not was_not_needed(t)]
+    same = [t for t in run if same_point(t.system_attrs.get(FIXED_PARAMS_KEY, t.params), point)]
+    return bool(same) and all(t.state is TrialState.FAIL for t in same)
 
 
 def _imported(trial: EarlierTrial) -> FrozenTrial:

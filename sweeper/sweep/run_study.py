@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -177,7 +178,10 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
             _require_new(plan)
         create_study(spec.name, storage, plan.identity)
         prepare_finals(spec, storage, plan.settings.directions)
-        enqueue(open_study(spec.name, storage), plan.initial_points)
+        study = open_study(spec.name, storage)
+        is_spent = spec.budget.is_spent(study.get_trials(deepcopy=False), time.time())
+        # What failed under a command, a later one alone tries again, and not a worker of the first.
+        enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
     return storage
 
 

@@ -8,13 +8,14 @@ import optuna
 from optuna.trial import FrozenTrial
 
 from sweeper.space.live import config_key
+from sweeper.sweep.finals.final_records import Finalists, result_text
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, ranked_trials
 from sweeper.text import in_one_line, plural, shortened
 from sweeper.tracking.study_page import MODEL_LINK, artifact_link, trial_link
 
-N_TRIALS, N_PARAMETERS = 10, 8
-"""The most rows and parameters of the table; the page of a run takes 8,000 characters in all."""
+N_TRIALS, N_PARAMETERS, N_FINALISTS = 10, 8, 5
+"""The most rows and parameters of the tables; the page of a run takes 8,000 characters in all."""
 VALUE_LENGTH = 30
 LINE_LENGTH = 88
 """The most characters in a line of the command. A longer line would be wider than the picture, and
@@ -33,7 +34,7 @@ def study_note(
     basis: str = "",
     command: str = "",
 ) -> str:
-    """Return the best trial, its command, the picture, a table of trials, and the importances.
+    """Return the best trial, the finals, the command, the picture, the trials, the importances.
 
     The links stand for addresses that are known when the note is delivered; see `study_page`.
 
@@ -50,6 +51,9 @@ def study_note(
     if best is not None:
         winner = trial_link(best.number)
         parts.append(f"**Best: {values_text(best)}** in {winner}{MODEL_LINK}")
+    if not is_front:
+        finalists = Finalists.recorded(study.user_attrs, [trial.number for trial in trials])
+        parts += _finals(finalists) if finalists is not None else []
     if command:
         parts += ["Train it again:", f"```\n{_in_lines(command)}\n```"]
     if trials:
@@ -78,6 +82,19 @@ def _in_lines(command: str) -> str:
 def _heading(is_front: bool, n_shown: int, n: int) -> str:
     what = "The Pareto front" if is_front else "The best trials"
     return f"### {what}" + (f" ({n_shown} of {plural(n, 'trial')})" if n_shown < n else "")
+
+
+def _finals(finalists: Finalists) -> list[str]:
+    """Return who won the race of the finalists, and by how much."""
+    shown, n = finalists.places[:N_FINALISTS], len(finalists.places)
+    more = f" ({len(shown)} of {plural(n, 'finalist')})" if len(shown) < n else ""
+    head = _row(["finalist", "mean of its runs", "behind the winner by", "p"])
+    rows = [head, "|---|---|---|---|"]
+    for place in shown:
+        lead, p = finalists.lead(place), place.p
+        texts = ["" if number is None else f"{number:.2g}" for number in (lead, p)]
+        rows.append(_row([trial_link(place.trial), result_text(place), *texts]))
+    return [f"### The finals{more}\n\n{finalists.sentence()}.", "\n".join(rows)]
 
 
 def _top(importances: Mapping[str, float]) -> list[tuple[str, float]]:

@@ -1,5 +1,7 @@
 """`python -m sweeper.tracking.deliver [FOLDER] [--uri URI]`: deliver the records in FOLDER/outbox.
 
+FOLDER may be that outbox itself; by default it is the current folder.
+
 Records do not hold the password of their tracking URI. It is taken from `MLFLOW_TRACKING_URI` or
 from URI; one of them must be the URI of the records. The variable is the safer place: others on
 this machine can see a command line for a moment.
@@ -50,7 +52,13 @@ def main() -> None:
     for uri in arguments.uri:
         remember(uri)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    sys.exit(bool(deliver(arguments.folder.absolute(), arguments.uri)))
+    folder = arguments.folder.absolute()
+    # The lines about records that wait name the outbox itself.
+    if folder.name == "outbox" and not (folder / "outbox").is_dir():
+        folder = folder.parent
+    if not folder.is_dir():
+        parser.error(f"{folder}: there is no such folder; type the one in which the runs started")
+    sys.exit(bool(deliver(folder, arguments.uri)))
 
 
 if __name__ == "__main__":

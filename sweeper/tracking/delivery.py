@@ -126,9 +126,8 @@ class Delivery:
                 folder = self.outbox.folder / body["path"]
                 is_oldest = self.outbox.is_oldest()
                 LoggedModels(store).deliver(run_id, record, folder, dataset, is_oldest)
-            case "reconcile":  # it creates runs too
-                with self.outbox.turn():
-                    StudyPage(store).reconcile(run_id, record)
+            case "reconcile":
+                StudyPage(store).reconcile(run_id, record, self.outbox.turn)
             case "finish":
                 with self.outbox.turn():
                     store.finish(run_id, body["status"], body["reason"], record.time, started)

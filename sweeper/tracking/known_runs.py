@@ -57,6 +57,11 @@ class KnownRuns:
             ids = self._known_experiments()
             yield from _pages(lambda token: self._client.search_runs(ids, query, page_token=token))
 
+    def newest(self, values: Mapping[str, str]) -> "Run | None":
+        """Return the newest run of all experiments, also of new ones, with these tags, or None."""
+        self.look_again()
+        return next(self.search(values), None)
+
     def study_of(self, run_tags: Mapping[str, str]) -> "Run | None":
         """Return the run of the study that a trial belongs to, if it exists already."""
         link = tags.parent_and_trial(run_tags)

@@ -243,7 +243,8 @@ class Outbox:
     def turn(self) -> Iterator[None]:
         """Hold a lock that all outboxes of this folder share.
 
-        Two attempts at one run would each create it, if both looked for it at the same time.
+        Two attempts at one run would each create it, if both looked for it at the same time. The
+        others wait, so what takes long is done in several turns.
         """
         with locks.locked(self.folder.parent):
             yield

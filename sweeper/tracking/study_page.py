@@ -1,7 +1,8 @@
 """The runs of a study in MLflow: a parent run, and a child run for each trial."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -22,6 +23,9 @@ from sweeper.tracking.store import (
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
+
+Turn = Callable[[], AbstractContextManager[None]]
+"""What gives a context in which no other delivery creates, starts or ends a run."""
 
 NOTE = "mlflow.note.content"
 """MLflow's own tag: its page shows the text, in Markdown."""
@@ -48,35 +52,61 @@ class StudyPage:
         self._store = store
         self._client = store.client
 
-    def reconcile(self, parent_id: str, record: Record) -> None:
+    def reconcile(self, parent_id: str, record: Record, turn: Turn) -> None:
         """Make the runs of the trials agree with the study.
 
         Some trials have no run: duplicates, those whose config could not be composed, and those
         whose records wait on another machine. The run of a trial whose worker died has no end, or
         an end that says less than the study knows.
+
+        Each trial gets a turn of its own, since all other deliveries of this folder wait meanwhile.
         """
         with translating_refusals():
             parent = self._client.get_run(parent_id)
             self._store.adopt(parent, {record.body["study_key"]})
             runs = self._runs_of_trials(parent_id)
             for trial in record.body["trials"]:
-                run = runs.get(str(trial["number"]))
-                if run is None:
-                    run = runs[str(trial["number"])] = self._create(parent, record, trial)
-                if tags.OUTBOX not in run.data.tags:
-                    self._fill(run, record, trial)
-                differs = run.info.status != trial["status"]
-                if differs and not is_superseded(run, record.time):
-                    self._end(run.info.run_id, record, trial)
-            model = self._model_of(runs, record)
-            page = model and self._show_model(parent, record, *model)
-            if record.body["note"] and not is_superseded(parent, record.time):
-                note = _with_addresses(record.body["note"], parent, runs, page)
-                self._client.set_tag(parent_id, NOTE, shortened(note, tags.TAG_LENGTH))
+                run = runs.get(label := str(trial["number"]))
+                if run is None or _disagrees(run, trial):
+                    with turn():
+                        runs[label] = self._corrected(run, parent, record, trial)
+            with turn():
+                model = self._describe(parent_id, record, runs)
         if model and record.body["registered_as"]:
             run, model_id = model
-            models = LoggedModels(self._store)
-            models.register(record.body["registered_as"], model_id, run.info.run_id)
+            with turn():
+                models = LoggedModels(self._store)
+                models.register(record.body["registered_as"], model_id, run.info.run_id)
+
+    def _corrected(
+        self, seen: "Run | None", parent: "Run", record: Record, trial: Mapping[str, Any]
+    ) -> "Run":
+        """Return the run of a trial once it agrees with the study; create it if there is none.
+
+        seen: the run before this turn. The trial's own delivery may have created or changed it.
+        """
+        if seen is not None:
+            run = self._client.get_run(seen.info.run_id)
+        else:
+            link = {tags.PARENT: parent.info.run_id, tags.TRIAL: str(trial["number"])}
+            run = self._store.runs.newest(link) or self._create(parent, record, trial)
+        if tags.OUTBOX not in run.data.tags:
+            self._fill(run, record, trial)
+        if run.info.status != trial["status"] and not is_superseded(run, record.time):
+            self._end(run.info.run_id, record, trial)
+        return run
+
+    def _describe(
+        self, parent_id: str, record: Record, runs: "Mapping[str, Run]"
+    ) -> "tuple[Run, str] | None":
+        """Write the note of the study's run; return the winner's run with its model, if any."""
+        parent = self._client.get_run(parent_id)
+        model = self._model_of(runs, record)
+        page = model and self._show_model(parent, record, *model)
+        if record.body["note"] and not is_superseded(parent, record.time):
+            note = _with_addresses(record.body["note"], parent, runs, page)
+            self._client.set_tag(parent_id, NOTE, shortened(note, tags.TAG_LENGTH))
+        return model
 
     def _model_of(self, runs: "Mapping[str, Run]", record: Record) -> "tuple[Run, str] | None":
         """Return the run of the winner with the id of its model; None if it has none."""
@@ -126,6 +156,11 @@ class StudyPage:
         self._client.set_tag(run_id, tags.ENDED_BY_STUDY, "true")
         self._client.set_tag(run_id, tags.LAST_START, str(record.time))
         self._client.set_terminated(run_id, trial["status"], trial["ended"] or record.time)
+
+
+def _disagrees(run: "Run", trial: Mapping[str, Any]) -> bool:
+    """Return whether the run of a trial has another end, or no records of its own."""
+    return run.info.status != trial["status"] or tags.OUTBOX not in run.data.tags
 
 
 def _with_addresses(note: str, parent: "Run", runs: "Mapping[str, Run]", model: str | None) -> str:

@@ -263,6 +263,98 @@ def test_two_ends_of_an_interval_are_written_as_hydra_reads_them(value, typed) -
     assert line_for(error, ["--multirun", f"x={value}"]) == line
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("hydra.sweeper.n_trials", "1e3x", "a valid integer; type {}=1000"),
+        ("hydra.sweeper.n_trials", "1e3", "a valid integer; type {}=1000"),
+        ("hydra.sweeper.n_trials", "5k", "a valid integer; type {}=5000"),
+        ("hydra.sweeper.n_trials", "none", "a valid integer; type {}=null"),
+        ("hydra.sweeper.n_trials", "many", "a valid integer; type {}=NUMBER"),
+        ("hydra.sweeper.repeats", "0.5", "a valid integer; type {}=1"),
+        ("hydra.sweeper.lease_seconds", "1min", "a valid number; type {}=60.0"),
+        ("hydra.sweeper.check", "maybe", "true or false"),
+        ("hydra.job.chdir", "somewhere", "true or false"),
+    ],
+)
+def test_a_typed_key_of_hydra_says_what_it_takes(key, value, expected) -> None:
+    line = line_of("hydra/sweeper=sweeper", f"{key}={value}")
+    assert line == f"{key}={value}: expected {expected.format(key)}"
+
+
+def test_a_number_with_other_letters_behind_it_is_typed_without_them() -> None:
+    line = better_line("trainer.epochs=10x: expected a valid integer", ["trainer.epochs=10x"])
+    assert line == "trainer.epochs=10x: expected a valid integer; type trainer.epochs=10"
+    line = better_line("optimizer.lr=low: expected a valid number", ["optimizer.lr=low"])
+    assert line == "optimizer.lr=low: expected a valid number; type optimizer.lr=0.001"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "typed"),
+    [
+        ("trainer.epochs", "1,000", "1000, without commas"),
+        ("data.batch_size", "1,048,576", "1048576, without commas"),
+        ("hydra.sweeper.n_trials", "1,000", "1000, without commas"),
+        ("optimizer.lr", "0,01", "0.01, with a point"),
+        ("hydra.sweeper.max_failure_rate", "0,05", "0.05, with a point"),
+    ],
+)
+def test_a_number_with_a_comma_is_no_sweep(key, value, typed) -> None:
+    override = f"{key}={value}"
+    for flags in ([], ["--multirun"]):
+        with pytest.raises(ConfigError) as caught:
+            check_words([override], [*flags, override])
+        values = value.replace(",", " and ")
+        assert (
+            str(caught.value) == f"{override}: is read as the values {values}; type {key}={typed}"
+        )
+
+
+@pytest.mark.parametrize(
+    "override",
+    ["data.batch_size=64,128", "model.dropout=0,0.05", "run_name=1,007", "seed=0,1", "seed=1,07"],
+)
+def test_values_to_try_may_be_numbers(override) -> None:
+    check_words([override])
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "line"),
+    [
+        (
+            "Cannot find primary config 'foo'. Check that it's in your config search path.",
+            ["--config-name=foo"],
+            "--config-name foo: there is no such config; leave it out, or type --config-dir FOLDER",
+        ),
+        (
+            "Cannot find primary config 'digits_cnn'. Check that it's in your config search path.",
+            ["-cn", "digits_cnn"],
+            "--config-name digits_cnn: there is no such config; type experiment=digits_cnn in its",
+        ),
+        (
+            "Cannot find primary config 'config'. Check that it's in your config search path.",
+            ["--config-path=/x"],
+            "--config-path: the folder has no config.yaml; leave it out, or type --config-dir",
+        ),
+        (
+            "Primary config directory not found. Check that the config directory '/x' exists and "
+            "readable",
+            ["--config-path=/x"],
+            "--config-path: there is no folder /x; leave it out, or type --config-dir FOLDER",
+        ),
+        (
+            "Sweeping over Hydra's configuration is not supported : 'hydra.sweeper.n_jobs=1,2'",
+            ["--multirun", "hydra.sweeper.n_jobs=1,2"],
+            "hydra.sweeper.n_jobs=1,2: has several values, and a key of Hydra's has one; type one",
+        ),
+    ],
+)
+def test_what_hydra_cannot_compose_says_what_to_type(message, arguments, line) -> None:
+    found = better_line(message, arguments)
+    assert found is not None
+    assert found.startswith(line)
+
+
 def test_an_empty_number_says_that_a_value_is_missing() -> None:
     line = better_line("optimizer.lr=: expected a valid number", ["optimizer.lr="])
     assert line == "optimizer.lr=: expected a valid number; type optimizer.lr=VALUE"

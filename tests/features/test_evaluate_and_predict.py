@@ -208,7 +208,7 @@ def test_the_pipeline_of_a_checkpoint_is_the_one_of_training(checkpoint) -> None
     [
         ([], r"^checkpoint has no value: type checkpoint="),
         (["checkpoint=nowhere.pt"], r"^No checkpoint at nowhere\.pt"),
-        (["checkpoint={path}", "splt=val"], r"^splt=val: .*did you mean split\?"),
+        (["checkpoint={path}", "splt=val"], r"^splt=val: .*; type split=val$"),
         (["checkpoint={path}", "split=tset"], r"^split=tset: .*type split=val or split=test"),
         (["checkpoint={path}", "folder=nowhere"], r"^folder=nowhere is not a folder"),
         (["checkpoint={path}", "folder=x", "split=val"], r"^split=val and folder=x: .*not both"),

@@ -104,7 +104,11 @@ def test_an_option_of_a_group_without_a_default_is_there_from_the_start(app, tmp
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["epochs=0"], "epochs=0: must be a number"), (["x"], "type python -m sweeper.explain")],
+    [
+        (["epochs=0"], "epochs=0: must be a number"),
+        (["x"], "type python -m sweeper.explain"),
+        (["study=x"], "names no folder; type python -m sweeper.explain multirun/x"),
+    ],
 )
 def test_what_cannot_be_explained_is_refused(app, arguments, message) -> None:
     app.folder.mkdir(parents=True)

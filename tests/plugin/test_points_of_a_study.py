@@ -37,6 +37,19 @@ def test_a_point_that_fails_is_not_tried_again_by_the_same_command(app) -> None:
     assert "1 of 3 points failed and is missing: x=3" in out
 
 
+def test_a_given_point_that_failed_is_tried_again_by_a_later_command(app) -> None:
+    command = ("x=interval(0,2.5)", "hydra.sweeper.enqueue=[{x: 2.5},{x: 1}]",
+               "hydra.sweeper.warm_start=false", "hydra.sweeper.steering=[breaks_above]",
+               *BASIC)  # fmt: skip
+    app.run(*command, "breaks_above=2.49", "hydra.sweeper.n_trials=2")
+    assert app.states() == ["FAIL", "COMPLETE", "COMPLETE"]
+    app.run(*command, "breaks_above=9", "hydra.sweeper.n_trials=2")
+    assert app.states() == ["FAIL", "COMPLETE", "COMPLETE"]  # it has what was asked for
+    app.run(*command, "breaks_above=9", "hydra.sweeper.n_trials=3")
+    assert app.states() == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
+    assert app.trials()[-1].params == {"x": 2.5}
+
+
 def test_a_space_of_a_function_ends_when_it_has_no_other_point(app) -> None:
     out = app.run("hydra.sweeper.custom_search_space=spaces.two_points", "x=1",
                   "hydra.sweeper.auto=false", "hydra.sweeper.n_trials=5", *BASIC)  # fmt: skip

@@ -16,6 +16,13 @@ def test_the_config_alone_says_what_is_going_to_run(composed) -> None:
     ]
 
 
+def test_a_whole_number_is_shown_as_one_however_it_is_typed(composed) -> None:
+    for typed in ("1e12", "1000000000000"):
+        got = composed(f"data.batch_size={typed}", "trainer.epochs=2e3")
+        shown = config_text(got.cfg, got.choices, Path("outputs/x")).splitlines()[1]
+        assert "2,000 epochs, batches of 1,000,000,000,000, " in shown
+
+
 def test_the_sizes_follow_once_they_are_known(built) -> None:
     experiment = built("trainer.train_limit=100", "trainer.val_limit=50", "trainer.threads=1")
     summary = summarise(experiment.model, experiment.data.profile.input_shape, 64)

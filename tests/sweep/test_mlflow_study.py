@@ -4,6 +4,7 @@ import logging
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,8 +26,9 @@ from sweeper.sweep.verdict import DUPLICATE_KEY
 from sweeper.tracking import tags
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker
-from sweeper.tracking.outbox import abandoned_outboxes
+from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.store import MLflowStore
+from sweeper.tracking.study_page import StudyPage
 from sweeper.tracking.tracker import RunInfo, ServedModel
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
@@ -221,18 +223,48 @@ def test_a_study_that_cannot_be_shown_ends_its_run(study, database, tmp_path, mo
     assert run.info.status == "FINISHED"
 
 
-def test_the_study_creates_runs_in_its_turn(study, database, tmp_path, monkeypatch) -> None:
-    def reconcile(*_: object) -> None:
+def test_each_run_that_the_study_creates_has_a_turn_of_its_own(
+    study, database, tmp_path, monkeypatch
+) -> None:
+    create, turn = StudyPage._create, Outbox.turn
+    turns: list[int] = []
+
+    @contextmanager
+    def counted(outbox: Outbox) -> Iterator[None]:
+        with turn(outbox):
+            turns.append(0)
+            yield
+
+    def create_in_turn(*arguments: Any) -> Any:
         with pytest.raises(BlockingIOError), locked(tmp_path / "outbox", wait=False):
             pass
-        turns.append("kept")
+        turns[-1] += 1
+        return create(*arguments)
 
-    turns: list[str] = []
-    monkeypatch.setattr("sweeper.tracking.delivery.StudyPage.reconcile", reconcile)
+    monkeypatch.setattr(Outbox, "turn", counted)
+    monkeypatch.setattr(StudyPage, "_create", create_in_turn)
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
     parent = observer.study_opened(study)
     observer.study_finished(replace(study, parent_id=parent))
-    assert turns == ["kept"]
+    assert sorted(filter(None, turns)) == [1, 1, 1, 1]
+
+
+def test_a_run_that_a_trial_has_begun_meanwhile_is_not_created_again(
+    study, database, tmp_path, monkeypatch
+) -> None:
+    look = StudyPage._runs_of_trials
+
+    def look_before_the_trial(*arguments: Any) -> Any:
+        found = look(*arguments)
+        run_trial(tmp_path, study, parent, 0, database)
+        return found
+
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    monkeypatch.setattr(StudyPage, "_runs_of_trials", look_before_the_trial)
+    observer.study_finished(replace(study, parent_id=parent))
+    _, trials = runs(database, study)
+    assert sorted(run.data.tags[tags.TRIAL] for run in trials) == ["0", "1", "2", "3"]
 
 
 @pytest.mark.parametrize(

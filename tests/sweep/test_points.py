@@ -3,9 +3,10 @@ import pytest
 from optuna.distributions import CategoricalDistribution as Choice
 from optuna.distributions import FloatDistribution as Float
 from optuna.distributions import IntDistribution as Int
+from optuna.trial import TrialState, create_trial
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.budget import Budget, is_own
+from sweeper.sweep.budget import DUPLICATE_KEY, Budget, is_own
 from sweeper.sweep.elsewhere.fitting import Fitted
 from sweeper.sweep.points import FirstPoints, contains, default_point, enqueue, user_point
 
@@ -53,8 +54,8 @@ def test_the_default_point_includes_the_default_options_search_block(live) -> No
     ("point", "message"),
     [
         ({"y": 1}, "y is not searched"),
-        ({"x": 9}, "x=9 lies outside"),
-        ({"shape": "plane", "shape.radius": 1}, "shape.radius is not searched"),
+        ({"x": 9}, r"x=9 lies outside interval\(0\.0,5\.0\); choose a value"),
+        ({"shape": "plane", "shape.radius": 1}, "shape.radius is not searched with shape=plane; "),
         ({"shape.radius": 1}, "whether shape.radius is searched depends on shape; name it too"),
     ],
 )
@@ -70,6 +71,37 @@ def test_a_point_is_enqueued_once(live, storage) -> None:
     for _ in range(2):
         enqueue(study, FirstPoints([{}, point]))
     assert len(study.trials) == 1
+
+
+FAILED = create_trial(state=TrialState.FAIL, system_attrs={"fixed_params": {"x": 1.0}})
+DONE = create_trial(value=1.0, params={"x": 1.0}, distributions={"x": Float(0, 5)})
+REPEAT = create_trial(
+    state=TrialState.FAIL,
+    system_attrs={"fixed_params": {"x": 1.0}},
+    user_attrs={DUPLICATE_KEY: 0},
+)
+
+
+@pytest.mark.parametrize(
+    ("trials", "again", "n_added"),
+    [
+        ([FAILED], True, 1),
+        ([FAILED, FAILED, REPEAT], True, 1),
+        ([FAILED], False, 0),
+        ([FAILED, DONE], True, 0),
+        ([REPEAT], True, 0),
+    ],
+)
+def test_a_point_whose_trials_have_failed_is_enqueued_again_once(
+    storage, trials, again, n_added
+) -> None:
+    study = optuna.create_study(storage=storage)
+    study.add_trials(trials)
+    for _ in range(2):
+        enqueue(study, FirstPoints([{"x": 1.0}]), again)
+    added = study.trials[len(trials) :]
+    assert [t.system_attrs["fixed_params"] for t in added] == [{"x": 1.0}] * n_added
+    assert all(t.state == TrialState.WAITING for t in added)
 
 
 def test_trials_of_another_study_are_added_once_and_do_not_count(storage) -> None:

@@ -4,7 +4,9 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
-from sweeper.sweep.study_note import LINE_LENGTH, N_TRIALS, study_note
+from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Finalists
+from sweeper.sweep.finals.race import FinalPlace
+from sweeper.sweep.study_note import LINE_LENGTH, N_FINALISTS, N_TRIALS, study_note
 from sweeper.tracking.tags import TAG_LENGTH
 
 LR = optuna.distributions.FloatDistribution(0.0, 100.0)
@@ -67,6 +69,34 @@ def test_a_long_command_has_lines_that_a_shell_joins_again(command: str) -> None
     assert all(len(line) <= LINE_LENGTH for line in shown.splitlines() if "xxx" not in line)
 
 
+def record_race(study: optuna.Study, places: list[FinalPlace]) -> None:
+    best = sorted((t.number for t in study.trials), key=lambda n: -study.trials[n].values[0])
+    record = Finalists(best[: len(places)], (1, 2), places).record()
+    study.set_user_attr(FINALISTS_RECORD, record)
+
+
+def test_the_note_says_who_won_the_finals_and_by_how_much() -> None:
+    study = study_of(4)
+    places = [
+        FinalPlace(2, (0.98, 0.99)),
+        FinalPlace(3, (0.9, 0.94), 0.012, True),
+        FinalPlace(1, (0.5,), None, True),
+    ]
+    record_race(study, places)
+    parts = study_note(study, study.trials[2], {}, "", "python x").split("\n\n")
+    assert parts[1:4] == [
+        "### The finals",
+        "Trial 2 beats the next (trial 3) with p = 0.012, after 2 further seeds.",
+        "| finalist | mean of its runs | behind the winner by | p |\n"
+        "|---|---|---|---|\n"
+        "| [trial 2](trial:2) | 0.985 ± 0.007 (2 seeds) |  |  |\n"
+        "| [trial 3](trial:3) | 0.92 ± 0.03 (2 seeds) | 0.065 | 0.012 |\n"
+        "| [trial 1](trial:1) | 0.5, then a run failed | 0.48 |  |",
+    ]
+    study.add_trial(study_of(9).trials[8])  # the finalists are no longer the best
+    assert "finals" not in study_note(study, study.trials[4], {})
+
+
 def test_the_note_of_a_front_shows_its_members() -> None:
     note = study_note(study_of(3, ("maximize", "maximize")), None, {})
     assert "### The Pareto front" in note
@@ -91,5 +121,8 @@ def test_the_note_of_a_large_space_fits_into_a_tag() -> None:
                 value=float(i),
             )
         )
+    record_race(study, [FinalPlace(n, (123456.789, 0.1), 0.012) for n in range(19, 9, -1)])
     note = study_note(study, study.best_trial, dict.fromkeys(names, 1 / 40), "basis", text)
-    assert len(note) + 12 * 130 < TAG_LENGTH  # with the addresses of the trials and the picture
+    assert f"({N_FINALISTS} of 10 finalists)" in note
+    n_links = 12 + N_FINALISTS
+    assert len(note) + n_links * 130 < TAG_LENGTH  # with their addresses

@@ -19,7 +19,6 @@ from sweeper.cli.overrides import CONFIG_OPTIONS, override_text, quoted
 from sweeper.errors import TrainingError
 from sweeper.sweep.budget import failures, is_own
 from sweeper.sweep.command import StudyCommand
-from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
@@ -69,7 +68,6 @@ class AblationStudy:
                 on.
             KeyboardInterrupt: a signal has ended them; the same call goes on.
         """
-        self._enqueue_again(points)
         failed, known = self.failed(), self.known()
         every = [*known, *points]
         code = run_to_end(self.arguments(every), self.command.start_folder)
@@ -119,35 +117,12 @@ class AblationStudy:
         points = (_point(trial.params, {}, self.differences) for trial in trials)
         return {point for point in points if point is not None}
 
-    def _enqueue_again(self, points: Sequence[Point]) -> None:
-        """Enqueue those of the points whose runs have all failed.
-
-        The command enqueues a point only if the study has no trial of it at all.
-        """
-        study = self._study()
-        if study is None:
-            return
-        alive, again = set[Point | None](), dict[Point | None, Mapping[str, Any]]()
-        for trial in study.get_trials(deepcopy=False):
-            params = trial.system_attrs.get(FIXED_PARAMS_KEY, trial.params)
-            point = _point(params, {}, self.differences)
-            again[point] = params
-            if trial.state != TrialState.FAIL:
-                alive.add(point)
-        for point in points:
-            if point in again and point not in alive:
-                study.enqueue_trial(dict(again[point]))
-
     def _trials(self) -> Sequence[FrozenTrial]:
-        study = self._study()
-        return study.get_trials(deepcopy=False) if study is not None else ()
-
-    def _study(self) -> optuna.Study | None:
-        """Return the study; None if it has not begun."""
         storage = self._storage()
         if storage is None or self.name not in optuna.get_all_study_names(storage):
-            return None
-        return optuna.load_study(study_name=self.name, storage=storage)
+            return ()
+        study = optuna.load_study(study_name=self.name, storage=storage)
+        return study.get_trials(deepcopy=False)
 
     def _storage(self) -> BaseStorage | None:
         """Return its storage; None if that would be a new file."""

@@ -1,5 +1,6 @@
 """The results of the jobs that follow a search, as its study keeps them in user attributes."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -107,32 +108,47 @@ class Finalists:
         """The finalists as lines, the winner first."""
         return [_line(place) for place in self.places]
 
-    def sentence(self, params: str) -> str:
+    def lead(self, place: FinalPlace) -> float | None:
+        """Return by how much the winner's mean differs from that of a finalist, for the same seeds.
+
+        None for the winner itself, without a winner, and for a finalist whose first run failed.
+        """
+        first = next((p for p in self.places if not p.is_behind), None)
+        if first is None or place is first or place.mean is None:
+            return None
+        return abs(statistics.fmean(first.values[: len(place.values)]) - place.mean)
+
+    def sentence(self, params: str = "") -> str:
         """Return what the race has shown; `params` are those of the winner."""
         alike = [p.trial for p in self.places if not p.is_behind]
         if not alike:
             return "No finalist could be trained with all of the further seeds"
+        winner = f"{alike[0]} ({params})" if params else str(alike[0])
         n_seeds = len(self.places[0].values)
         seeds = f"{n_seeds} further seed{'' if n_seeds == 1 else 's'}"
         if len(alike) > 1:
             names = f"{', '.join(map(str, alike[:-1]))} and {alike[-1]}"
             together = f"Trials {names} cannot be told apart with {seeds}"
-            return f"{together}; trial {alike[0]} ({params}) has the best mean"
+            return f"{together}; trial {winner} has the best mean"
         tested = [p for p in self.places[1:] if p.p is not None]
         if not tested:
-            return f"Trial {alike[0]} ({params}) is the only finalist whose runs did not fail"
+            return f"Trial {winner} is the only finalist whose runs did not fail"
         beaten = f"the next (trial {tested[0].trial}) with p = {tested[0].p:.2g}"
-        return f"Trial {alike[0]} ({params}) beats {beaten}, after {seeds}"
+        return f"Trial {winner} beats {beaten}, after {seeds}"
+
+
+def result_text(place: FinalPlace) -> str:
+    """Return the mean of a finalist's runs in words, and whether a run failed."""
+    if place.mean is None:
+        return "its first run failed"
+    value = f"{place.mean:.6g}"
+    if place.deviation is not None:
+        value = f"{with_deviation(place.mean, place.deviation)} ({len(place.values)} seeds)"
+    has_failed = place.is_behind and place.p is None
+    return f"{value}, then a run failed" if has_failed else value
 
 
 def _line(place: FinalPlace) -> str:
     """Return a finalist in words."""
-    head = f"  finalist {place.trial}:"
-    if place.mean is None:
-        return f"{head} its first run failed"
-    value = f"{place.mean:.6g}"
-    if place.deviation is not None:
-        value = f"{with_deviation(place.mean, place.deviation)} ({len(place.values)} seeds)"
-    if place.p is not None:
-        return f"{head} {value}, p = {place.p:.2g}"
-    return f"{head} {value}{', then a run failed' if place.is_behind else ''}"
+    p = "" if place.p is None else f", p = {place.p:.2g}"
+    return f"  finalist {place.trial}: {result_text(place)}{p}"

@@ -5,7 +5,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
@@ -22,7 +21,6 @@ from sweeper.sweep.explain.ablation_study import (
     values_of_points,
 )
 from sweeper.sweep.explain.differences import Difference
-from sweeper.sweep.storage import open_storage
 
 ARGUMENTS = ("--config-dir", "conf", "--multirun", "x=interval(0,1)", "model=a", "w=1,2",
              "study=fresh", "+seed=3", "hydra.sweeper.sampler.seed=1", "z=5",
@@ -87,22 +85,6 @@ def test_a_signal_lets_the_runs_save_their_trials_first(tmp_path, sent) -> None:
         run_to_end([sys.executable, "-c", SAVING.format(sent=sent)], tmp_path)
     assert caught.value.number == getattr(signal, sent)
     assert (tmp_path / "saved").is_file()
-
-
-def test_a_point_that_has_failed_is_enqueued_again_once(tmp_path, monkeypatch) -> None:
-    study = AblationStudy(COMMAND, "s-explain-7", tmp_path, [], DIFFERENCES)
-    own = optuna.create_study(study_name="s-explain-7", storage=open_storage(None, tmp_path))
-    space = {key: CategoricalDistribution([1.0, 0.5, "[1,2]"]) for key in ("x", "model.channels")}
-    for x, state in ((1.0, TrialState.FAIL), (0.5, TrialState.COMPLETE)):
-        params, value = {"x": x, "model.channels": "[1,2]"}, 1.0 if x == 0.5 else None
-        own.add_trial(create_trial(state=state, value=value, params=params, distributions=space))
-    monkeypatch.setattr(ablation_study, "run_to_end", lambda *_: 1)
-    for _ in range(2):
-        with pytest.raises(TrainingError):
-            study.run([Point(), Point({"x"})])
-    added = own.get_trials()[2:]
-    point = {"x": 1.0, "model.channels": "[1,2]"}
-    assert [trial.system_attrs["fixed_params"] for trial in added] == [point]
 
 
 def test_trials_of_the_study_count_if_they_are_points_of_the_path() -> None:

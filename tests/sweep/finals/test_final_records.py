@@ -35,6 +35,18 @@ def test_a_sentence_says_who_wins_and_how_surely(places, sentence) -> None:
     assert Finalists([1], [1, 2], places).sentence("x=1").startswith(sentence)
 
 
+def test_the_winner_needs_no_parameters_in_a_sentence() -> None:
+    assert Finalists([1], [1, 2], [FIRST, BEHIND]).sentence().startswith("Trial 7 beats the next")
+
+
+def test_the_winner_leads_by_a_mean_over_the_seeds_of_the_other() -> None:
+    dropped = FinalPlace(12, (0.9,), 0.01, True)
+    finalists = Finalists([7], [1, 2], [FIRST, CLOSE, dropped, FinalPlace(2, (), None, True)])
+    leads = [finalists.lead(place) for place in finalists.places]
+    assert leads == [None, pytest.approx(0.005), pytest.approx(0.08), None]
+    assert Finalists([1], [1, 2], [FAILED]).lead(FAILED) is None
+
+
 def test_each_finalist_has_a_line() -> None:
     places = [FIRST, BEHIND, FAILED, FinalPlace(2, (), None, True)]
     assert Finalists([1], [1, 2], places).lines == [
