@@ -14,8 +14,9 @@ regret   share of the trials that are truly better than the winner, in percent
 lost     the regret minus that without a rule
 accuracy true value of the winner, minus that without a rule, in percent
 
-The name of a promotion rule is p-ETA-R-FINISH, where R is in epochs, or in % of all epochs. These
-parts may follow:
+The name of a promotion rule is p-ETA-R-FINISH, where R is in epochs, or in % of all epochs. With
+race- instead of p- it is the rule of the sweeper, in which the foremost trials race for the FINISH
+places. These parts may follow:
 
 cap           deepen no more trials at a time than are missing
 best, mean    the value of a rung is the best so far, or the mean of the last two looks
@@ -36,6 +37,7 @@ import numpy as np
 from simulation.clock import Outcome, Rule, simulate
 from simulation.families import MADE_UP, table
 from simulation.promotion import Promotion
+from simulation.race import Race
 from simulation.stopping import Halving, Median, Stopping
 from simulation.tables import Table
 
@@ -62,12 +64,13 @@ def rule(name: str) -> Rule:
     """Return a new rule by its name."""
     if name in STOPPING:
         return STOPPING[name]()
-    _, eta, r, finish, *words = name.split("-")
+    kind, eta, r, finish, *words = name.split("-")
     is_share = r.endswith("%")
     options: dict[str, Any] = {"r": float(r[:-1]) / 100 if is_share else float(r)}
     for word in words:
         options |= WORDS[word]
-    return Promotion(eta=int(eta), is_share=is_share, finish=int(finish), **options)
+    promotion = Race if kind == "race" else Promotion
+    return promotion(eta=int(eta), is_share=is_share, finish=int(finish), **options)
 
 
 def fits(name: str, curves: Table) -> bool:
@@ -137,7 +140,7 @@ def main() -> None:
     parser.add_argument(
         "--rules",
         nargs="+",
-        default=[*STOPPING, "p-3-1-1", "p-3-5%-1-cap", "p-3-5%-2-cap", "p-3-5%-3-cap"],
+        default=[*STOPPING, "p-3-1-1", *(f"p-3-5%-{n}-cap" for n in (1, 2, 3)), "race-3-5%-2"],
     )
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)

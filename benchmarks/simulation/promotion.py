@@ -95,12 +95,24 @@ class Promotion:
         return None
 
     def _deepened(self, study: Study) -> Trial | None:
-        missing = self.finish - len(study.complete)
+        missing = self._missing(study)
         if self.capped and len(study.running) >= max(missing, 1):
             return None
         bar = -math.inf if missing > 0 else study.best_complete
-        better = [t for t, rung in self.paused.items() if self.values[t, rung] > bar]
+        better = [
+            t
+            for t, rung in self.paused.items()
+            if self.values[t, rung] > bar and self._can_be_deepened(t, missing > 0)
+        ]
         return max(better, key=lambda trial: self._rank(study.table, trial), default=None)
+
+    def _missing(self, study: Study) -> int:
+        """Return how many trials are still to be trained to their end."""
+        return self.finish - len(study.complete)
+
+    def _can_be_deepened(self, trial: Trial, is_missing: bool) -> bool:
+        """Return whether a paused trial may go on; `is_missing` is True if one is missing."""
+        return True
 
     def _rank(self, table: Table, trial: Trial) -> tuple[float, ...]:
         rung = self.paused[trial]
