@@ -9,7 +9,7 @@ operations is atomic, and the token of the lease is checked before a trial is en
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,6 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from sweeper.locks import locked
 from sweeper.sweep.budget import (
-    DONE,
     FAILURE_KEY,
     FINISHED,
     POINT_KEY,
@@ -199,31 +198,28 @@ class Ledger:
         there is one.
         """
         with self.locked():
-            trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
-            original = self._same_point(trials, claim, draft.params)
-            if original is not None and again:
+            original = next(self._same_point(claim, draft.params), None)
+            if original is None or not again:
+                draft.write()
+            if original is not None:
                 return original
-            draft.write()
-            # Workers that do not share the folder may have written the same point just now.
-            return original or self._same_point(self.trials(), claim, draft.params)
-
-    def _same_point(
-        self, trials: Sequence[FrozenTrial], claim: Claim, params: Mapping[str, Any]
-    ) -> FrozenTrial | None:
-        """Return a trial with these parameters that runs, has run, or waits to be run again."""
-        same = self._points.with_params(trials, params)
-        failed = {t.number for t in failures(same, self.budget.started_at)}
-        return next(
-            (
+            # Workers that do not share the folder may have written the same point just now. Of two
+            # running trials, the one with the lower number keeps it.
+            ended_or_first = (
                 t
-                for t in same
-                if t._trial_id != claim.trial_id
-                and is_own(t)
-                and (t.state in DONE or t.number in failed or t.number < claim.number)
-                and (t.state != TrialState.FAIL or t.number in failed)
-            ),
-            None,
-        )
+                for t in self._same_point(claim, draft.params)
+                if t.state in FINISHED or t.number < claim.number
+            )
+            return next(ended_or_first, None)
+
+    def _same_point(self, claim: Claim, params: Mapping[str, Any]) -> Iterator[FrozenTrial]:
+        """Yield the trials with these parameters that run, have run, or wait to be run again."""
+        same = self._points.with_params(self.trials(), params)
+        failed = {t.number for t in failures(same, self.budget.started_at)}
+        for trial in same:
+            is_to_be_repeated = trial.state == TrialState.FAIL and trial.number not in failed
+            if trial._trial_id != claim.trial_id and is_own(trial) and not is_to_be_repeated:
+                yield trial
 
     def note_look(self, claim: Claim, epochs: float, value: float) -> None:
         """Record a value from within an epoch; `epochs` is its position.

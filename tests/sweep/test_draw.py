@@ -53,6 +53,13 @@ def test_a_running_or_waiting_trials_point_is_not_drawn_again(drawer) -> None:
     assert sorted(points) == [1, 2, 3]
 
 
+def test_a_point_that_a_later_trial_has_drawn_first_is_not_drawn_again(drawer) -> None:
+    draws = drawer("x=1,2,3")
+    slow, *others = (draws.ledger.claim() for _ in range(3))
+    points = [draws.draw(claim, RandomSampler(seed=0)).params["x"] for claim in (*others, slow)]
+    assert sorted(points) == [1, 2, 3]
+
+
 def test_without_a_new_point_the_draw_says_so(drawer) -> None:
     draws = drawer("x=1,2", finite=False)
     drawn(draws, 2, RandomSampler(seed=0))
