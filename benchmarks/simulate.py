@@ -1,11 +1,13 @@
 """Rules that stop, pause or promote trials, compared on a virtual clock over tables of curves.
 
     python benchmarks/simulate.py [--tables r1 digits crossing-50] [--rules none median p-3-1-1]
+    python benchmarks/simulate.py --sampler tpe --rules halving-3 race-3-5%-2 race-2-5%-2
 
 Each repetition draws `--trials` points of a table at random, and gives them to every rule in the
 same order: a random one, or with `--improving` one in which good points tend to come later, like
-those of a sampler that learns. `r1` and `digits` are recorded by `curves.py`; the families of
-`simulation/families.py` are made up.
+those of a sampler that learns. With `--sampler tpe` each study draws its own points of a recorded
+table, as Optuna's TPE does with the values that the rule lets it see. `r1` and `digits` are
+recorded by `curves.py`; the families of `simulation/families.py` are made up.
 
 seconds  summed over the workers, in training, looks at the validation images and starts
 wall     seconds until the last worker is done
@@ -29,15 +31,19 @@ import argparse
 import json
 import statistics
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from simulation.clock import Outcome, Rule, simulate
+import optuna
+from simulation.clock import Draw, Outcome, Rule, simulate
 from simulation.families import MADE_UP, table
 from simulation.promotion import Promotion
 from simulation.race import Race
+from simulation.sampling import TPE, listed
 from simulation.stopping import Halving, Median, Stopping
 from simulation.tables import Table
 
@@ -79,30 +85,31 @@ def fits(name: str, curves: Table) -> bool:
     return not isinstance(made, Promotion) or set(made.rungs(curves)) <= set(curves.at)
 
 
-def draws(curves: Table, arguments: argparse.Namespace) -> list[list[int]]:
-    """Return the points of each repetition."""
-    random, drawn = np.random.default_rng(arguments.seed), []
+def draws(curves: Table, arguments: argparse.Namespace) -> list[Callable[[], Draw]]:
+    """Return what makes the draw of each repetition, for any rule."""
+    if arguments.sampler == "tpe":
+        return [partial(TPE, curves, arguments.seed + n) for n in range(arguments.repeats)]
+    random, made = np.random.default_rng(arguments.seed), []
     for _ in range(arguments.repeats):
         points = random.choice(len(curves.true), arguments.trials, replace=False)
         if arguments.improving:
             rank = curves.true[points].argsort().argsort() / len(points)
             points = points[np.argsort(rank + random.normal(0, NOISE, len(points)))]
-        drawn.append(points.tolist())
-    return drawn
+        made.append(partial(listed, points.tolist()))
+    return made
 
 
-def regret(curves: Table, points: list[int], winner: int) -> float:
+def regret(curves: Table, study: Outcome) -> float:
     """Return the share of the points that are truly better than the winner, in percent."""
-    return 100 * float((curves.true[points] > curves.true[winner]).mean())
+    return 100 * float((curves.true[study.points] > curves.true[study.winner]).mean())
 
 
 def row(
-    name: str, curves: Table, drawn: list[list[int]], found: list[Outcome], base: list[Outcome]
+    name: str, curves: Table, found: Sequence[Outcome], base: Sequence[Outcome]
 ) -> dict[str, Any]:
     """Return the means over the repetitions; `base` are the studies without a rule."""
     mean = statistics.fmean
-    regrets = [regret(curves, p, o.winner) for p, o in zip(drawn, found, strict=True)]
-    without = [regret(curves, p, o.winner) for p, o in zip(drawn, base, strict=True)]
+    regrets, without = ([regret(curves, study) for study in each] for each in (found, base))
     won = [curves.true[o.winner] - curves.true[b.winner] for o, b in zip(found, base, strict=True)]
     lost = [a - b for a, b in zip(regrets, without, strict=True)]
     return {
@@ -145,22 +152,27 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=400)
+    parser.add_argument("--sampler", choices=["random", "tpe"], default="random")
     parser.add_argument("--improving", action="store_true", help="good points come later")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "simulate.json")
     arguments = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     rows = []
     header = "".join(f"{column:>{form.split('.')[0]}}" for column, form in COLUMNS.items())
     print(f"{'table':<14}{'rule':<26}{header}")
     for name in arguments.tables:
         curves = table(name)
-        drawn = draws(curves, arguments)
-        base = [simulate(curves, points, arguments.workers, Stopping()) for points in drawn]
+        if arguments.sampler == "tpe" and not curves.points:
+            continue
+        makers, size = draws(curves, arguments), (arguments.trials, arguments.workers)
+        base = [simulate(curves, make(), *size, Stopping()) for make in makers]
         for rule_name in arguments.rules:
             if not fits(rule_name, curves):
                 continue
-            found = [simulate(curves, p, arguments.workers, rule(rule_name)) for p in drawn]
-            rows.append(row(rule_name, curves, drawn, found, base))
+            found = [simulate(curves, make(), *size, rule(rule_name)) for make in makers]
+            rows.append(row(rule_name, curves, found, base))
             cells = "".join(f"{rows[-1][c]:>{f}}" for c, f in COLUMNS.items())
             print(f"{name:<14}{rule_name:<26}{cells}", flush=True)
     arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import heapq
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,35 +16,46 @@ Trial = int
 class Study:
     """The state of a simulated study, as a rule sees it.
 
-    curves: the values of each trial at all looks of the table.
-    finals: the value of each trial if it is complete.
-    started: the number of trials that were started.
+    points: the points of the table that the trials try, in the order of their starts.
+    curves: the value of each started trial at all looks of the table.
+    finals: the value of each started trial if it is complete.
     reached: the last look of each started trial.
     running, complete: the trials in these states; the others are paused or stopped.
     """
 
     table: Table
-    curves: list[list[float]]
-    finals: list[float]
-    started: int = 0
+    n_trials: int
+    points: list[int] = field(default_factory=list)
+    curves: list[list[float]] = field(default_factory=list)
+    finals: list[float] = field(default_factory=list)
     reached: dict[Trial, int] = field(default_factory=dict)
     running: set[Trial] = field(default_factory=set)
     complete: list[Trial] = field(default_factory=list)
 
-    @staticmethod
-    def of(table: Table, points: list[int]) -> "Study":
-        """Return a study that tries these points of the table, in this order."""
-        return Study(table, table.val[points].tolist(), table.final()[points].tolist())
+    def start(self, point: int) -> None:
+        """Start a trial that tries a point of the table."""
+        self.points.append(point)
+        self.curves.append(self.table.val[point].tolist())
+        self.finals.append(float(self.table.final()[point]))
+
+    @property
+    def started(self) -> int:
+        """The number of trials that were started, and the number of the next one."""
+        return len(self.points)
 
     @property
     def can_start(self) -> bool:
         """True if the budget has a place for another trial."""
-        return self.started < len(self.curves)
+        return self.started < self.n_trials
 
     @property
     def best_complete(self) -> float:
         """The best value of a complete trial, or minus infinity."""
         return max((self.finals[trial] for trial in self.complete), default=-math.inf)
+
+
+Draw = Callable[[Study], int]
+"""Returns the point of the table that the next trial tries."""
 
 
 class Rule(Protocol):
@@ -73,6 +85,7 @@ class Outcome:
     wall: seconds until the last worker was done.
     share: the epochs trained, as a share of those of all trials.
     complete: the number of complete trials.
+    points: those of all trials.
     """
 
     seconds: float
@@ -80,21 +93,23 @@ class Outcome:
     share: float
     complete: int
     winner: int
+    points: list[int]
 
 
-def simulate(table: Table, points: list[int], workers: int, rule: Rule) -> Outcome:
-    """Run a study of these points until the rule has nothing left for a free worker."""
-    study, costs = Study.of(table, points), Costs(table, points, rule)
+def simulate(table: Table, draw: Draw, n_trials: int, workers: int, rule: Rule) -> Outcome:
+    """Run a study of this many trials until the rule has nothing left for a free worker."""
+    study, costs = Study(table, n_trials), Costs(table, rule)
     now = seconds = epochs = 0.0
     free: list[Trial | None] = [None] * workers  # the trial that each free worker had last
     events: list[tuple[float, Trial, int]] = []
     while True:
         while free and (trial := rule.next(study)) is not None:
+            if trial == study.started:
+                study.start(draw(study))
             at_hand = trial in free
             free.remove(trial if at_hand else free[0])
-            end, cost, trained = costs.to_next_stop(trial, study.reached.get(trial), at_hand)
+            end, cost, trained = costs.to_next_stop(study, trial, at_hand)
             seconds, epochs = seconds + cost, epochs + trained
-            study.started = max(study.started, trial + 1)
             study.running.add(trial)
             heapq.heappush(events, (now + cost, trial, end))
         if not events:
@@ -108,29 +123,27 @@ def simulate(table: Table, points: list[int], workers: int, rule: Rule) -> Outco
         else:
             rule.arrived(study, trial)
     winner = max(study.complete, key=lambda trial: (study.finals[trial], -trial))
-    share = epochs / (len(points) * table.epochs)
-    return Outcome(seconds, now, share, len(study.complete), points[winner])
+    share, points = epochs / (n_trials * table.epochs), study.points
+    return Outcome(seconds, now, share, len(study.complete), points[winner], points)
 
 
 class Costs:
     """The seconds and epochs from one stop of a trial to the next."""
 
-    def __init__(self, table: Table, points: list[int], rule: Rule) -> None:
-        self.at, self.stops = table.at, rule.stops(table)
+    def __init__(self, table: Table, rule: Rule) -> None:
+        self.table, self.stops = table, rule.stops(table)
         self.looks = {*table.whole_epochs, *self.stops}
-        self.clock = table.clock[points].tolist()
-        self.look, self.start = table.look[points].tolist(), table.start[points].tolist()
 
-    def to_next_stop(
-        self, trial: Trial, reached: int | None, at_hand: bool
-    ) -> tuple[int, float, float]:
+    def to_next_stop(self, study: Study, trial: Trial, at_hand: bool) -> tuple[int, float, float]:
         """Return the look of the next stop, and the seconds and epochs until then.
 
         `at_hand` is true if the worker need not start the trial or take it up again.
         """
-        before = -1 if reached is None else reached
+        table, point = self.table, study.points[trial]
+        before = study.reached.get(trial, -1)
         end = next(stop for stop in self.stops if stop > before)
         n_looks = len([look for look in self.looks if before < look <= end])
-        seconds = self.clock[trial][end] - (self.clock[trial][before] if before >= 0 else 0.0)
-        seconds += n_looks * self.look[trial] + (0.0 if at_hand else self.start[trial])
-        return end, seconds, self.at[end] - (self.at[before] if before >= 0 else 0.0)
+        seconds = table.clock[point, end] - (table.clock[point, before] if before >= 0 else 0.0)
+        seconds += n_looks * table.look[point] + (0.0 if at_hand else table.start[point])
+        epochs = table.at[end] - (table.at[before] if before >= 0 else 0.0)
+        return end, float(seconds), epochs
