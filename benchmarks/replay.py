@@ -19,6 +19,7 @@ regret   share of the study's points that are truly better than the winner, in p
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -29,8 +30,12 @@ from typing import Any
 
 import numpy as np
 import yaml
+from optuna.distributions import distribution_to_json
 from simulation.families import table
+from simulation.sampling import distribution
 from simulation.tables import Table
+
+from sweeper.space.grammar import sweep_text
 
 APP = Path(__file__).parent / "replay" / "app.py"
 
@@ -62,14 +67,8 @@ def space(curves: Table, by_parameters: bool) -> list[str]:
 
 
 def sweep(values: list[float]) -> str:
-    """Return a choice of a few values, or an interval, which is logarithmic if it is wide."""
-    distinct = sorted(set(values))
-    if len(distinct) <= 8:
-        return f"choice({','.join(f'{value:g}' for value in distinct)})"
-    interval = f"interval({distinct[0]:g},{distinct[-1]:g})"
-    return (
-        f"tag(log,{interval})" if distinct[0] > 0 and distinct[-1] >= 4 * distinct[0] else interval
-    )
+    """Return a choice of a few values, or an interval, as Hydra's override grammar has it."""
+    return sweep_text(distribution_to_json(distribution(values)))
 
 
 def run(sampler: str, pruner: str, seed: int, folder: Path, arguments: argparse.Namespace) -> None:
@@ -92,7 +91,12 @@ def run(sampler: str, pruner: str, seed: int, folder: Path, arguments: argparse.
         *(f"scale={arguments.scale}", *space(table(arguments.table), arguments.space)),
         *arguments.override,
     ]
-    completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    # The task has a module in common with this script.
+    path = [str(APP.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    completed = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, check=False
+    )
     if completed.returncode:
         raise SystemExit(f"{' '.join(command)}\n{completed.stdout}{completed.stderr}")
 

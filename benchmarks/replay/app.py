@@ -11,30 +11,9 @@ from typing import Any
 
 import hydra
 from omegaconf import DictConfig
+from simulation.nearest import nearest
 
 from sweeper import trial
-
-
-def nearest(points: list[dict[str, float]], point: dict[str, float]) -> int:
-    """Return the index of the point with the smallest distance, each key scaled to 0..1.
-
-    A key with positive values over a factor of four or more counts by its logarithm.
-    """
-
-    def distance(other: dict[str, float]) -> float:
-        gaps = (scaled[key](point[key]) - scaled[key](other[key]) for key in point)
-        return math.hypot(*gaps)
-
-    scaled = {key: scaling([other[key] for other in points]) for key in point}
-    return min(range(len(points)), key=lambda index: distance(points[index]))
-
-
-def scaling(values: list[float]) -> Any:
-    """Return the function that maps the range of these values to 0..1."""
-    low, high = min(values), max(values)
-    if low > 0 and high >= 4 * low:
-        return lambda value: math.log(value / low) / math.log(high / low)
-    return lambda value: (value - low) / (high - low)
 
 
 def replay(curve: dict[str, Any], scale: float, done: float) -> float:

@@ -1,15 +1,14 @@
 """The points that the trials of a simulated study try: a given list, or those that TPE draws."""
 
-import math
 from typing import Any
 
-import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.samplers import TPESampler
 from optuna.trial import TrialState, create_trial
 
 from simulation.clock import Draw, Study, Trial
+from simulation.nearest import nearest
 from simulation.tables import Table
 
 FEW = 8
@@ -30,9 +29,8 @@ class TPE:
     """
 
     def __init__(self, table: Table, seed: int) -> None:
-        rows = table.coordinates()
-        self._space = {key: distribution([row[key] for row in rows]) for key in rows[0]}
-        self._points = np.array([self._scaled(row) for row in rows])
+        self._rows = table.coordinates()
+        self._space = {key: distribution([row[key] for row in self._rows]) for key in self._rows[0]}
         self._sampler = TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
         self._drawn: list[dict[str, Any]] = []
 
@@ -41,8 +39,7 @@ class TPE:
         own.add_trials([self._seen(study, trial) for trial in range(study.started)])
         trial = own.ask(self._space)
         self._drawn.append(trial.params)
-        gaps = self._points - np.array(self._scaled(trial.params))
-        return int((gaps**2).sum(axis=1).argmin())
+        return nearest(self._rows, trial.params)
 
     def _seen(self, study: Study, trial: Trial) -> optuna.trial.FrozenTrial:
         is_complete, is_running = trial in study.complete, trial in study.running
@@ -57,10 +54,6 @@ class TPE:
             intermediate_values={round(100 * position): value for position, value in values},
         )
 
-    def _scaled(self, point: dict[str, Any]) -> list[float]:
-        """Return the coordinates of a point, each between 0 and 1."""
-        return [scaled(point[key], of_key) for key, of_key in self._space.items()]
-
 
 def distribution(values: list[float]) -> BaseDistribution:
     """Return a choice of a few values, or an interval, which is logarithmic if it is wide."""
@@ -68,21 +61,4 @@ def distribution(values: list[float]) -> BaseDistribution:
     if len(distinct) <= FEW:
         return CategoricalDistribution(distinct)
     low, high = distinct[0], distinct[-1]
-    return FloatDistribution(low, high, log=is_wide(low, high))
-
-
-def scaled(value: float, of_key: BaseDistribution) -> float:
-    """Return the place of a value between the ends of its distribution."""
-    if isinstance(of_key, CategoricalDistribution):
-        low, *_, high = [choice for choice in of_key.choices if isinstance(choice, int | float)]
-    else:
-        assert isinstance(of_key, FloatDistribution)
-        low, high = of_key.low, of_key.high
-    if is_wide(low, high):
-        return math.log(value / low) / math.log(high / low)
-    return (value - low) / (high - low)
-
-
-def is_wide(low: float, high: float) -> bool:
-    """Return whether the values between two ends count by their logarithms."""
-    return low > 0 and high >= 4 * low
+    return FloatDistribution(low, high, log=low > 0 and high >= 4 * low)

@@ -7,9 +7,11 @@ alone, so any worker on any host can make them.
 
 import copy
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import count, takewhile
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -117,7 +119,7 @@ class Rungs:
             index += 1
         return index
 
-    @property
+    @cached_property
     def has_race(self) -> bool:
         """True if a rung of the race lies before the end of a trial."""
         first = self._n_of_halving
@@ -133,14 +135,20 @@ class Rungs:
 
     def n_reached(self, epochs: float) -> int:
         """Return the number of rungs at or before a position."""
-        index = 0
-        while self.at(index) <= epochs + EPSILON:
+        index = bisect_right(self._before_end, epochs + EPSILON)
+        while index >= len(self._before_end) and self.at(index) <= epochs + EPSILON:
             index += 1
         return index
 
     def next_after(self, epochs: float) -> float:
         """Return the position of the first rung after another position."""
         return self.at(self.n_reached(epochs))
+
+    @cached_property
+    def _before_end(self) -> list[float]:
+        """The positions before the end of a trial; none if its length is not known."""
+        length = self.length or 0.0
+        return list(takewhile(lambda position: position < length, map(self.at, count())))
 
     def _of_halving(self, index: int) -> float:
         position = self.first * self.factor**index
@@ -234,8 +242,9 @@ class Halving:
     def seconds_to_finish(self, trial: FrozenTrial, now: float) -> float:
         """Return the time that an unfinished trial needs to its end, with a margin, in seconds.
 
-        Where the length of a trial is not known, it reaches to the next rung. Once the trial is
-        beyond its first seed, the time is too long. `now` is in seconds since 1970.
+        Where the length of a trial is not known, it reaches to the next rung. The first seed
+        alone reports epochs, so the time of the others is counted in full. `now` is in seconds
+        since 1970.
         """
         own = self._contender(trial)
         if not own.epochs:
@@ -263,12 +272,13 @@ class Halving:
 
     def _promotable(self) -> Contender | None:
         """Return the best paused trial that is in the top of its rung, the highest rung first."""
-        for rung in range(max((s.n_rungs for s in self._contenders), default=0) - 1, -1, -1):
+        paused = [s for s in self._contenders if s.is_paused]
+        for rung in sorted({s.n_rungs - 1 for s in paused if s.n_rungs}, reverse=True):
             for contender in self._top(rung):
                 if contender.is_paused and contender.n_rungs == rung + 1:
                     return contender
         # A trial that was paused before the length was known may lie before the first rung.
-        return next((s for s in self._contenders if s.is_paused and not s.n_rungs), None)
+        return next((s for s in paused if not s.n_rungs), None)
 
     def _top(self, rung: int) -> list[Contender]:
         """Return the trials that may go on from a rung, the best one first."""
@@ -286,12 +296,13 @@ class Halving:
         if not paused:
             return None
         complete = [s for s in self._contenders if s.is_complete]
-        fell_behind = [s for s in paused if self.rungs.is_in_race(s.n_rungs - 1)]
-        first = max((s for s in paused if s not in fell_behind), key=self._order, default=None)
+        waiting = [s for s in paused if not self.rungs.is_in_race(s.n_rungs - 1)]
+        first = max(waiting, key=self._order, default=None)
         # Those that run towards a higher rung than that of the first will be ahead of it.
         ahead = 0 if first is None else first.n_rungs
         running = [s for s in self._contenders if s.is_running and s.place.target >= ahead]
-        n_in_race = len(complete) + len(running) + len(fell_behind)
+        n_behind = len(paused) - len(waiting)  # in the race
+        n_in_race = len(complete) + len(running) + n_behind
         n_wanted = self._rule.finish + (SPARE if self.rungs.has_race else 0)
         if first is not None and n_in_race < n_wanted:
             return first
