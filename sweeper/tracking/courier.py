@@ -80,7 +80,14 @@ class Courier:
 
     def _accept(self) -> None:
         while True:
-            connection, _ = self._listener.accept()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError as error:  # such as too many open files
+                log.warning(
+                    "tracking: runs deliver their records themselves from now on: %s", error
+                )
+                self._listener.close()  # those that wait for it, or come later, see that it is gone
+                return
             try:
                 self._take(connection)
             except Exception as error:  # of one owner; the others still need a courier

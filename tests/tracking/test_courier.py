@@ -1,5 +1,6 @@
 """The courier, to which the trials of a study leave the delivery of their records."""
 
+import errno
 import os
 import signal
 import socket
@@ -222,3 +223,19 @@ def test_a_courier_that_was_asked_too_early_leaves_models_to_the_others(
     assert not (tmp_path / "model").exists()
     handover.finish()
     courier.wait(60)
+
+
+def test_a_courier_that_can_accept_nothing_makes_nobody_wait(tmp_path, monkeypatch, caplog) -> None:
+    def fails(self):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket.socket, "accept", fails)
+    others = set(threading.enumerate())
+    courier = Courier()
+    for thread in set(threading.enumerate()) - others:
+        thread.join(60)
+    monkeypatch.setenv(VARIABLE, courier.name)
+    outbox = Outbox.create(tmp_path)
+    assert Handover.of(outbox, "sqlite:///x.db") is None
+    assert "deliver their records themselves from now on: [Errno 24]" in caplog.text
+    outbox.release()
