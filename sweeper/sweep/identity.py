@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import (
     CategoricalDistribution,
@@ -14,6 +16,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
+from sweeper.cli.overrides import override_text
 from sweeper.secrets import masked_uri
 from sweeper.space.live import SEARCH_BLOCK, LiveSpace
 from sweeper.sweep.settings.study_settings import StudySettings
@@ -56,17 +59,17 @@ class StudyIdentity:
         """Return all of it as a flat mapping, to store, compare and show."""
         values = {f"{CONFIG}{key}": value for key, value in self.values.items()}
         lists = {STEERING: list(self.steering), GROWING: list(self.growing)}
-        return self._typed() | values | lists
+        return self._lines() | values | lists
 
     def short_hash(self) -> str:
         """Return a hash of what the command says, with eight hexadecimal digits."""
-        text = json.dumps(self._typed(), sort_keys=True)
+        text = json.dumps(self._lines(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
-    def _typed(self) -> dict[str, Any]:
+    def _lines(self) -> dict[str, Any]:
         lines = {f"space {k}": v for k, v in self.space.items()}
         lines |= {f"option {k}": v for k, v in self.options.items()}
-        lines |= {f"{OVERRIDE}{o.partition('=')[0]}": o for o in self.fixed}
+        lines |= {f"{OVERRIDE}{o.partition('=')[0]}": _typed(o) for o in self.fixed}
         lines |= {f"hydra.sweeper.{k}": v for k, v in self.settings.items()}
         return lines | {"direction": ", ".join(self.directions)}
 
@@ -94,12 +97,37 @@ def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _comparable(record: Mapping[str, Any], steering: Sequence[str]) -> dict[str, Any]:
-    """Return a record without the keys that steer, and without passwords of an earlier version."""
+    """Return a record without the keys that steer.
+
+    One of an earlier version may have passwords, and values as they were typed.
+    """
+    texts = {k: _typed(v) if k.startswith(OVERRIDE) else v for k, v in record.items()}
     return {
         key: masked_uri(value) if isinstance(value, str) else value
-        for key, value in record.items()
+        for key, value in texts.items()
         if key not in (STEERING, GROWING) and not steers(key.partition(" ")[2] or key, steering)
     }
+
+
+def _typed(line: str) -> str:
+    """Return an override with the one text of its value, such as x=10 for x=1e1 and x=10.0."""
+    key, equals, _ = line.partition("=")
+    try:
+        override = OverridesParser.create().parse_override(line)
+    except HydraException:  # it is no override, as `FULL_GRID`
+        return line
+    if not equals or override.is_sweep_override():
+        return line
+    return f"{key}={override_text(_whole(override.value()))}"
+
+
+def _whole(value: Any) -> Any:
+    """Return a value whose numbers are integers where they are whole."""
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _whole(each) for key, each in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _has_grown(key: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> bool:

@@ -107,3 +107,27 @@ def test_a_growing_number_may_be_raised(old, new, is_same) -> None:
     bare = {key: value for key, value in RECORD.items() if key != "config y"}
     assert (difference(bare | old, bare | new | {"growing": ["y"]}) == "") == is_same
     assert difference(bare | old, bare | new) != ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("y=1e1", "y=10", True),
+        ("y=0.10", "y=1e-1", True),
+        ("y=[1e1,{a:2.0}]", "y=[10, {a: 2}]", True),
+        ("y=abc", "y='abc'", True),
+        ("y=TRUE", "y=true", True),
+        ("y=1e1", "y='1e1'", False),
+        ("y=1", "y=true", False),
+        ("y=1", "+y=1", False),
+        ("~y", "~y=1", False),
+    ],
+)
+def test_overrides_are_compared_by_their_values(one, other, is_same) -> None:
+    def identity(line):
+        return StudyIdentity({}, ("minimize",), (line,), {})
+
+    key = f"override {one.partition('=')[0]}"
+    earlier = identity(one).record() | {key: one}  # another version recorded what was typed
+    assert (difference(earlier, identity(other).record()) == "") == is_same
+    assert (identity(one).short_hash() == identity(other).short_hash()) == is_same
