@@ -32,6 +32,7 @@ class TrialInfo:
     params: the values of the trial's parameters.
     parent_id: the id that the study's observer returned when the study was opened.
     seed: the seed of this run if the trial is run with several seeds, otherwise None.
+    has_files: whether earlier attempts have left files in `folder` that the task itself wrote.
     """
 
     study: str
@@ -41,6 +42,7 @@ class TrialInfo:
     params: Mapping[str, Any]
     parent_id: str | None = None
     seed: int | None = None
+    has_files: bool = True
     _reads: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -50,12 +52,12 @@ class TrialInfo:
 
     @property
     def resume_folder(self) -> Path | None:
-        """The folder with the files of an earlier attempt, or None for the first attempt.
+        """The folder with the files of an earlier attempt, or None if there are none.
 
         A study pauses the trials of a task that reads it, since these can go on.
         """
         self._reads.append("resume_folder")
-        return self.folder if self.attempt else None
+        return self.folder if self.attempt and self.has_files else None
 
     @property
     def asks_where_to_resume(self) -> bool:

@@ -21,6 +21,7 @@ from sweeper.sweep.budget import DONE
 from sweeper.sweep.empty_files import remove_empty
 from sweeper.sweep.job import run_trial_job
 from sweeper.sweep.reporter import StudyReporter
+from sweeper.sweep.results.trial_folder import has_files
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.verdict import Verdict, judge_error, judge_return
 from sweeper.text import printable
@@ -81,8 +82,9 @@ class Attempt:
         subdir = f"{job_subdir(config)}/seed-{seed}"
         folder = self.spec.folder / subdir
         attempt = trial.attempt if folder.exists() else 0
-        info = replace(trial, folder=folder, attempt=attempt, seed=seed)
         own = self.composer.compose(self.params | {SEED_KEY: seed}, trial.number, self.spec.folder)
+        files = has_files(folder, own)
+        info = replace(trial, folder=folder, attempt=attempt, seed=seed, has_files=files)
         with read_write(own), open_dict(own), read_write(own.hydra):
             own.hydra.sweep.subdir = subdir
         self.reporter.start_repeat(info, number)

@@ -31,7 +31,7 @@ from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Claim, Ledger
 from sweeper.sweep.observer import Outcome
 from sweeper.sweep.reporter import StudyReporter
-from sweeper.sweep.results.trial_folder import TrialLayout, record_layout
+from sweeper.sweep.results.trial_folder import TrialLayout, has_files, record_layout
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
@@ -103,7 +103,8 @@ class Session:
                 config = self._composer.compose(drawn.params, claim.number, self._spec.folder)
                 layout = self._layout(claim, config)
                 folder = self._spec.folder / layout.subdir
-                info = self._info = replace(info, folder=folder)
+                info = replace(info, folder=folder, has_files=has_files(folder, config))
+                self._info = info
             except Exception as error:
                 self._end_trial(claim, info, judge_error(error))
                 return

@@ -104,6 +104,14 @@ def test_a_trial_that_kills_its_worker_fails_and_the_others_do_not(app, launcher
     assert "Traceback" not in out
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_a_trial_that_was_killed_before_it_saved_anything_starts_anew(app, seeds) -> None:
+    app.run("x=1,2", "dies_first=true", "resumes=true", "hydra.sweeper.n_jobs=1", "steps=2",
+            "+seed=0", f"hydra.sweeper.repeats={seeds}")  # fmt: skip
+    assert app.states() == ["COMPLETE"] * 2
+    assert [lease(t).cuts for t in app.trials()] == [seeds, seeds]
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_trial_that_hangs_fails_after_its_time_limit(app, launcher) -> None:
     out = app.run("x=choice(1,2,9)", "hangs_above=8", f"hydra/launcher={launcher}",

@@ -28,6 +28,7 @@ from sweeper.sweep.ledger import WAIT_SECONDS, Claim
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.results.ended_trial import EndedTrial
+from sweeper.sweep.results.trial_folder import has_files
 from sweeper.sweep.session import Session
 from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.spec import StudySpec
@@ -113,7 +114,8 @@ class FinalsSession(Session):
         config = self._composed(params | {SEED_KEY: self._job.seed}, subject.number)
         with read_write(config), open_dict(config), read_write(config.hydra):
             config.hydra.sweep.subdir = str(info.folder.relative_to(self._search.folder))
-        return config, replace(info, params=self._live.by_key(subject.params))
+        params, files = self._live.by_key(subject.params), has_files(info.folder, config)
+        return config, replace(info, params=params, has_files=files)
 
     def _composed(self, params: Params, number: int) -> DictConfig:
         return self._composer.compose(params, number, self._search.folder)

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from sweeper.launch.output import OUTPUT_FILE
 from sweeper.space.compose import job_subdir
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.ledger import Claim
@@ -78,6 +79,14 @@ def layout_of(trial: FrozenTrial, study_folder: Path, live: LiveSpace) -> TrialL
     except Exception:  # the config may have changed since, in any way
         return usual
     return layout if (study_folder / layout.subdir).is_dir() else usual
+
+
+def has_files(folder: Path, config: DictConfig) -> bool:
+    """Return whether the task has written files to its folder; those of Hydra do not count."""
+    subdir = TrialLayout.of(config).output_subdir
+    names = {OUTPUT_FILE, f"{config.hydra.job.name}.log", *Path(subdir or "").parts[:1]}
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return any(path.relative_to(folder).parts[0] not in names for path in files)
 
 
 @contextmanager

@@ -13,9 +13,11 @@ from sweeper import trial
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")
 def main(cfg: DictConfig) -> float | None:
+    info = trial.info()
     if cfg.x > cfg.breaks_above:
         raise ValueError("x is too large")
-    if cfg.x > cfg.dies_above:
+    is_first = info is not None and info.attempt == 0
+    if cfg.x > cfg.dies_above or (cfg.dies_first and is_first):
         os.kill(os.getpid(), signal.SIGKILL)
     if cfg.x > cfg.interrupts_above:
         raise KeyboardInterrupt
@@ -26,11 +28,10 @@ def main(cfg: DictConfig) -> float | None:
     if "noise" in cfg:
         value += cfg.noise * random.Random(f"{seed} {cfg.x}").gauss()
     value -= 1000 if seed == 0 and cfg.get("luck") == cfg.x else 0
-    info = trial.info()
     progress = info.folder / "steps.log" if info else None
     start = len(progress.read_text()) if progress and progress.exists() else 0
     if cfg.resumes and info is not None:
-        assert info.resume_folder is not None or start == 0
+        assert (info.resume_folder is not None) == any(info.folder.glob("steps.*"))
     for step in range(start, cfg.steps):
         time.sleep(cfg.step_seconds)
         trial.report(value, step, length=cfg.steps if cfg.tells_length else None)

@@ -8,6 +8,7 @@ from sweeper.sweep.ledger import Claim
 from sweeper.sweep.results.trial_folder import (
     LAYOUT_KEY,
     TrialLayout,
+    has_files,
     layout_of,
     record_layout,
 )
@@ -81,3 +82,26 @@ def test_a_layout_that_was_not_recorded_is_found(make_live, tmp_path, folders, l
 def test_a_record_that_no_worker_has_written_is_left_out(record) -> None:
     trial = create_trial(value=1.0, user_attrs={LAYOUT_KEY: record})
     assert TrialLayout.recorded(trial) is None
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("meta/0/config.yaml", False),
+        ("app.log", False),
+        ("stdout.log", False),
+        ("model.pt", True),
+        ("seed-0/app.log", True),
+    ],
+)
+def test_the_files_of_hydra_are_not_those_of_the_task(make_live, tmp_path, file, expected) -> None:
+    composer = make_live(output_subdir="meta/${hydra:job.num}").composer
+    config = composer.compose({"x": 1.5}, 0, tmp_path)
+    with read_write(config.hydra):
+        config.hydra.job.name = "app"
+    assert not has_files(tmp_path / "0", config)
+    (tmp_path / "0/empty").mkdir(parents=True)
+    assert not has_files(tmp_path / "0", config)
+    (tmp_path / "0" / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "0" / file).touch()
+    assert has_files(tmp_path / "0", config) == expected
