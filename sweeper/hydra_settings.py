@@ -46,6 +46,7 @@ class StudySweeperConf:
     study_name: str | None = None
 
     # `resume`: continue an existing study with this name. `fresh`: rename it and start a new one.
+    # `compare`: run nothing, and fail if the settings of the study are not those of this command.
     study: str = "resume"
 
     # True: run trials of a study that another command has started, and leave its results to that

@@ -27,7 +27,7 @@ from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
-from sweeper.sweep.elsewhere.address import JOURNAL
+from sweeper.sweep.elsewhere.address import JOURNAL, check_file
 from sweeper.sweep.finals.agenda import prepare_finals
 from sweeper.sweep.finals.stage import JOURNAL as FINALS
 from sweeper.sweep.finals.stage import finals_name
@@ -45,6 +45,7 @@ from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import (
     PARENT_KEY,
     PulledStudy,
+    compare_study,
     create_study,
     open_study,
     set_aside,
@@ -107,6 +108,8 @@ def _run_study(
     waiting_for("checking the search space")
     start_recorder: Callable[[], None] = recorder.start if recorder is not None else lambda: None
     plan = plan_study(keys, context.config_loader, config, arguments, start_recorder)
+    if plan.settings.compares:
+        return _compared(plan)
     start_recorder()  # nobody had to wait for a check
     waiting_for("opening the study")
     logs = config.hydra.hydra_logging, config.hydra.verbose
@@ -147,6 +150,20 @@ def _run_study(
         info = replace(info, has_ended=has_ended, train_again=command)
         page = observers.study_finished(info)
     return _conclude(plan, results, interrupt, page)
+
+
+def _compared(plan: StudyPlan) -> Results:
+    """Return the results of a study that has the settings of this command.
+
+    Raises:
+        ConfigError: it has others, or there is no such study.
+    """
+    spec = plan.spec
+    if spec.storage is None:
+        check_file(str(spec.folder / JOURNAL))
+    storage = open_storage(spec.storage, spec.folder)
+    compare_study(spec.name, storage, plan.identity)
+    return Results.of(open_study(spec.name, storage), spec, plan.live, plan.settings.best)
 
 
 def _started_at(plan: StudyPlan, started_at: float) -> StudyPlan:

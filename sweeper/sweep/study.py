@@ -13,6 +13,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
@@ -64,12 +65,32 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
             return
         study.set_user_attr(IDENTITY_KEY, record)
         return
-    stored = existing.user_attrs.get(IDENTITY_KEY)
-    if stored is None:  # another program created the study: only its directions are known
-        stored = record | {"direction": ", ".join(d.name.lower() for d in existing.directions)}
-    _check_same(name, stored, record)
+    changes = _changes(existing, record)
+    if changes:
+        raise ConfigError(
+            f"study {name} exists with other settings ({changes}); choose another name with "
+            "hydra.sweeper.study_name=NAME, or move the old study away with "
+            "hydra.sweeper.study=fresh"
+        )
     if existing.user_attrs.get(IDENTITY_KEY) != record:  # it knew less of itself
         optuna.load_study(study_name=name, storage=storage).set_user_attr(IDENTITY_KEY, record)
+
+
+def compare_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> None:
+    """Check that an existing study has this identity.
+
+    Raises:
+        ConfigError: it has another one, or there is no such study.
+    """
+    existing = next((s for s in storage.get_all_studies() if s.study_name == name), None)
+    if existing is None:
+        raise ConfigError(f"study {name} does not exist; start it with its command")
+    changes = _changes(existing, identity.record())
+    if changes:
+        raise ConfigError(
+            f"the settings of study {name} have changed since it was started ({changes}); change "
+            "them back, or run its command with study=fresh (hydra.sweeper.study=fresh)"
+        )
 
 
 def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
@@ -138,11 +159,9 @@ class Counts:
         return self.complete + self.pruned + self.paused
 
 
-def _check_same(name: str, stored: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    changes = difference(stored, new)
-    if changes:
-        raise ConfigError(
-            f"study {name} exists with other settings ({changes}); choose another name with "
-            "hydra.sweeper.study_name=NAME, or move the old study away with "
-            "hydra.sweeper.study=fresh"
-        )
+def _changes(existing: FrozenStudy, record: Mapping[str, Any]) -> str:
+    """Return what differs between a study and the record of an identity, or an empty text."""
+    stored = existing.user_attrs.get(IDENTITY_KEY)
+    if stored is None:  # another program created the study: only its directions are known
+        stored = {**record, "direction": ", ".join(d.name.lower() for d in existing.directions)}
+    return difference(stored, record)

@@ -1,6 +1,9 @@
 """`python -m sweeper.explain` for studies of the sphere application."""
 
+import shutil
 import subprocess
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -134,3 +137,19 @@ def test_a_winner_that_fails_within_the_bounds_is_not_explained(app) -> None:
     out = explain(app, "epochs=1", code=1)
     assert "the run with all values of the winner failed; see " in out
     assert "Traceback" not in out
+
+
+def test_a_changed_default_is_refused_before_any_run(app) -> None:
+    source = app.cwd / "sphere"
+    shutil.copytree(Path(__file__).parent / "sphere", source)
+    app = replace(app, script=source / "app.py")
+    winner = "hydra.sweeper.enqueue=[{x: 0.5, shape.radius: 0.1}]"
+    app.run(*SPACE, winner, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false")
+    file = source / "conf/config.yaml"
+    file.write_text(file.read_text().replace("returns: null", "returns: 3"))
+    [line] = explain(app, code=1).splitlines()
+    assert line.startswith(
+        "the settings of study s have changed since it was started (returns: null -> 3); "
+    )
+    assert line.endswith("study=fresh (hydra.sweeper.study=fresh)")
+    assert not (app.folder / "explain").exists()

@@ -3,7 +3,7 @@ import pytest
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.identity import StudyIdentity
-from sweeper.sweep.study import IDENTITY_KEY, create_study, set_aside
+from sweeper.sweep.study import IDENTITY_KEY, compare_study, create_study, set_aside
 
 IDENTITY = StudyIdentity({"x": "Float(0, 1)"}, ("minimize",), ("steps=2",), {"data": "digits"})
 
@@ -72,3 +72,15 @@ def test_a_study_set_aside_gets_the_time_as_part_of_its_name(storage, tmp_path) 
     assert names[0] == "s"
     assert names[1].startswith("s.")
     assert [p.name for p in tmp_path.iterdir()] == [names[1]]
+
+
+def test_a_study_is_compared_without_a_change(storage) -> None:
+    with pytest.raises(ConfigError, match="study s does not exist"):
+        compare_study("s", storage, IDENTITY)
+    assert not storage.get_all_studies()
+    create_study("s", storage, changed(values={"y": "0"}))
+    compare_study("s", storage, changed(values={"y": "0"}))
+    with pytest.raises(ConfigError, match=r"have changed since it was started \(y: 0 -> 5\)"):
+        compare_study("s", storage, changed(values={"y": "5"}))
+    [study] = storage.get_all_studies()
+    assert study.user_attrs[IDENTITY_KEY]["config y"] == "0"

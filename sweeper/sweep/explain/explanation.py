@@ -23,7 +23,7 @@ from sweeper.sweep.explain.ablation_study import (
     values_of_points,
 )
 from sweeper.sweep.explain.account import Change, changes
-from sweeper.sweep.explain.defaults_of import default_config
+from sweeper.sweep.explain.defaults_of import check_settings, default_config
 from sweeper.sweep.explain.differences import Differences, Texts, differences
 from sweeper.sweep.results.front import best_trials
 
@@ -51,13 +51,15 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     `bounds` are overrides that make the runs shorter. Without them, runs of the study count too.
 
     Raises:
-        ConfigError: this is no folder of a study, or the study cannot be explained.
+        ConfigError: this is no folder of a study, or the study cannot be explained, such as after
+            a change of its settings.
         TrainingError: the runs could not start, or that of the winner failed.
         KeyboardInterrupt: a signal has ended the runs.
     """
     started_at, folder = time.time(), place.absolute()
     command = _command_of(place)
     study = _study_of(command, folder)
+    check_settings(command, folder)
     best, maximize = best_trials(study)[0], study.directions[0] == StudyDirection.MAXIMIZE
     winner = {config_key(key): text_of(value) for key, value in best.params.items()}
     fixed = fixed_arguments(command, list(winner))

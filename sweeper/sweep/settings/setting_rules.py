@@ -20,7 +20,7 @@ from sweeper.schema import meanings
 from sweeper.secrets import without_password
 from sweeper.text import did_you_mean, in_one_line, printable
 
-DIRECTIONS, STUDIES = ("minimize", "maximize"), ("resume", "fresh")
+DIRECTIONS, STUDIES = ("minimize", "maximize"), ("resume", "fresh", "compare")
 OBSERVER_METHODS = ("study_opened", "trial_started", "trial_finished", "study_finished")
 
 
@@ -257,7 +257,7 @@ RULES: Mapping[str, Rule] = {
     "direction": Rule(
         "one of minimize, maximize, or a list of them", "minimize", _is_directions, DIRECTIONS
     ),
-    "study": Rule("one of resume, fresh", "resume", lambda v: v in STUDIES, STUDIES),
+    "study": Rule("one of resume, fresh, compare", "resume", lambda v: v in STUDIES, STUDIES),
 }
 
 KEYS = (*RULES, "sampler", "pruner", "study_name", "timeout", "trial_timeout", "enqueue_from")

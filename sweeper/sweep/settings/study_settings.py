@@ -33,7 +33,7 @@ MAX_NAME_BYTES = 200  # A file system takes 255; the folder of a fresh study app
 class StudySettings:
     """The settings that the user chose; config.py of the plugin documents each of them.
 
-    `fresh` is True for `study=fresh`.
+    `fresh` is True for `study=fresh`, and `compares` for `study=compare`.
     """
 
     directions: tuple[str, ...]
@@ -42,6 +42,7 @@ class StudySettings:
     storage: Any
     study_name: str | None
     fresh: bool
+    compares: bool
     join: bool
     n_trials: int | None
     timeout_seconds: float | None
@@ -106,6 +107,7 @@ def read_settings(keys: Mapping[str, Any]) -> StudySettings:
         storage=keys["storage"],
         study_name=_study_name(keys["study_name"]),
         fresh=keys["study"] == "fresh" and not keys["join"],
+        compares=keys["study"] == "compare",
         join=keys["join"],
         n_trials=keys["n_trials"],
         timeout_seconds=parse_seconds(keys["timeout"]),

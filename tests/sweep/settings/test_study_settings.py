@@ -60,7 +60,7 @@ def test_a_duration_is_read_in_its_unit(text, expected) -> None:
     ("key", "value", "message"),
     [
         ("direction", "up", "one of minimize, maximize"),
-        ("study", "new", "one of resume, fresh"),
+        ("study", "new", "one of resume, fresh, compare"),
         *(
             ("study_name", name, "must be the name of a folder")
             for name in ("", ".", "..", "../x", "a/../../x", "/tmp/x", "a\nb", "a\x1b[2J")
