@@ -21,8 +21,10 @@ from pathlib import Path
 from sweeper.cli.arguments import parse_arguments, run_tool, study_meant
 from sweeper.cli.leaving import leave
 from sweeper.errors import ConfigError
+from sweeper.locks import locked
+from sweeper.sweep.command import recorded_command
 from sweeper.sweep.explain.account import companions, sentences, table
-from sweeper.sweep.explain.explanation import Explanation, explained
+from sweeper.sweep.explain.explanation import EXPLAIN_LOCK, Explanation, explained
 from sweeper.text import printable
 
 BOUNDS = {"epochs": "trainer.epochs", "limit": "trainer.train_limit"}
@@ -48,8 +50,10 @@ def explain(argv: Sequence[str]) -> None:
     if not folder.is_dir():
         raise ConfigError(f"{folder}: there is no such folder; type one such as multirun/NAME")
     bounds = [f"{BOUNDS[key]}={value}" for key, value in sorted(arguments.values.items())]
-    found = explained(folder, bounds)
-    _draw(found, folder / FIGURE)
+    recorded_command(folder)  # nothing is written to a folder of something else
+    with locked(folder / EXPLAIN_LOCK, shared=True):
+        found = explained(folder, bounds)
+        _draw(found, folder / FIGURE)
     lines = [table(found.start, found.changes, found.baseline), *companions(found.changes)]
     lines += [*sentences(found.changes), f"figure: {folder / FIGURE}"]
     sys.stdout.write(printable("\n".join(lines), newlines=True) + "\n")

@@ -28,6 +28,7 @@ from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.elsewhere.address import JOURNAL, check_file
+from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
 from sweeper.sweep.finals.agenda import prepare_finals
 from sweeper.sweep.finals.stage import JOURNAL as FINALS
 from sweeper.sweep.finals.stage import finals_name
@@ -205,10 +206,10 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
 def _require_idle(plan: StudyPlan) -> None:
     """Check that no worker on this host runs a trial of the study that is to be moved away.
 
-    Nor may it do one of the jobs that follow the search.
+    Nor may it do one of the jobs that follow the search, nor may the study be explained.
 
     Raises:
-        ConfigError: a worker does.
+        ConfigError: a worker does, or it is.
     """
     spec = plan.spec
     leases = [*_leases(spec.name, spec, JOURNAL), *_leases(finals_name(spec.name), spec, FINALS)]
@@ -219,6 +220,15 @@ def _require_idle(plan: StudyPlan) -> None:
             f"{alive[0].host_name}; end it first, or choose another name with "
             "hydra.sweeper.study_name=NAME"
         )
+    lock = spec.folder / EXPLAIN_LOCK
+    try:
+        with locked(lock, wait=False) if lock.exists() else contextlib.nullcontext():
+            return
+    except BlockingIOError as error:
+        raise ConfigError(
+            f"study=fresh: python -m sweeper.explain {spec.folder} is running; end it first, or "
+            "choose another name with hydra.sweeper.study_name=NAME"
+        ) from error
 
 
 def _leases(name: str, spec: StudySpec, journal: str) -> list[Lease]:

@@ -7,6 +7,8 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from sweeper.errors import ConfigError
+from sweeper.locks import locked
+from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.run_study import _require_idle
 from sweeper.sweep.storage import open_storage
@@ -36,3 +38,11 @@ def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
     study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=lease))
     with refuses(ConfigError, "study s is running, in process"):
         _require_idle(plan)
+
+
+def test_a_study_is_not_moved_away_while_it_is_explained(tmp_path, refuses) -> None:
+    plan = SimpleNamespace(spec=SimpleNamespace(name="s", storage=None, folder=tmp_path))
+    told = refuses(ConfigError, "study=fresh: python -m sweeper.explain .* is running")
+    with locked(tmp_path / EXPLAIN_LOCK, shared=True), told:
+        _require_idle(plan)
+    _require_idle(plan)

@@ -28,6 +28,8 @@ from sweeper.sweep.explain.differences import Differences, Texts, differences
 from sweeper.sweep.results.front import best_trials
 
 EXPLAIN_FOLDER = "explain"
+EXPLAIN_LOCK = ".explain.lock"
+"""The file in a study's folder that is locked while the study is being explained."""
 
 
 @dataclass(frozen=True)
