@@ -116,6 +116,7 @@ class Run:
 
         Raises:
             CheckpointError: `best.pt` is missing, damaged or not that of the best epoch.
+            TrainingError: the network cannot be recorded as a model. It can later.
         """
         tracker = self.experiment.tracker
         try:
@@ -197,7 +198,10 @@ class Run:
         log.info("%s", results_table(state, scores, self.started, self.invocation.folder))
         if trial.info() is None:
             build = network_to_record(experiment, state, self.store)
-            record_model(experiment, state, build, _test_scores(test))
+            try:
+                record_model(experiment, state, build, _test_scores(test))
+            except TrainingError as error:
+                log.warning("%s", error)
 
     def _write_best(self) -> None:
         """Write `best.pt` if it is not written yet; the evaluation does not need the file."""

@@ -11,6 +11,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sweeper.cli.waiting import waiting_for
+from sweeper.errors import TrainingError
+from sweeper.files import reason_of
 from sweeper.run.restore import Restored, restore
 from sweeper.run.trust import targets_in
 from sweeper.tracking.tracker import BuildModel, ServedModel
@@ -76,13 +78,20 @@ def record_model(
     Args:
         build: What `network_to_record` has returned; nothing is recorded if it is None.
         test_scores: The metrics of the network on the test split, as they were logged.
+
+    Raises:
+        TrainingError: the record cannot be stored, such as on a full disk.
     """
     if build is None or state.best_epoch is None:
         return
     waiting_for("recording the network as a model")
     best = state.history[state.best_epoch - 1]
     metrics = {name: value for name, value in best.items() if name.startswith("val/")}
-    experiment.tracker.log_model(build, metrics | dict(test_scores), state.best_epoch)
+    try:
+        experiment.tracker.log_model(build, metrics | dict(test_scores), state.best_epoch)
+    except OSError as error:
+        reason = reason_of(error)
+        raise TrainingError(f"the network cannot be recorded as a model: {reason}") from error
 
 
 def served_model(checkpoint: Path, precision: str, trusted: Sequence[str] = ()) -> ServedModel:

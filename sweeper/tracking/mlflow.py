@@ -197,6 +197,9 @@ class MLflowTracker:
 
         If it cannot be built, or torch cannot export it, one line says so. The model of a study's
         winner is registered by the run of the study. The courier writes the files if it is ready.
+
+        Raises:
+            OSError: the record cannot be stored, such as on a full disk.
         """
         register = self._register if trial.info() is None else None
         body = {"metrics": dict(metrics), "step": step, "registered_as": register}
@@ -210,7 +213,7 @@ class MLflowTracker:
             except ModelError as error:
                 log.warning("tracking: the network cannot be recorded as a model (%s)", error)
                 return
-            self._append("model", body, path)
+            self._store("model", body, path)
 
     def set_tags(self, tags: Mapping[str, str], prefix: str | None = None) -> None:
         """Set tags; they replace tags of the same name, and all that begin with `prefix`."""
@@ -279,22 +282,31 @@ class MLflowTracker:
             thread.join(max(0.0, deadline - time.monotonic()))
 
     def _append(self, op: Operation, body: dict[str, Any], artifact: Path | None = None) -> None:
-        """Append a record to the outbox.
+        """Append a record to the outbox; on a full disk it is lost, and training continues.
 
         Raises:
             RuntimeError: no run has been started, or the run is finished.
         """
+        try:
+            self._store(op, body, artifact)
+        except OSError as error:
+            log.error("tracking: a record of %s is lost: %s", op, error)
+
+    def _store(self, op: Operation, body: dict[str, Any], artifact: Path | None) -> None:
+        """Append a record to the outbox.
+
+        Raises:
+            OSError: the disk is full.
+            RuntimeError: no run has been started, or the run is finished.
+        """
         if self._outbox is None or self._closing.is_set():
             raise RuntimeError(f"{op}: a tracker records only between start() and finish()")
-        try:
-            with self._lock:
-                if artifact:
-                    is_folder = artifact.is_dir()
-                    keep = self._outbox.keep_folder if is_folder else self._outbox.keep_file
-                    body["path"] = keep(artifact)
-                self._outbox.append(op, body)
-        except OSError as error:  # training continues on a full disk; the record is lost
-            log.error("tracking: a record of %s is lost: %s", op, error)
+        with self._lock:
+            if artifact:
+                is_folder = artifact.is_dir()
+                keep = self._outbox.keep_folder if is_folder else self._outbox.keep_file
+                body["path"] = keep(artifact)
+            self._outbox.append(op, body)
 
     def _deliveries_of(self, abandoned: Sequence[Outbox]) -> list[Delivery]:
         return [Delivery(outbox, uris=[self._uri]) for outbox in abandoned]

@@ -169,6 +169,9 @@ class Tracker(Protocol):
 
         metrics: those of the network, which the run has logged.
         step: the epoch of the network.
+
+        Raises:
+            OSError: the record cannot be stored, such as on a full disk.
         """
         ...
 

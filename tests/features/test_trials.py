@@ -8,13 +8,14 @@ from omegaconf import open_dict
 
 from sweeper import trial
 from sweeper.build.recipe import verify
-from sweeper.errors import CheckpointError, ConfigError
+from sweeper.errors import CheckpointError, ConfigError, TrainingError
 from sweeper.run.conclude import score_winner
 from sweeper.run.invocation import Invocation
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.trial import TrialInfo
 
 QUICK = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
+TRACKER = "sweeper.tracking.tracker.NullTracker"
 
 
 class Reporter:
@@ -130,6 +131,39 @@ def test_the_winner_has_the_scores_of_a_run_outside_a_study(
         assert score_winner(got.cfg, reporter.info) == alone
     assert logged(tracked) == alone
     assert tracked[-1] == ("finish", "FINISHED", "")
+
+
+def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
+    ran, tracked, composed, tmp_path, monkeypatch
+) -> None:
+    def log_model(tracker, build, metrics, step) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"{TRACKER}.wants_model", True)
+    reporter = Reporter(tmp_path / "run", attempt=1)
+    got = composed(*QUICK, "trainer.epochs=1")
+    invocation = Invocation(got.choices, QUICK, QUICK, tmp_path / "run", tmp_path)
+    monkeypatch.setattr(Invocation, "of_job", lambda cfg: invocation)
+    with trial.reported_by(reporter):
+        ran(*QUICK, "trainer.epochs=1")
+        with monkeypatch.context() as full:
+            full.setattr(f"{TRACKER}.log_model", log_model)
+            with pytest.raises(TrainingError, match="as a model: No space left on device"):
+                score_winner(got.cfg, reporter.info)
+        assert tracked[-1] == ("finish", "FINISHED", "")
+        assert score_winner(got.cfg, reporter.info)
+    assert [entry[0] for entry in tracked].count("model") == 1
+
+
+def test_a_run_whose_model_cannot_be_stored_goes_on(ran, tracked, monkeypatch, caplog) -> None:
+    def log_model(tracker, build, metrics, step) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"{TRACKER}.wants_model", True)
+    monkeypatch.setattr(f"{TRACKER}.log_model", log_model)
+    assert ran(*QUICK, "trainer.epochs=1") > 0
+    assert tracked[-1][:2] == ("finish", "FINISHED")
+    assert "cannot be recorded as a model: No space left on device" in caplog.text
 
 
 def test_a_winner_without_a_checkpoint_is_not_scored(composed, tmp_path) -> None:

@@ -217,3 +217,14 @@ def test_a_model_from_outside_of_the_outbox_is_refused(tmp_path: Path) -> None:
         line = json.dumps({"op": "model", "time": 0, "body": {"path": path}})
         with pytest.raises(DamagedRecordError, match="is not among its files"):
             parse(line.encode(), tmp_path)
+
+
+def test_a_model_that_cannot_be_stored_is_an_error(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keep_folder(outbox: Outbox, path: Path) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Outbox, "keep_folder", keep_folder)
+    with pytest.raises(OSError, match="No space left on device"):
+        record(database, tmp_path)
