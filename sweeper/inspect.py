@@ -54,23 +54,6 @@ Examples
 """
 
 
-def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str:
-    """Return the table of the network of a config with these overrides.
-
-    Nothing is trained, downloaded or written. `sweeper.data.describe` says which files are read.
-
-    Raises:
-        SweeperError: the config is invalid.
-        HydraException: the config cannot be composed.
-    """
-    cfg = composed(overrides, config_dir)
-    waiting_for("importing torch and building the network")
-    # torch takes seconds to import, and --help does not need it.
-    from sweeper.build.recipe import network
-
-    return _summary(network(cfg)).table()
-
-
 def show(overrides: Sequence[str], config_dir: Path | None, picture: Path | None) -> None:
     """Print the table of a network, and draw the network into a file unless it is None.
 

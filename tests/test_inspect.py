@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hydra.core.hydra_config import HydraConfig
 from PIL import Image
 
 from sweeper.errors import ConfigError
-from sweeper.inspect import layer_table, main
+from sweeper.inspect import main, show
 
 RESIZED = [
     f"data.{split}_transform=[{{_target_: torchvision.transforms.v2.Resize, size: [20, 30]}}]"
@@ -29,6 +31,12 @@ def shapes(table: str) -> list[str]:
     """Return the column of output shapes; the first one is that of the image."""
     lines = table[: table.index("\n\n")].splitlines()[3:-2]
     return [line.split()[1 if line.startswith("image") else 2] for line in lines]
+
+
+def layer_table(overrides: Sequence[str], config_dir: Path | None = None) -> str:
+    with redirect_stdout(StringIO()) as out:
+        show(overrides, config_dir, None)
+    return out.getvalue()
 
 
 def last_shape(*overrides: str) -> str:

@@ -29,7 +29,9 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -275,7 +277,9 @@ def check_plan(overrides: Words, tools: Tools) -> None:
 def check_table(words: Words, tools: Tools) -> None:
     folder, words = config_dir_in(words)
     overrides = [word for word in words if word != "--no-picture"]
-    assert "parameter" in inspect.layer_table(overrides, folder)
+    with redirect_stdout(StringIO()) as out:
+        inspect.show(overrides, folder, None)
+    assert "parameter" in out.getvalue()
 
 
 def check_worker(words: Words, tools: Tools) -> None:
