@@ -104,9 +104,9 @@ class Attempt:
         try:
             job = run_trial_job(self.context, self.task, config)
         except (Exception, SystemExit) as error:
-            return judge_error(error)
+            return judge_error(error, self.reporter.stop_reason())
         if job.status == JobStatus.FAILED:
-            return judge_error(job._return_value)
+            return judge_error(job._return_value, self.reporter.stop_reason())
         return judge_return(job.return_value, self.spec.objectives, self.reporter.stop_reason())
 
 

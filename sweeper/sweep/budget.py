@@ -149,8 +149,11 @@ class Budget:
         return self.n_finished(trials) + n_running
 
     def is_promoted(self, trial: FrozenTrial) -> bool:
-        """Return whether a trial was paused and promoted; without the rule, none is."""
-        return self.promotion is not None and was_promoted(trial)
+        """Return whether a trial was paused, promoted, and not paused again since.
+
+        Without the rule, none is.
+        """
+        return self.promotion is not None and was_promoted(trial) and not is_paused(trial)
 
     def is_finishing(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether a promoted trial runs, or waits because its worker has left it."""

@@ -98,10 +98,14 @@ def judge_stop(stop_reason: str) -> Verdict:
     return Verdict(None, reason=stop_reason)
 
 
-def judge_error(error: BaseException) -> Verdict:
-    """Return the verdict on a task that raised; `optuna.TrialPruned` prunes the trial."""
+def judge_error(error: BaseException, stop_reason: str | None = None) -> Verdict:
+    """Return the verdict on a task that raised.
+
+    `optuna.TrialPruned` ends the task as it was asked to, by `stop_reason`; if it was not asked to,
+    it prunes the trial.
+    """
     if isinstance(error, optuna.TrialPruned):
-        return Verdict(TrialState.PRUNED, reason="pruned")
+        return judge_stop(stop_reason or "pruned")
     details = "".join(traceback.format_exception(error))
     try:
         text = in_one_line(error)

@@ -54,6 +54,15 @@ def test_the_best_trials_are_finished_and_the_others_wait(app) -> None:
     assert "nothing to run: all 12 trials were done" in again
 
 
+def test_a_task_that_raises_when_it_is_to_stop_is_paused_too(app) -> None:
+    trials = (*PROMOTION, FIRST_RUNG, "raises_when_stopped=true", "hydra.sweeper.n_trials=6")
+    app.run(*trials, "hydra.sweeper.n_jobs=1")
+    complete, paused = n_states(app)
+    assert complete >= 2
+    assert paused >= 1
+    assert best(app).state.name == "COMPLETE"
+
+
 def test_without_a_first_rung_the_first_trial_shows_the_length(app) -> None:
     app.run(*PROMOTION, "hydra.sweeper.n_trials=8", "hydra.sweeper.n_jobs=1")
     assert n_steps(app)[0] == 27

@@ -366,6 +366,21 @@ def test_a_study_ends_when_its_winner_is_complete_and_the_others_wait(make_ledge
     assert make_ledger(n_trials=4, **PROMOTING).has_work()
 
 
+def test_a_trial_that_was_promoted_and_paused_again_does_not_keep_a_study_from_its_end(
+    make_ledger, storage, reported
+) -> None:
+    one = make_ledger(n_trials=1, **PROMOTING)
+    for value in (0.5, 0.4):
+        one.pause(reported(one, value))
+    assert Place.of(storage.get_all_trials(0)[0]).n_pauses == 2
+    two = make_ledger(n_trials=2, stop=StopRule(0.1, None, maximize=False), **PROMOTING)
+    assert not two.budget.has_ended(storage.get_all_trials(0))
+    assert two.finish(reported(two, 0.1), COMPLETE, [0.1])
+    assert two.claim() is None
+    assert two.budget.is_spent(storage.get_all_trials(0), time.time())
+    assert two.budget.has_ended(storage.get_all_trials(0))
+
+
 def test_an_abandoned_trial_comes_before_a_promoted_one(make_ledger, storage) -> None:
     ledger = make_ledger(n_trials=9, **PROMOTING)
     claims = [ledger.claim() for _ in range(4)]

@@ -46,6 +46,26 @@ def test_the_verdict_on_an_error_has_its_text_as_reason(error, state, reason) ->
     assert (verdict.state, verdict.reason) == (state, reason)
 
 
+@pytest.mark.parametrize(
+    ("stop_reason", "state", "is_pause"),
+    [
+        (None, TrialState.PRUNED, False),
+        ("pruned", TrialState.PRUNED, False),
+        ("infeasible", TrialState.PRUNED, False),
+        ("paused", None, True),
+        ("timeout", None, False),
+        ("interrupted", None, False),
+        ("lost", None, False),
+        ("trial_timeout", TrialState.FAIL, False),
+    ],
+)
+def test_trial_pruned_ends_a_task_that_was_asked_to_stop_as_it_was_asked(
+    stop_reason, state, is_pause
+) -> None:
+    verdict = judge_error(optuna.TrialPruned(), stop_reason)
+    assert (verdict.state, verdict.is_pause) == (state, is_pause)
+
+
 class Unprintable(Exception):
     def __str__(self) -> str:
         raise RuntimeError("no text")

@@ -7,12 +7,13 @@ import time
 
 import hydra
 from omegaconf import DictConfig
+from optuna import TrialPruned
 
 from sweeper import trial
 
 
-@hydra.main(version_base=None, config_path="conf", config_name="config")
-def main(cfg: DictConfig) -> float | None:
+def go_wrong(cfg: DictConfig) -> None:
+    """Raise, die or hang if x is too large."""
     info = trial.info()
     if cfg.x > cfg.breaks_above:
         raise ValueError("x is too large")
@@ -23,6 +24,12 @@ def main(cfg: DictConfig) -> float | None:
         raise KeyboardInterrupt
     if cfg.x > cfg.hangs_above:
         time.sleep(10_000)
+
+
+@hydra.main(version_base=None, config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> float | None:
+    go_wrong(cfg)
+    info = trial.info()
     value = cfg.x**2 + cfg.shape.get("radius", 0) + cfg.shape.get("tilt", 0)
     seed = cfg.get("seed", 0)
     if "noise" in cfg:
@@ -40,6 +47,8 @@ def main(cfg: DictConfig) -> float | None:
             written.write_text("." * (step + 1))
             written.replace(progress)  # a kill in between leaves the old one
         if trial.should_stop():
+            if cfg.raises_when_stopped:
+                raise TrialPruned
             break
     print("value", value)
     return cfg.returns if cfg.returns is not None else value
