@@ -250,10 +250,8 @@ class Ledger:
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                trial = self.stored(claim)
-                no_progress = progress_of(trial) == claim.lease.progress
-                deaths = claim.lease.deaths + 1 if alone and no_progress else claim.lease.deaths
-                self._put_back(trial, replace(claim.lease, deaths=deaths))
+                lease = replace(claim.lease, deaths=claim.lease.deaths + int(alone))
+                self._put_back(self.stored(claim), lease)
 
     def release_command(self) -> None:
         """Put back the trials that this command's processes left behind when they were ended.
@@ -318,6 +316,7 @@ class Ledger:
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
 
     def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
+        """Let a trial wait for a later worker, with the deaths since it last made progress."""
         if self.budget.promotion is not None:
             # Before the state: if this process dies in between, the trial is abandoned.
             place, now = Place.of(trial), time.time()
@@ -327,7 +326,8 @@ class Ledger:
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
-        self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1))
+        deaths = 0 if progress_of(trial) > lease.progress else lease.deaths
+        self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def _waiting_line(self, trials: Sequence[FrozenTrial]) -> str:
