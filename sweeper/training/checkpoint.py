@@ -87,17 +87,19 @@ def checkpoint_to_resume(resume: str | None) -> Path | None:
     info = trial.info()
     if info is None or info.resume_folder is None:
         return start
-    problems: list[str] = []
+    damage: str | None = None
     for name in ("last.pt", "best.pt"):
         path = info.resume_folder / "checkpoints" / name
-        problem = _problem_of(path) if path.is_file() else f"{path} is missing"
+        if not path.is_file():
+            continue
+        problem = _problem_of(path)
         if problem is None:
-            if problems:
-                log.warning("%s; the trial goes on from %s, an older state", problems[0], name)
+            if damage is not None:
+                log.warning("%s; the trial goes on from %s, an older state", damage, name)
             return path
-        problems += [problem] if path.is_file() else []
-    if problems:
-        log.warning("%s; the trial starts again from its first epoch", problems[0])
+        damage = damage or problem
+    if damage is not None:
+        log.warning("%s; the trial starts again from its first epoch", damage)
     return start
 
 
