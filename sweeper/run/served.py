@@ -14,7 +14,7 @@ from sweeper.cli.waiting import waiting_for
 from sweeper.run.restore import Restored, restore
 from sweeper.run.trust import targets_in
 from sweeper.tracking.tracker import BuildModel, ServedModel
-from sweeper.training.checkpoint import CheckpointStore
+from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 
