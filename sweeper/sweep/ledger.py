@@ -75,11 +75,6 @@ def progress_of(trial: FrozenTrial) -> int:
     return len(curve_of(trial)) if last_step is None else int(last_step) + 1
 
 
-def never() -> bool:
-    """Return False."""
-    return False
-
-
 class Ledger:
     """The claims on the trials of one study.
 
@@ -119,7 +114,7 @@ class Ledger:
         """Record how far a trial may run."""
         self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())
 
-    def claim(self, should_leave: Callable[[], bool] = never) -> Claim | None:
+    def claim(self, should_leave: Callable[[], bool] = lambda: False) -> Claim | None:
         """Claim a trial, or return None if there is none.
 
         An abandoned trial comes first, then one that waits to be run, one that is promoted, and a
