@@ -26,7 +26,7 @@ class StudySweeperConf:
         default_factory=lambda: ["_self_", {"sampler": "tpe"}, {"pruner": "promotion"}]
     )
 
-    # The sampler proposes parameters, the pruner stops weak trials. Choose them with
+    # The sampler proposes parameters, the pruner pauses or stops weak trials. Choose them with
     # hydra/sweeper/sampler=NAME and hydra/sweeper/pruner=NAME.
     sampler: Any = None
     pruner: Any = None
@@ -119,7 +119,8 @@ class StudySweeperConf:
     # Points of other studies and runs, to try before others: the folder of a study, `STORAGE NAME`,
     # mlflow:EXPERIMENT or mlflow:EXPERIMENT@URI, a mapping, or a list of these. The keys of a
     # mapping are `from`; `n`, the number of points (5); `use`, which is `points` or `trials` (the
-    # sampler learns from all finished trials); and `metric`, the objective's name in MLflow.
+    # sampler learns from all complete trials that have a value for each parameter); and `metric`,
+    # the objective's name in MLflow.
     enqueue_from: Any = None
 
     # Upper bounds for values that the task records with `trial.note`: a mapping of their keys to

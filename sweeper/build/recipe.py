@@ -31,7 +31,6 @@ from sweeper.data.source import Source
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
-from sweeper.training.checkpoint import checkpoint_to_resume
 from sweeper.training.compiler import defer_compiler
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
@@ -39,6 +38,7 @@ from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
 from sweeper.training.freed_memory import keep_freed_memory
 from sweeper.training.overfit import remove_regularisation
 from sweeper.training.recompute import recompute_activations
+from sweeper.training.resumption import checkpoint_to_resume
 from sweeper.training.scoring import Classifier
 from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings

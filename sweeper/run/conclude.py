@@ -24,7 +24,7 @@ def score_winner(cfg: "DictConfig", winner: "TrialInfo") -> dict[str, float]:
     from sweeper.errors import CheckpointError
     from sweeper.run.invocation import Invocation
     from sweeper.run.start import start
-    from sweeper.training.checkpoint import checkpoint_to_resume
+    from sweeper.training.resumption import checkpoint_to_resume
 
     checkpoint = checkpoint_to_resume(None)
     if checkpoint is None:

@@ -23,7 +23,7 @@ from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import STATE
 from sweeper.training.callback import Callback
-from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints
+from sweeper.training.checkpoint_store import CheckpointStore, SaveCheckpoints
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import KeepFrozen
 from sweeper.training.loop import fit

@@ -16,7 +16,7 @@ from sweeper.files import reason_of
 from sweeper.run.restore import Restored, restore
 from sweeper.run.trust import targets_in
 from sweeper.tracking.tracker import BuildModel, ServedModel
-from sweeper.training.checkpoint import CheckpointStore
+from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 

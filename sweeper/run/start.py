@@ -21,7 +21,7 @@ from sweeper.run.trust import parsed_config
 from sweeper.secrets import masked_uri
 from sweeper.summary.table import summarise
 from sweeper.tracking.tracker import Resumed, RunInfo
-from sweeper.training.checkpoint import CheckpointStore
+from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
 from sweeper.yaml_text import yaml_text

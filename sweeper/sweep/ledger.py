@@ -75,11 +75,6 @@ def progress_of(trial: FrozenTrial) -> int:
     return len(curve_of(trial)) if last_step is None else int(last_step) + 1
 
 
-def never() -> bool:
-    """Return False."""
-    return False
-
-
 class Ledger:
     """The claims on the trials of one study.
 
@@ -119,7 +114,7 @@ class Ledger:
         """Record how far a trial may run."""
         self._storage.set_trial_system_attr(trial_id, PLACE_KEY, place.record())
 
-    def claim(self, should_leave: Callable[[], bool] = never) -> Claim | None:
+    def claim(self, should_leave: Callable[[], bool] = lambda: False) -> Claim | None:
         """Claim a trial, or return None if there is none.
 
         An abandoned trial comes first, then one that waits to be run, one that is promoted, and a
@@ -250,10 +245,8 @@ class Ledger:
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                trial = self.stored(claim)
-                no_progress = progress_of(trial) == claim.lease.progress
-                deaths = claim.lease.deaths + 1 if alone and no_progress else claim.lease.deaths
-                self._put_back(trial, replace(claim.lease, deaths=deaths))
+                lease = replace(claim.lease, deaths=claim.lease.deaths + int(alone))
+                self._put_back(self.stored(claim), lease)
 
     def release_command(self) -> None:
         """Put back the trials that this command's processes left behind when they were ended.
@@ -318,6 +311,7 @@ class Ledger:
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
 
     def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
+        """Let a trial wait for a later worker, with the deaths since it last made progress."""
         if self.budget.promotion is not None:
             # Before the state: if this process dies in between, the trial is abandoned.
             place, now = Place.of(trial), time.time()
@@ -327,7 +321,8 @@ class Ledger:
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
-        self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1))
+        deaths = 0 if progress_of(trial) > lease.progress else lease.deaths
+        self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def _waiting_line(self, trials: Sequence[FrozenTrial]) -> str:

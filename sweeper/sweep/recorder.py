@@ -107,16 +107,18 @@ class Recorded:
         self._spec, self._logs = spec, logs
 
     def study_opened(self, study: StudyInfo) -> str | None:
-        """Let the recorder open the study, and name it to the workers as their courier."""
+        """Let the recorder open the study, and name it to the workers as their courier.
+
+        If its process has died, open the study here; the workers then have no courier.
+        """
         place = self._spec.storage, self._spec.folder
         request = dict(os.environ), self._logs, self.original, place, replace(study, storage=None)
+        parent_id: str | None
         try:
-            parent_id, courier = self._recorder.call(_open, *request)
+            parent_id, os.environ[VARIABLE] = self._recorder.call(_open, *request)
         except (EOFError, ConnectionError):
-            opened: str | None = self.original.study_opened(study)
-            return opened
-        os.environ[VARIABLE] = courier
-        return str(parent_id)
+            parent_id = self.original.study_opened(study)
+        return parent_id
 
     def trial_started(self, *_: Any) -> None:
         """Do nothing: workers have the observer itself."""
@@ -184,7 +186,7 @@ class _Desk:
 def _open(
     desk: _Desk, environment: dict[str, str], logs: Sequence[Any], observer: Any,
     place: tuple[Any, Any], study: StudyInfo,
-) -> tuple[str, str]:  # fmt: skip
+) -> tuple[str | None, str]:  # fmt: skip
     os.environ.update(environment)
     with as_main():
         configure_log(*logs)

@@ -8,7 +8,6 @@ import threading
 import traceback
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 from hydra.types import HydraContext, TaskFunction
@@ -91,31 +90,31 @@ class Session:
         Raises:
             KeyboardInterrupt: the task was interrupted. Its trial has been put back.
         """
-        info = self._info = self._trial_info(claim)
+        self._info = self._trial_info(claim)
         with self._guard(claim) as guard:
             try:
                 drawn = self._draw(claim)
-                info = self._info = replace(info, params=drawn.params)
+                self._info = replace(self._info, params=drawn.params)
                 # An attempt that was interrupted goes on with the point that it has.
                 if drawn.is_exhausted or (drawn.original is not None and not claim.attempt):
-                    self._end_trial(claim, info, judge_repeat(drawn.original))
+                    self._end_trial(claim, judge_repeat(drawn.original))
                     return
                 config = self._composer.compose(drawn.params, claim.number, self._spec.folder)
                 layout = self._layout(claim, config)
                 folder = self._spec.folder / layout.subdir
-                info = replace(info, folder=folder, has_files=has_files(folder, config))
-                self._info = info
+                files = has_files(folder, config)
+                self._info = replace(self._info, folder=folder, has_files=files)
             except Exception as error:
-                self._end_trial(claim, info, judge_error(error))
+                self._end_trial(claim, judge_error(error))
                 return
             reporter = StudyReporter(
-                info, drawn.trial, claim, self.ledger, guard, self._spec.constraints
+                self._info, drawn.trial, claim, self.ledger, guard, self._spec.constraints
             )
             self._run_attempt(claim, config, reporter)
 
     def _layout(self, claim: Claim, config: DictConfig) -> TrialLayout:
         """Return where the trial's files are; a later attempt has them where the first one had."""
-        recorded = TrialLayout.recorded(self._storage.get_trial(claim.trial_id))
+        recorded = TrialLayout.recorded(self.ledger.stored(claim))
         if recorded is None or not claim.attempt:
             layout = TrialLayout.of(config)
             record_layout(self._storage, claim, layout)
@@ -144,7 +143,7 @@ class Session:
         return params
 
     def _run_attempt(self, claim: Claim, config: DictConfig, reporter: StudyReporter) -> None:
-        info, stored = reporter.info, self._storage.get_trial(claim.trial_id)
+        stored = self.ledger.stored(claim)
         threads = os.environ.get(THREADS_VARIABLE)
         if stored.user_attrs.get(THREADS_KEY, "") != threads:
             self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
@@ -153,20 +152,20 @@ class Session:
             self._storage.set_trial_user_attr(claim.trial_id, GROWN_KEY, grown)
         done = [tuple(values) for values in stored.user_attrs.get(REPEATS_KEY, ())]
         with current_trial.reported_by(reporter):
-            self._spec.observers.trial_started(info)
+            self._spec.observers.trial_started(reporter.info)
             try:
                 verdict = self._attempt(claim, reporter).run(config, done)
             except KeyboardInterrupt as error:
                 reason = reporter.stop_reason()
                 if reason is None and not self._interrupt.requested:
                     # Nobody has asked for it: the task itself raised it.
-                    self._end_trial(claim, info, judge_error(error))
+                    self._end_trial(claim, judge_error(error))
                     return
-                self._end_trial(claim, info, judge_stop(reason or "interrupted"))
+                self._end_trial(claim, judge_stop(reason or "interrupted"))
                 if reason in (None, "interrupted"):
                     raise
                 return
-            self._end_trial(claim, info, verdict)
+            self._end_trial(claim, verdict)
 
     def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:
         def keep(values: Sequence[Values]) -> None:
@@ -182,7 +181,7 @@ class Session:
             keep,
         )
 
-    def _end_trial(self, claim: Claim, info: TrialInfo, verdict: Verdict) -> None:
+    def _end_trial(self, claim: Claim, verdict: Verdict) -> None:
         """Write the verdict to the study, then report the outcome to the observers.
 
         Nothing is written if another worker has taken the trial over.
@@ -195,17 +194,18 @@ class Session:
         elif not ended:
             self.ledger.release(claim, alone=self._was_asked_alone())
         elif verdict.is_failure:
-            self._report_failure(claim, info.folder / FAILURE_FILE, verdict)
+            self._report_failure(claim, verdict)
         state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
         state = "paused" if verdict.is_pause else state
         outcome = Outcome(state, verdict.values, verdict.reason)
-        self._spec.observers.trial_finished(info, outcome)
+        self._spec.observers.trial_finished(self._info, outcome)
 
     def _was_asked_alone(self) -> bool:
         """Return whether a signal asked this worker alone to end; its pool sends SIGINT."""
         return self._spec.own_process and self._interrupt.number not in (None, signal.SIGINT)
 
-    def _report_failure(self, claim: Claim, file: Path, verdict: Verdict) -> None:
+    def _report_failure(self, claim: Claim, verdict: Verdict) -> None:
+        file = self._info.folder / FAILURE_FILE
         text = f"{verdict.reason}\n\n{verdict.details}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +235,7 @@ class Session:
             stack = "".join(traceback.format_stack(sys._current_frames()[main_thread]))
             verdict = replace(judge_stop(reason), details=f"The task hung:\n{stack}")
             try:
-                self._end_trial(claim, self._info, verdict)
+                self._end_trial(claim, verdict)
             finally:
                 logging.shutdown()
                 os._exit(HUNG_EXIT_CODE)

@@ -40,11 +40,11 @@ class Search:
     """The trials of a study."""
 
     def __init__(self, spec: StudySpec, storage: BaseStorage) -> None:
-        self._study, self._storage = open_study(spec.name, storage), storage
-        self.ledger = Ledger(self._study, storage, spec.folder, spec.budget, command=spec.command)
+        study = open_study(spec.name, storage)
+        self.ledger = Ledger(study, storage, spec.folder, spec.budget, command=spec.command)
 
     def trials(self) -> list[FrozenTrial]:
-        return self._study.get_trials(deepcopy=False)
+        return self.ledger.trials()
 
     def has_work(self) -> bool:
         return self.ledger.has_work()

@@ -196,7 +196,7 @@ class Outbox:
             if isinstance(error, shutil.Error):  # of several files; one tells what is wrong
                 raise OSError(error.args[0][0][2]) from error
             raise
-        return str(relative)
+        return relative.as_posix()
 
     def start_record(self) -> Record | None:
         """Return the start record, delivered or not, or None if it is not written yet."""
@@ -286,6 +286,7 @@ class Outbox:
             raise DamagedRecordError(f"its start record is damaged: {reason}")
         self._set_aside(damages)
         ends = {0, *(record.end for record in records)}
+        # Older versions counted the end of the line too.
         if {self.progress.position, self.progress.position - 1}.isdisjoint(ends):
             self.progress = self._without_progress()
         if self._size and self._bytes(self._size - 1, self._size) != b"\n":

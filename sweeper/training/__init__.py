@@ -6,13 +6,15 @@
       updates       from the loss of a batch to new weights: gradient, optimizer, schedule, average
       scoring       metrics and predictions of a network on a split
     callback        the base class of callbacks, with the hooks that the loop calls
-      checkpoint    writes and reads checkpoints; `checkpoint_file` compares their checksums
+      checkpoint_store    the last and the best checkpoint of a run
       report        reports to the study of a trial
       stopping      early stopping
       progress      log lines and the progress bar
       watch         pictures and histograms of the network; `gradients` collects its values
       overfit       checks whether a network can learn a few images by heart
       finetune      keeps frozen parts frozen; `patterns` names the parts
+    checkpoint      reads a checkpoint; `checkpoint_file` compares the checksums of its file
+      resumption    the one that a run resumes from, and what the two must have in common
     settings        the checked values of the config's root and of `trainer`
     watch_settings  the checked values of `tracking.watch`
     pretrained      reads the file of `init.weights`

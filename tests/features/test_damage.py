@@ -12,7 +12,8 @@ from sweeper import trial
 from sweeper.errors import CheckpointError, ConfigError
 from sweeper.evaluate import evaluate
 from sweeper.predict import predict
-from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.training.checkpoint_file import write_checkpoint
 from sweeper.trial import TrialInfo
 
 QUICK = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")

@@ -16,7 +16,8 @@ from sweeper.evaluate import evaluate, evaluation_folder
 from sweeper.figures.grid_of_images import image_grid
 from sweeper.predict import N_IMAGES, heading, predict, prediction_of
 from sweeper.run.restore import restore
-from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.training.checkpoint_file import write_checkpoint
 
 QUICK = ("trainer.epochs=3", "model.channels=[4,8]", "optimizer.lr=0.01")
 

@@ -12,8 +12,9 @@ import torch
 
 from sweeper.data.cache import open_cached
 from sweeper.data.source import Decoded, Split
-from sweeper.training.checkpoint import CheckpointStore, SaveCheckpoints, read_checkpoint
+from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.checkpoint_file import read_checked, write_checkpoint
+from sweeper.training.checkpoint_store import CheckpointStore, SaveCheckpoints
 from sweeper.training.state import RunState
 
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=100", "model.channels=[4,8]")

@@ -14,7 +14,8 @@ from sweeper.errors import ConfigError
 from sweeper.evaluate import evaluate
 from sweeper.predict import predict
 from sweeper.run.restore import Restored, restore
-from sweeper.training.checkpoint import read_checkpoint, write_checkpoint
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.training.checkpoint_file import write_checkpoint
 
 V2 = "torchvision.transforms.v2"
 CROPS = (

@@ -25,6 +25,7 @@ def test_the_missing_runs_are_done_once_and_the_rest_is_reused(app) -> None:
     winner = "hydra.sweeper.enqueue=[{x: 0.5, shape.radius: 0.1}]"
     app.run(*SPACE, winner, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false")
     out = explain(app)
+    assert "n_trials=1: has no effect" not in out  # the ablation has its own
     assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000 of +1.6500 in all." in out
     assert "The rest, x, brought +0.7500." in out
     runs = app.folder / "explain/0"

@@ -181,6 +181,22 @@ def test_only_deaths_without_progress_are_counted(make_ledger, storage, progress
     assert states(storage).count(FAIL) == failed
 
 
+@pytest.mark.parametrize("put_back", [Ledger.release, lambda ledger, _: ledger.release_command()])
+def test_deaths_before_the_last_progress_are_not_counted_after_a_trial_was_put_back(
+    make_ledger, storage, put_back
+) -> None:
+    ledger = make_ledger(n_trials=1, max_retries=1)
+    abandon(storage, ledger.claim())
+    claim = ledger.claim()
+    storage.set_trial_intermediate_value(claim.trial_id, 0, 0.5)
+    if put_back is not Ledger.release:
+        abandon(storage, claim)
+    put_back(ledger, claim)
+    abandon(storage, ledger.claim())
+    retry = ledger.claim()
+    assert (retry.number, retry.lease.deaths) == (0, 1)
+
+
 def test_a_step_counts_as_progress_where_reports_are_not_kept(make_ledger, storage) -> None:
     ledger = make_ledger(n_trials=1, max_retries=1)
     for step in range(4):

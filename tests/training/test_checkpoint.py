@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from sweeper.errors import CheckpointError
-from sweeper.training.checkpoint import FORMAT, SaveCheckpoints, read_checkpoint, write_checkpoint
+from sweeper.training.checkpoint import FORMAT, read_checkpoint
+from sweeper.training.checkpoint_file import write_checkpoint
+from sweeper.training.checkpoint_store import SaveCheckpoints
 from sweeper.training.state import RunState
 
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")

@@ -8,7 +8,8 @@ from torch import nn
 
 from sweeper.configs import CONFIGS
 from sweeper.errors import CheckpointError, ConfigError
-from sweeper.training.checkpoint import SaveCheckpoints, read_checkpoint
+from sweeper.training.checkpoint import read_checkpoint
+from sweeper.training.checkpoint_store import SaveCheckpoints
 from sweeper.training.finetune import freeze, frozen_norms, frozen_parameters, parameter_groups
 
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")

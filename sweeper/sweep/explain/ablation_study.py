@@ -24,12 +24,6 @@ from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage
 
-NOT_TAKEN = (
-    *("--multirun", "-m", "study=", "hydra.sweeper.sampler.", "hydra.sweeper.pruner."),
-    *("hydra/sweeper/sampler=", "hydra/sweeper/pruner=", "hydra.sweeper.study_name="),
-)
-"""The beginnings of a study's arguments that its ablation does not take over."""
-
 SETTINGS = (
     *("hydra.sweeper.study=resume", "hydra.sweeper.join=false", "hydra.sweeper.auto=false"),
     *("hydra.sweeper.warm_start=false", "hydra.sweeper.timeout=null", "hydra.sweeper.stop=null"),
@@ -38,6 +32,13 @@ SETTINGS = (
     "hydra.sweeper.max_failure_rate=0",
     *("hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none"),
 )
+
+NOT_TAKEN = (
+    *("hydra.sweeper.sampler", "hydra.sweeper.pruner", "hydra.sweeper.study_name"),
+    *("hydra.sweep.dir", "hydra.sweeper.custom_search_space", "hydra.sweeper.n_trials"),
+    *("hydra.sweeper.enqueue", *(line.partition("=")[0] for line in SETTINGS)),
+)
+"""The keys of a study's arguments that its ablation does not take over: it sets its own."""
 
 
 @dataclass(frozen=True)
@@ -226,13 +227,15 @@ def fixed_arguments(command: StudyCommand, keys: Sequence[str]) -> list[str]:
         if previous in CONFIG_OPTIONS:
             flags.append(argument)
             continue
-        if argument.startswith(NOT_TAKEN):
+        if argument.startswith(("--multirun", "-m", "study=")):
             continue
         try:
             override = parser.parse_override(argument)
         except HydraException:
             flags.append(argument)
             continue
-        if override.get_key_element() not in keys and not override.is_sweep_override():
+        key = override.get_key_element()
+        is_own = key in keys or any(f"{key.lstrip('+~')}.".startswith(f"{k}.") for k in NOT_TAKEN)
+        if not is_own and not override.is_sweep_override():
             taken.append(argument)
     return [*flags, *taken]

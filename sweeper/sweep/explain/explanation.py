@@ -69,11 +69,12 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     if not all_of.found:
         return Explanation("default config", best.values[0], ())
     suffix = "-".join([str(best.number), *(b.replace("=", "-") for b in bounds)])
-    chosen = {key.lstrip("+~") for key in (*winner, *(b.partition("=")[0] for b in bounds))}
+    bounded = [bound.partition("=")[0] for bound in bounds]
+    chosen = {key.lstrip("+~") for key in (*winner, *bounded)}
     grown = _grown(best, chosen)
     raised = _raised(grown, command, fixed, winner, all_of)
     values = {**all_of.shared, **raised}.items()
-    fixed = fixed_arguments(command, [*winner, *raised])
+    fixed = fixed_arguments(command, [*winner, *raised, *bounded])
     runs = AblationStudy(
         command,
         f"{study.study_name}-explain-{suffix}",

@@ -11,14 +11,13 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, is_own, was_not_needed
 from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
 from sweeper.sweep.finals.race import Values, race
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import LOCK_FILE, Ledger
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.results.front import best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.trial_folder import TrialLayout
 from sweeper.sweep.spec import StudySpec
@@ -72,7 +71,6 @@ class Agenda:
     def __init__(self, spec: StudySpec, storage: BaseStorage) -> None:
         self._spec, self._storage = spec, finals_storage(spec, storage)
         self._search = open_study(spec.name, storage)
-        self._lock = spec.folder / LOCK_FILE
         finals = open_study(finals_name(spec.name), self._storage)
         self._finals_id = finals._study_id
         budget = finals_budget(spec.budget)
@@ -80,13 +78,13 @@ class Agenda:
 
     def has_work(self) -> bool:
         """Return whether a worker could do a job now."""
-        with locked(self._lock):
+        with self.ledger.locked():
             missing = self._missing()
         return missing is not None or self.ledger.has_work()
 
     def add_next(self) -> None:
         """Add the next job that nobody has begun, so that it can be claimed."""
-        with locked(self._lock):
+        with self.ledger.locked():
             job = self._missing()
             if job is not None:
                 template = job.template(self.subject(job))
@@ -117,7 +115,7 @@ class Agenda:
 
     def trials(self) -> list[FrozenTrial]:
         """Return the trials that stand for jobs."""
-        return read_trials(self._storage, self._finals_id)
+        return self.ledger.trials()
 
     def _searched(self) -> list[FrozenTrial]:
         return read_trials(self._search._storage, self._search._study_id)

@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import optuna
@@ -33,7 +32,7 @@ from sweeper.sweep.session import Session
 from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
-from sweeper.sweep.verdict import FAILURE_FILE, Verdict, judge_error
+from sweeper.sweep.verdict import judge_error
 from sweeper.text import in_one_line
 from sweeper.trial import TrialInfo
 
@@ -81,15 +80,16 @@ class FinalsSession(Session):
         Raises:
             KeyboardInterrupt: the task was interrupted. The job has been put back.
         """
-        job = self._job = FinalJob.of(self._storage.get_trial(claim.trial_id))
-        info = self._info = self._info_of(job, claim)
+        job = self._job = FinalJob.of(self.ledger.stored(claim))
+        # The folder of the winner is no place for a failure: the winner itself has not failed.
+        self._info = self._info_of(job, claim)
         with self._guard(claim) as guard:
             try:
                 subject = self._agenda.subject(job)
                 prepare = self._prepared_winner if job.seed is None else self._prepared_finalist
-                config, info = prepare(subject, info)
+                config, info = prepare(subject, self._info)
             except Exception as error:
-                self._end_trial(claim, info, judge_error(error))
+                self._end_trial(claim, judge_error(error))
                 return
             trial = optuna.Trial(self._study, claim.trial_id)
             reporter = StudyReporter(info, trial, claim, self.ledger, guard, {})
@@ -145,10 +145,6 @@ class FinalsSession(Session):
             return attempt
         values = tuple(self._agenda.subject(self._job).values)
         return replace(attempt, task=Scoring(get_method(path), values))
-
-    def _report_failure(self, claim: Claim, file: Path, verdict: Verdict) -> None:
-        # The folder of the winner is no place for it: the winner itself has not failed.
-        super()._report_failure(claim, self._info.folder / FAILURE_FILE, verdict)
 
     def _claimed_text(self, claim: Claim) -> str:
         return self._job.text

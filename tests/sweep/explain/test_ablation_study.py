@@ -24,7 +24,8 @@ from sweeper.sweep.explain.differences import Difference
 
 ARGUMENTS = ("--config-dir", "conf", "--multirun", "x=interval(0,1)", "model=a", "w=1,2",
              "study=fresh", "+seed=3", "hydra.sweeper.sampler.seed=1", "z=5",
-             "hydra/sweeper=sweeper")  # fmt: skip
+             "hydra.sweeper.n_trials=9", "hydra.sweeper.stop.patience=3", "hydra.sweeper.best=0",
+             "hydra/sweeper/sampler=qmc", "study.of=x", "hydra/sweeper=sweeper")  # fmt: skip
 COMMAND = StudyCommand("s", None, ("app.py",), ARGUMENTS, ".")
 DIFFERENCES = [Difference("x", "1.0", "0.5"), Difference("model.channels", "[1,2]", "[3]")]
 GROUP = Difference("model", "cnn", "lenet", {"lr": ("0.1", "0.2"), "model.hidden": (None, "[84]")})
@@ -37,8 +38,9 @@ def trial(x: float, channels: str, value: float | None = 1.0, **others: int):
     return create_trial(state=state, value=value, params=params, distributions=distributions)
 
 
-def test_sweeps_and_what_steers_the_search_are_not_taken_over() -> None:
-    taken = ["--config-dir", "conf", "model=a", "+seed=3", "hydra/sweeper=sweeper"]
+def test_sweeps_and_what_the_ablation_sets_itself_are_not_taken_over() -> None:
+    taken = ["--config-dir", "conf", "model=a", "+seed=3", "hydra.sweeper.best=0", "study.of=x",
+             "hydra/sweeper=sweeper"]  # fmt: skip
     assert fixed_arguments(COMMAND, ["x", "z"]) == taken
 
 
