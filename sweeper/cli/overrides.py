@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from itertools import pairwise
 from pathlib import PurePath
 from typing import Any
 
@@ -76,6 +77,18 @@ def shell_word(text: str) -> str:
     # `shlex.quote` alone would end and begin its quotes again around each quote of the text.
     is_plain = not re.search(r'["\\$`!]', text)
     return f'"{text}"' if "'" in text and is_plain else shlex.quote(text)
+
+
+def flags_and_overrides(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the flags of a Hydra application with their values, and its overrides.
+
+    Overrides that follow the flags are taken by Hydra, those on both sides of a flag are not.
+    """
+    flags, overrides = list[str](), list[str]()
+    for previous, argument in pairwise(("", *arguments)):
+        is_flag = argument.startswith("-") or previous in CONFIG_OPTIONS
+        (flags if is_flag else overrides).append(argument)
+    return flags, overrides
 
 
 def _config_options(arguments: Sequence[str]) -> list[str]:

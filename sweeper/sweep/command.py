@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from omegaconf import OmegaConf
 
-from sweeper.cli.overrides import quoted
+from sweeper.cli.overrides import flags_and_overrides, quoted
 from sweeper.cli.program import program
 from sweeper.concealment import concealed_override
 from sweeper.errors import ConfigError
@@ -80,11 +80,13 @@ class StudyCommand:
 
     def worker(self, overrides: Sequence[str], where: Sequence[str]) -> list[str]:
         """Return the command line of a worker; `where` overrides the study's storage and folder."""
+        flags, own = flags_and_overrides(self.arguments)
         return [
             sys.executable,
             *self.program,
+            *flags,
             # A worker that joins has its own launcher.
-            *(a for a in self.arguments if not a.lstrip("+~").startswith("hydra.launcher.")),
+            *(o for o in own if not o.lstrip("+~").startswith("hydra.launcher.")),
             f"hydra.sweeper.study_name={quoted(self.study)}",
             "hydra.sweeper.study=resume",
             "hydra.sweeper.join=true",

@@ -57,3 +57,11 @@ def test_a_worker_joins_no_study_whose_database_is_gone(recorded, storage, refus
     with refuses(ConfigError, r"there is no file .*x\.db"):
         worker_command(str(folder), None, [])
     assert not list(folder.parent.glob("*.db"))
+
+
+def test_the_flags_of_a_worker_stand_before_all_overrides() -> None:
+    arguments = ("--multirun", "x=1,2", "--config-dir", "more", "hydra.launcher.n_jobs=3", "-cn=a")
+    line = StudyCommand("s", None, ("app.py",), arguments, ".").worker(["y=1"], ["z=2"])
+    assert line[1:8] == ["app.py", "--multirun", "--config-dir", "more", "-cn=a", "x=1,2",
+                         "hydra.sweeper.study_name=s"]  # fmt: skip
+    assert line[-2:] == ["z=2", "y=1"]

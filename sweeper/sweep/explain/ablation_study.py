@@ -4,18 +4,16 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.cli.interrupts import Interrupt, Interrupted
-from sweeper.cli.overrides import CONFIG_OPTIONS, override_text, quoted
+from sweeper.cli.overrides import flags_and_overrides, override_text, quoted
 from sweeper.errors import TrainingError
 from sweeper.sweep.budget import failures, is_own
 from sweeper.sweep.command import StudyCommand
@@ -218,24 +216,15 @@ def text_of(stored: object) -> str:
 
 
 def fixed_arguments(command: StudyCommand, keys: Sequence[str]) -> list[str]:
-    """Return the arguments that the ablation of a study takes over: no sweep, none of `keys`.
-
-    Flags come first. Hydra takes no override after a flag that stands between overrides.
-    """
-    parser, flags, taken = OverridesParser.create(), list[str](), list[str]()
-    for previous, argument in pairwise(("", *command.arguments)):
-        if previous in CONFIG_OPTIONS:
-            flags.append(argument)
-            continue
-        if argument.startswith(("--multirun", "-m", "study=")):
-            continue
-        try:
-            override = parser.parse_override(argument)
-        except HydraException:
-            flags.append(argument)
-            continue
+    """Return the arguments that the ablation of a study takes over: no sweep, none of `keys`."""
+    flags, overrides = flags_and_overrides(command.arguments)
+    parser, taken = OverridesParser.create(), list[str]()
+    for text in overrides:
+        override = parser.parse_override(text)
         key = override.get_key_element()
-        is_own = key in keys or any(f"{key.lstrip('+~')}.".startswith(f"{k}.") for k in NOT_TAKEN)
+        is_own = key in (*keys, "study") or any(
+            f"{key.lstrip('+~')}.".startswith(f"{k}.") for k in NOT_TAKEN
+        )
         if not is_own and not override.is_sweep_override():
-            taken.append(argument)
-    return [*flags, *taken]
+            taken.append(text)
+    return [*(flag for flag in flags if flag not in ("--multirun", "-m")), *taken]
