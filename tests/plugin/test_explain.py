@@ -26,7 +26,7 @@ def test_the_missing_runs_are_done_once_and_the_rest_is_reused(app) -> None:
     app.run(*SPACE, winner, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false")
     out = explain(app)
     assert "n_trials=1: has no effect" not in out  # the ablation has its own
-    assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000 of +1.6500 in all." in out
+    assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000, all changes +1.6500." in out
     assert "The rest, x, brought +0.7500." in out
     runs = app.folder / "explain/0"
     assert sorted(p.name for p in runs.glob("[0-9]*")) == ["0", "1", "2"]
@@ -45,7 +45,7 @@ def test_runs_are_as_long_as_that_of_the_winner(app) -> None:
     app.run(*space, "steps=3", f"hydra.sweeper.enqueue=[{winner},{default}]",
             "hydra.sweeper.n_trials=2")  # fmt: skip
     assert [len(t.intermediate_values) for t in app.trials()] == [2, 3]
-    assert "it brought +0.9000 of +1.6500 in all." in explain(app)
+    assert "it brought +0.9000, all changes +1.6500." in explain(app)
     runs = [yaml.safe_load(file.read_text())["steps"] for file in
             (app.folder / "explain/0").glob("[0-9]*/.hydra/config.yaml")]  # fmt: skip
     assert runs == [2, 2, 2]
@@ -63,7 +63,7 @@ def test_the_option_of_a_group_is_a_step_with_the_values_that_belong_to_it(app) 
     app.run(*space, point, "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false",
             "hydra/launcher=basic")  # fmt: skip
     out = explain(app)
-    assert "shape (sphere -> plane) mattered most: it brought +0.7500 of +1.5000" in out
+    assert "shape (sphere -> plane) mattered most: it brought +0.7500, all changes +1.5000" in out
     assert "with shape=plane: shape.tilt=0.25 shape.size=4" in out
     assert "The rest, x, brought +0.7500." in out
     lines = (app.folder / "explain/0").glob("[0-9]*/.hydra/overrides.yaml")
@@ -127,7 +127,9 @@ def test_a_run_that_fails_is_told_and_the_others_are_done(app) -> None:
     for _ in range(2):
         out = explain(app)
         assert "The run of the default config failed; with x (1 -> 0.5) it did not." in out
-        assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000 of +0.9000" in out
+        assert (
+            "mattered most: it brought +0.9000, all changes +0.9000" in out
+        )
     assert (app.folder / "explanation.png").is_file()
 
 

@@ -112,7 +112,7 @@ def _gains(found: Sequence[Change]) -> list[str]:
     rest = [c for c in others if c not in little]
     if most.gain <= 0:
         return [f"No change helped: together they brought {total:+.4f}."]
-    first = f"{most.text} mattered most: it brought {most.gain:+.4f} of {total:+.4f} in all."
+    first = f"{most.text} mattered most: it brought {most.gain:+.4f}, all changes {total:+.4f}."
     little_text = _of_little(little) if others else "No other parameter was changed."
     return [first, little_text, _of_rest(rest)]
 

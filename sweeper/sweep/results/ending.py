@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.sweep.budget import Budget, failures, is_own
+from sweeper.sweep.stop_rule import is_feasible
 
 
 def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> str | None:
@@ -34,3 +35,19 @@ def silent_constraints(trials: Sequence[FrozenTrial], keys: Sequence[str]) -> li
     complete = [t for t in trials if t.state == TrialState.COMPLETE and is_own(t)]
     noted = {key for t in complete for key in t.constraints}
     return [key for key in keys if complete and key not in noted]
+
+
+def violated_constraints(trials: Sequence[FrozenTrial]) -> str | None:
+    """Return a line that says that all trials violate a constraint, or None.
+
+    Failed trials and those that still run have no part in it.
+    """
+    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    done = [t for t in trials if is_own(t) and t.state in ended]
+    if not done or any(map(is_feasible, done)):
+        return None
+    limits = {key for t in done for key, violation in t.constraints.items() if violation > 0}
+    return (
+        f"No trial is best, since each one violates hydra.sweeper.constraints "
+        f"({', '.join(sorted(limits))}); raise the limits, or search smaller values"
+    )

@@ -20,7 +20,7 @@ from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.results.best_folder import remove_best_folder
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.ended_trial import EndedTrial
-from sweeper.sweep.results.ending import ending_line, silent_constraints
+from sweeper.sweep.results.ending import ending_line, silent_constraints, violated_constraints
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
 from sweeper.sweep.results.missing import missing_points
@@ -193,7 +193,8 @@ class Results:
 
     def _best_lines(self, next_steps: str) -> list[str]:
         if self.chosen is None:
-            return []
+            violated = None if self.best else violated_constraints(self.trials)
+            return [] if violated is None else [violated]
         word = "Best" + ("" if self.n_objectives == 1 else f" ({self._choice_text()})")
         values, number = values_text(self.chosen), self.chosen.number
         return [

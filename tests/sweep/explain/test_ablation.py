@@ -60,7 +60,7 @@ def change(key: str, gain: float) -> Change:
         (
             {"a": 0.3, "b": 0.1, "c": -0.01},
             [
-                "a (1 -> 2) mattered most: it brought +0.3000 of +0.3900 in all.",
+                "a (1 -> 2) mattered most: it brought +0.3000, all changes +0.3900.",
                 "c did not help (-0.0100 together).",
                 "The rest, b, brought +0.1000.",
             ],

@@ -4,7 +4,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from sweeper.sweep.budget import EXHAUSTED, FAILURE_KEY, Budget
-from sweeper.sweep.results.ending import ending_line, silent_constraints
+from sweeper.sweep.results.ending import ending_line, silent_constraints, violated_constraints
 from sweeper.sweep.stop_rule import StopRule
 
 DONE = create_trial(value=1.0)
@@ -33,3 +33,13 @@ def test_a_constraint_that_no_trial_has_noted_is_named() -> None:
     noted = create_trial(value=1.0, constraints={"size": -1.0})
     assert silent_constraints([noted, DONE], ["size", "time"]) == ["time"]
     assert silent_constraints([FAILED], ["size"]) == []
+
+
+def test_a_study_in_which_all_trials_violate_a_constraint_says_so() -> None:
+    large = create_trial(value=1.0, constraints={"size": 1.0, "time": -1.0})
+    pruned = create_trial(state=TrialState.PRUNED, constraints={"size": 2.0})
+    line = violated_constraints([large, pruned, FAILED])
+    assert line is not None
+    assert "each one violates hydra.sweeper.constraints (size)" in line
+    assert violated_constraints([large, DONE]) is None
+    assert violated_constraints([FAILED]) is None
