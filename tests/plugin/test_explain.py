@@ -127,9 +127,7 @@ def test_a_run_that_fails_is_told_and_the_others_are_done(app) -> None:
     for _ in range(2):
         out = explain(app)
         assert "The run of the default config failed; with x (1 -> 0.5) it did not." in out
-        assert (
-            "mattered most: it brought +0.9000, all changes +0.9000" in out
-        )
+        assert "mattered most: it brought +0.9000, all changes +0.9000" in out
     assert (app.folder / "explanation.png").is_file()
 
 

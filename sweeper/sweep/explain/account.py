@@ -120,8 +120,8 @@ def _gains(found: Sequence[Change]) -> list[str]:
 def _of_little(found: Sequence[Change]) -> str:
     if not found:
         return "Every other change helped too."
-    worse = f" ({sum(c.gain for c in found):+.4f} together)"
-    return f"{_names(found)} did not help{worse}."
+    together = " together" if len(found) > 1 else ""
+    return f"{_names(found)} did not help ({sum(c.gain for c in found):+.4f}{together})."
 
 
 def _of_rest(found: Sequence[Change]) -> str:

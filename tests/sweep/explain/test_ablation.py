@@ -61,7 +61,7 @@ def change(key: str, gain: float) -> Change:
             {"a": 0.3, "b": 0.1, "c": -0.01},
             [
                 "a (1 -> 2) mattered most: it brought +0.3000, all changes +0.3900.",
-                "c did not help (-0.0100 together).",
+                "c did not help (-0.0100).",
                 "The rest, b, brought +0.1000.",
             ],
         ),
@@ -69,7 +69,11 @@ def change(key: str, gain: float) -> Change:
         ({"a": -0.1, "b": 0.0}, ["No change helped: together they brought -0.1000."]),
         (
             {"a": 0.0, "b": 0.3, "c": 0.0},
-            ["b (1 -> 2) mattered most", "a and c did not help", "The rest brought nothing."],
+            [
+                "b (1 -> 2) mattered most",
+                "a and c did not help (+0.0000 together).",
+                "The rest brought nothing.",
+            ],
         ),
         ({}, ["The winner is the default config."]),
     ],
