@@ -221,9 +221,11 @@ def _require_idle(plan: StudyPlan) -> None:
             "hydra.sweeper.study_name=NAME"
         )
     lock = spec.folder / EXPLAIN_LOCK
+    if not lock.exists():
+        return
     try:
-        with locked(lock, wait=False) if lock.exists() else contextlib.nullcontext():
-            return
+        with locked(lock, wait=False):
+            pass
     except BlockingIOError as error:
         raise ConfigError(
             f"study=fresh: python -m sweeper.explain {spec.folder} is running; end it first, or "

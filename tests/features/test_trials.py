@@ -18,6 +18,10 @@ QUICK = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8
 TRACKER = "sweeper.tracking.tracker.NullTracker"
 
 
+def store_on_full_disk(tracker, build, metrics, step) -> None:
+    raise OSError(28, "No space left on device")
+
+
 class Reporter:
     """A study that stops its trial after some reports."""
 
@@ -136,9 +140,6 @@ def test_the_winner_has_the_scores_of_a_run_outside_a_study(
 def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
     ran, tracked, composed, tmp_path, monkeypatch
 ) -> None:
-    def log_model(tracker, build, metrics, step) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(f"{TRACKER}.wants_model", True)
     reporter = Reporter(tmp_path / "run", attempt=1)
     got = composed(*QUICK, "trainer.epochs=1")
@@ -147,7 +148,7 @@ def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
     with trial.reported_by(reporter):
         ran(*QUICK, "trainer.epochs=1")
         with monkeypatch.context() as full:
-            full.setattr(f"{TRACKER}.log_model", log_model)
+            full.setattr(f"{TRACKER}.log_model", store_on_full_disk)
             with pytest.raises(TrainingError, match="as a model: No space left on device"):
                 score_winner(got.cfg, reporter.info)
         assert tracked[-1] == ("finish", "FINISHED", "")
@@ -156,11 +157,8 @@ def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
 
 
 def test_a_run_whose_model_cannot_be_stored_goes_on(ran, tracked, monkeypatch, caplog) -> None:
-    def log_model(tracker, build, metrics, step) -> None:
-        raise OSError(28, "No space left on device")
-
     monkeypatch.setattr(f"{TRACKER}.wants_model", True)
-    monkeypatch.setattr(f"{TRACKER}.log_model", log_model)
+    monkeypatch.setattr(f"{TRACKER}.log_model", store_on_full_disk)
     assert ran(*QUICK, "trainer.epochs=1") > 0
     assert tracked[-1][:2] == ("finish", "FINISHED")
     assert "cannot be recorded as a model: No space left on device" in caplog.text

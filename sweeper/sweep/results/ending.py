@@ -49,5 +49,5 @@ def violated_constraints(trials: Sequence[FrozenTrial]) -> str | None:
     limits = {key for t in done for key, violation in t.constraints.items() if violation > 0}
     return (
         f"No trial is best, since each one violates hydra.sweeper.constraints "
-        f"({', '.join(sorted(limits))}); raise the limits, or search smaller values"
+        f"({', '.join(sorted(limits))}); raise the limits, or search where the values are smaller"
     )
