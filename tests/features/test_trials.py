@@ -120,39 +120,46 @@ def logged(tracked) -> dict[str, float]:
     return {name: value for each in metrics for name, value in each.items()}
 
 
-def test_the_winner_has_the_scores_of_a_run_outside_a_study(
-    ran, tracked, composed, tmp_path, monkeypatch
-) -> None:
+@pytest.fixture
+def job(composed, tmp_path, monkeypatch):
+    """Return a function that returns the config of a job in the folder `run`."""
+
+    def config(*overrides: str):
+        got = composed(*QUICK, *overrides)
+        invocation = Invocation(got.choices, QUICK, QUICK, tmp_path / "run", tmp_path)
+        monkeypatch.setattr(Invocation, "of_job", lambda cfg: invocation)
+        return got.cfg
+
+    return config
+
+
+def test_the_winner_has_the_scores_of_a_run_outside_a_study(ran, tracked, job, tmp_path) -> None:
     ran(*QUICK, "trainer.epochs=3", folder="alone")
     alone = {k: v for k, v in logged(tracked).items() if k.startswith("test/")}
     reporter = Reporter(tmp_path / "run", attempt=1)
-    got = composed(*QUICK, "trainer.epochs=3")
-    invocation = Invocation(got.choices, QUICK, QUICK, tmp_path / "run", tmp_path)
-    monkeypatch.setattr(Invocation, "of_job", lambda cfg: invocation)
+    cfg = job("trainer.epochs=3")
     with trial.reported_by(reporter):
         ran(*QUICK, "trainer.epochs=3")
         tracked.clear()
-        assert score_winner(got.cfg, reporter.info) == alone
+        assert score_winner(cfg, reporter.info) == alone
     assert logged(tracked) == alone
     assert tracked[-1] == ("finish", "FINISHED", "")
 
 
 def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
-    ran, tracked, composed, tmp_path, monkeypatch
+    ran, tracked, job, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(f"{TRACKER}.wants_model", True)
     reporter = Reporter(tmp_path / "run", attempt=1)
-    got = composed(*QUICK, "trainer.epochs=1")
-    invocation = Invocation(got.choices, QUICK, QUICK, tmp_path / "run", tmp_path)
-    monkeypatch.setattr(Invocation, "of_job", lambda cfg: invocation)
+    cfg = job("trainer.epochs=1")
     with trial.reported_by(reporter):
         ran(*QUICK, "trainer.epochs=1")
         with monkeypatch.context() as full:
             full.setattr(f"{TRACKER}.log_model", store_on_full_disk)
             with pytest.raises(TrainingError, match="as a model: No space left on device"):
-                score_winner(got.cfg, reporter.info)
+                score_winner(cfg, reporter.info)
         assert tracked[-1] == ("finish", "FINISHED", "")
-        assert score_winner(got.cfg, reporter.info)
+        assert score_winner(cfg, reporter.info)
     assert [entry[0] for entry in tracked].count("model") == 1
 
 
