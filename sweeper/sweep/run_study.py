@@ -27,7 +27,7 @@ from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
-from sweeper.sweep.elsewhere.address import JOURNAL, check_file
+from sweeper.sweep.elsewhere.address import JOURNAL, absolute, check_file
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
 from sweeper.sweep.finals.agenda import prepare_finals
 from sweeper.sweep.finals.stage import JOURNAL as FINALS
@@ -160,8 +160,9 @@ def _compared(plan: StudyPlan) -> Results:
         ConfigError: it has others, or there is no such study.
     """
     spec = plan.spec
-    if spec.storage is None:
-        check_file(str(spec.folder / JOURNAL))
+    place = spec.folder / JOURNAL if spec.storage is None else spec.storage
+    if not isinstance(place, BaseStorage):
+        check_file(absolute(str(place), Path.cwd()))
     storage = open_storage(spec.storage, spec.folder)
     compare_study(spec.name, storage, plan.identity)
     return Results.of(open_study(spec.name, storage), spec, plan.live, plan.settings.best)
