@@ -48,7 +48,7 @@ def test_the_best_trials_are_finished_and_the_others_wait(app) -> None:
     assert best(app).state.name == "COMPLETE"
     assert {n_steps(app)[t.number] for t in app.trials() if t.state.name == "COMPLETE"} == {27}
     assert set(n_steps(app)) <= {1, 3, 9, *range(10, 28)}
-    assert any(10 <= n < 27 for n in n_steps(app))  # the first one that fell behind in the race
+    assert sum(n >= 10 for n in n_steps(app)) >= 3  # two finish, and one more came into the race
     assert sum(n_steps(app)) < 27 * 12 / 2
     again = app.run(*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=12")
     assert "nothing to run: all 12 trials were done" in again
@@ -76,10 +76,11 @@ def test_a_larger_study_takes_up_what_was_paused(app) -> None:
         return f"hydra.sweeper.enqueue=[{','.join(f'{{x: {value}}}' for value in values)}]"
 
     good, bad = (0.1, 0.2, 0.3, 0.4, 0.5), (1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7)
-    app.run(*PROMOTION, FIRST_RUNG, TWO_FINISH, points(*good), "hydra.sweeper.n_trials=5")
+    # With two workers, a trial that runs alone for a moment wins its race.
+    study = (*PROMOTION, FIRST_RUNG, TWO_FINISH, "hydra.sweeper.n_jobs=1")
+    app.run(*study, points(*good), "hydra.sweeper.n_trials=5")
     assert n_steps(app) == [27, 27, 10, 1, 1]
-    twelve = (points(*good, *bad), "hydra.sweeper.n_trials=12")
-    app.run(*PROMOTION, FIRST_RUNG, TWO_FINISH, *twelve)
+    app.run(*study, points(*good, *bad), "hydra.sweeper.n_trials=12")
     assert sum(n_states(app)) == 12
     # Now four of the twelve go on from the first rung.
     assert n_steps(app)[2:4] == [10, 3]
