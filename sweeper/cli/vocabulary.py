@@ -141,10 +141,9 @@ class Vocabulary:
     def places(self, word: str) -> list[Place]:
         """Return where a key, or its last part, is meant to be; the likeliest places alone."""
         name = plain(word.rpartition(".")[2])
-        for wanted in dict.fromkeys([name, SYNONYMS.get(name, name)]):
-            if found := self._exact(word, wanted):
-                return found[:MAX_CANDIDATES]
-        return self._near(word, name)[:MAX_CANDIDATES]
+        synonym = SYNONYMS.get(name, name)
+        found = self._exact(word, name) or self._with_part(word, name)
+        return (found or self._exact(word, synonym) or self._near(word, name))[:MAX_CANDIDATES]
 
     def _exact(self, word: str, name: str) -> list[Place]:
         if name in self.groups and "." not in word:
@@ -168,18 +167,31 @@ class Vocabulary:
                     if plain(key.rpartition(".")[2]) == name and not _is_internal(key):
                         yield Place(f"{group}.{key}", f"{group}={option}")
 
+    def _with_part(self, word: str, name: str) -> list[Place]:
+        """Return the keys of the typed group with this part: `finalist_seeds` has `seeds`."""
+        return [Place(key) for key in self._of_group(word) if name in _name(key).split("_")]
+
     def _near(self, word: str, name: str) -> list[Place]:
         """Return the keys whose name is similar, those in the same group alone if there are any."""
-        typed = [key for key in self.keys if not key.startswith("hydra.")]
-        of_studies = [key for key in self.keys if key.startswith(OF_STUDIES)]
-        group = word.partition(".")[0]
-        of_group = [key for key in typed if "." in word and key.startswith(f"{group}.")]
         roots = [group for group in self.groups if "/" not in group and "." not in word]
-        for keys in (of_group, [*roots, *typed], of_studies):
-            names = {key.rpartition(".")[2]: None for key in keys}
-            for near in near_names(name, names, cutoff=0.7)[:1]:
-                return [Place(key) for key in keys if key.rpartition(".")[2] == near]
+        for keys in (self._of_group(word), [*roots, *self._typed], self._of_studies):
+            for near in near_names(name, map(_name, keys), cutoff=0.7)[:1]:
+                return [Place(key) for key in keys if _name(key) == near]
         return []
+
+    def _of_group(self, word: str) -> list[str]:
+        """Return the keys of the group in which a key was typed; none for a word without one."""
+        prefix = next((p for p in OF_STUDIES if word.startswith(p)), f"{word.partition('.')[0]}.")
+        keys = (*self._typed, *self._of_studies)
+        return [key for key in keys if "." in word and key.startswith(prefix)]
+
+    @cached_property
+    def _typed(self) -> list[str]:
+        return [key for key in self.keys if not key.startswith("hydra.")]
+
+    @cached_property
+    def _of_studies(self) -> list[str]:
+        return [key for key in self.keys if key.startswith(OF_STUDIES)]
 
 
 @contextmanager
@@ -257,6 +269,10 @@ def leaves(node: Any, prefix: str = "", with_search: bool = False) -> Iterator[t
                 yield from leaves(value, f"{key}.", with_search)
         else:
             yield key, value
+
+
+def _name(key: str) -> str:
+    return key.rpartition(".")[2]
 
 
 def plain(word: str) -> str:

@@ -73,6 +73,10 @@ def line_of(*overrides: str) -> str:
         ("model=conf/model/lenet.yaml", "model=lenet"),
         ("init@conv=orthogonal", "init@init.conv=orthogonal"),
         ("optimizer@optimizer=sgd", "optimizer=sgd"),
+        ("data.workers=2", "data.num_workers=2"),
+        ("optimizer.decay=0.1", "optimizer.weight_decay=0.1"),
+        ("hydra.sweeper.seeds=2", "hydra.sweeper.finalist_seeds=2"),
+        ("hydra.sweeper.max_failures=1", "hydra.sweeper.max_failure_rate=1"),
     ],
 )
 def test_a_wrong_key_or_option_finds_its_way(override, typed) -> None:
