@@ -210,7 +210,7 @@ class Ledger:
     def _same_point(self, claim: Claim, params: Mapping[str, Any]) -> Iterator[FrozenTrial]:
         """Yield the trials with these parameters that run, have run, or wait to be run again."""
         same = self._points.with_params(self.trials(), params)
-        failed = {t.number for t in failures(same, self.budget.started_at)}
+        failed = {t.number for t in failures(same, self.budget.failed_before)}
         for trial in same:
             is_to_be_repeated = trial.state == TrialState.FAIL and trial.number not in failed
             if trial._trial_id != claim.trial_id and is_own(trial) and not is_to_be_repeated:

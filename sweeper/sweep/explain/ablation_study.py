@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,8 @@ class AblationStudy:
         folder: Its folder.
         fixed: Overrides that all of its points share.
         differences: What its points differ in.
-        started_at: When this call started, in seconds since 1970. What failed before is run again.
+        failed_before: Numbers of the trials that had failed when this call started. Their points
+            are run again.
     """
 
     command: StudyCommand
@@ -57,7 +58,7 @@ class AblationStudy:
     folder: Path
     fixed: Sequence[str]
     differences: Sequence[Difference]
-    started_at: float = 0.0
+    failed_before: frozenset[int] = frozenset()
 
     def run(self, points: Sequence[Point]) -> None:
         """Run points, each as a trial, after those that the study has, until one of them fails.
@@ -112,9 +113,15 @@ class AblationStudy:
 
     def failed(self) -> set[Point]:
         """Return the points whose runs have failed under this call."""
-        trials = failures(self._trials(), self.started_at)
-        points = (_point(trial.params, {}, self.differences) for trial in trials)
+        points = (_point(t.params, {}, self.differences) for t in self._failures())
         return {point for point in points if point is not None}
+
+    def begun(self) -> "AblationStudy":
+        """Return the study for a call that starts now."""
+        return replace(self, failed_before=frozenset(t.number for t in self._failures()))
+
+    def _failures(self) -> Sequence[FrozenTrial]:
+        return failures(self._trials(), self.failed_before)
 
     def _trials(self) -> Sequence[FrozenTrial]:
         storage = self._storage()

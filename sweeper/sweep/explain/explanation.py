@@ -1,7 +1,6 @@
 """The explanation of a study's winner: what each change from the default config brought."""
 
 import math
-import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,7 +57,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
         TrainingError: the runs could not start, or that of the winner failed.
         KeyboardInterrupt: a signal has ended the runs.
     """
-    started_at, folder = time.time(), place.absolute()
+    folder = place.absolute()
     command = _command_of(place)
     study = _study_of(command, folder)
     check_settings(command, folder)
@@ -81,12 +80,11 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
         folder / EXPLAIN_FOLDER / suffix,
         [*fixed, *(f"{key}={value}" for key, value in values), *bounds],
         all_of.found,
-        started_at,
     )
     trials = [] if bounds else study.get_trials(deepcopy=False)
     alike = [trial for trial in trials if _grown(trial, chosen) == grown]
     earlier = _values_of(alike, winner, all_of)
-    path = _whole_path(runs, earlier, maximize)
+    path = _whole_path(runs.begun(), earlier, maximize)
     assert path.start is not None
     if not math.isfinite(path.steps[-1].value):
         raise TrainingError(f"the run with all values of the winner failed; see {runs.folder}")
