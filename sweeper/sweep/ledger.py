@@ -42,7 +42,7 @@ from sweeper.sweep.curve import (
     start_of,
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
-from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
+from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge, Standing
 from sweeper.sweep.point_index import PointIndex
 from sweeper.sweep.storage import read_trials
 
@@ -73,6 +73,16 @@ def progress_of(trial: FrozenTrial) -> int:
     """Return a number that grows with each step that the trial reports for the first time."""
     last_step = trial.system_attrs.get(STEP_KEY)
     return len(curve_of(trial)) if last_step is None else int(last_step) + 1
+
+
+def waiting_line(names: Sequence[str], seconds: float) -> str:
+    """Return the line on trials of which it is not known yet whether their workers live."""
+    is_one = len(names) == 1
+    return (
+        f"Waiting up to {seconds:g} s for a sign of life of {', '.join(names)}: another host or "
+        f"program has begun {'it' if is_one else 'them'}; without one, "
+        f"{'it is' if is_one else 'they are'} run again"
+    )
 
 
 class Ledger:
@@ -123,6 +133,8 @@ class Ledger:
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
         has_told = False
+        # A lease lapses over looks that are less than its length apart.
+        wait = min(WAIT_SECONDS, self.budget.lease_seconds / RENEWALS_PER_LEASE)
         while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
             with self.locked(), suppress(UpdateFinishedTrialError):
@@ -143,9 +155,10 @@ class Ledger:
                 if claim is not None or not uncertain:
                     return claim
                 if not has_told:
-                    log.info("%s", self._waiting_line(uncertain))
+                    names = [f"trial {t.number}" for t in uncertain]
+                    log.info("%s", waiting_line(names, self.budget.lease_seconds))
                     has_told = True
-            time.sleep(WAIT_SECONDS)
+            time.sleep(wait)
         return None
 
     def has_work(self) -> bool:
@@ -324,13 +337,6 @@ class Ledger:
         deaths = 0 if progress_of(trial) > lease.progress else lease.deaths
         self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-
-    def _waiting_line(self, trials: Sequence[FrozenTrial]) -> str:
-        numbers = ", ".join(str(t.number) for t in trials)
-        return (
-            f"Waiting up to {self.budget.lease_seconds:g} s to see whether the worker of trial "
-            f"{numbers} lives; another host runs it"
-        )
 
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
