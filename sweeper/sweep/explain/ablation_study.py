@@ -31,12 +31,16 @@ SETTINGS = (
     *("hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none"),
 )
 
-NOT_TAKEN = (
-    *("hydra.sweeper.sampler", "hydra.sweeper.pruner", "hydra.sweeper.study_name"),
-    *("hydra.sweep.dir", "hydra.sweeper.custom_search_space", "hydra.sweeper.n_trials"),
-    *("hydra.sweeper.enqueue", *(line.partition("=")[0] for line in SETTINGS)),
+OWN_KEYS = (
+    *("hydra.sweeper.study_name", "hydra.sweep.dir", "hydra.sweeper.custom_search_space"),
+    *("hydra.sweeper.n_trials", "hydra.sweeper.enqueue"),
 )
-"""The keys of a study's arguments that its ablation does not take over: it sets its own."""
+"""The keys whose values differ between the commands of ablations, in the order of these."""
+
+_SET = (*OWN_KEYS, *(line.partition("=")[0] for line in SETTINGS))
+NOT_TAKEN = frozenset([*_SET, *(key.replace("/", ".") for key in _SET)])
+"""The keys of a study's arguments that its ablation does not take over: it sets its own, and of a
+group also what lies below it."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,11 @@ class AblationStudy:
         is_open = len(space) < len(values)
         function = f"{__package__}.enqueued.suggest" if is_open else "null"
         enqueue = ",".join(f"{{{','.join(self._pairs(point))}}}" for point in points)
+        own = quoted(self.name), quoted(self.folder), function, len(points), f"[{enqueue}]"
         return [
             *(sys.executable, *self.command.program, "--multirun"),
             *(*self.fixed, *space, *SETTINGS),
-            f"hydra.sweeper.study_name={quoted(self.name)}",
-            f"hydra.sweep.dir={quoted(self.folder)}",
-            f"hydra.sweeper.custom_search_space={function}",
-            f"hydra.sweeper.n_trials={len(points)}",
-            f"hydra.sweeper.enqueue=[{enqueue}]",
+            *(f"{key}={value}" for key, value in zip(OWN_KEYS, own, strict=True)),
         ]
 
     def _pairs(self, point: Point) -> list[str]:
