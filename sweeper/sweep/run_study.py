@@ -28,6 +28,7 @@ from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.elsewhere.address import JOURNAL, absolute, check_file
+from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
 from sweeper.sweep.finals.agenda import finals_storage, prepare_finals
 from sweeper.sweep.finals.stage import JOURNAL as FINALS
@@ -234,7 +235,11 @@ def _require_idle(plan: StudyPlan) -> None:
         ConfigError: a worker does, or it is.
     """
     spec = plan.spec
-    leases = [*_leases(spec.name, spec, JOURNAL), *_leases(finals_name(spec.name), spec, FINALS)]
+    studies = [(spec.name, JOURNAL), (finals_name(spec.name), FINALS)]
+    # An explanation that was killed leaves its runs to go on.
+    for ablation in (spec.folder / EXPLAIN_FOLDER).glob("*"):
+        studies.append((ablation_name(spec.name, ablation.name), str(ablation / JOURNAL)))
+    leases = [lease for name, journal in studies for lease in _leases(name, spec, journal)]
     alive = [lease for lease in leases if lease.process_is_alive()]
     if alive:
         raise ConfigError(

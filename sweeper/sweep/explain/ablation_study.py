@@ -22,6 +22,9 @@ from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage
 
+EXPLAIN_FOLDER = "explain"
+"""The folder of a study in which the studies of its ablations have theirs."""
+
 SETTINGS = (
     *("hydra.sweeper.study=resume", "hydra.sweeper.join=false", "hydra.sweeper.auto=false"),
     *("hydra.sweeper.warm_start=false", "hydra.sweeper.timeout=null", "hydra.sweeper.stop=null"),
@@ -41,6 +44,11 @@ _SET = (*OWN_KEYS, *(line.partition("=")[0] for line in SETTINGS))
 NOT_TAKEN = frozenset([*_SET, *(key.replace("/", ".") for key in _SET)])
 """The keys of a study's arguments that its ablation does not take over: it sets its own, and of a
 group also what lies below it."""
+
+
+def ablation_name(study: str, suffix: str) -> str:
+    """Return the name of an ablation's study; `suffix` begins with the number of the winner."""
+    return f"{study}-explain-{suffix}"
 
 
 @dataclass(frozen=True)

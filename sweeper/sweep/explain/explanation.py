@@ -16,7 +16,9 @@ from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.elsewhere.address import open_existing
 from sweeper.sweep.explain.ablation import Ablation, Point, ablation
 from sweeper.sweep.explain.ablation_study import (
+    EXPLAIN_FOLDER,
     AblationStudy,
+    ablation_name,
     fixed_arguments,
     text_of,
     values_of_points,
@@ -26,7 +28,6 @@ from sweeper.sweep.explain.defaults_of import check_settings, default_config
 from sweeper.sweep.explain.differences import Differences, Texts, differences
 from sweeper.sweep.results.front import best_trials
 
-EXPLAIN_FOLDER = "explain"
 EXPLAIN_LOCK = ".explain.lock"
 """The file in a study's folder that is locked while the study is being explained."""
 
@@ -76,7 +77,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     fixed = fixed_arguments(command, [*winner, *raised, *bounded])
     runs = AblationStudy(
         command,
-        f"{study.study_name}-explain-{suffix}",
+        ablation_name(study.study_name, suffix),
         folder / EXPLAIN_FOLDER / suffix,
         [*fixed, *(f"{key}={value}" for key, value in values), *bounds],
         all_of.found,
