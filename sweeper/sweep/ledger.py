@@ -240,11 +240,16 @@ class Ledger:
                 claim.trial_id, LOOKS_KEY, [*looks, (epochs, value)]
             )
 
-    def pause(self, claim: Claim) -> None:
-        """Put the trial back as paused: it waits for its promotion."""
+    def pause(self, claim: Claim) -> bool:
+        """Put the trial back as paused: it waits for its promotion.
+
+        Return False, and write nothing, when the trial no longer belongs to this worker.
+        """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
                 self._put_back(self.stored(claim), claim.lease, paused=True)
+                return True
+        return False
 
     def note_step(self, claim: Claim, step: int) -> None:
         """Record that the trial made progress, where its report is not kept."""
@@ -362,7 +367,9 @@ class Ledger:
         for trial in filter(self._is_abandoned, trials):
             with suppress(UpdateFinishedTrialError):
                 claim = self._take_over(trial)
-                self._put_back(self._storage.get_trial(claim.trial_id), claim.lease)
+                # Both count a cut, and there was only the death of the worker.
+                lease = replace(claim.lease, cuts=claim.lease.cuts - 1)
+                self._put_back(self.stored(claim), lease)
 
     def _take_over(self, trial: FrozenTrial) -> Claim:
         """Claim a trial whose worker died."""

@@ -500,9 +500,9 @@ def test_an_abandoned_trial_that_nobody_may_run_is_put_back(
     assert states(storage) == [COMPLETE, TrialState.RUNNING, TrialState.WAITING]
     assert ledger.owns(alive)
     lease = Lease.read(storage.get_trial(dead.trial_id).system_attrs)
-    assert lease.deaths == 1
-    again = make_ledger(n_trials=3)
-    assert again.claim().number == dead.number
+    assert (lease.deaths, lease.cuts) == (1, 1)
+    again = make_ledger(n_trials=3).claim()
+    assert (again.number, again.attempt) == (dead.number, 1)
 
 
 def test_a_trial_that_a_stop_rule_leaves_abandoned_is_no_work(make_ledger, storage, pause) -> None:
