@@ -10,7 +10,12 @@ config that refers to them is pickled without a search through all modules.
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+
+
+def open_mapping() -> DictConfig:
+    """Return an empty mapping to which the command line may add keys, with or without a `+`."""
+    return OmegaConf.create({}, flags={"struct": False})
 
 
 @dataclass
@@ -63,8 +68,9 @@ class StudySweeperConf:
     repeats: int = 1
 
     # Ends the study before its budget is spent: {value: 0.99} once the best value reaches 0.99,
-    # {patience: 30} after 30 trials without a better value. Null: never.
-    stop: Any = None
+    # {patience: 30} after 30 trials without a better value. Null or empty: never. The mapping is
+    # open: hydra.sweeper.stop.patience=30 adds a key, with or without a +.
+    stop: Any = field(default_factory=open_mapping)
 
     # Time limit of this command, such as 90s, 10min or 2h. Running trials are saved and put back
     # into the study when it is reached. Null: no limit.
@@ -96,7 +102,7 @@ class StudySweeperConf:
     # Search space: a mapping of config keys to sweeps in Hydra's grammar, such as
     # {optimizer.lr: "interval(0.001, 0.1)"}. Overrides on the command line take precedence. The
     # mapping is open: hydra.sweeper.params.x='interval(0,1)' adds a key, with or without a +.
-    params: Any = field(default_factory=lambda: OmegaConf.create({}, flags={"struct": False}))
+    params: Any = field(default_factory=open_mapping)
 
     # Search space in the form of Hydra 1.1, which `params` replaces: a mapping of config keys to
     # distributions, such as {optimizer.lr: {type: float, low: 0.001, high: 0.1}}.
@@ -124,8 +130,9 @@ class StudySweeperConf:
     enqueue_from: Any = None
 
     # Upper bounds for values that the task records with `trial.note`: a mapping of their keys to
-    # numbers. A trial above a bound is stopped, and the sampler avoids such trials.
-    constraints: Any = None
+    # numbers. A trial above a bound is stopped, and the sampler avoids such trials. The mapping is
+    # open, as that of `stop`.
+    constraints: Any = field(default_factory=open_mapping)
 
     # The member of a Pareto front that has the folder `best/`: `knee`, or the name or the number,
     # from 0 on, of the objective in which it is the best. Null: none of them.

@@ -76,6 +76,7 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
         (["--config-path=/nowhere"], "--config-path: there is no folder /nowhere; leave it out"),
         (["trainer.epochs=1,000"], "the values 1 and 000; type trainer.epochs=1000, without"),
         (["--multirun", "seed=1,000"], "is read as the values 1 and 000; type seed=1000"),
+        (["--multirun", "seed=1,2", "study=compare"], "journal.log; put it back, or type another"),
         (["--multirun", "hydra.sweeper.n_jobs=1,2"], "a key of Hydra's has one; type one of them"),
     ],
 )
@@ -182,6 +183,18 @@ def test_paths_are_relative_to_the_folder_of_the_command(sweeper, tmp_path) -> N
 def test_hydra_full_error_prints_the_traceback(sweeper, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert "Traceback" in sweeper(tmp_path, "optimizer.lr=-1").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [["seed=interval(1,2)"], ["--multirun", "seed=choice(1,2)"]])
+def test_python_that_leaves_out_hydras_assertions_is_one_line(tmp_path, arguments) -> None:
+    command = [sys.executable, "-O", "-m", "sweeper", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    line = f"{arguments[-1]}: cannot be used with python -O or PYTHONOPTIMIZE, "
+    assert done.stderr.startswith(line)
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow

@@ -280,6 +280,11 @@ def _unforeseen(error: Exception, overrides: Sequence[str]) -> str | None:
     modules = {frame.f_globals.get("__name__") for frame, _ in _frames(error)}
     if not overrides or modules.intersection(WORK):
         return None
+    if sys.flags.optimize:  # its parser moves on within an assert statement
+        return (
+            f"{' '.join(overrides)}: cannot be used with python -O or PYTHONOPTIMIZE, which leave "
+            "out statements that Hydra needs; type the command without them"
+        )
     reason = shortened(in_one_line(error), 300)
     cause = f" ({shortened(in_one_line(error.__cause__), 200)})" if error.__cause__ else ""
     return (

@@ -1,6 +1,6 @@
 """The budget of a study: how many trials it may run, for how long, and with how many failures."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
@@ -36,7 +36,7 @@ class Budget:
         exhaustive: True for a grid. `n_trials` is then the number of its points. A point whose
             trial failed is run again only by a later command.
         deadline: Time at which this command must end, in seconds since 1970.
-        started_at: Time at which this command started, in seconds since 1970.
+        failed_before: Numbers of the trials that had failed when this command started.
         max_failure_rate: Fraction of `n_trials` that may fail under this command; None for no
             limit. Without `n_trials`, it is the fraction of the trials so far, or of the first 20.
         max_retries: Number of times in a row that a trial is run again because its worker died
@@ -52,7 +52,7 @@ class Budget:
     n_trials: int | None
     exhaustive: bool = False
     deadline: float | None = None
-    started_at: float = 0.0
+    failed_before: frozenset[int] = frozenset()
     max_failure_rate: float | None = None
     max_retries: int = 3
     lease_seconds: float = 60.0
@@ -69,7 +69,7 @@ class Budget:
         """
         if trial.state is not TrialState.FAIL:
             return is_own(trial)
-        return self.exhaustive and bool(failures([trial], self.started_at))
+        return self.exhaustive and bool(failures([trial], self.failed_before))
 
     def n_finished(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the number of trials that count towards `n_trials` and do not run or wait to run.
@@ -86,7 +86,7 @@ class Budget:
         """Return whether more trials failed under this command than `max_failure_rate` allows."""
         if self.max_failure_rate is None:
             return False
-        n_failed = len(failures(trials, self.started_at))
+        n_failed = len(failures(trials, self.failed_before))
         n_ended = n_failed + sum(t.state in DONE and is_own(t) for t in trials)
         return n_failed > int(self.max_failure_rate * (self.n_trials or max(20, n_ended)))
 
@@ -99,7 +99,7 @@ class Budget:
         """Return whether as many trials failed as were asked for, though all of them may fail."""
         if not self.all_may_fail or self.n_trials is None:
             return False
-        return len(failures(trials, self.started_at)) >= self.n_trials
+        return len(failures(trials, self.failed_before)) >= self.n_trials
 
     def fatal(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return a trial whose failure under this command shows that every trial would fail.
@@ -108,7 +108,7 @@ class Budget:
         """
         if self.all_may_fail:
             return None
-        failed = failures(trials, self.started_at)
+        failed = failures(trials, self.failed_before)
         return next((t for t in failed if t.user_attrs.get(FATAL_KEY)), None)
 
     def has_ended(self, trials: Sequence[FrozenTrial]) -> bool:
@@ -190,13 +190,13 @@ class Budget:
         A point that failed under this command is not run again by it.
         """
         if self.n_points is not None and not self.exhaustive:
-            n_failed = len(failures(trials, self.started_at))
+            n_failed = len(failures(trials, self.failed_before))
             if sum(map(self.counts, trials)) + n_failed >= self.n_points:
                 return True
         failed = [t for t in trials if t.state is TrialState.FAIL]
         signs = [t for t in failed if t.user_attrs.get(FAILURE_KEY) == EXHAUSTED]
         # Only the points that failed under an earlier command may be run again.
-        return any(_failed_since(t, self.started_at) for t in signs) or (
+        return any(t.number not in self.failed_before for t in signs) or (
             bool(signs) and not failures(trials)
         )
 
@@ -244,13 +244,15 @@ def is_own(trial: FrozenTrial) -> bool:
     return IMPORTED_KEY not in trial.user_attrs
 
 
-def failures(trials: Sequence[FrozenTrial], since: float = 0.0) -> list[FrozenTrial]:
-    """Return the trials that failed at or after `since`, in seconds since the epoch.
+def failures(
+    trials: Sequence[FrozenTrial], before: Container[int] = frozenset()
+) -> list[FrozenTrial]:
+    """Return the trials that failed, without those whose numbers are in `before`.
 
     Those that were ended because they were not needed are left out.
     """
     failed = [t for t in trials if t.state is TrialState.FAIL]  # few of thousands
-    return [t for t in failed if _failed_since(t, since) and not was_not_needed(t)]
+    return [t for t in failed if t.number not in before and not was_not_needed(t)]
 
 
 def was_not_needed(trial: FrozenTrial) -> bool:
@@ -258,8 +260,3 @@ def was_not_needed(trial: FrozenTrial) -> bool:
     reason = trial.user_attrs.get(FAILURE_KEY)
     is_repeat = trial.state == TrialState.FAIL and DUPLICATE_KEY in trial.user_attrs
     return is_repeat or reason in (SURPLUS, EXHAUSTED)
-
-
-def _failed_since(trial: FrozenTrial, since: float) -> bool:
-    ended = trial.datetime_complete
-    return trial.state == TrialState.FAIL and ended is not None and ended.timestamp() >= since

@@ -10,9 +10,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import (
+    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    distribution_to_json,
     json_to_distribution,
 )
 
@@ -22,7 +24,7 @@ from sweeper.space.live import SEARCH_BLOCK, LiveSpace
 from sweeper.sweep.settings.study_settings import StudySettings
 from sweeper.text import shortened
 
-CONFIG, OVERRIDE, STEERING = "config ", "override ", "steering"
+CONFIG, OVERRIDE, SPACE, STEERING = "config ", "override ", "space ", "steering"
 GROWING = "growing"
 METRIC = f"{CONFIG}hydra.sweeper.metric"
 FULL_GRID = "every point of the space"
@@ -67,7 +69,7 @@ class StudyIdentity:
         return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def _lines(self) -> dict[str, Any]:
-        lines = {f"space {k}": v for k, v in self.space.items()}
+        lines = {f"{SPACE}{k}": _by_value(v) for k, v in self.space.items()}
         lines |= {f"option {k}": v for k, v in self.options.items()}
         lines |= {f"{OVERRIDE}{o.partition('=')[0]}": _typed(o) for o in self.fixed}
         lines |= {f"hydra.sweeper.{k}": v for k, v in self.settings.items()}
@@ -101,7 +103,10 @@ def _comparable(record: Mapping[str, Any], steering: Sequence[str]) -> dict[str,
 
     One of an earlier version may have passwords, and values as they were typed.
     """
-    texts = {k: _typed(v) if k.startswith(OVERRIDE) else v for k, v in record.items()}
+    texts = {
+        k: _typed(v) if k.startswith(OVERRIDE) else _by_value(v) if k.startswith(SPACE) else v
+        for k, v in record.items()
+    }
     return {
         key: masked_uri(value) if isinstance(value, str) else value
         for key, value in texts.items()
@@ -119,6 +124,24 @@ def _typed(line: str) -> str:
     if not equals or override.is_sweep_override():
         return line
     return f"{key}={override_text(_whole(override.value()))}"
+
+
+def _by_value(distribution: Any) -> Any:
+    """Return a distribution, stored as JSON, with 10 for the choices 1e1 and 10.0.
+
+    Optuna takes the two for the same choice.
+    """
+    d = _parsed(distribution)
+    if not isinstance(d, CategoricalDistribution):
+        return distribution
+    return distribution_to_json(CategoricalDistribution([*map(_whole, d.choices)]))
+
+
+def _parsed(distribution: Any) -> BaseDistribution | None:
+    try:
+        return json_to_distribution(distribution)
+    except (KeyError, TypeError, ValueError):  # of a storage that others may write
+        return None
 
 
 def _whole(value: Any) -> Any:
@@ -147,7 +170,7 @@ def _change(key: str, old: Any, new: Any) -> str:
     if key == OVERRIDE + FULL_GRID:
         kinds = ("sampled", FULL_GRID) if old is None else (FULL_GRID, "sampled")
         return f"trials: {' -> '.join(kinds)} (n_trials and the sampler decide)"
-    old, new = (_space_text(each) if key.startswith("space ") else each for each in (old, new))
+    old, new = (_space_text(each) if key.startswith(SPACE) else each for each in (old, new))
     texts = _short(old), _short(new)
     if texts[0] == texts[1]:
         texts = str(old), str(new)
@@ -156,9 +179,8 @@ def _change(key: str, old: Any, new: Any) -> str:
 
 def _space_text(distribution: Any) -> Any:
     """Return a distribution, stored as JSON, as a user would type it."""
-    try:
-        d = json_to_distribution(distribution)
-    except (KeyError, TypeError, ValueError):  # of a storage that others may write
+    d = _parsed(distribution)
+    if d is None:
         return distribution
     if isinstance(d, CategoricalDistribution):
         return ",".join(map(str, d.choices))

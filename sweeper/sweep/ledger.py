@@ -42,7 +42,7 @@ from sweeper.sweep.curve import (
     start_of,
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
-from sweeper.sweep.lease import LEASE_KEY, Lease, LeaseJudge, Standing
+from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge, Standing
 from sweeper.sweep.point_index import PointIndex
 from sweeper.sweep.storage import read_trials
 
@@ -73,6 +73,16 @@ def progress_of(trial: FrozenTrial) -> int:
     """Return a number that grows with each step that the trial reports for the first time."""
     last_step = trial.system_attrs.get(STEP_KEY)
     return len(curve_of(trial)) if last_step is None else int(last_step) + 1
+
+
+def waiting_line(names: Sequence[str], seconds: float) -> str:
+    """Return the line on trials of which it is not known yet whether their workers live."""
+    is_one = len(names) == 1
+    return (
+        f"Waiting up to {seconds:g} s for a sign of life of {', '.join(names)}: another host or "
+        f"program has begun {'it' if is_one else 'them'}; without one, "
+        f"{'it is' if is_one else 'they are'} run again"
+    )
 
 
 class Ledger:
@@ -123,6 +133,8 @@ class Ledger:
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
         has_told = False
+        # A lease lapses over looks that are less than its length apart.
+        wait = min(WAIT_SECONDS, self.budget.lease_seconds / RENEWALS_PER_LEASE)
         while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
             with self.locked(), suppress(UpdateFinishedTrialError):
@@ -143,9 +155,10 @@ class Ledger:
                 if claim is not None or not uncertain:
                     return claim
                 if not has_told:
-                    log.info("%s", self._waiting_line(uncertain))
+                    names = [f"trial {t.number}" for t in uncertain]
+                    log.info("%s", waiting_line(names, self.budget.lease_seconds))
                     has_told = True
-            time.sleep(WAIT_SECONDS)
+            time.sleep(wait)
         return None
 
     def has_work(self) -> bool:
@@ -210,7 +223,7 @@ class Ledger:
     def _same_point(self, claim: Claim, params: Mapping[str, Any]) -> Iterator[FrozenTrial]:
         """Yield the trials with these parameters that run, have run, or wait to be run again."""
         same = self._points.with_params(self.trials(), params)
-        failed = {t.number for t in failures(same, self.budget.started_at)}
+        failed = {t.number for t in failures(same, self.budget.failed_before)}
         for trial in same:
             is_to_be_repeated = trial.state == TrialState.FAIL and trial.number not in failed
             if trial._trial_id != claim.trial_id and is_own(trial) and not is_to_be_repeated:
@@ -227,11 +240,16 @@ class Ledger:
                 claim.trial_id, LOOKS_KEY, [*looks, (epochs, value)]
             )
 
-    def pause(self, claim: Claim) -> None:
-        """Put the trial back as paused: it waits for its promotion."""
+    def pause(self, claim: Claim) -> bool:
+        """Put the trial back as paused: it waits for its promotion.
+
+        Return False, and write nothing, when the trial no longer belongs to this worker.
+        """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
                 self._put_back(self.stored(claim), claim.lease, paused=True)
+                return True
+        return False
 
     def note_step(self, claim: Claim, step: int) -> None:
         """Record that the trial made progress, where its report is not kept."""
@@ -325,13 +343,6 @@ class Ledger:
         self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
-    def _waiting_line(self, trials: Sequence[FrozenTrial]) -> str:
-        numbers = ", ".join(str(t.number) for t in trials)
-        return (
-            f"Waiting up to {self.budget.lease_seconds:g} s to see whether the worker of trial "
-            f"{numbers} lives; another host runs it"
-        )
-
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
@@ -356,7 +367,9 @@ class Ledger:
         for trial in filter(self._is_abandoned, trials):
             with suppress(UpdateFinishedTrialError):
                 claim = self._take_over(trial)
-                self._put_back(self._storage.get_trial(claim.trial_id), claim.lease)
+                # Both count a cut, and there was only the death of the worker.
+                lease = replace(claim.lease, cuts=claim.lease.cuts - 1)
+                self._put_back(self.stored(claim), lease)
 
     def _take_over(self, trial: FrozenTrial) -> Claim:
         """Claim a trial whose worker died."""

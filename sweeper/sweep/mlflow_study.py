@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper.secrets import concealed
 from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
-from sweeper.sweep.budget import DUPLICATE_KEY, FAILURE_KEY, failures, is_own, was_not_needed
+from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.front import best_trials, chosen_trial
@@ -209,13 +209,11 @@ class MLflowStudy:
             status = STATUS.get(trial.state)
             if status is None or was_not_needed(trial) or not is_own(trial):
                 continue
-            original = trial.user_attrs.get(DUPLICATE_KEY)
             yield TrialEnd(
                 trial.number,
                 status,
                 str(trial.user_attrs.get(FAILURE_KEY, "")),
                 {config_key(name): str(value) for name, value in trial.params.items()},
-                {tags.DUPLICATE: str(original)} if original is not None else {},
                 self._best_metrics(trial.values) if trial.values else {},
                 _milliseconds(trial.datetime_start),
                 _milliseconds(trial.datetime_complete),

@@ -236,7 +236,6 @@ def _budget(settings: StudySettings, live: LiveSpace, grid: Grid | None) -> Budg
         n_trials=n_trials,
         exhaustive=grid is not None,
         deadline=None if timeout is None else now + timeout,
-        started_at=now,
         max_failure_rate=failure_rate,
         max_retries=settings.max_retries,
         lease_seconds=settings.lease_seconds,

@@ -28,8 +28,9 @@ from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.elsewhere.address import JOURNAL, absolute, check_file
+from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
-from sweeper.sweep.finals.agenda import prepare_finals
+from sweeper.sweep.finals.agenda import finals_storage, prepare_finals
 from sweeper.sweep.finals.stage import JOURNAL as FINALS
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.lease import Lease
@@ -60,7 +61,8 @@ from sweeper.tracking.uri import resolve_uri
 log = logging.getLogger(__name__)
 EVENTS_FOLDER = "tensorboard"
 MULTIRUN_FILE = "multirun.yaml"
-STARTED_KEY = "sweeper:started_at"
+# The numbers of the trials that had failed when the last command started.
+FAILED_BEFORE_KEY = "sweeper:failed_before"
 
 
 def run_study(
@@ -118,14 +120,10 @@ def _run_study(
     master = copy.deepcopy(config)
     with read_write(master.hydra), open_dict(master.hydra):
         master.hydra.sweep.dir = str(plan.spec.folder)
-    storage = _prepare_storage(plan)
+    plan, storage = _prepare_storage(plan)
     study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler())
     info = _study_info(plan, study, storage)
-    if plan.settings.join:
-        # The points of a grid that failed under the command are not run again by its workers.
-        plan = _started_at(plan, study.user_attrs.get(STARTED_KEY, 0.0))
-    else:
-        study.set_user_attr(STARTED_KEY, plan.spec.budget.started_at)
+    if not plan.settings.join:
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
         log.info("%s", "\n".join(filter(None, [known, plan_text(plan)])))
@@ -168,11 +166,6 @@ def _compared(plan: StudyPlan) -> Results:
     return Results.of(open_study(spec.name, storage), spec, plan.live, plan.settings.best)
 
 
-def _started_at(plan: StudyPlan, started_at: float) -> StudyPlan:
-    budget = replace(plan.spec.budget, started_at=started_at)
-    return replace(plan, spec=replace(plan.spec, budget=budget))
-
-
 def _opened(observers: Observers, study: PulledStudy, info: StudyInfo) -> StudyInfo:
     """Tell the observers of the study; return its description with the id that they gave it."""
     parent_id = observers.study_opened(info)
@@ -181,8 +174,11 @@ def _opened(observers: Observers, study: PulledStudy, info: StudyInfo) -> StudyI
     return replace(info, parent_id=parent_id)
 
 
-def _prepare_storage(plan: StudyPlan) -> BaseStorage:
-    """Return the study's storage, with the study created or checked and its points enqueued."""
+def _prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
+    """Return the study's storage, with the study created or checked and its points enqueued.
+
+    The plan is returned too, with what had failed before its command.
+    """
     spec, folder = plan.spec, plan.spec.folder
     if plan.settings.fresh:
         _require_idle(plan)
@@ -197,11 +193,37 @@ def _prepare_storage(plan: StudyPlan) -> BaseStorage:
             _require_new(plan)
         create_study(spec.name, storage, plan.identity)
         prepare_finals(spec, storage, plan.settings.directions)
-        study = open_study(spec.name, storage)
-        is_spent = spec.budget.is_spent(study.get_trials(deepcopy=False), time.time())
+        plan = _with_failed_before(plan, storage)
+        study, budget = open_study(spec.name, storage), plan.spec.budget
+        is_spent = budget.is_spent(study.get_trials(deepcopy=False), time.time())
         # What failed under a command, a later one alone tries again, and not a worker of the first.
         enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
-    return storage
+    return plan, storage
+
+
+def _with_failed_before(plan: StudyPlan, storage: BaseStorage) -> StudyPlan:
+    spec, join = plan.spec, plan.settings.join
+    finals, failed = spec.finals, _failed_before(spec.name, storage, join)
+    if finals.is_needed:
+        jobs = _failed_before(finals_name(spec.name), finals_storage(spec, storage), join)
+        finals = replace(finals, failed_before=jobs)
+    budget = replace(spec.budget, failed_before=failed)
+    return replace(plan, spec=replace(spec, budget=budget, finals=finals))
+
+
+def _failed_before(name: str, storage: BaseStorage, join: bool) -> frozenset[int]:
+    """Return the numbers of a study's trials that had failed when its command started.
+
+    Workers that join the command read them, so that they do not run again what failed under it.
+    """
+    study = open_study(name, storage)
+    recorded = study.user_attrs.get(FAILED_BEFORE_KEY, [])
+    if join:
+        return frozenset(recorded)
+    failed = [t.number for t in study.get_trials(deepcopy=False, states=[TrialState.FAIL])]
+    if failed != recorded:
+        study.set_user_attr(FAILED_BEFORE_KEY, failed)
+    return frozenset(failed)
 
 
 def _require_idle(plan: StudyPlan) -> None:
@@ -213,7 +235,11 @@ def _require_idle(plan: StudyPlan) -> None:
         ConfigError: a worker does, or it is.
     """
     spec = plan.spec
-    leases = [*_leases(spec.name, spec, JOURNAL), *_leases(finals_name(spec.name), spec, FINALS)]
+    studies = [(spec.name, JOURNAL), (finals_name(spec.name), FINALS)]
+    # An explanation that was killed leaves its runs to go on.
+    for ablation in (spec.folder / EXPLAIN_FOLDER).glob("*"):
+        studies.append((ablation_name(spec.name, ablation.name), str(ablation / JOURNAL)))
+    leases = [lease for name, journal in studies for lease in _leases(name, spec, journal)]
     alive = [lease for lease in leases if lease.process_is_alive()]
     if alive:
         raise ConfigError(

@@ -189,14 +189,13 @@ class Session:
         reason = verdict.reason and without_password(verdict.reason)
         verdict = replace(verdict, reason=reason, details=without_password(verdict.details))
         ended = verdict.state is not None and self._finish(claim, verdict)
-        if verdict.is_pause:
-            self.ledger.pause(claim)
-        elif not ended:
+        paused = verdict.is_pause and self.ledger.pause(claim)
+        if not (ended or paused):
             self.ledger.release(claim, alone=self._was_asked_alone())
         elif verdict.is_failure:
             self._report_failure(claim, verdict)
-        state = OUTCOME_STATES[verdict.state] if ended and verdict.state else "released"
-        state = "paused" if verdict.is_pause else state
+        state = "paused" if paused else "released"
+        state = OUTCOME_STATES[verdict.state] if ended and verdict.state else state
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(self._info, outcome)
 

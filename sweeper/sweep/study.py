@@ -1,5 +1,6 @@
 """Creating and opening studies, and refusing one whose search differs from the command's."""
 
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sweeper.errors import ConfigError
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import rename_in_folder, rename_in_storage
 from sweeper.sweep.curve import is_paused
+from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.identity import StudyIdentity, difference
 
@@ -94,16 +96,26 @@ def compare_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> N
 
 
 def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
-    """Append the time to the names of a database's study and of its folder, if they exist."""
+    """Append the time to the names of a database's study and of its folder, if they exist.
+
+    The studies of its ablations are named after it, so they are renamed too.
+    """
     stamp = _stamp()
     aside = f"{name}.{stamp}"
     names = {s.study_name for s in storage.get_all_studies()}
     if finals_name(name) in names:
         _rename(finals_name(name), finals_name(aside), storage)
-    if name in names:
-        _rename(name, aside, storage)
-        rename_in_storage(open_study(aside, storage), aside)
     moved = set_folder_aside(folder, stamp)
+    ablations = re.compile(re.escape(ablation_name(name, "")) + r"(\d.*)")
+    for old in sorted(names):
+        found = ablations.fullmatch(old)
+        if old != name and found is None:
+            continue
+        new = aside if found is None else ablation_name(aside, found[1])
+        _rename(old, new, storage)
+        rename_in_storage(open_study(new, storage), new)
+        if moved is not None and found is not None:
+            rename_in_folder(moved / EXPLAIN_FOLDER / found[1], old, new)
     if moved is not None:
         rename_in_folder(moved, name, aside)
 

@@ -17,7 +17,7 @@ from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.errors import SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import WAIT_SECONDS, progress_of
+from sweeper.sweep.ledger import WAIT_SECONDS, progress_of, waiting_line
 from sweeper.sweep.opening import naming_workers
 from sweeper.sweep.plan import StudyPlan
 from sweeper.sweep.storage import open_storage
@@ -81,6 +81,8 @@ class Workers:
         before = self._progress()
         if not self._has_work() and not any(state == TrialState.RUNNING for state, *_ in before):
             return
+        if self.plan.spec.own_process:  # otherwise the worker itself says it
+            self._say_uncertain()
         while not interrupt.requested:
             failure = self._launch(self._n_workers(), interrupt)
             self._wait_for_others(interrupt)
@@ -111,6 +113,16 @@ class Workers:
 
     def _has_work(self) -> bool:
         return any(work.has_work() for work in self.work)
+
+    def _say_uncertain(self) -> None:
+        """Say for which trials the workers will wait, since nobody reads the workers' own log."""
+        for work in self.work:
+            trials, budget = work.trials(), work.ledger.budget
+            uncertain = (
+                [] if budget.is_spent(trials, time.time()) else work.ledger.uncertain(trials)
+            )
+            if uncertain:
+                log.info("%s", waiting_line([*map(work.text, uncertain)], budget.lease_seconds))
 
     def _is_uncertain(self) -> bool:
         return any(work.ledger.uncertain(work.trials()) for work in self.work)

@@ -130,7 +130,7 @@ class StudyPage:
     def _create(self, parent: "Run", record: Record, trial: Mapping[str, Any]) -> "Run":
         """Create the run of a trial that has delivered no records."""
         number, study = trial["number"], record.body["study"]
-        values = trial["tags"] | tags.of_trial(study, number, parent.info.run_id)
+        values = tags.of_trial(study, number, parent.info.run_id)
         values[tags.STUDY_KEY] = record.body["study_key"] or parent.info.run_id
         return self._client.create_run(
             parent.info.experiment_id,

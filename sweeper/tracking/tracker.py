@@ -71,7 +71,6 @@ class TrialEnd:
     status: Status
     reason: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
     metrics: Mapping[str, float] = field(default_factory=dict)
     began: Milliseconds | None = None
     ended: Milliseconds | None = None

@@ -68,7 +68,7 @@ class RunSettings:
     seed: Seed
     metric: str | list[str]
     direction: Direction | list[Direction] | None
-    study: Literal["resume", "fresh"]
+    study: Literal["resume", "fresh", "compare"]
     resume: str | None
     figures: bool | Literal["auto"]
     run_name: Annotated[str | None, BeforeValidator(number_as_text)] = None

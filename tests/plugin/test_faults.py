@@ -5,7 +5,10 @@ import signal
 import time
 from pathlib import Path
 
+import optuna
 import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 
 from sweeper.sweep.lease import Lease
 
@@ -61,6 +64,21 @@ def test_a_signal_to_the_command_puts_the_trials_back(
     app.run(*command)
     assert app.states() == ["COMPLETE"] * 3
     assert all(len(t.intermediate_values) == 30 for t in app.trials())
+
+
+@pytest.mark.parametrize("launcher", ["local", "basic"])
+def test_a_trial_that_another_program_began_is_named_before_anyone_waits(app, launcher) -> None:
+    command = (*SPACE, "hydra.sweeper.lease_seconds=1", f"hydra/launcher={launcher}")
+    app.run(*command, "hydra.sweeper.n_trials=1")
+    journal = JournalStorage(JournalFileBackend(str(app.folder / "journal.log")))
+    optuna.load_study(study_name="s", storage=journal).ask()
+    out = app.run(*command, "hydra.sweeper.n_trials=2")
+    line = (
+        "Waiting up to 1 s for a sign of life of trial 1: another host or program has begun it; "
+        "without one, it is run again"
+    )
+    assert out.count(line) == 1
+    assert app.states() == ["COMPLETE"] * 2
 
 
 def test_a_task_that_does_not_listen_is_put_back_within_five_seconds(app, wait_for) -> None:

@@ -38,10 +38,11 @@ def on_host(app, tmp_path) -> Callable[..., "subprocess.Popen[str]"]:
         site.mkdir()
         (site / "sitecustomize.py").write_text(CLOCK.format(seconds=seconds))
         script = f'hostname {name}; exec "$@"'
+        paths = filter(None, [os.environ.get("PYTHONPATH")])
         return subprocess.Popen(
             [*new_namespaces, "sh", "-c", script, "sh", *command],
             cwd=app.cwd,
-            env={**os.environ, "PYTHONPATH": str(site)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(site), *paths])},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -86,6 +87,19 @@ def test_no_live_trial_is_taken_over_because_of_a_clock(app, on_host, wait_for, 
         assert host.returncode == 0, out
     assert app.states() == ["COMPLETE"] * 8
     assert all(lease(t).cuts == 0 for t in app.trials())
+
+
+def test_a_point_that_fails_is_run_once_whatever_the_clocks_say(app, on_host) -> None:
+    grid = ("x=1,2,3", "breaks_above=2", "hydra/launcher=basic", "hydra.sweeper.timeout=20")
+    ahead = on_host("ahead", app.command(*grid), 3600)
+    out, _ = ahead.communicate(timeout=120)
+    assert "1 of 3 points failed and is missing: x=3" in out
+    assert app.states() == ["COMPLETE", "COMPLETE", "FAIL"]
+    joined = on_host("behind", joining(app), -3600)
+    joined.communicate(timeout=120)
+    assert app.states() == ["COMPLETE", "COMPLETE", "FAIL"]
+    app.run(*grid, code=1)
+    assert app.states() == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
 
 
 def test_the_trial_of_a_host_that_died_is_taken_up(app, on_host, wait_for) -> None:

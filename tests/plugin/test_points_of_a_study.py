@@ -138,10 +138,10 @@ def test_repeats_need_a_seed_in_the_config(app) -> None:
 
 @pytest.mark.parametrize(
     ("rule", "most"),
-    [("{value: 50}", 4), ("{patience: 3}", 12)],
+    [("={value: 50}", 4), ("={patience: 3}", 12), (".patience=3", 12)],
 )
 def test_a_stop_rule_ends_the_study(app, rule, most) -> None:
-    command = (*SPACE, f"hydra.sweeper.stop={rule}", "hydra.sweeper.n_trials=40",
+    command = (*SPACE, f"hydra.sweeper.stop{rule}", "hydra.sweeper.n_trials=40",
                "hydra.sweeper.sampler.seed=1")  # fmt: skip
     app.run(*command)
     n = len(app.trials())

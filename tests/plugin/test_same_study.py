@@ -73,6 +73,13 @@ def test_a_setting_that_does_not_exist_is_refused(app) -> None:
     assert not app.folder.exists()
 
 
+def test_a_study_goes_on_with_choices_that_are_written_in_another_way(app) -> None:
+    random = ("hydra/sweeper/sampler=random", "hydra/launcher=basic")
+    app.run("x=choice(1e1,2.0,3)", "hydra.sweeper.n_trials=1", *random)
+    app.run("x=choice(10,2,3.0)", "hydra.sweeper.n_trials=3", *random)
+    assert sorted(t.params["x"] for t in app.trials()) == [2, 3, 10]
+
+
 def test_a_grid_point_that_failed_is_missing(app) -> None:
     command = ("x=1,2,3", "breaks_above=2", "hydra/launcher=basic")
     out = app.run(*command, code=1)

@@ -36,6 +36,23 @@ def test_a_folder_set_aside_names_the_study_that_was_set_aside(
     assert study.user_attrs["sweeper:command"]["study"] == moved.name
 
 
+def test_the_studies_of_ablations_are_set_aside_with_their_study(recorded, storage) -> None:
+    folder = recorded("redis://host", storage)
+    others = ["s-explain-me", "others-explain-0"]
+    for name in ["s-explain-1-trainer.epochs-3", *others]:
+        optuna.create_study(study_name=name, storage=storage)
+    runs = folder / "explain" / "0"
+    runs.mkdir(parents=True)
+    study = optuna.create_study(study_name="s-explain-0", storage=storage)
+    StudyCommand(study.study_name, "redis://host", (), (), "").write(study, runs)
+    set_aside("s", storage, folder)
+    (moved,) = folder.parent.iterdir()
+    names = {study.study_name for study in storage.get_all_studies()}
+    ablations = [f"{moved.name}-explain-{each}" for each in ("0", "1-trainer.epochs-3")]
+    assert names == {moved.name, *ablations, *others}
+    assert recorded_command(moved / "explain" / "0").study == ablations[0]
+
+
 @pytest.mark.parametrize("text", ["", "a", "[1]", "study: s", "a: b: c"])
 def test_a_folder_whose_record_cannot_be_read_is_refused(tmp_path, refuses, text) -> None:
     (tmp_path / "study.yaml").write_text(text)

@@ -131,3 +131,23 @@ def test_overrides_are_compared_by_their_values(one, other, is_same) -> None:
     earlier = identity(one).record() | {key: one}  # another version recorded what was typed
     assert (difference(earlier, identity(other).record()) == "") == is_same
     assert (identity(one).short_hash() == identity(other).short_hash()) == is_same
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("x=choice(1e1,20)", "x=choice(10,20)", True),
+        ("x=10.0,0.5", "x=10,5e-1", True),
+        ("x=choice(10,20)", "x=choice(20,10)", False),
+        ("x=choice(1,2)", "x=choice(true,2)", False),
+        ("x=choice(10,20)", "x=choice('10',20)", False),
+        ("x=interval(1,2)", "x=int(interval(1,2))", False),
+    ],
+)
+def test_choices_are_compared_by_their_values(live, one, other, is_same) -> None:
+    def identity(line):
+        return StudyIdentity(live(line, auto=False).describe(), ("minimize",), (), {})
+
+    earlier = identity(one).record() | {"space x": identity(one).space["x"]}
+    assert (difference(earlier, identity(other).record()) == "") == is_same
+    assert (identity(one).short_hash() == identity(other).short_hash()) == is_same

@@ -53,7 +53,7 @@ def test_a_failed_point_of_a_grid_is_run_again_by_a_later_command(make_ledger, s
     ledger.finish(ledger.claim(), FAIL)
     assert fixed_params(storage, ledger.claim()) == {"x": 2}
     assert ledger.claim() is None
-    later = make_ledger(n_trials=2, exhaustive=True, started_at=time.time() + 1, grid=grid).claim()
+    later = make_ledger(n_trials=2, exhaustive=True, failed_before={0}, grid=grid).claim()
     assert (later.number, fixed_params(storage, later)) == (2, {"x": 1})
 
 
@@ -63,7 +63,7 @@ def test_a_finite_space_has_no_room_for_a_point_that_failed(make_ledger, storage
     assert ledger.finish(ledger.claim(), COMPLETE, [1.0])
     assert ledger.claim() is None
     assert not ledger.has_work()
-    assert make_ledger(n_trials=2, n_points=2, started_at=time.time() + 1).has_work()
+    assert make_ledger(n_trials=2, n_points=2, failed_before={0}).has_work()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_some_failures_end_the_study(make_ledger, storage, attrs, for_good) -> N
     ledger = make_ledger(n_trials=9)
     ledger.finish(ledger.claim(), FAIL, user_attrs=attrs)
     assert ledger.claim() is None
-    later = make_ledger(n_trials=9, started_at=time.time() + 1)
+    later = make_ledger(n_trials=9, failed_before={0})
     assert (later.claim() is None) == for_good
 
 
@@ -500,9 +500,9 @@ def test_an_abandoned_trial_that_nobody_may_run_is_put_back(
     assert states(storage) == [COMPLETE, TrialState.RUNNING, TrialState.WAITING]
     assert ledger.owns(alive)
     lease = Lease.read(storage.get_trial(dead.trial_id).system_attrs)
-    assert lease.deaths == 1
-    again = make_ledger(n_trials=3)
-    assert again.claim().number == dead.number
+    assert (lease.deaths, lease.cuts) == (1, 1)
+    again = make_ledger(n_trials=3).claim()
+    assert (again.number, again.attempt) == (dead.number, 1)
 
 
 def test_a_trial_that_a_stop_rule_leaves_abandoned_is_no_work(make_ledger, storage, pause) -> None:

@@ -22,7 +22,6 @@ from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import StudyInfo
-from sweeper.sweep.verdict import DUPLICATE_KEY
 from sweeper.tracking import tags
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker
@@ -48,12 +47,9 @@ def study(tmp_path, request):
     storage = optuna.storages.InMemoryStorage()
     name = request.node.name
     study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-    for width, user_attrs in ((1, {}), (2, {}), (2, {DUPLICATE_KEY: 1})):
+    for width in (1, 2, 2):
         params = {"model.width": width}
-        trial = create_trial(
-            params=params, distributions=SPACE, value=width / 10, user_attrs=user_attrs
-        )
-        study.add_trial(trial)
+        study.add_trial(create_trial(params=params, distributions=SPACE, value=width / 10))
     study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={FAILURE_KEY: "it broke"}))
     return StudyInfo(name, tmp_path / "s", ("maximize",), {}, {"data": name}, 4, storage)
 

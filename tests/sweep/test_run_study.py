@@ -21,6 +21,8 @@ from sweeper.sweep.storage import open_storage
         ("s.finals", None, "finals.log"),
         ("s", "own.log", "own.log"),
         ("s.finals", "own.log", "own.log"),
+        ("s-explain-0", None, "explain/0/journal.log"),
+        ("s-explain-0", "own.log", "own.log"),
     ],
 )
 def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
@@ -29,6 +31,7 @@ def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
     place = None if storage is None else str(tmp_path / storage)
     plan = SimpleNamespace(spec=SimpleNamespace(name="s", storage=place, folder=tmp_path))
     _require_idle(plan)
+    (tmp_path / "explain" / "0").mkdir(parents=True)
     study = optuna.create_study(
         study_name=name, storage=open_storage(str(tmp_path / file), tmp_path)
     )

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import open_storage
 
+EXPLAIN_FOLDER = "explain"
+"""The folder of a study in which the studies of its ablations have theirs."""
+
 SETTINGS = (
     *("hydra.sweeper.study=resume", "hydra.sweeper.join=false", "hydra.sweeper.auto=false"),
     *("hydra.sweeper.warm_start=false", "hydra.sweeper.timeout=null", "hydra.sweeper.stop=null"),
@@ -31,12 +34,21 @@ SETTINGS = (
     *("hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none"),
 )
 
-NOT_TAKEN = (
-    *("hydra.sweeper.sampler", "hydra.sweeper.pruner", "hydra.sweeper.study_name"),
-    *("hydra.sweep.dir", "hydra.sweeper.custom_search_space", "hydra.sweeper.n_trials"),
-    *("hydra.sweeper.enqueue", *(line.partition("=")[0] for line in SETTINGS)),
+OWN_KEYS = (
+    *("hydra.sweeper.study_name", "hydra.sweep.dir", "hydra.sweeper.custom_search_space"),
+    *("hydra.sweeper.n_trials", "hydra.sweeper.enqueue"),
 )
-"""The keys of a study's arguments that its ablation does not take over: it sets its own."""
+"""The keys whose values differ between the commands of ablations, in the order of these."""
+
+_SET = (*OWN_KEYS, *(line.partition("=")[0] for line in SETTINGS))
+NOT_TAKEN = frozenset([*_SET, *(key.replace("/", ".") for key in _SET)])
+"""The keys of a study's arguments that its ablation does not take over: it sets its own, and of a
+group also what lies below it."""
+
+
+def ablation_name(study: str, suffix: str) -> str:
+    """Return the name of an ablation's study; `suffix` begins with the number of the winner."""
+    return f"{study}-explain-{suffix}"
 
 
 @dataclass(frozen=True)
@@ -49,7 +61,8 @@ class AblationStudy:
         folder: Its folder.
         fixed: Overrides that all of its points share.
         differences: What its points differ in.
-        started_at: When this call started, in seconds since 1970. What failed before is run again.
+        failed_before: Numbers of the trials that had failed when this call started. Their points
+            are run again.
     """
 
     command: StudyCommand
@@ -57,7 +70,7 @@ class AblationStudy:
     folder: Path
     fixed: Sequence[str]
     differences: Sequence[Difference]
-    started_at: float = 0.0
+    failed_before: frozenset[int] = frozenset()
 
     def run(self, points: Sequence[Point]) -> None:
         """Run points, each as a trial, after those that the study has, until one of them fails.
@@ -87,14 +100,11 @@ class AblationStudy:
         is_open = len(space) < len(values)
         function = f"{__package__}.enqueued.suggest" if is_open else "null"
         enqueue = ",".join(f"{{{','.join(self._pairs(point))}}}" for point in points)
+        own = quoted(self.name), quoted(self.folder), function, len(points), f"[{enqueue}]"
         return [
             *(sys.executable, *self.command.program, "--multirun"),
             *(*self.fixed, *space, *SETTINGS),
-            f"hydra.sweeper.study_name={quoted(self.name)}",
-            f"hydra.sweep.dir={quoted(self.folder)}",
-            f"hydra.sweeper.custom_search_space={function}",
-            f"hydra.sweeper.n_trials={len(points)}",
-            f"hydra.sweeper.enqueue=[{enqueue}]",
+            *(f"{key}={value}" for key, value in zip(OWN_KEYS, own, strict=True)),
         ]
 
     def _pairs(self, point: Point) -> list[str]:
@@ -112,9 +122,15 @@ class AblationStudy:
 
     def failed(self) -> set[Point]:
         """Return the points whose runs have failed under this call."""
-        trials = failures(self._trials(), self.started_at)
-        points = (_point(trial.params, {}, self.differences) for trial in trials)
+        points = (_point(t.params, {}, self.differences) for t in self._failures())
         return {point for point in points if point is not None}
+
+    def begun(self) -> "AblationStudy":
+        """Return the study for a call that starts now."""
+        return replace(self, failed_before=frozenset(t.number for t in self._failures()))
+
+    def _failures(self) -> Sequence[FrozenTrial]:
+        return failures(self._trials(), self.failed_before)
 
     def _trials(self) -> Sequence[FrozenTrial]:
         storage = self._storage()

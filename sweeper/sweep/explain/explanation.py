@@ -1,7 +1,6 @@
 """The explanation of a study's winner: what each change from the default config brought."""
 
 import math
-import time
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +16,9 @@ from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.elsewhere.address import open_existing
 from sweeper.sweep.explain.ablation import Ablation, Point, ablation
 from sweeper.sweep.explain.ablation_study import (
+    EXPLAIN_FOLDER,
     AblationStudy,
+    ablation_name,
     fixed_arguments,
     text_of,
     values_of_points,
@@ -27,7 +28,6 @@ from sweeper.sweep.explain.defaults_of import check_settings, default_config
 from sweeper.sweep.explain.differences import Differences, Texts, differences
 from sweeper.sweep.results.front import best_trials
 
-EXPLAIN_FOLDER = "explain"
 EXPLAIN_LOCK = ".explain.lock"
 """The file in a study's folder that is locked while the study is being explained."""
 
@@ -58,7 +58,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
         TrainingError: the runs could not start, or that of the winner failed.
         KeyboardInterrupt: a signal has ended the runs.
     """
-    started_at, folder = time.time(), place.absolute()
+    folder = place.absolute()
     command = _command_of(place)
     study = _study_of(command, folder)
     check_settings(command, folder)
@@ -77,16 +77,15 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     fixed = fixed_arguments(command, [*winner, *raised, *bounded])
     runs = AblationStudy(
         command,
-        f"{study.study_name}-explain-{suffix}",
+        ablation_name(study.study_name, suffix),
         folder / EXPLAIN_FOLDER / suffix,
         [*fixed, *(f"{key}={value}" for key, value in values), *bounds],
         all_of.found,
-        started_at,
     )
     trials = [] if bounds else study.get_trials(deepcopy=False)
     alike = [trial for trial in trials if _grown(trial, chosen) == grown]
     earlier = _values_of(alike, winner, all_of)
-    path = _whole_path(runs, earlier, maximize)
+    path = _whole_path(runs.begun(), earlier, maximize)
     assert path.start is not None
     if not math.isfinite(path.steps[-1].value):
         raise TrainingError(f"the run with all values of the winner failed; see {runs.folder}")

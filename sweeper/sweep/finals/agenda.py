@@ -73,7 +73,7 @@ class Agenda:
         self._search = open_study(spec.name, storage)
         finals = open_study(finals_name(spec.name), self._storage)
         self._finals_id = finals._study_id
-        budget = finals_budget(spec.budget)
+        budget = finals_budget(spec.budget, spec.finals)
         self.ledger = Ledger(finals, self._storage, spec.folder, budget, command=spec.command)
 
     def has_work(self) -> bool:

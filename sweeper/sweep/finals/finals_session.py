@@ -156,7 +156,7 @@ def _spec_of_jobs(spec: StudySpec) -> StudySpec:
         spec,
         name=finals_name(spec.name),
         storage=finals_place(spec.storage, spec.folder),
-        budget=finals_budget(spec.budget),
+        budget=finals_budget(spec.budget, spec.finals),
         sampler=SamplerRecipe(RandomSampler()),
         pruner=PrunerRecipe(NopPruner()),
         custom_search_space=None,

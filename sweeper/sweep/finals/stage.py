@@ -27,6 +27,7 @@ class FinalStage:
         n_finalists: Number of the best trials that are trained again; 0 for none.
         seeds: The further seeds with which they are.
         may_miss_points: True if a study whose points failed has what was asked for.
+        failed_before: Numbers of the jobs that had failed when this command started.
     """
 
     conclude: str | None = None
@@ -34,6 +35,7 @@ class FinalStage:
     n_finalists: int = 0
     seeds: tuple[int, ...] = ()
     may_miss_points: bool = False
+    failed_before: frozenset[int] = frozenset()
 
     @property
     def is_needed(self) -> bool:
@@ -59,7 +61,7 @@ def without_finals(names: Sequence[str]) -> list[str]:
     return [n for n in names if not (n.endswith(SUFFIX) and n.removesuffix(SUFFIX) in names)]
 
 
-def finals_budget(search: Budget) -> Budget:
+def finals_budget(search: Budget, stage: FinalStage) -> Budget:
     """Return the limits of the jobs: all that exist are run, and no other trial is created.
 
     Without `n_trials`, the time limit is that of the search, and the jobs follow it.
@@ -68,6 +70,7 @@ def finals_budget(search: Budget) -> Budget:
         search,
         n_trials=None,
         exhaustive=True,  # of two jobs with the same key, only one is run
+        failed_before=stage.failed_before,
         deadline=None if search.n_trials is None else search.deadline,
         max_failure_rate=None,
         n_points=None,

@@ -24,7 +24,7 @@ def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> st
     if budget.deadline is not None and now >= budget.deadline:
         return "The time limit of the command has passed; the same command goes on"
     if budget.only_failed(trials):
-        n_failed = len(failures(trials, budget.started_at))
+        n_failed = len(failures(trials, budget.failed_before))
         failed = f"{n_failed} trial{'' if n_failed == 1 else 's'} failed"
         return f"The command has ended: {failed}; the same command tries others"
     return None

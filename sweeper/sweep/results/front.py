@@ -9,7 +9,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.space.same_point import point_key
-from sweeper.sweep.budget import DUPLICATE_KEY, is_own
+from sweeper.sweep.budget import is_own
 from sweeper.sweep.finals.final_records import Finalists
 from sweeper.sweep.settings.setting_rules import refused
 from sweeper.sweep.stop_rule import is_feasible
@@ -105,9 +105,8 @@ def parse_choice(value: Any, n_objectives: int, names: Sequence[str] = ()) -> Ch
 
 
 def _candidates(study: Study) -> list[FrozenTrial]:
-    """Return the complete, feasible trials, one for each point."""
-    complete = {t.number: t for t in study.get_trials(deepcopy=False) if _is_candidate(t)}
-    return [t for t in complete.values() if t.user_attrs.get(DUPLICATE_KEY) not in complete]
+    """Return the study's own complete, feasible trials."""
+    return list(filter(_is_candidate, study.get_trials(deepcopy=False)))
 
 
 def _is_candidate(trial: FrozenTrial) -> bool:

@@ -156,7 +156,7 @@ class Results:
 
     def failure_message(self) -> str:
         """Return the error message of a study in which too many trials failed."""
-        failed = failures(self.trials, self.spec.budget.started_at)
+        failed = failures(self.trials, self.spec.budget.failed_before)
         return (
             f"{len(failed)} trials failed, more than hydra.sweeper.max_failure_rate allows; "
             f"trial {failed[-1].number}: {failure_text(failed[-1])}"

@@ -167,9 +167,9 @@ def _is_choice(value: Any) -> bool:
 
 
 def _is_stop(value: Any) -> bool:
-    if value is None:
+    if value in (None, {}):
         return True
-    if not isinstance(value, dict) or not value or not {*value} <= {"value", "patience"}:
+    if not isinstance(value, dict) or not {*value} <= {"value", "patience"}:
         return False
     limit, patience = value.get("value"), value.get("patience")
     if limit is None and patience is None:

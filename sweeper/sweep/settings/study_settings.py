@@ -175,7 +175,7 @@ def _objectives(metric: Any, n: int) -> Objectives:
 
 
 def _stop(rule: Any, directions: Sequence[str]) -> StopRule | None:
-    if rule is None:
+    if not rule:
         return None
     if len(directions) > 1:
         hint = "type hydra.sweeper.stop=null"

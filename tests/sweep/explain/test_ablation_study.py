@@ -44,6 +44,15 @@ def test_sweeps_and_what_the_ablation_sets_itself_are_not_taken_over() -> None:
     assert fixed_arguments(COMMAND, ["x", "z"]) == taken
 
 
+def test_no_key_that_the_ablation_sets_is_taken_over_with_what_lies_below_it() -> None:
+    line = AblationStudy(COMMAND, "s-explain-7", Path("f"), [], [GROUP]).arguments([Point()])
+    sets = [word for word in line if word.startswith("hydra")]
+    keys = [word.partition("=")[0] for word in sets]
+    below = [f"{key.replace('/', '.')}.any=1" for key in keys]
+    assert len(sets) == len(set(keys)) == 18
+    assert fixed_arguments(replace(COMMAND, arguments=(*sets, *below)), []) == []
+
+
 @pytest.mark.parametrize("flag", [("-cd", "a=b"), ("--config-dir=conf",), ("-cn", "mine")])
 def test_flags_are_taken_over_before_all_overrides(flag) -> None:
     command = replace(COMMAND, arguments=("x=1", *flag, "-m", "y=1,2"))

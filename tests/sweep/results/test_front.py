@@ -29,7 +29,7 @@ def make_study():
     ("rows", "front"),
     [
         ([(1.0, [1, 2], {}), (2.0, [2, 1], {}), (3.0, [2, 2], {})], [0, 1]),
-        ([(1.0, [1, 2], {}), (1.0, [1, 2], {"duplicate_of": 0})], [0]),  # of an older study
+        ([(1.0, [1, 2], {}), (1.0, [1, 2], {})], [0]),
         ([(1.0, [1, 2], {}), (1.0, [2, 1], {})], [0]),  # the same point with other values
         ([(1.0, [3, 3], {}), (1.0, [2, 1], {})], [1]),
         ([(1.0, [1, 2], {}), (2.0, [1, 2], {})], [0, 1]),  # other points with the same values
@@ -43,8 +43,8 @@ def test_the_front_has_each_point_once(make_study, rows, front) -> None:
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", 1), ("maximize", 0)])
-def test_the_best_trial_is_the_first_of_equal_ones_and_no_copy(make_study, direction, best) -> None:
-    rows = [(1.0, [3], {}), (2.0, [1], {}), (2.0, [1], {"duplicate_of": 1}), (4.0, [3], {})]
+def test_the_best_trial_is_the_first_of_equal_ones(make_study, direction, best) -> None:
+    rows = [(1.0, [3], {}), (2.0, [1], {}), (3.0, [1], {}), (4.0, [3], {})]
     assert [t.number for t in best_trials(make_study(*rows, directions=[direction]))] == [best]
 
 
