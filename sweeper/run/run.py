@@ -118,7 +118,9 @@ class Run:
             CheckpointError: `best.pt` is missing, damaged or not that of the best epoch.
             TrainingError: the network cannot be recorded as a model. It can later.
         """
-        tracker = self.experiment.tracker
+        tracker, stopping = self.experiment.tracker, self.experiment.stopping
+        if stopping is not None:
+            StopEarly(stopping).on_fit_start(self.state)  # finds again why the run ended
         try:
             self.store.load_best(self.experiment, self.state)
             build = network_to_record(self.experiment, self.state, self.store)
@@ -129,7 +131,7 @@ class Run:
                 tracker.log_metrics(scores, step=self.state.epoch)
             record_model(self.experiment, self.state, build, scores)
         finally:
-            tracker.finish("FINISHED")
+            self._finish_complete()
         return scores
 
     def _test_predictions(self) -> Predictions | None:
@@ -234,12 +236,17 @@ class Run:
         if tracker.uri is not None:
             waiting_for(f"handing the run to {tracker.uri}")
         if reason is None:
-            if trial.info() is not None:  # the tag of an earlier attempt may say `paused`
-                tracker.set_tags({STATE: "complete"})
-            tracker.finish("FINISHED", self.state.stop_reason or "")
+            self._finish_complete()
         else:
             tracker.set_tags({STATE: reason})
             tracker.finish("KILLED", reason)
+
+    def _finish_complete(self) -> None:
+        """End the record; that of an earlier attempt may say `paused`, or nothing."""
+        tracker = self.experiment.tracker
+        if trial.info() is not None:
+            tracker.set_tags({STATE: "complete"})
+        tracker.finish("FINISHED", self.state.stop_reason or "")
 
     def _track_best(self) -> None:
         # Without a best epoch the file belongs to another run.

@@ -146,6 +146,20 @@ def test_the_winner_has_the_scores_of_a_run_outside_a_study(ran, tracked, job, t
     assert tracked[-1] == ("finish", "FINISHED", "")
 
 
+def test_the_record_of_a_scored_winner_ends_as_before(ran, tracked, job, tmp_path) -> None:
+    reporter = Reporter(tmp_path / "run", attempt=1)
+    stopping = ("stopping=patience", "stopping.patience=1", "stopping.min_delta=1")
+    cfg = job("trainer.epochs=9", *stopping)
+    with trial.reported_by(reporter):
+        ran(*QUICK, "trainer.epochs=9", *stopping)
+        end = tracked[-2:]
+        tracked.clear()
+        score_winner(cfg, reporter.info)
+    assert end[0] == ("tags", {"sweeper.state": "complete"})
+    assert end[1] == ("finish", "FINISHED", "no improvement for 1 epochs")
+    assert tracked[-2:] == end
+
+
 def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
     ran, tracked, job, tmp_path, monkeypatch
 ) -> None:
