@@ -15,6 +15,7 @@ from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.curve import GROWN_KEY
+from sweeper.sweep.folder_id import has_files_of
 from sweeper.sweep.identity import steers
 from sweeper.sweep.results.best_folder import link_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
@@ -63,11 +64,13 @@ class EndedTrial:
         return self._seed(typical_repeat(self.trial) or 0)
 
     def link_best_folder(self, study_folder: Path, others: Sequence[FrozenTrial]) -> None:
-        """Make `best/` of the study's folder from the files of this trial.
+        """Make `best/` of the study's folder from the files of this trial, if they are there.
 
         Of several seeds, the one whose values are nearest to their mean is taken.
         """
         layout = layout_of(self.trial, study_folder, self.live)
+        if not has_files_of(self.trial, study_folder, layout.subdir):
+            return
         folder = study_folder / layout.subdir
         seed_folder = folder / f"seed-{self.seed}"
         source = seed_folder if seed_folder.is_dir() else folder
