@@ -32,6 +32,7 @@ class TrialInfo:
     params: the values of the trial's parameters.
     parent_id: the id that the study's observer returned when the study was opened.
     seed: the seed of this run if the trial is run with several seeds, otherwise None.
+    values: the values of a trial that has ended, and whose network is scored; otherwise None.
     has_files: whether earlier attempts have left files in `folder` that the task itself wrote.
     """
 
@@ -43,6 +44,7 @@ class TrialInfo:
     parent_id: str | None = None
     seed: int | None = None
     has_files: bool = True
+    values: tuple[float, ...] | None = None
     _reads: list[str] = field(default_factory=list, repr=False, compare=False)
 
     @property

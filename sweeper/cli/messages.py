@@ -1,5 +1,6 @@
 """Errors as one line for the user."""
 
+import errno
 import os
 import re
 import sys
@@ -50,6 +51,9 @@ EXPECTED = {
     BooleanNode: "true or false",
 }
 """What the typed keys of Hydra and its plugins take, in the words of the checks of all others."""
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
+"""The errors of a write to a full disk. They name no file."""
 
 COMMAND_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")
 """Hydra's flags of which a command line has at most one."""
@@ -117,6 +121,7 @@ def line_for(error: Exception, arguments: Sequence[str]) -> str | None:
         return better
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
     is_ours = isinstance(error, SweeperError) or isinstance(error.__cause__, SweeperError)
+    is_ours = is_ours or getattr(error, "errno", None) in FULL_DISK
     if is_ours or not keys or any(key in message for key in keys):
         return message
     return f"{' '.join(overrides)}: {message}"
@@ -215,6 +220,8 @@ def user_message(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.filename is not None:
         hint = "; hydra.run.dir=PATH writes to another folder" if _is_hydras(error) else ""
         return f"{error.filename}: {error.strerror}{hint}"
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return f"{error.strerror}; make room, and type the same command again"
     return None
 
 

@@ -5,11 +5,13 @@ import logging
 import math
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from sweeper import trial
 from sweeper.cli.interrupts import Interrupt, Interrupted, terminable
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.waiting import is_waiting_shown, show_progress, waiting_for, waiting_line
-from sweeper.errors import TrainingError
+from sweeper.errors import CheckpointError, TrainingError
 from sweeper.files import reason_of
 from sweeper.objectives import SIZES, headline
 from sweeper.run.closing import interrupted_line, results_table
@@ -115,11 +117,15 @@ class Run:
         Return nothing if the data has no test split.
 
         Raises:
-            CheckpointError: `best.pt` is missing, damaged or not that of the best epoch.
+            CheckpointError: `best.pt` is missing, damaged or not that of the best epoch, or the
+                checkpoints are older than the end of the run.
             TrainingError: the network cannot be recorded as a model. It can later.
         """
-        tracker = self.experiment.tracker
+        tracker, stopping = self.experiment.tracker, self.experiment.stopping
+        if stopping is not None:
+            StopEarly(stopping).on_fit_start(self.state)  # finds again why the run ended
         try:
+            self._require_end()
             self.store.load_best(self.experiment, self.state)
             build = network_to_record(self.experiment, self.state, self.store)
             if build is not None:
@@ -129,8 +135,18 @@ class Run:
                 tracker.log_metrics(scores, step=self.state.epoch)
             record_model(self.experiment, self.state, build, scores)
         finally:
-            tracker.finish("FINISHED")
+            self._finish_complete()
         return scores
+
+    def _require_end(self) -> None:
+        """Check that the checkpoint has the values of the trial, whose last one may be unsaved."""
+        info, values = trial.info(), self._values()
+        wanted = values if info is None or info.values is None else info.values
+        if not np.allclose(values, wanted, rtol=1e-9, atol=0, equal_nan=True):
+            raise CheckpointError(
+                f"{self.store.last} is of an earlier epoch, with {list(values)} in place of "
+                f"{list(wanted)}: the end of the trial could not be saved; train it again"
+            )
 
     def _test_predictions(self) -> Predictions | None:
         """Return the predictions for the test split, or None if the data has none."""
@@ -234,12 +250,17 @@ class Run:
         if tracker.uri is not None:
             waiting_for(f"handing the run to {tracker.uri}")
         if reason is None:
-            if trial.info() is not None:  # the tag of an earlier attempt may say `paused`
-                tracker.set_tags({STATE: "complete"})
-            tracker.finish("FINISHED", self.state.stop_reason or "")
+            self._finish_complete()
         else:
             tracker.set_tags({STATE: reason})
             tracker.finish("KILLED", reason)
+
+    def _finish_complete(self) -> None:
+        """End the record; that of an earlier attempt may say `paused`, or nothing."""
+        tracker = self.experiment.tracker
+        if trial.info() is not None:
+            tracker.set_tags({STATE: "complete"})
+        tracker.finish("FINISHED", self.state.stop_reason or "")
 
     def _track_best(self) -> None:
         # Without a best epoch the file belongs to another run.

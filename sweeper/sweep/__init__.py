@@ -33,6 +33,7 @@ worker process (with the basic launcher, in the parent process):
         ledger           claims and ends trials, so that each runs in one worker only
           budget           how many trials the study may run
           stop_rule        when it ends before
+          folder_id        which folder of the study has a trial's files
           lease            a worker's claim on a running trial, and how others judge it
           promotion        which trials are paused at a rung, and which go on
             curve            what a trial has reported so far, and how far it may run

@@ -163,11 +163,13 @@ class Event:
 
 def _event(trial: FrozenTrial) -> Event | None:
     """Return what has become of a trial last: it was paused, promoted or ended."""
-    n_pauses = Place.of(trial).n_pauses
+    place = Place.of(trial)
+    n_pauses = place.n_pauses
     if is_paused(trial):
         epochs = curve_of(trial)[-1][0]
         return Event(f"paused after {epochs_text(epochs)},", n_pauses)
-    if trial.state == TrialState.RUNNING and n_pauses:
+    # A trial that is being paused has its new place before its new state.
+    if trial.state == TrialState.RUNNING and n_pauses and not place.is_paused:
         return Event("promoted", n_pauses)
     return Event(trial.state.name.lower(), n_pauses) if trial.state.is_finished() else None
 

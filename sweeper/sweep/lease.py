@@ -37,6 +37,7 @@ class Lease:
             last made progress.
         cuts: Number of all earlier attempts that did not finish the trial: those that ended with
             a death, and those whose worker put the trial back.
+        folder: Identifier of the study's folder in which the trial has its files.
     """
 
     token: str
@@ -48,13 +49,16 @@ class Lease:
     progress: int = 0
     deaths: int = 0
     cuts: int = 0
+    folder: str = ""
 
     @staticmethod
-    def new(command: str = "", progress: int = 0, deaths: int = 0, cuts: int = 0) -> "Lease":
+    def new(
+        command: str = "", progress: int = 0, deaths: int = 0, cuts: int = 0, folder: str = ""
+    ) -> "Lease":
         """Return a new lease for this process."""
         pid = os.getpid()
         token, started = uuid.uuid4().hex, process_start(pid) or ""
-        return Lease(token, this_host(), pid, started, command, 0, progress, deaths, cuts)
+        return Lease(token, this_host(), pid, started, command, 0, progress, deaths, cuts, folder)
 
     @staticmethod
     def read(system_attrs: Mapping[str, Any]) -> "Lease | None":

@@ -42,6 +42,7 @@ from sweeper.sweep.curve import (
     start_of,
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
+from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge, Standing
 from sweeper.sweep.point_index import PointIndex
 from sweeper.sweep.storage import read_trials
@@ -458,7 +459,8 @@ class Ledger:
 
     def _claim_running(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         """Claim a trial that is marked as running but that no worker runs."""
-        lease = Lease.new(self._command, progress_of(trial), deaths, cuts)
+        folder = folder_id(self._lock.parent)
+        lease = Lease.new(self._command, progress_of(trial), deaths, cuts, folder)
         self._write_lease(trial._trial_id, lease)
         self._lock.write_text("")
         return Claim(trial._trial_id, trial.number, lease)
@@ -468,7 +470,7 @@ class Ledger:
         index = self.budget.next_index(trials)
         if index is None:
             return None
-        lease = Lease.new(self._command)
+        lease = Lease.new(self._command, folder=folder_id(self._lock.parent))
         system_attrs: dict[str, Any] = {LEASE_KEY: lease.record()}
         if self.budget.exhaustive:
             system_attrs |= {POINT_KEY: index, FIXED_PARAMS_KEY: self._grid[index]}

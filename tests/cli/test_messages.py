@@ -1,10 +1,11 @@
+import errno
 from importlib.util import find_spec
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from sweeper.cli.messages import WORK, usage_error, user_message
+from sweeper.cli.messages import WORK, line_for, usage_error, user_message
 
 
 @pytest.mark.parametrize("module", WORK)
@@ -26,6 +27,12 @@ def test_a_parsers_message_is_one_line_without_its_drawing(override, line) -> No
     assert message.startswith(line)
     assert "\n" not in message
     assert "https" not in message
+
+
+def test_a_full_disk_is_no_mistake_in_the_overrides() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    line = "No space left on device; make room, and type the same command again"
+    assert line_for(error, ["optimizer.lr=1"]) == line
 
 
 def test_a_wrong_flag_is_one_line_and_exit_code_2(capsys) -> None:

@@ -1,5 +1,6 @@
 """A run as a trial of a study: what it reports, when it ends, and where it goes on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,34 @@ def test_the_winner_has_the_scores_of_a_run_outside_a_study(ran, tracked, job, t
         assert score_winner(cfg, reporter.info) == alone
     assert logged(tracked) == alone
     assert tracked[-1] == ("finish", "FINISHED", "")
+
+
+def test_the_record_of_a_scored_winner_ends_as_before(ran, tracked, job, tmp_path) -> None:
+    reporter = Reporter(tmp_path / "run", attempt=1)
+    stopping = ("stopping=patience", "stopping.patience=1", "stopping.min_delta=1")
+    cfg = job("trainer.epochs=9", *stopping)
+    with trial.reported_by(reporter):
+        ran(*QUICK, "trainer.epochs=9", *stopping)
+        end = tracked[-2:]
+        tracked.clear()
+        score_winner(cfg, reporter.info)
+    assert end[0] == ("tags", {"sweeper.state": "complete"})
+    assert end[1] == ("finish", "FINISHED", "no improvement for 1 epochs")
+    assert tracked[-2:] == end
+
+
+def test_a_winner_whose_end_was_not_saved_is_not_scored(ran, tracked, job, tmp_path) -> None:
+    reporter = Reporter(tmp_path / "run", attempt=1)
+    cfg = job("trainer.epochs=3")
+    with trial.reported_by(reporter):
+        value = ran(*QUICK, "trainer.epochs=3")
+        tracked.clear()
+        reporter.info = replace(reporter.info, values=(value + 0.01,))
+        with pytest.raises(CheckpointError, match="last.pt is of an earlier epoch"):
+            score_winner(cfg, reporter.info)
+        assert not logged(tracked)
+        reporter.info = replace(reporter.info, values=(value,))
+        assert score_winner(cfg, reporter.info)
 
 
 def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(

@@ -60,6 +60,15 @@ def test_a_paused_and_a_promoted_trial_are_lines_too(make_board) -> None:
     assert board.line(trials[1]) == "[0/4] trial 1 promoted 0.5  x=0.25"
 
 
+def test_a_trial_that_is_being_paused_is_not_promoted(make_board, capsys) -> None:
+    place = Place(is_paused=True, stretches=(Stretch(0.0, 1.0, "host 7"),))
+    attrs = {PLACE_KEY: place.record(), LOOKS_KEY: [[0.25, 0.5]]}
+    states = (TrialState.RUNNING, TrialState.WAITING)  # the place is written before the state
+    board, trials = make_board(*(create_trial(state=s, system_attrs=attrs, **X) for s in states))
+    board._print_new(trials)
+    assert capsys.readouterr().out == "[1/4] trial 1 paused after 0.25 epochs, 0.5  x=0.25\n"
+
+
 def test_the_picture_has_counts_and_running_trials(make_board) -> None:
     board, trials = make_board(COMPLETE, FAILED, RUNNING)
     text = board.text(trials).plain

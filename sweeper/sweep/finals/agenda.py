@@ -16,6 +16,7 @@ from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
 from sweeper.sweep.finals.race import Values, race
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
+from sweeper.sweep.folder_id import has_files_of
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.results.front import best_trials, chosen_trial, ranked_trials
@@ -194,11 +195,11 @@ class Agenda:
 
         A trial that was run here and wrote nothing may have no folder.
         """
-        lease = Lease.read(trial.system_attrs)
-        if lease is not None and lease.is_of_this_host:
-            return True
         layout = TrialLayout.recorded(trial) or TrialLayout(str(trial.number))
-        return (self._spec.folder / layout.subdir).is_dir()
+        lease, exists = Lease.read(trial.system_attrs), (self._spec.folder / layout.subdir).is_dir()
+        if not exists and lease is not None and lease.is_of_this_host:
+            return True
+        return has_files_of(trial, self._spec.folder, layout.subdir)
 
 
 def _value(run: FrozenTrial) -> float | None:

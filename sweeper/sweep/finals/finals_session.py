@@ -26,6 +26,7 @@ from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.ledger import WAIT_SECONDS, Claim
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
+from sweeper.sweep.results.deviation import typical_values
 from sweeper.sweep.results.ended_trial import EndedTrial
 from sweeper.sweep.results.trial_folder import has_files
 from sweeper.sweep.session import Session
@@ -137,6 +138,7 @@ class FinalsSession(Session):
         folder = self._search.folder / subdir
         # The winner goes on from its checkpoint, as after an interruption.
         info = replace(info, folder=folder, seed=seed, attempt=max(1, info.attempt))
+        info = replace(info, values=typical_values(subject))
         return config, replace(info, params=self._live.by_key(subject.params))
 
     def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:

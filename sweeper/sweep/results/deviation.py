@@ -37,6 +37,12 @@ def typical_repeat(trial: FrozenTrial) -> int | None:
     return min(range(len(repeats)), key=distance, default=None)
 
 
+def typical_values(trial: FrozenTrial) -> tuple[float, ...]:
+    """Return the values of the run that stands for a trial: its only one, or that of a seed."""
+    index = typical_repeat(trial)
+    return tuple(trial.values if index is None else _repeats(trial)[index])
+
+
 def _repeats(trial: FrozenTrial) -> list[list[float]]:
     """Return the values of each seed; nothing if they are not on record."""
     record = trial.user_attrs.get(REPEATS_KEY)

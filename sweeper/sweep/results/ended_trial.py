@@ -15,8 +15,9 @@ from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.curve import GROWN_KEY
+from sweeper.sweep.folder_id import has_files_of
 from sweeper.sweep.identity import steers
-from sweeper.sweep.results.best_folder import link_best_folder
+from sweeper.sweep.results.best_folder import link_best_folder, remove_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
 
@@ -65,9 +66,13 @@ class EndedTrial:
     def link_best_folder(self, study_folder: Path, others: Sequence[FrozenTrial]) -> None:
         """Make `best/` of the study's folder from the files of this trial.
 
-        Of several seeds, the one whose values are nearest to their mean is taken.
+        Of several seeds, the one whose values are nearest to their mean is taken. If another host
+        has the files, there is no `best/`: that of an earlier winner would be taken for this one.
         """
         layout = layout_of(self.trial, study_folder, self.live)
+        if not has_files_of(self.trial, study_folder, layout.subdir):
+            remove_best_folder(study_folder)
+            return
         folder = study_folder / layout.subdir
         seed_folder = folder / f"seed-{self.seed}"
         source = seed_folder if seed_folder.is_dir() else folder

@@ -10,6 +10,7 @@ from sweeper.sweep.finals.agenda import Agenda, prepare_finals, search_is_over
 from sweeper.sweep.finals.final_job import SCORES_KEY, FinalJob
 from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.finals.stage import FinalStage
+from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.results.front import best_trials
 from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
@@ -107,6 +108,15 @@ def test_a_winner_that_wrote_nothing_is_scored_where_it_was_run(agenda, study) -
     lease = {LEASE_KEY: Lease.new().record()}
     study.add_trials([create_trial(value=1.0, system_attrs=lease), create_trial(value=2.0)])
     assert agenda.has_work()
+
+
+def test_a_winner_that_another_host_has_completed_is_left_to_it(agenda, study) -> None:
+    folder = agenda.ledger._lock.parent
+    assert (folder / "1").is_dir()  # an earlier attempt, which was paused here
+    folder_id(folder)
+    lease = {LEASE_KEY: Lease.new(folder="other").record()}
+    study.add_trials([create_trial(value=2.0), create_trial(value=1.0, system_attrs=lease)])
+    assert not agenda.has_work()
 
 
 def test_of_two_equal_jobs_one_is_done(agenda, study) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from optuna.trial import create_trial
 
-from sweeper.sweep.results.deviation import typical_repeat, values_text
+from sweeper.sweep.results.deviation import typical_repeat, typical_values, values_text
 
 
 @pytest.mark.parametrize(
@@ -40,3 +40,11 @@ def test_values_have_their_deviation_over_seeds(values, attrs, text) -> None:
 )
 def test_the_typical_seed_is_nearest_to_the_mean(values, attrs, index) -> None:
     assert typical_repeat(create_trial(values=values, user_attrs=attrs)) == index
+
+
+@pytest.mark.parametrize(
+    ("attrs", "values"),
+    [({}, (0.5,)), ({"repeats": [[0.1], [0.6], [0.8]], "deviation": [0.36]}, (0.6,))],
+)
+def test_the_typical_values_are_those_of_one_run(attrs, values) -> None:
+    assert typical_values(create_trial(values=[0.5], user_attrs=attrs)) == values
