@@ -36,8 +36,10 @@ worker process (with the basic launcher, in the parent process):
           lease            a worker's claim on a running trial, and how others judge it
           promotion        which trials are paused at a rung, and which go on
             curve            what a trial has reported so far, and how far it may run
-          point_index      the trials with the same parameters
+          claim            what a worker knows of a trial that it may run
         draw             draws the parameters, so that no two trials have the same ones
+          taken_points     the points that the trials have, of which each is run once
+            point_index      the trials with the same parameters
           draft            keeps them back until they are final
         attempt          runs the task, once or for several seeds
           job              Hydra's job, with quick copies of the config

@@ -16,8 +16,9 @@ from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.errors import SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
+from sweeper.sweep.curve import progress_of
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import WAIT_SECONDS, progress_of
+from sweeper.sweep.ledger import WAIT_SECONDS
 from sweeper.sweep.opening import naming_workers
 from sweeper.sweep.plan import StudyPlan
 from sweeper.sweep.storage import open_storage
