@@ -19,10 +19,10 @@ from sweeper.launch.resources import n_workers
 from sweeper.sweep.curve import progress_of
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import WAIT_SECONDS
-from sweeper.sweep.opening import naming_workers
 from sweeper.sweep.plan import StudyPlan
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.work import Work, work_of
+from sweeper.sweep.worker_lines import naming_workers
 from sweeper.sweep.worker_task import Worker
 from sweeper.text import in_one_line, shortened
 
