@@ -40,12 +40,10 @@ from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.cli.leaving import leave
 from sweeper.cli.typed import unusable_folder
 from sweeper.data.batches import Streaming
-from sweeper.data.image_files import FileImages, FilePhotographs, image_paths
+from sweeper.data.image_files import image_paths
 from sweeper.errors import ConfigError, DataError
 from sweeper.run.restore import Restored, restore, trusted_packages
 from sweeper.text import aligned, printable
-
-Files = FileImages | FilePhotographs
 
 N_IMAGES = 10
 """The number of images of a split, if it has as many and no other number was typed."""

@@ -158,7 +158,7 @@ class Compositions:
 def composed() -> Callable[..., Composed]:
     """Return a function that composes the config of overrides, with tracking and figures off."""
 
-    from sweeper.build.recipe import named_choices
+    from sweeper.build.choices import named_choices
 
     compositions = Compositions()
 

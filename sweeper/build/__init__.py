@@ -1,8 +1,12 @@
 """The step from config to objects. No other folder of `sweeper` instantiates what a config names.
 
     recipe            a checked config: `build` an experiment, `verify` it, or build its network
+      choices           the names of the options that the config was composed of
       options           the chosen options of all groups; adds the arguments that the run provides
         option            one option: a target, with arguments checked against its signature
+        model_option      the option of the group `model`, and the check of its network
+        data_option       the option of the group `data`: a source, and how its images are prepared
+        epoch_metrics     the check that the run's metrics are measured on the data
         init_option       the option of the group `init`, with those for single types of layers
         loss_option       the option of the group `loss`: torch's criterion and its adapter
         updates_option    the options of the groups `optimizer` and `scheduler`

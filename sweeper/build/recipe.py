@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
+from sweeper.build.choices import named_choices
 from sweeper.build.loss_option import OutputShape
 from sweeper.build.option import (
     PlainOrConfig,
@@ -35,13 +35,13 @@ from sweeper.training.compiler import defer_compiler
 from sweeper.training.devices import autocast, available_device
 from sweeper.training.experiment import Experiment
 from sweeper.training.finetune import freeze, warn_of_unused_unfreeze_at
-from sweeper.training.freed_memory import keep_freed_memory
 from sweeper.training.overfit import remove_regularisation
 from sweeper.training.recompute import recompute_activations
 from sweeper.training.resumption import checkpoint_to_resume
 from sweeper.training.scoring import Classifier
 from sweeper.training.seeding import seed_everything
 from sweeper.training.settings import RunSettings, TrainerSettings
+from sweeper.training.torch_settings import configure_torch
 
 CPU = torch.device("cpu")
 META = torch.device("meta")
@@ -174,7 +174,7 @@ def build(cfg: PlainOrConfig, choices: Mapping[str, str], folder: Path) -> Exper
     autocast_context = recipe.autocast()
     if not trainer.compile:
         defer_compiler()
-    _configure_torch(trainer)
+    configure_torch(trainer)
     tracker = options.tracker(folder)  # checks the tracking URI before the data is read
     data = recipe.data()
     adapter = options.adapter(data.profile)
@@ -281,38 +281,6 @@ def source_of(cfg: DictConfig) -> Source:
     return Recipe.of(*_without_hydra(cfg)).options.source()
 
 
-RECIPES = "experiment"
-"""The group whose options choose options and values of other groups, and have no node."""
-
-MAPPINGS = ("callbacks", "tags")
-"""Keys in the root of the config that hold a mapping and are not groups."""
-
-
-def named_choices(cfg: DictConfig, choices: Mapping[str, str]) -> dict[str, str]:
-    """Return the option of each group, or `inline` for a group written out in the config.
-
-    The option of `init@init.conv` is that of `init.conv`. The recipe, if any, is named too.
-    """
-    keys = [str(key) for key in cfg if key not in MAPPINGS]
-    groups = [key for key in keys if _is_group(cfg, key)]
-    named = {g: str(o) for g, o in choices.items() if g in groups}
-    packages = {
-        package: str(option)
-        for group, at, package in (key.partition("@") for key in choices)
-        if at and group in groups and (option := choices[f"{group}@{package}"]) is not None
-    }
-    recipe = choices.get(RECIPES)
-    recipes = {} if recipe in (None, "none") else {RECIPES: str(recipe)}
-    return dict.fromkeys(groups, "inline") | named | packages | recipes
-
-
-def _is_group(cfg: DictConfig, key: str) -> bool:
-    try:
-        return isinstance(cfg[key], DictConfig)
-    except OmegaConfBaseException:
-        return False  # an interpolation fails, which the check of the values reports
-
-
 def _root_values(cfg: PlainOrConfig) -> dict[str, Any]:
     """Return the values of the config's root that are not groups.
 
@@ -327,22 +295,6 @@ def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:
     """Return a config without its `hydra` node, and the option of each group."""
     own = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
     return own, named_choices(own, cfg.hydra.runtime.choices)
-
-
-@cache
-def _default_threads() -> int:
-    """Return the number of threads that this process had before its first run."""
-    return torch.get_num_threads()
-
-
-def _configure_torch(trainer: TrainerSettings) -> None:
-    keep_freed_memory()
-    torch.set_num_threads(trainer.threads or _default_threads())
-    if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
-        torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
-    torch.backends.cudnn.benchmark = not trainer.deterministic
-    torch.autograd.set_detect_anomaly(trainer.detect_anomaly)
-    torch.set_float32_matmul_precision("high")
 
 
 def _checkpoint_activations(model: nn.Module) -> None:

@@ -78,11 +78,6 @@ def upright_size(image: Image.Image) -> Size:
     return _turned(size, _orientation(image))
 
 
-def upright(image: Image.Image) -> Image.Image:
-    """Return the image as it is shown."""
-    return _upright(image, _orientation(image))
-
-
 def colour(value: str | Sequence[int], key: str) -> Colour:
     """Return a colour of the config: a name or code that Pillow knows, or three levels.
 

@@ -28,7 +28,7 @@ from sweeper.figures.lettering import fitted, wrapped
 from sweeper.text import printable, shortened
 
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
-SKY, PURPLE, YELLOW = "#56b4e9", "#cc79a7", "#f0e442"
+SKY = "#56b4e9"
 TEXT, SOFT, GREY, PALE = "#222222", "#666666", "#aaaaaa", "#dddddd"
 
 TITLE_LENGTH = 22

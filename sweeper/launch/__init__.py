@@ -2,7 +2,8 @@
 
 In the parent process, the plugin's `LocalLauncher` calls
 
-    local        starts worker processes, gives them jobs, and replaces those that die
+    local        gives jobs to worker processes, and replaces those that die
+      slot       one worker process, and how it is started
     resources    how many workers this machine can run, with how many threads and which GPU
     early        starts a fork server while the command still reads its config
     fork_server  this process's side of it

@@ -1,19 +1,14 @@
-"""Local worker processes, which import the task once and are replaced when they die."""
+"""A pool of local worker processes, which runs Hydra jobs and replaces processes that die."""
 
-import contextlib
 import logging
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.singleton import Singleton
@@ -23,10 +18,9 @@ from omegaconf import DictConfig
 
 from sweeper.cli.interrupts import SIGNALS, Interrupt, Interrupted
 from sweeper.errors import TrainingError
-from sweeper.launch.early import current_server
 from sweeper.launch.process import READY, failed_job
 from sweeper.launch.resources import n_workers, worker_environment
-from sweeper.launch.spawned import SpawnedProcess
+from sweeper.launch.slot import Job, Slot, start_slot
 from sweeper.text import plural
 
 log = logging.getLogger(__name__)
@@ -37,59 +31,6 @@ POLL_SECONDS = 0.5
 ASK_AGAIN_SECONDS, KILL_SECONDS = 2.5, 4.0
 # A launcher that warns of a time limit does so two minutes before, if nobody asks for less.
 WARNED_FACTOR = 6
-
-
-@dataclass(frozen=True)
-class Job:
-    """A Hydra job."""
-
-    number: int
-    overrides: list[str]
-
-
-class Process(Protocol):
-    """What the pool needs of a process, as `subprocess.Popen` has it.
-
-    A signal handler may call `send_signal` and `kill` in the middle of `wait`.
-    """
-
-    @property
-    def returncode(self) -> int | Any: ...
-
-    def wait(self) -> int: ...
-
-    def send_signal(self, sig: int) -> None: ...
-
-    def kill(self) -> None: ...
-
-
-@dataclass
-class Slot:
-    """A worker process, with its share of the machine and the job that it runs.
-
-    Args:
-        environment: Environment variables with the process's threads and GPU.
-        process: The process.
-        connection: Connection over which jobs are sent and results are received.
-        lifeline: Connection that closes when the parent dies; the process then exits.
-        ready: True once the process has imported the task.
-        early_deaths: Number of processes in a row that died in this slot before they were ready.
-        job: The running job; None if the process is idle.
-    """
-
-    environment: dict[str, str]
-    process: Process
-    connection: Connection
-    lifeline: Connection
-    ready: bool = False
-    early_deaths: int = 0
-    job: Job | None = None
-
-    def close(self) -> None:
-        """Wait until the process has ended; it ends by itself when the connection closes."""
-        self.connection.close()
-        self.process.wait()
-        self.lifeline.close()
 
 
 @dataclass
@@ -149,7 +90,7 @@ class LocalPool:
         shares = [worker_environment(i, n) if self.divides_machine else {} for i in range(n)]
         for share in shares:
             if not self._interrupt.requested:
-                self._slots.append(_start(share, payload))
+                self._slots.append(start_slot(share, payload))
         while len(results) < n_results:
             slots = {s.connection: s for s in self._slots if not s.connection.closed}
             self._escalate()
@@ -193,7 +134,7 @@ class LocalPool:
         self, slot: Slot, queue: deque[Job], results: dict[int, JobReturn], payload: bytes
     ) -> None:
         slot.close()
-        cause = _exit_cause(slot.process.returncode)
+        cause = slot.exit_cause()
         self._slots.remove(slot)
         if not slot.ready and slot.early_deaths + 1 >= MAX_EARLY_DEATHS:
             self._ask_jobs_to_stop()
@@ -204,7 +145,7 @@ class LocalPool:
         elif slot.job is not None:
             results[slot.job.number] = failed_job(ChildProcessError(f"the job's process {cause}"))
         if queue:
-            successor = _start(slot.environment, payload)
+            successor = start_slot(slot.environment, payload)
             successor.early_deaths = 0 if slot.ready else slot.early_deaths + 1
             self._slots.append(successor)
 
@@ -252,57 +193,3 @@ class LocalPool:
     def _payload(self) -> bytes:
         state: Any = (Singleton.get_state(), self.context, self.config, self.task)
         return bytes(cloudpickle.dumps(state))
-
-
-def _start(environment: dict[str, str], payload: bytes) -> Slot:
-    """Start a worker process in its own session.
-
-    The terminal's Ctrl-C then reaches only the parent, which decides what to do.
-    """
-    if not hasattr(os, "fork"):
-        spawned = SpawnedProcess(environment)
-        slot = Slot(environment, spawned, spawned.connection, spawned.lifeline)
-    else:
-        slot = _with_descriptors(environment)
-    # If the process has died already, the next read from the connection raises EOFError.
-    with contextlib.suppress(BrokenPipeError):
-        slot.connection.send_bytes(payload)
-    return slot
-
-
-def _with_descriptors(environment: dict[str, str]) -> Slot:
-    parent_socket, child_socket = socket.socketpair()
-    lifeline_read, lifeline_write = os.pipe()
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    variables = {**os.environ, **environment, "PYTHONPATH": path}
-    descriptors = (child_socket.fileno(), lifeline_read)
-    process = _forked(variables, descriptors) or _fresh(variables, descriptors)
-    child_socket.close()
-    os.close(lifeline_read)
-    connection = Connection(parent_socket.detach())
-    return Slot(environment, process, connection, Connection(lifeline_write))
-
-
-def _forked(variables: dict[str, str], descriptors: tuple[int, int]) -> Process | None:
-    """Fork a worker process that has imported everything; return None if that cannot be done."""
-    if (server := current_server()) is None:
-        return None
-    return server.fork("sweeper.launch.process:main", variables, descriptors)
-
-
-def _fresh(variables: dict[str, str], descriptors: tuple[int, int]) -> Process:
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweeper.launch.process", *map(str, descriptors)],
-        env=variables,
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-
-
-def _exit_cause(returncode: int) -> str:
-    if returncode == 0:
-        return "was asked to end"
-    if returncode > 0:
-        return f"ended with exit code {returncode}"
-    return f"was killed by {signal.Signals(-returncode).name}"

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.build.recipe import named_choices
+from sweeper.build.choices import named_choices
 from sweeper.cli.overrides import quoted
 from sweeper.secrets import masked_uri
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.build.recipe import Recipe, named_choices
+from sweeper.build.choices import named_choices
+from sweeper.build.recipe import Recipe
 from sweeper.cli.arguments import Arguments
 from sweeper.configs import CONFIGS
 from sweeper.data.image_data import ImageData

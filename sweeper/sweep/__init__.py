@@ -11,17 +11,21 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
         identity         what two commands must share to run the same study
         points           the default config and the user's points, as first trials
         elsewhere/       points and trials of other studies and runs, for the same purpose
-      study            creates the Optuna study, or checks that an existing one is the same
-      storage          opens a journal file or a database
-        database         few queries a trial, and patience while the server is away
+      study_storage    the storage of the study, ready for its workers
+        study            creates the Optuna study, or checks that an existing one is the same
+        idle             checks that nobody uses a study that is to be moved away
+        storage          opens a journal file or a database
+          database         few queries a trial, and patience while the server is away
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
       recorder         a process for MLflow, which neither the command nor its workers import
       announcement     says what the command is going to run
       workers          launches the workers, again if some died, until the study ends
+        worker_lines     makes the lines of Hydra's launchers speak of workers
         work             what is left to do: trials, then the jobs that follow the search
       board            shows the progress while the workers run
         board_view       the picture of a running study as lines of text
+          counts           the numbers of trials, by what became of them
       results/         the best trials as files, folders and commands
       picture/         the figures of the study, for its record
 
@@ -37,8 +41,10 @@ worker process (with the basic launcher, in the parent process):
           lease            a worker's claim on a running trial, and how others judge it
           promotion        which trials are paused at a rung, and which go on
             curve            what a trial has reported so far, and how far it may run
-          point_index      the trials with the same parameters
+          claim            what a worker knows of a trial that it may run
         draw             draws the parameters, so that no two trials have the same ones
+          taken_points     the points that the trials have, of which each is run once
+            point_index      the trials with the same parameters
           draft            keeps them back until they are final
         attempt          runs the task, once or for several seeds
           job              Hydra's job, with quick copies of the config

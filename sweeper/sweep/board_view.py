@@ -10,11 +10,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeper.sweep.counts import Counts
 from sweeper.sweep.curve import Place, curve_of, is_paused
 from sweeper.sweep.finals.final_job import FinalJob
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.stop_rule import is_feasible
-from sweeper.sweep.study import Counts
 from sweeper.text import duration, printable, shortened
 
 N_BEST = 5

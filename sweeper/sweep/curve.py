@@ -14,6 +14,8 @@ PLACE_KEY = "sweeper:place"
 LOOKS_KEY = "sweeper:looks"
 # The values of the config keys that a later command may raise, when the trial ran last.
 GROWN_KEY = "sweeper:grown"
+# A trial's last step, where its reports are not kept because it has several objectives.
+STEP_KEY = "sweeper:step"
 
 Look = tuple[float, float]
 """A position in epochs, and the value there."""
@@ -106,6 +108,12 @@ def looks_of(system_attrs: Mapping[str, Any]) -> Sequence[Sequence[float]]:
     """Return the values from within epochs, each with its position."""
     looks: Sequence[Sequence[float]] = system_attrs.get(LOOKS_KEY, ())
     return looks
+
+
+def progress_of(trial: FrozenTrial) -> int:
+    """Return a number that grows with each step that the trial reports for the first time."""
+    last_step = trial.system_attrs.get(STEP_KEY)
+    return len(curve_of(trial)) if last_step is None else int(last_step) + 1
 
 
 def seconds_of(trial: FrozenTrial, now: float) -> float:

@@ -13,8 +13,10 @@ from sweeper.space.grid import Grid
 from sweeper.space.live import Params
 from sweeper.space.same_point import point_key
 from sweeper.sweep.budget import is_own
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft, paused_as
-from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.taken_points import TakenPoints
 
 SAMPLER_ROUNDS = 10
 RANDOM_ROUNDS = 100
@@ -46,12 +48,14 @@ class Drawer:
     Args:
         study: The study.
         ledger: Its trials.
+        taken: The points that its trials have.
         suggest: Function that suggests all parameters of a trial and returns them.
         points: All points of a finite space; None for another space.
     """
 
     study: optuna.Study
     ledger: Ledger
+    taken: TakenPoints
     suggest: Suggest
     points: Grid | None
 
@@ -88,7 +92,7 @@ class Drawer:
         trial = optuna.Trial(study, claim.trial_id)
         params = self.suggest(trial)
         can_differ = not draft.fixed or not draft.fixed >= {*draft.params}
-        original = self.ledger.settle(claim, draft, again=can_differ)
+        original = self.taken.settle(claim, draft, again=can_differ)
         trial.study, trial.storage = self.study, storage
         return Drawn(trial, params, original), original is None or not can_differ
 

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from sweeper.cli.interrupts import Interrupt
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.lease import RENEWALS_PER_LEASE
-from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.ledger import Ledger
 from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)

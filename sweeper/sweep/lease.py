@@ -32,7 +32,7 @@ class Lease:
         started: Start time of that process. It distinguishes two processes with the same `pid`.
         command: Identifier of the command that started the process.
         renewals: Number of times that the lease was renewed.
-        progress: Progress of the trial when this attempt began, see `ledger.progress_of`.
+        progress: Progress of the trial when this attempt began, see `curve.progress_of`.
         deaths: Number of earlier attempts that ended with their worker's death, since the trial
             last made progress.
         cuts: Number of all earlier attempts that did not finish the trial: those that ended with

@@ -9,9 +9,9 @@ operations is atomic, and the token of the lease is checked before a trial is en
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,51 +29,30 @@ from sweeper.sweep.budget import (
     THREADS_KEY,
     THREADS_VARIABLE,
     Budget,
-    failures,
     is_own,
 )
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import (
     LOOKS_KEY,
     PLACE_KEY,
+    STEP_KEY,
     Place,
     Stretch,
     curve_of,
     looks_of,
+    progress_of,
     start_of,
 )
-from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft
+from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge, Standing
-from sweeper.sweep.point_index import PointIndex
 from sweeper.sweep.storage import read_trials
 
 log = logging.getLogger(__name__)
 LOCK_FILE = ".claims.lock"
-# A trial's last step, where its reports are not kept because it has several objectives.
-STEP_KEY = "sweeper:step"
 # The commands that were asked to end, a list of their identifiers. Their workers leave.
 ENDED_COMMANDS_KEY = "sweeper:ended_commands"
 WAIT_SECONDS = 1.0
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A trial that this process may run."""
-
-    trial_id: int
-    number: int
-    lease: Lease
-
-    @property
-    def attempt(self) -> int:
-        """Number of earlier attempts at this trial; 0 for the first attempt."""
-        return self.lease.cuts
-
-
-def progress_of(trial: FrozenTrial) -> int:
-    """Return a number that grows with each step that the trial reports for the first time."""
-    last_step = trial.system_attrs.get(STEP_KEY)
-    return len(curve_of(trial)) if last_step is None else int(last_step) + 1
 
 
 def waiting_line(names: Sequence[str], seconds: float) -> str:
@@ -105,7 +84,6 @@ class Ledger:
         self._study, self._storage, self._grid = study, storage, grid
         self.budget = budget
         self._command, self._judge = command, LeaseJudge(budget.lease_seconds)
-        self._points = PointIndex()
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
 
@@ -188,7 +166,7 @@ class Ledger:
         with self.locked(), suppress(UpdateFinishedTrialError):
             trials = self.trials()
             trial = next(t for t in trials if t._trial_id == claim.trial_id)
-            if not _is_owned(trial, claim):
+            if not claim.holds(trial):
                 return False
             lease = Lease.read(trial.system_attrs) or claim.lease
             self._write_lease(claim.trial_id, replace(lease, renewals=lease.renewals + 1))
@@ -198,37 +176,7 @@ class Ledger:
 
     def owns(self, claim: Claim) -> bool:
         """Return whether the trial still belongs to this worker."""
-        return _is_owned(self.stored(claim), claim)
-
-    def settle(self, claim: Claim, draft: Draft, again: bool) -> FrozenTrial | None:
-        """Write the parameters that were drawn for a trial, unless another trial has the same ones.
-
-        Return that other trial, or None. If `again` is False, the parameters are written although
-        there is one.
-        """
-        with self.locked():
-            original = next(self._same_point(claim, draft.params), None)
-            if original is None or not again:
-                draft.write()
-            if original is not None:
-                return original
-            # Workers that do not share the folder may have written the same point just now. Of two
-            # running trials, the one with the lower number keeps it.
-            ended_or_first = (
-                t
-                for t in self._same_point(claim, draft.params)
-                if t.state in FINISHED or t.number < claim.number
-            )
-            return next(ended_or_first, None)
-
-    def _same_point(self, claim: Claim, params: Mapping[str, Any]) -> Iterator[FrozenTrial]:
-        """Yield the trials with these parameters that run, have run, or wait to be run again."""
-        same = self._points.with_params(self.trials(), params)
-        failed = {t.number for t in failures(same, self.budget.failed_before)}
-        for trial in same:
-            is_to_be_repeated = trial.state == TrialState.FAIL and trial.number not in failed
-            if trial._trial_id != claim.trial_id and is_own(trial) and not is_to_be_repeated:
-                yield trial
+        return claim.holds(self.stored(claim))
 
     def note_look(self, claim: Claim, epochs: float, value: float) -> None:
         """Record a value from within an epoch; `epochs` is its position.
@@ -500,9 +448,3 @@ def _deaths(trial: FrozenTrial) -> int:
     if previous is None or progress_of(trial) > previous.progress:
         return 1
     return previous.deaths + 1
-
-
-def _is_owned(trial: FrozenTrial, claim: Claim) -> bool:
-    lease = Lease.read(trial.system_attrs)
-    running = trial.state == TrialState.RUNNING
-    return running and lease is not None and lease.token == claim.lease.token

@@ -18,11 +18,11 @@ from sweeper.secrets import concealed
 from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
+from sweeper.sweep.counts import Counts
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.stop_rule import is_feasible
-from sweeper.sweep.study import Counts
 from sweeper.sweep.study_note import study_note
 from sweeper.tracking import tags
 from sweeper.tracking.mlflow import MLflowTracker, WantsModel, wait_for_trials

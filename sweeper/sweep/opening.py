@@ -1,12 +1,9 @@
 """What a command says of its study before it runs trials: what was done before, by which code."""
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
@@ -115,26 +112,3 @@ def _code_of(study: optuna.Study) -> CodeState | None:
         case [str(commit), str(changes)]:
             return CodeState(commit, changes)
     return None
-
-
-@contextmanager
-def naming_workers(study: str) -> Iterator[None]:
-    """Make the lines that Hydra's launchers print for their jobs say that these are workers."""
-    factory = logging.getLogRecordFactory()
-
-    def renamed(*args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = factory(*args, **kwargs)
-        if record.name.startswith(("hydra.", "hydra_plugins.")):
-            worker = f"worker of study {study}"
-            text = re.sub(r"(?s)^(\s*#\d+ :).*", lambda m: f"{m[1]} {worker}", record.getMessage())
-            text = re.sub(r"(?i)(launching.*? 1 )jobs?\b", r"\1worker", text)
-            record.msg = re.sub(r"(?i)(launching.*?\d+ )jobs?\b", r"\1workers", text)
-            record.args = ()
-        return record
-
-    # Not a filter of the handlers: launchers configure the logging anew.
-    logging.setLogRecordFactory(renamed)
-    try:
-        yield
-    finally:
-        logging.setLogRecordFactory(factory)

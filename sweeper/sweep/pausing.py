@@ -7,8 +7,9 @@ from dataclasses import replace
 from optuna.trial import FrozenTrial
 
 from sweeper.sweep.budget import is_own
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import Place, curve_of
-from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.promotion import Halving, Rungs
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.guard import Guard
-from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.pausing import Pausing
 from sweeper.trial import TrialInfo
 
@@ -48,7 +49,11 @@ class StudyReporter:
         self.info, self._repeat = info, number
 
     def report(self, value: float, step: float, length: float | None = None) -> None:
-        """Write the value to the trial, unless another worker has taken the trial over."""
+        """Write the value to the trial, unless another worker has taken the trial over.
+
+        Raises:
+            ValueError: `step` or `length` is not finite, or `length` is not above 0.
+        """
         for name, number in (("step", step), ("length", 1 if length is None else length)):
             if not math.isfinite(number) or (name == "length" and number <= 0):
                 raise ValueError(f"sweeper.trial.report: {name} must be a number, but is {number}")

@@ -3,7 +3,6 @@
 import contextlib
 import copy
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,6 @@ import optuna
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.storages import BaseStorage
-from optuna.trial import TrialState
 
 from sweeper.cli.interrupts import exit_code
 from sweeper.cli.next_steps import next_steps
@@ -21,38 +19,26 @@ from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, TrainingError
 from sweeper.launch.apart import can_call_apart
-from sweeper.locks import locked
 from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import StudyCommand
-from sweeper.sweep.elsewhere.address import JOURNAL, absolute, check_file
-from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
-from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
-from sweeper.sweep.finals.agenda import finals_storage, prepare_finals
-from sweeper.sweep.finals.stage import JOURNAL as FINALS
-from sweeper.sweep.finals.stage import finals_name
-from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import LOCK_FILE
+from sweeper.sweep.elsewhere.address import absolute, check_file
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
 from sweeper.sweep.plan import StudyPlan, plan_study
-from sweeper.sweep.points import enqueue
 from sweeper.sweep.recorder import Recorder, recorded, recorder_of
 from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
-from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage import JOURNAL, open_storage
 from sweeper.sweep.study import (
     PARENT_KEY,
     PulledStudy,
     compare_study,
-    create_study,
     open_study,
-    set_aside,
-    set_folder_aside,
 )
+from sweeper.sweep.study_storage import MULTIRUN_FILE, prepare_storage
 from sweeper.sweep.work import work_of
 from sweeper.sweep.worker_task import Worker
 from sweeper.sweep.workers import Workers
@@ -60,9 +46,6 @@ from sweeper.tracking.uri import resolve_uri
 
 log = logging.getLogger(__name__)
 EVENTS_FOLDER = "tensorboard"
-MULTIRUN_FILE = "multirun.yaml"
-# The numbers of the trials that had failed when the last command started.
-FAILED_BEFORE_KEY = "sweeper:failed_before"
 
 
 def run_study(
@@ -120,7 +103,7 @@ def _run_study(
     master = copy.deepcopy(config)
     with read_write(master.hydra), open_dict(master.hydra):
         master.hydra.sweep.dir = str(plan.spec.folder)
-    plan, storage = _prepare_storage(plan)
+    plan, storage = prepare_storage(plan)
     study = open_study(plan.spec.name, storage, plan.spec.sampler.sampler())
     info = _study_info(plan, study, storage)
     if not plan.settings.join:
@@ -172,125 +155,6 @@ def _opened(observers: Observers, study: PulledStudy, info: StudyInfo) -> StudyI
     if parent_id is not None:
         study.set_user_attr(PARENT_KEY, parent_id)
     return replace(info, parent_id=parent_id)
-
-
-def _prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
-    """Return the study's storage, with the study created or checked and its points enqueued.
-
-    The plan is returned too, with what had failed before its command.
-    """
-    spec, folder = plan.spec, plan.spec.folder
-    if plan.settings.fresh:
-        _require_idle(plan)
-    if plan.settings.fresh and spec.storage is None:
-        set_folder_aside(folder)
-    elif plan.settings.fresh:
-        set_aside(spec.name, open_storage(spec.storage, folder), folder)
-    storage = open_storage(spec.storage, folder)  # first, since it may be refused
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder / LOCK_FILE):
-        if spec.name not in {s.study_name for s in storage.get_all_studies()}:
-            _require_new(plan)
-        create_study(spec.name, storage, plan.identity)
-        prepare_finals(spec, storage, plan.settings.directions)
-        plan = _with_failed_before(plan, storage)
-        study, budget = open_study(spec.name, storage), plan.spec.budget
-        is_spent = budget.is_spent(study.get_trials(deepcopy=False), time.time())
-        # What failed under a command, a later one alone tries again, and not a worker of the first.
-        enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
-    return plan, storage
-
-
-def _with_failed_before(plan: StudyPlan, storage: BaseStorage) -> StudyPlan:
-    spec, join = plan.spec, plan.settings.join
-    finals, failed = spec.finals, _failed_before(spec.name, storage, join)
-    if finals.is_needed:
-        jobs = _failed_before(finals_name(spec.name), finals_storage(spec, storage), join)
-        finals = replace(finals, failed_before=jobs)
-    budget = replace(spec.budget, failed_before=failed)
-    return replace(plan, spec=replace(spec, budget=budget, finals=finals))
-
-
-def _failed_before(name: str, storage: BaseStorage, join: bool) -> frozenset[int]:
-    """Return the numbers of a study's trials that had failed when its command started.
-
-    Workers that join the command read them, so that they do not run again what failed under it.
-    """
-    study = open_study(name, storage)
-    recorded = study.user_attrs.get(FAILED_BEFORE_KEY, [])
-    if join:
-        return frozenset(recorded)
-    failed = [t.number for t in study.get_trials(deepcopy=False, states=[TrialState.FAIL])]
-    if failed != recorded:
-        study.set_user_attr(FAILED_BEFORE_KEY, failed)
-    return frozenset(failed)
-
-
-def _require_idle(plan: StudyPlan) -> None:
-    """Check that no worker on this host runs a trial of the study that is to be moved away.
-
-    Nor may it do one of the jobs that follow the search, nor may the study be explained.
-
-    Raises:
-        ConfigError: a worker does, or it is.
-    """
-    spec = plan.spec
-    studies = [(spec.name, JOURNAL), (finals_name(spec.name), FINALS)]
-    # An explanation that was killed leaves its runs to go on.
-    for ablation in (spec.folder / EXPLAIN_FOLDER).glob("*"):
-        studies.append((ablation_name(spec.name, ablation.name), str(ablation / JOURNAL)))
-    leases = [lease for name, journal in studies for lease in _leases(name, spec, journal)]
-    alive = [lease for lease in leases if lease.process_is_alive()]
-    if alive:
-        raise ConfigError(
-            f"study=fresh: study {spec.name} is running, in process {alive[0].pid} of "
-            f"{alive[0].host_name}; end it first, or choose another name with "
-            "hydra.sweeper.study_name=NAME"
-        )
-    lock = spec.folder / EXPLAIN_LOCK
-    if not lock.exists():
-        return
-    try:
-        with locked(lock, wait=False):
-            pass
-    except BlockingIOError as error:
-        raise ConfigError(
-            f"study=fresh: python -m sweeper.explain {spec.folder} is running; end it first, or "
-            "choose another name with hydra.sweeper.study_name=NAME"
-        ) from error
-
-
-def _leases(name: str, spec: StudySpec, journal: str) -> list[Lease]:
-    """Return the leases of a study's running trials; `journal` is its file, if it has one."""
-    file = spec.folder / journal
-    if spec.storage is None and not file.is_file():
-        return []
-    try:
-        storage = open_storage(str(file) if spec.storage is None else spec.storage, spec.folder)
-        trials = open_study(name, storage).get_trials(deepcopy=False)
-    except (ConfigError, KeyError):
-        return []  # a damaged journal, or no such study
-    leases = (Lease.read(t.system_attrs) for t in trials if t.state == TrialState.RUNNING)
-    return [lease for lease in leases if lease is not None]
-
-
-def _require_new(plan: StudyPlan) -> None:
-    """Check that a study that the storage does not have may be created.
-
-    Raises:
-        ConfigError: a worker cannot join it, or its folder holds another study's trials.
-    """
-    name, folder = plan.spec.name, plan.spec.folder
-    if plan.settings.join:
-        raise ConfigError(
-            f"study {name} does not exist; start it with its command before workers join it"
-        )
-    if (folder / MULTIRUN_FILE).is_file() and any(folder.glob("[0-9]*")):
-        raise ConfigError(
-            f"{folder} holds the trials of a study, but the study's storage does not know study "
-            f"{name}: it was emptied, lost or replaced; put it back, or type study=fresh "
-            "(hydra.sweeper.study=fresh), which moves the folder away and starts a new study"
-        )
 
 
 def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> StudyInfo:

@@ -24,16 +24,18 @@ from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
 from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.draw import Drawer, Drawn, with_known_space
 from sweeper.sweep.guard import Guard, Reason
-from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.observer import Outcome
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.results.trial_folder import TrialLayout, has_files, record_layout
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
+from sweeper.sweep.taken_points import TakenPoints
 from sweeper.sweep.verdict import (
     FAILURE_FILE,
     FAILURE_FILE_KEY,
@@ -79,6 +81,7 @@ class Session:
         self.ledger = Ledger(
             self._study, self._storage, spec.folder, spec.budget, grid, spec.command
         )
+        self._taken = TakenPoints(self.ledger)
 
     def claim(self) -> Claim | None:
         """Return a trial to run, or None if there is none or this worker should leave."""
@@ -131,7 +134,7 @@ class Session:
         if self._spec.sampler.seeded:
             sampler = self._spec.sampler.sampler(claim.number)
             self._study.sampler = with_known_space(sampler, self._study.sampler)
-        drawer = Drawer(self._study, self.ledger, self._suggest, self._points)
+        drawer = Drawer(self._study, self.ledger, self._taken, self._suggest, self._points)
         return drawer.draw(claim, self._study.sampler)
 
     def _suggest(self, trial: optuna.Trial) -> Params:

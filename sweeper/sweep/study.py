@@ -2,8 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,9 @@ from optuna.samplers import BaseSampler
 from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
-from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import rename_in_folder, rename_in_storage
-from sweeper.sweep.curve import is_paused
 from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.identity import StudyIdentity, difference
@@ -141,34 +137,6 @@ def set_folder_aside(folder: Path, stamp: str | None = None) -> Path | None:
 
 def _stamp() -> str:
     return datetime.now().strftime("%Y%m%d-%H%M%S")
-
-
-@dataclass(frozen=True)
-class Counts:
-    """The number of a study's own trials, by what became of them.
-
-    Trials of other studies, and those that were ended without a run, are left out.
-    """
-
-    complete: int
-    pruned: int
-    paused: int
-    failed: int
-    running: int
-
-    @staticmethod
-    def of(trials: Iterable[FrozenTrial]) -> "Counts":
-        """Return the counts of these trials."""
-        own = [t for t in trials if is_own(t) and not was_not_needed(t)]
-        states = [t.state for t in own]
-        names = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
-        complete, pruned, failed, running = map(states.count, names)
-        return Counts(complete, pruned, sum(map(is_paused, own)), failed, running)
-
-    @property
-    def done(self) -> int:
-        """Number of trials that count towards the budget: complete, pruned and paused ones."""
-        return self.complete + self.pruned + self.paused
 
 
 def _changes(existing: FrozenStudy, record: Mapping[str, Any]) -> str:

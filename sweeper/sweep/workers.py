@@ -16,12 +16,13 @@ from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.errors import SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
+from sweeper.sweep.curve import progress_of
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import WAIT_SECONDS, progress_of, waiting_line
-from sweeper.sweep.opening import naming_workers
+from sweeper.sweep.ledger import WAIT_SECONDS, waiting_line
 from sweeper.sweep.plan import StudyPlan
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.work import Work, work_of
+from sweeper.sweep.worker_lines import naming_workers
 from sweeper.sweep.worker_task import Worker
 from sweeper.text import in_one_line, shortened
 

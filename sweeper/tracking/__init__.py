@@ -1,11 +1,14 @@
 """Records of runs: the `Tracker` protocol, and the trackers that implement it.
 
 tracker               the protocol `Tracker`, `NullTracker`, and what a run reports about itself
-mlflow                `MLflowTracker`: writes records to an outbox; its thread delivers them
+mlflow                `MLflowTracker`: writes records to an outbox
     outbox            the records of one run on disk, and the files that belong to them
+      record_file     the file that holds the records
       records         the format of the records, and the check of each of them
       scan            finds the records in the file of an outbox, and what is damaged
+      delivered       how many of them are delivered
       damaged         the folder for what cannot be delivered
+    background        delivers them while the run trains, or hands the outbox to the courier
     delivery          sends the records of an outbox to MLflow; `deliver` is the command for it
     courier           delivers the outboxes of a study's trials in one process
     model_files       a network as the files of an MLflow model

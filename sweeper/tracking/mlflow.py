@@ -1,20 +1,14 @@
 """A tracker that records runs in MLflow; training never waits for the server.
 
-The training process writes each record to an outbox on disk. A background thread imports MLflow,
-opens the database or connects to the server, and delivers the records in batches. While the
-server is unreachable the records stay in the outbox. The next run in the same folder delivers
-the records that this run leaves behind, even if this process is killed.
-
-A trial of a study hands its outbox to the courier of the study's command, if there is one. Its
-process then imports no MLflow, and does not wait at its end.
+The training process writes each record to an outbox on disk. A background thread delivers them, or
+the courier of a study. While the server is unreachable the records stay in the outbox. The next run
+in the same folder delivers the records that this run leaves behind, even if this process is killed.
 """
 
 import logging
-import math
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,9 +20,8 @@ from pydantic import NonNegativeFloat
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.secrets import masked_uri
-from sweeper.text import plural
-from sweeper.tracking.courier import Handover, has_courier
-from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
+from sweeper.tracking.background import BackgroundDelivery
+from sweeper.tracking.courier import has_courier
 from sweeper.tracking.model_files import ModelError, check_name, write_model
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.records import Operation
@@ -108,7 +101,7 @@ class MLflowTracker:
     @property
     def page(self) -> str | None:
         """The address of the run's page, below that of `uri`; None while it is not delivered."""
-        return self._delivery.page if self._outbox is not None else None
+        return self._background.page if self._outbox is not None else None
 
     @property
     def wants_model(self) -> bool:
@@ -133,29 +126,22 @@ class MLflowTracker:
         except OSError as error:
             message = f"tracking: cannot write records to {self._outboxes} ({error.strerror}); "
             raise ConfigError(message + "start in a folder you may write to.") from error
-        self._delivery = Delivery(self._outbox, uris=[self._uri])
-        self._closing, self._closing_others = threading.Event(), threading.Event()
-        self._handover = Handover.of(self._outbox, self._uri)
-        self._threads = [] if self._handover else [self._start_own_delivery()]
-        self._others: list[Delivery] = []  # those that `finish` reports on
-        self._threads_of_others = self._start_delivery_of(self._deliveries_of(abandoned))
+        self._background = BackgroundDelivery(
+            self._outbox, abandoned, self._uri, self._flush_seconds
+        )
         if self._with_system_metrics:
             self._system_metrics = SystemMetrics(self.log_metrics)
 
     def wait_until_attempted(self) -> None:
         """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
-        self._delivery.attempted.wait(self._flush_seconds)
+        self._background.wait_until_attempted()
 
     def deliver_others(self) -> None:
         """Try to deliver the abandoned outboxes, and wait for that as long as `finish` may.
 
         `finish` says so if some are left.
         """
-        self._closing_others.set()
-        self._join(self._threads_of_others)
-        self._others = self._deliveries_of(abandoned_outboxes(self._outboxes))
-        self._threads_of_others = self._start_delivery_of(self._others)
-        self._join(self._threads_of_others)
+        self._background.deliver_others()
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, time: Milliseconds | None = None
@@ -188,9 +174,10 @@ class MLflowTracker:
 
     def begin_model(self, build: BuildModel) -> None:
         """Let the courier begin to write the model, if there is a courier."""
-        if self._handover is not None and self._model_folder is None:
+        handover = self._background.handover
+        if handover is not None and self._model_folder is None:
             self._model_folder = tempfile.TemporaryDirectory()
-            self._handover.ask_for_model(build, Path(self._model_folder.name, "model"))
+            handover.ask_for_model(build, Path(self._model_folder.name, "model"))
 
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Record a network as an MLflow model; it is registered if the tracker has a name for it.
@@ -208,7 +195,8 @@ class MLflowTracker:
         with place as folder:
             path = Path(folder, "model")
             try:
-                if self._handover is None or not self._handover.has_written_model():
+                handover = self._background.handover
+                if handover is None or not handover.has_written_model():
                     write_model(build, path)
             except ModelError as error:
                 log.warning("tracking: the network cannot be recorded as a model (%s)", error)
@@ -243,21 +231,15 @@ class MLflowTracker:
         The run of a trial is delivered while the worker's next trial trains. The end of that one
         waits for it, or `wait_for_trials` at the end of the worker.
         """
-        if self._outbox is None or self._closing.is_set():
+        if self._outbox is None or self._background.is_closing:
             return
         if self._system_metrics is not None:
             self._system_metrics.finish()
         if self._model_folder is not None:
             self._model_folder.cleanup()
         self._append("finish", {"status": status, "reason": reason})
-        if self._handover is not None:
-            if self._handover.finish():
-                self._closing.set()
-                self._outbox.release()
-                return
-            self._threads.append(self._start_own_delivery())
-        self._closing.set()
-        self._closing_others.set()
+        if self._background.close():
+            return
         if trial.info() is not None and not trial.must_stop_now():
             wait_for_trials()
             _finished_trials.append(self)
@@ -266,20 +248,7 @@ class MLflowTracker:
 
     def wait(self) -> None:
         """Wait up to `flush_seconds` for the delivery of a run that has ended."""
-        assert self._outbox is not None
-        self._join([*self._threads, *self._threads_of_others])
-        if not self._outbox.progress.finished:
-            self._warn(f"not all records reached {self.uri} in time", self._delivery, "others")
-        elif left := [each for each in self._others if not each.has_succeeded]:
-            what = f"the records of {plural(len(left), 'earlier run')} are not delivered yet"
-            self._warn(what, left[0], "records")
-
-    def _join(self, threads: Sequence[threading.Thread]) -> None:
-        # A server that failed at the last attempt is given two seconds, not the whole wait.
-        wait_seconds = min(self._flush_seconds, 2.0 if self._delivery.failure else math.inf)
-        deadline = time.monotonic() + wait_seconds
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._background.wait()
 
     def _append(self, op: Operation, body: dict[str, Any], artifact: Path | None = None) -> None:
         """Append a record to the outbox; on a full disk it is lost, and training continues.
@@ -299,7 +268,7 @@ class MLflowTracker:
             OSError: the disk is full.
             RuntimeError: no run has been started, or the run is finished.
         """
-        if self._outbox is None or self._closing.is_set():
+        if self._outbox is None or self._background.is_closing:
             raise RuntimeError(f"{op}: a tracker records only between start() and finish()")
         with self._lock:
             if artifact:
@@ -307,40 +276,6 @@ class MLflowTracker:
                 keep = self._outbox.keep_folder if is_folder else self._outbox.keep_file
                 body["path"] = keep(artifact)
             self._outbox.append(op, body)
-
-    def _deliveries_of(self, abandoned: Sequence[Outbox]) -> list[Delivery]:
-        return [Delivery(outbox, uris=[self._uri]) for outbox in abandoned]
-
-    def _start_delivery_of(self, deliveries: Sequence[Delivery]) -> list[threading.Thread]:
-        """Start to deliver outboxes until `_closing_others` is set; return the thread, if any."""
-        if not deliveries:
-            return []
-        return [self._start_thread(deliver_abandoned, deliveries, self._closing_others)]
-
-    def _start_own_delivery(self) -> threading.Thread:
-        return self._start_thread(deliver_until_closed, self._delivery, self._closing)
-
-    def _start_thread(
-        self, deliver: Callable[..., None], deliveries: object, closing: threading.Event
-    ) -> threading.Thread:
-        # A daemon thread: a server that hangs must not keep the process alive. The records that
-        # it has not delivered are on disk.
-        thread = threading.Thread(
-            target=deliver, args=(deliveries, closing), name=deliver.__name__, daemon=True
-        )
-        thread.start()
-        return thread
-
-    def _warn(self, what: str, delivery: Delivery, kept: str) -> None:
-        """Warn that records are not delivered, and say how they will be."""
-        log.warning(
-            "tracking: %s (%s); the %s stay in %s. The next run in this folder delivers them; to "
-            "deliver them now, type python -m sweeper.tracking.deliver",
-            what,
-            delivery.failure or f"{self._flush_seconds:g} seconds were not enough",
-            kept,
-            self._outboxes,
-        )
 
 
 _finished_trials: list[MLflowTracker] = []

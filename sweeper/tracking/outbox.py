@@ -25,39 +25,19 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter, ValidationError
+from typing import Any
 
 from sweeper import locks
-from sweeper.files import PLAIN_FILE, link_or_copy, write_text
+from sweeper.files import link_or_copy
 from sweeper.tracking import damaged, tags
+from sweeper.tracking.delivered import Progress, read_progress, without_progress, write_progress
+from sweeper.tracking.record_file import RECORDS, RecordFile
 from sweeper.tracking.records import FILES, DamagedRecordError, Operation, Record
-from sweeper.tracking.scan import Damage, scan
+from sweeper.tracking.scan import Damage
 
 log = logging.getLogger(__name__)
-
-_RECORDS, _DELIVERED = "records.jsonl", "delivered.json"
-
-
-@dataclass(frozen=True)
-class Progress:
-    """The progress of a delivery.
-
-    position: the number of bytes of `records.jsonl` that are delivered.
-    run_id: the server's id of the run.
-    finished: true when the end of the run is delivered.
-    """
-
-    position: Annotated[int, Field(ge=0)] = 0
-    run_id: str | None = None
-    finished: bool = False
-
-
-_PROGRESS = TypeAdapter(Progress)
 
 
 class Outbox:
@@ -67,14 +47,13 @@ class Outbox:
     """
 
     def __init__(
-        self, folder: Path, file: io.FileIO, unlock: Callable[[], None] = lambda: None
+        self, folder: Path, file: RecordFile, unlock: Callable[[], None] = lambda: None
     ) -> None:
         self.folder = folder
         self._file, self._unlock = file, unlock
-        self._size = os.fstat(file.fileno()).st_size
         self._n_files = 0
         self._start: Record | None = None
-        self.progress = self._read_progress()
+        self.progress = read_progress(folder)
 
     @classmethod
     def create(cls, parent: Path) -> "Outbox":
@@ -89,10 +68,10 @@ class Outbox:
         if locks.ARE_BESIDE:
             parent.mkdir(parents=True, exist_ok=True)
             unlock = _claimed(folder)
-            return cls(folder, _open(_make_folder(folder) / _RECORDS, os.O_CREAT), unlock)
+            return cls(folder, RecordFile.open(_make_folder(folder), os.O_CREAT), unlock)
         staged = _make_folder(parent / f"{folder.name}.new")
-        file = _open(staged / _RECORDS, os.O_CREAT)
-        return cls(staged.rename(folder), file, _claimed(folder, file))
+        file = RecordFile.open(staged, os.O_CREAT)
+        return cls(staged.rename(folder), file.moved(folder), _claimed(folder, file))
 
     @classmethod
     def take_over(cls, folder: Path) -> "Outbox | None":
@@ -105,10 +84,10 @@ class Outbox:
             OSError: the outbox cannot be read or written.
         """
         try:
-            if folder.is_symlink() or not stat.S_ISREG((folder / _RECORDS).lstat().st_mode):
-                _set_whole_aside(folder, f"{_RECORDS} is not a file")
+            if folder.is_symlink() or not stat.S_ISREG((folder / RECORDS).lstat().st_mode):
+                _set_whole_aside(folder, f"{RECORDS} is not a file")
                 return None
-            file = _open(folder / _RECORDS)
+            file = RecordFile.open(folder)
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return None
         unlock = locks.claim(folder, file.fileno())
@@ -118,7 +97,7 @@ class Outbox:
         with contextlib.ExitStack() as undo:
             undo.callback(unlock)
             undo.callback(file.close)
-            if not (folder / _RECORDS).exists():  # removed between the open and the lock
+            if not (folder / RECORDS).exists():  # removed between the open and the lock
                 return None
             try:
                 outbox = cls(folder, file, unlock)
@@ -137,7 +116,7 @@ class Outbox:
 
         The lock lasts until both have closed theirs.
         """
-        return cls(folder, io.FileIO(descriptor, "a+"))
+        return cls(folder, RecordFile(folder, io.FileIO(descriptor, "a+")))
 
     def is_oldest(self) -> bool:
         """Return whether no outbox beside this one was created before it."""
@@ -150,7 +129,6 @@ class Outbox:
 
     def conclude(self) -> None:
         """End the run if its first owner has died without doing so."""
-        self._size = os.fstat(self._file.fileno()).st_size
         try:
             self._repair()
         except (DamagedRecordError, OSError) as error:  # the next owner sets it aside
@@ -163,11 +141,7 @@ class Outbox:
             OSError: the disk is full.
         """
         record = {"op": op, "time": time_ms or time.time_ns() // 1_000_000, "body": body}
-        line = json.dumps(record).encode() + b"\n"
-        if self._file.write(line) != len(line):
-            self._file.truncate(self._size)  # part of a record would spoil the next one
-            raise OSError(f"{self.folder} is on a full disk")
-        self._size += len(line)
+        self._file.append(json.dumps(record).encode() + b"\n")
 
     def keep_file(self, path: Path) -> str:
         """Store the current content of a file in the outbox; return its path relative to it.
@@ -201,7 +175,7 @@ class Outbox:
     def start_record(self) -> Record | None:
         """Return the start record, delivered or not, or None if it is not written yet."""
         if self._start is None:
-            records, _ = self._scan(0)
+            records, _ = self._file.scan(0)
             self._start = records[0] if records and records[0].op == "start" else None
         return self._start
 
@@ -213,7 +187,7 @@ class Outbox:
         Raises:
             OSError: the outbox cannot be read, or what is damaged cannot be set aside.
         """
-        records, damages = self._scan(self.progress.position)
+        records, damages = self._file.scan(self.progress.position)
         self._set_aside(damages)
         return records
 
@@ -221,18 +195,18 @@ class Outbox:
         """Save that all records up to and including `record` are delivered."""
         finished = self.progress.finished or record.op == "finish"
         self.progress = Progress(record.end, run_id, finished)
-        write_text(self.folder / _DELIVERED, json.dumps(asdict(self.progress)))
+        write_progress(self.folder, self.progress)
 
     def keep_refused(self, record: Record) -> Path:
         """Store a copy of a record that will never be delivered; return the folder of the copy."""
-        damaged.set_line_aside(self.folder, self._bytes(record.begin, record.end))
+        damaged.set_line_aside(self.folder, self._file.read(record.begin, record.end))
         return damaged.place_of(self.folder)
 
     def is_done(self) -> bool:
         """Return whether nothing is left to deliver: all is delivered, or nothing was recorded."""
         if self.progress.finished:
             return not self.pending()
-        return os.fstat(self._file.fileno()).st_size == 0
+        return self._file.size == 0
 
     def is_of_study(self) -> bool:
         """Return whether the run is that of a study."""
@@ -280,50 +254,24 @@ class Outbox:
         Raises:
             DamagedRecordError: there is no start record that can be used.
         """
-        records, damages = self._scan(0, with_last_line=True)
-        if self._size and (not records or records[0].op != "start"):
+        records, damages = self._file.scan(0, with_last_line=True)
+        if self._file.size and (not records or records[0].op != "start"):
             reason = damages[0].reason if damages else "it is missing"
             raise DamagedRecordError(f"its start record is damaged: {reason}")
         self._set_aside(damages)
         ends = {0, *(record.end for record in records)}
         # Older versions counted the end of the line too.
         if {self.progress.position, self.progress.position - 1}.isdisjoint(ends):
-            self.progress = self._without_progress()
-        if self._size and self._bytes(self._size - 1, self._size) != b"\n":
-            self._file.write(b"\n")
-            self._size += 1
+            self.progress = without_progress(self.folder)
+        self._file.end_last_line()
         if records and all(record.op != "finish" for record in records):
             body = {"status": "KILLED", "reason": "the process was killed"}
             self.append("finish", body, records[-1].time)
 
-    def _scan(
-        self, position: int, with_last_line: bool = False
-    ) -> tuple[list[Record], list[Damage]]:
-        content = self._bytes(position, os.fstat(self._file.fileno()).st_size)
-        return scan(content, position, self.folder, with_last_line)
-
-    def _bytes(self, begin: int, end: int) -> bytes:
-        # The position of `_file` belongs to all of its owners.
-        if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), end - begin, begin)
-        with (self.folder / _RECORDS).open("rb") as file:
-            file.seek(begin)
-            return file.read(end - begin)
-
     def _set_aside(self, damages: Sequence[Damage]) -> None:
-        """Store copies of damaged bytes, and write blanks over them.
-
-        Nothing else in the file moves, so that the position in `delivered.json` stays true.
-        """
         if not damages:
             return
-        # What is written to `_file` is appended.
-        descriptor = os.open(self.folder / _RECORDS, os.O_WRONLY | PLAIN_FILE)
-        with os.fdopen(descriptor, "wb", buffering=0) as file:
-            for damage in damages:
-                damaged.set_line_aside(self.folder, self._bytes(damage.begin, damage.end))
-                file.seek(damage.begin)
-                file.write(b" " * (damage.end - damage.begin))
+        self._file.set_aside(damages)
         log.warning(
             "tracking: %d damaged record(s) of %s are set aside in %s, the first one because: %s",
             len(damages),
@@ -331,28 +279,6 @@ class Outbox:
             damaged.place_of(self.folder),
             damages[0].reason,
         )
-
-    def _read_progress(self) -> Progress:
-        """Return the progress of earlier deliveries."""
-        try:
-            content = (self.folder / _DELIVERED).read_bytes()
-            if not content.strip():  # emptied by a power cut
-                return Progress()
-            progress = _PROGRESS.validate_json(content, strict=True)
-            # All records but the start need the run's id.
-            is_usable = bool(progress.run_id) or progress.position == 0
-            return progress if is_usable else self._without_progress()
-        except FileNotFoundError:  # not written yet
-            return Progress()
-        except (IsADirectoryError, ValidationError):
-            return self._without_progress()
-
-    def _without_progress(self) -> Progress:
-        """Set `delivered.json` aside. All records are then delivered again, which does no harm."""
-        path = self.folder / _DELIVERED
-        place = damaged.move_aside(path, damaged.place_of(self.folder) / _DELIVERED)
-        log.warning("tracking: %s is damaged; it is set aside as %s", path, place)
-        return Progress()
 
 
 def abandoned_outboxes(parent: Path) -> list[Outbox]:
@@ -372,21 +298,11 @@ def abandoned_outboxes(parent: Path) -> list[Outbox]:
     return sorted(outboxes, key=Outbox.is_of_study)
 
 
-def _open(path: Path, flags: int = 0) -> io.FileIO:
-    """Open a file for appending, unbuffered.
-
-    Only its user may read it, because records of older versions hold a URI with its password.
-    """
-    flags |= os.O_RDWR | os.O_APPEND | PLAIN_FILE
-    descriptor = os.open(path, flags, mode=0o600)
-    return io.FileIO(descriptor, "a+")
-
-
 def _may_be_outbox(path: Path) -> bool:
     return path.suffix not in (".new", locks.ENDING) and path.name != damaged.FOLDER
 
 
-def _claimed(folder: Path, file: io.FileIO | None = None) -> Callable[[], None]:
+def _claimed(folder: Path, file: RecordFile | None = None) -> Callable[[], None]:
     """Lock an outbox that nobody else knows."""
     unlock = locks.claim(folder, None if file is None else file.fileno())
     assert unlock is not None

@@ -19,6 +19,7 @@
     watch_settings  the checked values of `tracking.watch`
     pretrained      reads the file of `init.weights`
     devices  seeding  recompute    device and precision, random numbers, activation checkpointing
+    torch_settings                 torch's settings for the whole process
     freed_memory                   lets the C library keep the memory of a batch for the next one
     compiler                       keeps torch's compiler from being imported without need
     schedules  muon                targets of the groups `scheduler` and `optimizer`

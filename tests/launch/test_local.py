@@ -102,7 +102,7 @@ def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch) -
 
 
 def test_a_process_that_cannot_start_is_not_restarted_for_ever(sweep, monkeypatch) -> None:
-    monkeypatch.setattr(local.sys, "executable", "/bin/false")
+    monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(TrainingError, match="ended with exit code 1 before they could import"):
         sweep(lambda _: 0)
 

@@ -12,7 +12,8 @@ from hydra.core.override_parser.types import Override
 from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.ledger import Claim, Ledger
+from sweeper.sweep.claim import Claim
+from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.pausing import Pausing
 from sweeper.sweep.study import open_study
 

@@ -6,6 +6,7 @@ from sweeper.space.grid import all_points
 from sweeper.space.live import suggest
 from sweeper.sweep.draw import Drawer, with_known_space
 from sweeper.sweep.study import open_study
+from sweeper.sweep.taken_points import TakenPoints
 
 COMPLETE = TrialState.COMPLETE
 
@@ -16,7 +17,9 @@ def drawer(make_ledger, storage, live):
         space, ledger = live(*lines, auto=False), make_ledger(n_trials=n_trials)
         points = all_points(space) if finite else None
         study = open_study("s", storage, RandomSampler(seed=0))
-        return Drawer(study, ledger, lambda trial: suggest(trial, space), points)
+        return Drawer(
+            study, ledger, TakenPoints(ledger), lambda trial: suggest(trial, space), points
+        )
 
     return make
 

@@ -279,9 +279,10 @@ def test_the_same_command_goes_on_with_the_same_parent_run(
             observer.study_finished(replace(study, parent_id=parent_id))
         else:
             (tracker,) = observer._trackers
-            tracker._closing.set()
-            tracker._closing_others.set()
-            for thread in (*tracker._threads, *tracker._threads_of_others):
+            background = tracker._background
+            background._closing.set()
+            background._closing_others.set()
+            for thread in (*background._threads, *background._threads_of_others):
                 thread.join()
     deliver()
     (parent,), trials = runs(database, study)

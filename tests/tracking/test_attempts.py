@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from sweeper.tracking import tags
+from sweeper.tracking.delivered import Progress
 from sweeper.tracking.delivery import Delivery
-from sweeper.tracking.outbox import Outbox, Progress, abandoned_outboxes
+from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.store import MLflowStore
 
 STUDY_TAGS = {tags.STUDY: "s"}

@@ -12,10 +12,11 @@ from torch import nn
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.tracking import mlflow as module
+from sweeper.tracking.delivered import Progress
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.model_files import ModelError
-from sweeper.tracking.outbox import Outbox, Progress
+from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import DamagedRecordError, parse
 from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.tracker import DatasetInfo, RunInfo, ServedModel

@@ -19,10 +19,11 @@ from sweeper.errors import ConfigError
 from sweeper.figures.drawing import drawn
 from sweeper.figures.histograms import histograms
 from sweeper.tracking.deliver import deliver
+from sweeper.tracking.delivered import Progress
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.metrics_file import CsvTracker
 from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
-from sweeper.tracking.outbox import Outbox, Progress
+from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.several import SeveralTrackers
 from sweeper.tracking.tensorboard import TensorBoardTracker
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker

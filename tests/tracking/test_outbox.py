@@ -1,4 +1,3 @@
-import io
 from pathlib import Path
 
 import pytest
@@ -10,13 +9,6 @@ START = {"uri": "http://127.0.0.1:1", "experiment": "digits"}
 
 def metrics(step: int) -> dict[str, object]:
     return {"metrics": {"loss": 1.0}, "step": step}
-
-
-class HalfWriter(io.FileIO):
-    """A file on a disk that fills up in the middle of a write."""
-
-    def write(self, data: bytes) -> int:  # type: ignore[override]
-        return super().write(data[: len(data) // 2])
 
 
 def steps(outbox: Outbox) -> list[int]:
@@ -111,19 +103,6 @@ def test_the_parent_folder_is_removed_with_the_last_outbox(outbox: Outbox) -> No
     assert list(other.folder.parent.iterdir()) == [other.folder]
     other.remove()
     assert not other.folder.parent.exists()
-
-
-def test_a_full_disk_leaves_no_part_of_a_record(
-    outbox: Outbox,
-) -> None:
-    outbox.append("metrics", metrics(0))
-    file = outbox._file
-    outbox._file = HalfWriter(outbox.folder / "records.jsonl", "a+")
-    with outbox._file, pytest.raises(OSError, match="full disk"):
-        outbox.append("metrics", metrics(1))
-    outbox._file = file
-    outbox.append("metrics", metrics(2))
-    assert steps(outbox) == [0, 2]
 
 
 def test_without_a_saved_position_all_records_are_pending(outbox: Outbox) -> None:

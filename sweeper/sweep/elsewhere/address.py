@@ -14,9 +14,6 @@ from sweeper.sweep.finals.stage import without_finals
 from sweeper.sweep.storage import open_storage
 from sweeper.text import shortened
 
-JOURNAL = "journal.log"
-"""The journal in the folder of a study that has no other storage."""
-
 MAX_SHOWN = 200  # characters of a list of studies
 _FILE_URI = "file:"
 

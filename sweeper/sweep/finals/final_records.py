@@ -7,7 +7,7 @@ from typing import Any
 
 from sweeper.sweep.finals.race import FinalPlace
 from sweeper.sweep.results.deviation import with_deviation
-from sweeper.text import printable
+from sweeper.text import plural, printable
 
 SCORES_RECORD = "sweeper:scores"
 FINALISTS_RECORD = "sweeper:finalists"
@@ -124,8 +124,7 @@ class Finalists:
         if not alike:
             return "No finalist could be trained with all of the further seeds"
         winner = f"{alike[0]} ({params})" if params else str(alike[0])
-        n_seeds = len(self.places[0].values)
-        seeds = f"{n_seeds} further seed{'' if n_seeds == 1 else 's'}"
+        seeds = plural(len(self.places[0].values), "further seed")
         if len(alike) > 1:
             names = f"{', '.join(map(str, alike[:-1]))} and {alike[-1]}"
             together = f"Trials {names} cannot be told apart with {seeds}"

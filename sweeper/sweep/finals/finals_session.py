@@ -20,10 +20,11 @@ from sweeper.secrets import without_password
 from sweeper.space.compose import Composer, job_subdir
 from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.finals.agenda import Agenda
 from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
-from sweeper.sweep.ledger import WAIT_SECONDS, Claim
+from sweeper.sweep.ledger import WAIT_SECONDS
 from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.results.deviation import typical_values

@@ -14,7 +14,7 @@ from optuna.storages import BaseStorage
 from sweeper.sweep.budget import Budget
 
 SUFFIX = ".finals"
-JOURNAL = "finals.log"
+FINALS_JOURNAL = "finals.log"
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def finals_place(storage: str | BaseStorage | None, folder: Path) -> str | BaseS
 
     A study's own journal holds a single study, which any program may then load.
     """
-    return str(folder / JOURNAL) if storage is None else storage
+    return str(folder / FINALS_JOURNAL) if storage is None else storage
 
 
 def without_finals(names: Sequence[str]) -> list[str]:

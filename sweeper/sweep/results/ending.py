@@ -6,6 +6,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.sweep.budget import Budget, failures, is_own
 from sweeper.sweep.stop_rule import is_feasible
+from sweeper.text import plural
 
 
 def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> str | None:
@@ -24,9 +25,8 @@ def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> st
     if budget.deadline is not None and now >= budget.deadline:
         return "The time limit of the command has passed; the same command goes on"
     if budget.only_failed(trials):
-        n_failed = len(failures(trials, budget.failed_before))
-        failed = f"{n_failed} trial{'' if n_failed == 1 else 's'} failed"
-        return f"The command has ended: {failed}; the same command tries others"
+        failed = plural(len(failures(trials, budget.failed_before)), "trial")
+        return f"The command has ended: {failed} failed; the same command tries others"
     return None
 
 

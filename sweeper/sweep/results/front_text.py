@@ -4,9 +4,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 from optuna.trial import FrozenTrial
 
+from sweeper.sweep.elsewhere.finding import spread
 from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import KNEE
+from sweeper.text import plural
 
 FRONT_FILE = "front.sh"
 MAX_SHOWN = 10
@@ -18,9 +20,8 @@ def front_lines(front: Sequence[FrozenTrial], names: Sequence[str], command: Com
     """Return the front for the terminal; of a large one, `MAX_SHOWN` members all along it."""
     members = sorted(front, key=lambda t: tuple(t.values))
     named = f" ({', '.join(names)})" if names else ""
-    n = f"{len(front)} trials" if len(front) > 1 else "1 trial"
-    lines = [f"Pareto front: {n}{named}"]
-    for trial in _spread(members):
+    lines = [f"Pareto front: {plural(len(front), 'trial')}{named}"]
+    for trial in spread(members, MAX_SHOWN):
         lines += [f"  {values_text(trial)} in trial {trial.number}", f"    {command(trial)}"]
     return lines
 
@@ -47,11 +48,3 @@ def _script_lines(
     for trial in sorted(front, key=lambda t: tuple(t.values)):
         yield f"# {values_text(trial)} in trial {trial.number}"
         yield command(trial)
-
-
-def _spread(members: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """Return the first and the last member, and others at even distances between them."""
-    if len(members) <= MAX_SHOWN:
-        return list(members)
-    step = (len(members) - 1) / (MAX_SHOWN - 1)
-    return [members[round(i * step)] for i in range(MAX_SHOWN)]

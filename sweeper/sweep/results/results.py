@@ -16,6 +16,7 @@ from sweeper.files import reason_of, write_text
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.budget import failures
+from sweeper.sweep.counts import Counts
 from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.results.best_folder import remove_best_folder
 from sweeper.sweep.results.deviation import values_text
@@ -25,7 +26,6 @@ from sweeper.sweep.results.front import Choice, best_trials, chosen_trial, ranke
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
 from sweeper.sweep.results.missing import missing_points
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.study import Counts
 from sweeper.sweep.verdict import failure_text
 
 log = logging.getLogger(__name__)

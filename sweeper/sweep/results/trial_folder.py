@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from sweeper.launch.output import OUTPUT_FILE
 from sweeper.space.compose import job_subdir
 from sweeper.space.live import LiveSpace
-from sweeper.sweep.ledger import Claim
+from sweeper.sweep.claim import Claim
 
 LAYOUT_KEY = "sweeper:layout"
 HYDRA_OUTPUT_SUBDIR = ".hydra"

@@ -1,6 +1,6 @@
 """The types and ranges of the keys of `hydra.sweeper`, and the functions that some of them name.
 
-config.py of the plugin says what the keys mean.
+`sweeper.hydra_settings` says what the keys mean.
 """
 
 import math

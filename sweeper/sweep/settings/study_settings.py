@@ -31,7 +31,7 @@ MAX_NAME_BYTES = 200  # A file system takes 255; the folder of a fresh study app
 
 @dataclass(frozen=True)
 class StudySettings:
-    """The settings that the user chose; config.py of the plugin documents each of them.
+    """The settings that the user chose; `sweeper.hydra_settings` documents each of them.
 
     `fresh` is True for `study=fresh`, and `compares` for `study=compare`.
     """

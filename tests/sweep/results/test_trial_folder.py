@@ -3,8 +3,8 @@ import pytest
 from omegaconf import read_write
 from optuna.trial import create_trial
 
+from sweeper.sweep.claim import Claim
 from sweeper.sweep.lease import Lease
-from sweeper.sweep.ledger import Claim
 from sweeper.sweep.results.trial_folder import (
     LAYOUT_KEY,
     TrialLayout,

@@ -1,4 +1,4 @@
-"""The command of a study in the parent process."""
+"""A study that is to be moved away."""
 
 from types import SimpleNamespace
 
@@ -9,8 +9,8 @@ from optuna.trial import TrialState, create_trial
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
+from sweeper.sweep.idle import require_idle
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.run_study import _require_idle
 from sweeper.sweep.storage import open_storage
 
 
@@ -29,23 +29,23 @@ def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
     tmp_path, refuses, name, storage, file
 ) -> None:
     place = None if storage is None else str(tmp_path / storage)
-    plan = SimpleNamespace(spec=SimpleNamespace(name="s", storage=place, folder=tmp_path))
-    _require_idle(plan)
+    spec = SimpleNamespace(name="s", storage=place, folder=tmp_path)
+    require_idle(spec)
     (tmp_path / "explain" / "0").mkdir(parents=True)
     study = optuna.create_study(
         study_name=name, storage=open_storage(str(tmp_path / file), tmp_path)
     )
     study.add_trial(create_trial(value=1.0))
-    _require_idle(plan)
+    require_idle(spec)
     lease = {LEASE_KEY: Lease.new().record()}
     study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=lease))
     with refuses(ConfigError, "study s is running, in process"):
-        _require_idle(plan)
+        require_idle(spec)
 
 
 def test_a_study_is_not_moved_away_while_it_is_explained(tmp_path, refuses) -> None:
-    plan = SimpleNamespace(spec=SimpleNamespace(name="s", storage=None, folder=tmp_path))
+    spec = SimpleNamespace(name="s", storage=None, folder=tmp_path)
     told = refuses(ConfigError, "study=fresh: python -m sweeper.explain .* is running")
     with locked(tmp_path / EXPLAIN_LOCK, shared=True), told:
-        _require_idle(plan)
-    _require_idle(plan)
+        require_idle(spec)
+    require_idle(spec)

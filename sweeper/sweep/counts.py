@@ -1,0 +1,37 @@
+"""The numbers of a study's trials, by what became of them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.curve import is_paused
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The number of a study's own trials, by what became of them.
+
+    Trials of other studies, and those that were ended without a run, are left out.
+    """
+
+    complete: int
+    pruned: int
+    paused: int
+    failed: int
+    running: int
+
+    @staticmethod
+    def of(trials: Iterable[FrozenTrial]) -> "Counts":
+        """Return the counts of these trials."""
+        own = [t for t in trials if is_own(t) and not was_not_needed(t)]
+        states = [t.state for t in own]
+        names = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
+        complete, pruned, failed, running = map(states.count, names)
+        return Counts(complete, pruned, sum(map(is_paused, own)), failed, running)
+
+    @property
+    def done(self) -> int:
+        """Number of trials that count towards the budget: complete, pruned and paused ones."""
+        return self.complete + self.pruned + self.paused

@@ -1,0 +1,96 @@
+"""The storage of a study, ready for its workers."""
+
+import time
+from dataclasses import replace
+
+from optuna.storages import BaseStorage
+from optuna.trial import TrialState
+
+from sweeper.errors import ConfigError
+from sweeper.locks import locked
+from sweeper.sweep.finals.agenda import finals_storage, prepare_finals
+from sweeper.sweep.finals.stage import finals_name
+from sweeper.sweep.idle import require_idle
+from sweeper.sweep.ledger import LOCK_FILE
+from sweeper.sweep.plan import StudyPlan
+from sweeper.sweep.points import enqueue
+from sweeper.sweep.storage import open_storage
+from sweeper.sweep.study import create_study, open_study, set_aside, set_folder_aside
+
+MULTIRUN_FILE = "multirun.yaml"
+# The numbers of the trials that had failed when the last command started.
+FAILED_BEFORE_KEY = "sweeper:failed_before"
+
+
+def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
+    """Return the study's storage, with the study created or checked and its points enqueued.
+
+    The plan is returned too, with what had failed before its command.
+
+    Raises:
+        ConfigError: the study is another one, or `study=fresh` would move one that is in use.
+    """
+    spec, folder = plan.spec, plan.spec.folder
+    if plan.settings.fresh:
+        require_idle(spec)
+    if plan.settings.fresh and spec.storage is None:
+        set_folder_aside(folder)
+    elif plan.settings.fresh:
+        set_aside(spec.name, open_storage(spec.storage, folder), folder)
+    storage = open_storage(spec.storage, folder)  # first, since it may be refused
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / LOCK_FILE):
+        if spec.name not in {s.study_name for s in storage.get_all_studies()}:
+            _require_new(plan)
+        create_study(spec.name, storage, plan.identity)
+        prepare_finals(spec, storage, plan.settings.directions)
+        plan = _with_failed_before(plan, storage)
+        study, budget = open_study(spec.name, storage), plan.spec.budget
+        is_spent = budget.is_spent(study.get_trials(deepcopy=False), time.time())
+        # What failed under a command, a later one alone tries again, and not a worker of the first.
+        enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
+    return plan, storage
+
+
+def _with_failed_before(plan: StudyPlan, storage: BaseStorage) -> StudyPlan:
+    spec, join = plan.spec, plan.settings.join
+    finals, failed = spec.finals, _failed_before(spec.name, storage, join)
+    if finals.is_needed:
+        jobs = _failed_before(finals_name(spec.name), finals_storage(spec, storage), join)
+        finals = replace(finals, failed_before=jobs)
+    budget = replace(spec.budget, failed_before=failed)
+    return replace(plan, spec=replace(spec, budget=budget, finals=finals))
+
+
+def _failed_before(name: str, storage: BaseStorage, join: bool) -> frozenset[int]:
+    """Return the numbers of a study's trials that had failed when its command started.
+
+    Workers that join the command read them, so that they do not run again what failed under it.
+    """
+    study = open_study(name, storage)
+    recorded = study.user_attrs.get(FAILED_BEFORE_KEY, [])
+    if join:
+        return frozenset(recorded)
+    failed = [t.number for t in study.get_trials(deepcopy=False, states=[TrialState.FAIL])]
+    if failed != recorded:
+        study.set_user_attr(FAILED_BEFORE_KEY, failed)
+    return frozenset(failed)
+
+
+def _require_new(plan: StudyPlan) -> None:
+    """Check that a study that the storage does not have may be created.
+
+    Raises:
+        ConfigError: a worker cannot join it, or its folder holds another study's trials.
+    """
+    name, folder = plan.spec.name, plan.spec.folder
+    if plan.settings.join:
+        raise ConfigError(
+            f"study {name} does not exist; start it with its command before workers join it"
+        )
+    if (folder / MULTIRUN_FILE).is_file() and any(folder.glob("[0-9]*")):
+        raise ConfigError(
+            f"{folder} holds the trials of a study, but the study's storage does not know study "
+            f"{name}: it was emptied, lost or replaced; put it back, or type study=fresh "
+            "(hydra.sweeper.study=fresh), which moves the folder away and starts a new study"
+        )
