@@ -37,7 +37,8 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 
-from sweeper.build.recipe import build, named_choices
+from sweeper.build.choices import named_choices
+from sweeper.build.recipe import build
 from sweeper.configs import CONFIGS
 from sweeper.errors import TrainingError
 from sweeper.hydra_versions import COMPOSING

@@ -19,7 +19,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import open_dict
 from torch import Tensor, nn
 
-from sweeper.build.recipe import Recipe, named_choices
+from sweeper.build.choices import named_choices
+from sweeper.build.recipe import Recipe
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import COMPOSING
 

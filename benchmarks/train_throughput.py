@@ -24,7 +24,8 @@ from omegaconf import open_dict
 from torch.nn import functional
 from torch.utils.data import DataLoader, Subset
 
-from sweeper.build.recipe import build, named_choices
+from sweeper.build.choices import named_choices
+from sweeper.build.recipe import build
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import COMPOSING
 from sweeper.training.experiment import Experiment

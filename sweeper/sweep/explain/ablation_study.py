@@ -20,7 +20,7 @@ from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
-from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage import JOURNAL, open_storage
 
 EXPLAIN_FOLDER = "explain"
 """The folder of a study in which the studies of its ablations have theirs."""
@@ -143,7 +143,7 @@ class AblationStudy:
         """Return its storage; None if that would be a new file."""
         if self.command.storage is not None:
             return open_storage(self.command.place(self.folder), self.folder)
-        has_journal = (self.folder / "journal.log").is_file()
+        has_journal = (self.folder / JOURNAL).is_file()
         return open_storage(None, self.folder) if has_journal else None
 
 
