@@ -284,7 +284,7 @@ def test_a_random_command_is_accepted_or_refused_in_one_line(line, arena) -> Non
 # Whole classes of wrong input that a random command has found, with the beginning of the line.
 REFUSED = (
     # a value of the wrong type in the root of the config, or of a group
-    ("study={a: 1}", "study={'a': 1}: expected 'resume' or 'fresh'"),
+    ("study={a: 1}", "study={'a': 1}: expected 'resume', 'fresh' or 'compare'"),
     ("seed=[1]", "seed=[1]: expected a valid integer"),
     ("init=[[]]", "tracking=none init=[[]]: cannot be used: TypeError"),
     ("init=[]", "init is missing: type init=NAME"),
