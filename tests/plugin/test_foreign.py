@@ -245,3 +245,17 @@ def test_an_application_may_be_a_console_script(run, launcher, tmp_path, monkeyp
 def test_the_search_space_may_be_typed_on_the_command_line(run, override) -> None:
     files = {"app.py": app("return see(cfg.x)"), "config.yaml": CONFIG + "nested: {x: 0}"}
     assert run(files, override) == ["1", "2"]
+
+
+def test_a_task_may_raise_what_is_no_exception(run, tmp_path) -> None:
+    body = """
+    import asyncio
+    if cfg.x == 1:
+        raise asyncio.CancelledError  # a BaseException, as a panic of Rust code is
+    return see(cfg.x)
+"""
+    files = {"app.py": app(body), "config.yaml": CONFIG}
+    run(files, "x=interval(0,1)", "hydra.sweeper.n_trials=2")
+    failure = (tmp_path / "multirun/s/0/failure.txt").read_text()
+    assert failure.startswith("CancelledError\n")
+    assert len(list((tmp_path / "multirun/s").glob("[1-9]/seen"))) == 2
