@@ -1,13 +1,16 @@
 """The program of a worker process: import the task once, then run one job after another."""
 
+import inspect
 import io
 import os
 import pickle
 import signal
 import sys
 import threading
+from importlib.machinery import ModuleSpec
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -54,6 +57,7 @@ class JobRunner:
         setup_globals()
         Singleton.set_state(singletons)
         self._context, self._config, self._task = context, config, task
+        _enter_script(getattr(task, "task", task))  # that of a study is inside its worker
 
     def run(self, overrides: list[str], number: int) -> JobReturn:
         """Compose and run one job, and write its output to its folder."""
@@ -82,6 +86,22 @@ class JobRunner:
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         return config
+
+
+def _enter_script(task: Any) -> None:
+    """Make the script that defines the task the main module, as it is in the parent process.
+
+    The task may then pickle what its script defines, and start processes that use it.
+    """
+    variables = getattr(inspect.unwrap(task), "__globals__", {})
+    if variables.get("__name__") != "__main__":
+        return
+    script = ModuleType("__main__")
+    vars(script).update(variables)
+    package, file = variables.get("__package__"), variables.get("__file__")
+    if package and file:  # python -m PACKAGE.MODULE
+        script.__spec__ = ModuleSpec(f"{package}.{Path(file).stem}", None)
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = script  # `multiprocessing` names it so
 
 
 def failed_job(error: BaseException) -> JobReturn:

@@ -103,7 +103,9 @@ class Attempt:
     def _run_job(self, config: DictConfig) -> Verdict:
         try:
             job = run_trial_job(self.context, self.task, config)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # such as SystemExit, or asyncio's CancelledError
             return judge_error(error, self.reporter.stop_reason())
         if job.status == JobStatus.FAILED:
             return judge_error(job._return_value, self.reporter.stop_reason())

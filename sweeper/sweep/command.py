@@ -146,6 +146,10 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
             f"{masked_uri(place)}: there is no such folder; type the folder of a study, such as "
             "multirun/NAME, or a storage and the name of a study"
         )
+    if name is not None and folder.is_dir():
+        raise ConfigError(
+            f"{place} {name}: the folder names its study; type python -m sweeper.worker {place}"
+        )
     if name is None:
         command = recorded_command(folder)
         if command.lacks_password:

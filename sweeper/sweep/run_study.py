@@ -73,6 +73,8 @@ def run_study(
     recorder = recorder_of(keys) if can_call_apart() else None
     try:
         return _run_study(keys, task, context, config, arguments, recorder)
+    except KeyboardInterrupt as interrupt:  # while no worker runs, such as in a check
+        raise SystemExit(exit_code(interrupt)) from None
     finally:
         if recorder is not None:
             recorder.close()

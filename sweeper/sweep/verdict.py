@@ -113,7 +113,8 @@ def judge_error(error: BaseException, stop_reason: str | None = None) -> Verdict
         text = "its text cannot be shown"
     # Not every storage accepts half of a surrogate pair, as a file name may have it.
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return Verdict(TrialState.FAIL, reason=f"{type(error).__name__}: {text}", details=details)
+    reason = f"{type(error).__name__}: {text}".removesuffix(": ")
+    return Verdict(TrialState.FAIL, reason=reason, details=details)
 
 
 def judge_repeat(original: FrozenTrial | None) -> Verdict:

@@ -245,3 +245,53 @@ def test_an_application_may_be_a_console_script(run, launcher, tmp_path, monkeyp
 def test_the_search_space_may_be_typed_on_the_command_line(run, override) -> None:
     files = {"app.py": app("return see(cfg.x)"), "config.yaml": CONFIG + "nested: {x: 0}"}
     assert run(files, override) == ["1", "2"]
+
+
+def test_a_task_may_raise_what_is_no_exception(run, tmp_path) -> None:
+    body = """
+    import asyncio
+    if cfg.x == 1:
+        raise asyncio.CancelledError  # a BaseException, as a panic of Rust code is
+    return see(cfg.x)
+"""
+    files = {"app.py": app(body), "config.yaml": CONFIG}
+    run(files, "x=interval(0,1)", "hydra.sweeper.n_trials=2")
+    failure = (tmp_path / "multirun/s/0/failure.txt").read_text()
+    assert failure.startswith("CancelledError\n")
+    assert len(list((tmp_path / "multirun/s").glob("[1-9]/seen"))) == 2
+
+
+@LAUNCHERS
+@pytest.mark.parametrize("start", [("app.py",), ("-m", "pkg.app")])
+def test_a_task_may_give_what_its_script_defines_to_processes(run, launcher, start) -> None:
+    helper = """
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+def double(point):
+    return Point(2 * point.x)
+"""
+    body = """
+    import multiprocessing, pickle
+    point = pickle.loads(pickle.dumps(Point(cfg.x)))
+    for method in ("fork", "spawn"):
+        with multiprocessing.get_context(method).Pool(1) as pool:
+            [point] = pool.map(double, [point])
+    return see(type(point) is Point, point.x)
+"""
+    folder = "pkg/" if start[0] == "-m" else ""
+    main = app(body).replace("\n@hydra", f"{helper}\n@hydra")
+    files = {f"{folder}app.py": main, f"{folder}config.yaml": CONFIG, f"{folder}__init__.py": ""}
+    assert run(files, "x=1,2", f"hydra/launcher={launcher}", start=start) == ["True 4", "True 8"]
+
+
+def test_ctrl_c_before_the_first_trial_ends_the_command_without_a_traceback(
+    tmp_path, python
+) -> None:
+    (tmp_path / "app.py").write_text(app("return cfg.x"))
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "space.py").write_text("raise KeyboardInterrupt")
+    command = [python, "app.py", *SWEEPER, "x=1,2", "hydra.sweeper.custom_search_space=space.add"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (130, "")

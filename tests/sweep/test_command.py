@@ -76,6 +76,11 @@ def test_a_worker_joins_no_study_whose_database_is_gone(recorded, storage, refus
     assert not list(folder.parent.glob("*.db"))
 
 
+def test_a_folder_needs_no_name_of_a_study(tmp_path, refuses) -> None:
+    with refuses(ConfigError, f"type python -m sweeper.worker {tmp_path}$"):
+        worker_command(str(tmp_path), "s", [])
+
+
 def test_the_flags_of_a_worker_stand_before_all_overrides() -> None:
     arguments = ("--multirun", "x=1,2", "--config-dir", "more", "hydra.launcher.n_jobs=3", "-cn=a")
     line = StudyCommand("s", None, ("app.py",), arguments, ".").worker(["y=1"], ["z=2"])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import optuna
-from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 from rich.console import Console
 
@@ -27,6 +26,7 @@ from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_line
 from sweeper.sweep.results.missing import missing_points
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.verdict import failure_text
+from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 RESULTS_FILE = "optimization_results.yaml"
@@ -163,8 +163,7 @@ class Results:
         )
 
     def _write_files(self) -> None:
-        text = OmegaConf.to_yaml(OmegaConf.create(self.summary()))
-        write_text(self.spec.folder / RESULTS_FILE, text)
+        write_text(self.spec.folder / RESULTS_FILE, yaml_text(self.summary()))
         if self.n_objectives > 1:
             script = front_script(self.best, self.spec.objectives.names, self.command)
             write_text(self.spec.folder / FRONT_FILE, script)
