@@ -24,7 +24,7 @@ from sweeper.tracking.imported import import_mlflow
 from sweeper.tracking.known_runs import KnownRuns
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError, translating_refusals
-from sweeper.tracking.schema_version import check_schema
+from sweeper.tracking.schema_version import check_schema, require_readable
 from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
@@ -51,6 +51,8 @@ class MLflowStore:
         # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
+        if database is not None:
+            require_readable(database)
         # MLflow fails when two processes create the tables at the same time.
         with locked(database.parent if database else folder, shared=exists):
             check_schema(uri, database)
