@@ -215,6 +215,51 @@ def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
     assert parent.info.status == "FINISHED"
 
 
+PAUSED = {"params": {"lr": "1"}, "state": "paused", "reason": "paused", "ended": 2_000_000}
+
+
+def accuracies(server: Server, run: Any) -> list[tuple[int, float]]:
+    history = server.client.get_metric_history(run.info.run_id, "acc")
+    return [(point.step, point.value) for point in history]
+
+
+def test_a_paused_trial_that_has_no_records_is_there_as_the_study_knows_it(
+    attempt, server: Server
+) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    trial = end_of_trial(4, "KILLED", **PAUSED, curve={"acc": {"1": 0.5, "2": 0.75}})
+    for _ in range(2):
+        server.deliver(attempt(reconcile(trial), tags=STUDY_TAGS, run_id=opened.folder.name))
+    [child] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert (child.info.status, child.info.end_time) == ("KILLED", 2_000_000)
+    assert child.data.tags[tags.STATE] == child.data.tags[tags.END_REASON] == "paused"
+    assert accuracies(server, child) == [(1, 0.5), (2, 0.75)]
+
+
+def test_the_first_steps_of_a_trial_that_went_on_in_a_new_database_are_added(
+    attempt, server: Server
+) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    third = ("metrics", {"metrics": {"acc": 0.875}, "step": 3})
+    server.deliver(attempt(third, name="trial 4", tags=of_trial(4, opened.folder.name)))
+    curve = {"acc": {"1": 0.5, "2": 0.75, "3": 0.875}}
+    end = end_of_trial(4, "FINISHED", began=1, curve=curve, state="complete")
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    [child] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert sorted(accuracies(server, child)) == [(1, 0.5), (2, 0.75), (3, 0.875)]
+
+
+def test_a_paused_trial_that_goes_on_elsewhere_is_not_ended(attempt, server: Server) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    server.deliver(attempt(status=None, tags=of_trial(4, opened.folder.name)), close=False)
+    end = end_of_trial(4, "KILLED", **PAUSED)
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    [child] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert child.info.status == "RUNNING"
+
+
 def test_a_dead_workers_records_do_not_change_the_end_that_the_study_gave_its_trial(
     attempt, server: Server
 ) -> None:
