@@ -203,7 +203,9 @@ def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
     opened = attempt(status=None, tags=STUDY_TAGS)
     trial = attempt(metric(1), status="KILLED", reason="pruned", name="trial 4",
                     tags=of_trial(4, opened.folder.name) | {"model": "mlp"})  # fmt: skip
-    end = end_of_trial(4, "KILLED", params={"lr": "one"}, metrics={"best/loss": 1.0})
+    end = end_of_trial(
+        4, "KILLED", params={"lr": "one"}, metrics={"best/loss": 1.0}, curve={"loss": {"1": 1.0}}
+    )
     closed = attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name)
     for outbox in [closed, opened, trial] if study_first else [trial, opened, closed]:
         server.deliver(outbox)
@@ -211,8 +213,22 @@ def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
     assert child.data.tags[tags.PARENT] == parent.info.run_id
     assert child.data.tags["model"] == "mlp"
     assert child.data.tags[tags.END_REASON] == "pruned"
-    assert (child.info.status, child.data.metrics["loss"]) == ("KILLED", 1.0)
+    assert child.info.status == "KILLED"
+    history = server.client.get_metric_history(child.info.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 1.0)]
     assert parent.info.status == "FINISHED"
+
+
+def test_an_epoch_that_a_later_attempt_repeats_is_logged_once(attempt, server: Server) -> None:
+    def epoch(step: int, **more: float) -> tuple[str, dict[str, Any]]:
+        return "metrics", {"metrics": {"acc": step / 4, **more}, "step": step}
+
+    server.deliver(first := attempt(epoch(1), epoch(2), status="KILLED"), close=False)
+    later = (epoch(2), epoch(3), epoch(1, acc=0.75, loss=0.5))
+    server.deliver(attempt(*later, run_id=first.folder.name))
+    [run] = server.runs()
+    assert accuracies(server, run) == [(1, 0.25), (2, 0.5), (3, 0.75), (1, 0.75)]
+    assert run.data.metrics["loss"] == 0.5
 
 
 PAUSED = {"params": {"lr": "1"}, "state": "paused", "reason": "paused", "ended": 2_000_000}
