@@ -54,7 +54,7 @@ def run_of(database: str, experiment: str):
 
 def test_a_run_leaves_its_records_to_the_courier(database, tmp_path, courier) -> None:
     tracker = started(database, tmp_path, "left")
-    assert tracker._threads == []
+    assert tracker._background._threads == []
     tracker.finish("FINISHED")
     courier.wait(60)
     run = run_of(database, "left")
@@ -72,7 +72,7 @@ def test_a_message_of_another_form_is_left(database, tmp_path, courier, message)
         socket.send_fds(connection, [message], [file.fileno()])
         assert connection.recv(16) == b""
     tracker = started(database, tmp_path, "next")
-    assert tracker._threads == []
+    assert tracker._background._threads == []
     tracker.finish("FINISHED")
     courier.wait(60)
     assert run_of(database, "next").info.status == "FINISHED"
@@ -123,7 +123,7 @@ def test_a_run_whose_courier_died_delivers_its_records_itself(
         signal.pause()
     monkeypatch.setenv(VARIABLE, os.read(reader, 100).decode())
     tracker = started(database, tmp_path, "orphaned")
-    assert tracker._handover is not None
+    assert tracker._background.handover is not None
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     tracker.finish("FINISHED")
@@ -153,7 +153,7 @@ def test_a_run_without_a_courier_delivers_its_records_itself(
 
 
 def handed_over(database, folder, name: str) -> Handover:
-    handover = started(database, folder, name)._handover
+    handover = started(database, folder, name)._background.handover
     assert handover is not None
     return handover
 
