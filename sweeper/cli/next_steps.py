@@ -16,11 +16,12 @@ PROGRAM = ["-m", "sweeper"]
 
 
 def next_steps(
-    best: Path, uri: str | None, tensorboard: Path | None = None, page: str | None = None
+    best: Path | None, uri: str | None, tensorboard: Path | None = None, page: str | None = None
 ) -> str:
     """Return the commands in lines, or an empty text if there are none.
 
-    best: folder of the best network; `evaluate` and `predict` take it if it has a checkpoint.
+    best: folder of the best network; `evaluate` and `predict` take it if it has a checkpoint. None
+        if it is not known to be the best.
     uri: where MLflow has the run; None if nowhere.
     tensorboard: folder with event files; None if there are none.
     page: the address of the run's page, below that of MLflow; None if it is not known.
@@ -30,13 +31,13 @@ def next_steps(
 
 
 def _commands(
-    best: Path, uri: str | None, tensorboard: Path | None, page: str | None
+    best: Path | None, uri: str | None, tensorboard: Path | None, page: str | None
 ) -> Iterator[str]:
     if uri is not None:
         yield from ui_commands(uri, Path.cwd(), page)
     if tensorboard is not None:
         yield shlex.join(["tensorboard", "--logdir", relative(tensorboard).as_posix()])
-    if program() == PROGRAM and (best / BEST).is_file():
+    if program() == PROGRAM and best is not None and (best / BEST).is_file():
         checkpoint = shlex.quote(f"checkpoint={relative(best).as_posix()}")
         yield f"python -m sweeper.evaluate {checkpoint}"
         yield f"python -m sweeper.predict {checkpoint} IMAGE..."

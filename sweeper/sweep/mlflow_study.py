@@ -19,6 +19,7 @@ from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
 from sweeper.sweep.counts import Counts
+from sweeper.sweep.curve import Place, end_of, is_paused, start_of
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.front import best_trials, chosen_trial
@@ -42,6 +43,8 @@ STATUS: Mapping[TrialState, Status] = {
     TrialState.FAIL: "FAILED",
 }
 """MLflow's status for each state in which a trial can end."""
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: ""}
+"""What a trial's own run has as the tag `sweeper.state` in each of them."""
 
 
 @dataclass(frozen=True)
@@ -204,19 +207,27 @@ class MLflowStudy:
         return self._trackers[0]
 
     def _ends(self, trials: Sequence[FrozenTrial]) -> Iterator[TrialEnd]:
-        """Yield how each trial ended that has ended."""
+        """Yield how each trial ended that has ended or is paused."""
         for trial in trials:
-            status = STATUS.get(trial.state)
-            if status is None or was_not_needed(trial) or not is_own(trial):
+            if was_not_needed(trial) or not is_own(trial):
                 continue
+            state = tags.PAUSED if is_paused(trial) else STATES.get(trial.state)
+            if state is None:
+                continue
+            times = [*(each.start for each in Place.of(trial).stretches), start_of(trial)]
+            began = min((time for time in times if time is not None), default=None)
+            ended = end_of(trial)
+            curve = trial.intermediate_values
             yield TrialEnd(
                 trial.number,
-                status,
-                str(trial.user_attrs.get(FAILURE_KEY, "")),
+                STATUS.get(trial.state, "KILLED"),
+                str(trial.user_attrs.get(FAILURE_KEY, state if state == tags.PAUSED else "")),
                 {config_key(name): str(value) for name, value in trial.params.items()},
                 self._best_metrics(trial.values) if trial.values else {},
-                _milliseconds(trial.datetime_start),
-                _milliseconds(trial.datetime_complete),
+                None if began is None else int(began * 1000),
+                None if ended is None else int(ended * 1000),
+                state,
+                {self._metric_names()[0]: curve} if curve else {},
             )
 
     def _subject(self, study: StudyInfo) -> tuple["StudyView", "list[Bar]"]:

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -228,6 +229,8 @@ def main(descriptor: int) -> None:
     import sweeper.sweep.mlflow_study  # noqa: F401  # before the first request
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # as in the command itself
+    # It draws and exports in several threads at once, and `catch_warnings` is of the whole process.
+    warnings.simplefilter("ignore")
     desk = _Desk()
     while True:
         function: Callable[..., Any]

@@ -173,15 +173,19 @@ def _study_info(plan: StudyPlan, study: PulledStudy, storage: BaseStorage) -> St
     )
 
 
-def _next_steps(plan: StudyPlan, page: str | None) -> str:
+def _next_steps(plan: StudyPlan, results: Results, page: str | None) -> str:
     """Return what to type after the study, besides the command that trains its best trial again.
+
+    A network that could not be scored may be of an earlier epoch than the results.
 
     page: the address of the study's page, below that of the tracking server, if it is known.
     """
     folder = plan.spec.folder
     has_events = next(folder.glob(f"*/{EVENTS_FOLDER}"), None) is not None
     logdir = folder if has_events else None
-    return next_steps(folder / BEST_FOLDER, _tracking_uri(plan), logdir, page)
+    is_sure = results.scores is None or results.scores.failure is None
+    best = folder / BEST_FOLDER if is_sure else None
+    return next_steps(best, _tracking_uri(plan), logdir, page)
 
 
 def _tracking_uri(plan: StudyPlan) -> str | None:
@@ -197,7 +201,7 @@ def _tracking_uri(plan: StudyPlan) -> str | None:
 def _conclude(
     plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None, page: str | None
 ) -> Results:
-    results.show(interrupt is not None, _next_steps(plan, page) if results.chosen else "")
+    results.show(interrupt is not None, _next_steps(plan, results, page) if results.chosen else "")
     if interrupt is not None:
         raise SystemExit(exit_code(interrupt))
     fatal = plan.spec.budget.fatal(results.trials)

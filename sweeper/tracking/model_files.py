@@ -3,15 +3,16 @@
 import logging
 import re
 import shutil
+import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Mapping
 from contextlib import redirect_stderr
 from importlib.metadata import version
-from io import StringIO
+from io import TextIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.text import in_one_line, shortened
@@ -35,6 +36,24 @@ _lock = threading.Lock()
 """Held during an export: torch can do one at a time."""
 
 
+class _WithoutThisThread(TextIOBase):
+    """A stream that passes on what the other threads write, such as that records are not delivered.
+
+    `redirect_stderr` is of the whole process.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._silent = stream, threading.get_ident()
+
+    def write(self, text: str) -> int:
+        if threading.get_ident() != self._silent:
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
 def write_model(build: BuildModel, folder: Path) -> None:
     """Build a network, and write it as an MLflow model to `folder`.
 
@@ -45,7 +64,7 @@ def write_model(build: BuildModel, folder: Path) -> None:
     """
     try:
         # MLflow and torch warn of their own code, and torch prints a network that it cannot export.
-        with _lock, warnings.catch_warnings(), redirect_stderr(StringIO()):
+        with _lock, warnings.catch_warnings(), redirect_stderr(_WithoutThisThread(sys.stderr)):
             warnings.simplefilter("ignore")
             if folder.exists():
                 shutil.rmtree(folder)

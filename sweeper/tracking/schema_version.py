@@ -16,6 +16,7 @@ from pathlib import Path
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
 
+_DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 SECONDS_OF_CHANGE = 1.0
 """MLflow creates or changes a database in many steps, each of which takes less than this."""
 _MIGRATIONS = Path("store", "db_migrations", "versions")
@@ -60,6 +61,19 @@ def check_schema(uri: str, database: Path | None) -> None:
     )
 
 
+def require_readable(database: Path) -> None:
+    """Check that a file, if it exists, is a database. MLflow would try it again for minutes.
+
+    Raises:
+        ConfigError: it is damaged, or something else.
+    """
+    try:
+        _query(database, "SELECT count(*) FROM sqlite_master")
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+            raise ConfigError(f"{error}: move {shlex.quote(str(database))} away first") from error
+
+
 def _settled_revision(database: Path) -> str | None:
     """Return the schema of a database, or None if it has none or a process is changing it."""
     if not database.is_file():
@@ -76,14 +90,16 @@ def _settled_revision(database: Path) -> str | None:
 
 
 def _revision_of(database: Path) -> str | None:
-    address = f"{database.absolute().as_uri()}?mode=ro"
-    with (
-        contextlib.suppress(sqlite3.Error),
-        contextlib.closing(sqlite3.connect(address, timeout=1, uri=True)) as connection,
-    ):
-        rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    with contextlib.suppress(sqlite3.Error):
+        rows = _query(database, "SELECT version_num FROM alembic_version")
         return str(rows[0][0]) if len(rows) == 1 else None
     return None
+
+
+def _query(database: Path, query: str) -> list[tuple[object, ...]]:
+    address = f"{database.absolute().as_uri()}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, timeout=1, uri=True)) as connection:
+        return connection.execute(query).fetchall()
 
 
 @cache

@@ -24,12 +24,12 @@ from sweeper.tracking.imported import import_mlflow
 from sweeper.tracking.known_runs import KnownRuns
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError, translating_refusals
-from sweeper.tracking.schema_version import check_schema
+from sweeper.tracking.schema_version import check_schema, require_readable
 from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Experiment, Metric, Run
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class MLflowStore:
         # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
         exists = bool(database and database.exists())
+        if database is not None:
+            require_readable(database)
         # MLflow fails when two processes create the tables at the same time.
         with locked(database.parent if database else folder, shared=exists):
             check_schema(uri, database)
@@ -60,6 +62,10 @@ class MLflowStore:
             if new is not None and not is_copy:
                 keep_blank(new)
         self.runs = KnownRuns(self.client)
+        self._continued: str | None = None
+        """The run of which this store delivers a later attempt; None for a study."""
+        self._points: dict[str, set[tuple[int, str]]] = {}
+        """Steps and values that the earlier attempts have logged, by the name of the metric."""
 
     def start(self, record: Record, key: str) -> str:
         """Find, continue or create the run of an outbox; return its run id.
@@ -80,6 +86,7 @@ class MLflowStore:
                 run = self._create(experiment_id, record, key, parent)
             else:
                 self._take_up(run, record, key)
+                self._continued = None if tags.is_study(body["tags"]) else run.info.run_id
             run_id: str = run.info.run_id
             self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
@@ -91,7 +98,11 @@ class MLflowStore:
         return run_id
 
     def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
-        """Write the metrics of several records, up to 1000 values in one request."""
+        """Write the metrics of several records, up to 1000 values in one request.
+
+        An attempt from an older checkpoint than the last one repeats epochs. What it logs again is
+        left out.
+        """
         from mlflow.entities import Metric
 
         metrics = [
@@ -100,9 +111,27 @@ class MLflowStore:
             for name, value in record.body["metrics"].items()
         ]
         with translating_refusals():
+            metrics = [metric for metric in metrics if not self._is_repeated(run_id, metric)]
             for first in range(0, len(metrics), _METRICS_A_REQUEST):
                 chunk = metrics[first : first + _METRICS_A_REQUEST]
                 self.client.log_batch(run_id, metrics=chunk, synchronous=True)
+
+    def _is_repeated(self, run_id: str, metric: "Metric") -> bool:
+        """Return whether an earlier attempt at the run has logged this value at this step."""
+        if run_id != self._continued:
+            return False
+        if not self._points:  # one request tells how far the earlier attempts came
+            self._read_points(run_id, metric.key)
+        last_step = max((step for step, _ in next(iter(self._points.values()))), default=-1)
+        if metric.step > last_step:
+            return False
+        if metric.key not in self._points:
+            self._read_points(run_id, metric.key)
+        return (metric.step, str(metric.value)) in self._points[metric.key]
+
+    def _read_points(self, run_id: str, name: str) -> None:
+        history = self.client.get_metric_history(run_id, name)
+        self._points[name] = {(point.step, str(point.value)) for point in history}
 
     def set_tags(
         self, run_id: str, values: Mapping[str, str], prefix: str | None, started: int

@@ -55,9 +55,9 @@ class StudyPage:
     def reconcile(self, parent_id: str, record: Record, turn: Turn) -> None:
         """Make the runs of the trials agree with the study.
 
-        Some trials have no run: duplicates, those whose config could not be composed, and those
-        whose records wait on another machine. The run of a trial whose worker died has no end, or
-        an end that says less than the study knows.
+        Some trials have no run: duplicates, those whose config could not be composed, those whose
+        records wait on another machine, and those of a database that was deleted. The run of a
+        trial whose worker died has no end, or an end that says less than the study knows.
 
         Each trial gets a turn of its own, since all other deliveries of this folder wait meanwhile.
         """
@@ -67,7 +67,7 @@ class StudyPage:
             runs = self._runs_of_trials(parent_id)
             for trial in record.body["trials"]:
                 run = runs.get(label := str(trial["number"]))
-                if run is None or _disagrees(run, trial):
+                if run is None or _disagrees(run, trial) or _is_older(trial, parent):
                     with turn():
                         runs[label] = self._corrected(run, parent, record, trial)
             with turn():
@@ -92,7 +92,8 @@ class StudyPage:
             run = self._store.runs.newest(link) or self._create(parent, record, trial)
         if tags.OUTBOX not in run.data.tags:
             self._fill(run, record, trial)
-        if run.info.status != trial["status"] and not is_superseded(run, record.time):
+        self._complete_curve(run, record, trial)
+        if _disagrees_in_status(run, trial) and not is_superseded(run, record.time):
             self._end(run.info.run_id, record, trial)
         return run
 
@@ -149,6 +150,21 @@ class StudyPage:
             time = trial["ended"] or record.time
             metrics = Record("metrics", time, {"metrics": trial["metrics"], "step": 0})
             self._store.log_metrics(run.info.run_id, [metrics])
+        if trial["state"]:
+            self._client.set_tag(run.info.run_id, tags.STATE, trial["state"])
+
+    def _complete_curve(self, run: "Run", record: Record, trial: Mapping[str, Any]) -> None:
+        """Write the steps that the study knows, and the run has not."""
+        time = trial["ended"] or record.time
+        for name, curve in trial["curve"].items():
+            history = self._client.get_metric_history(run.info.run_id, allowed_name(name))
+            known = {point.step for point in history}
+            missing = [
+                Record("metrics", time, {"metrics": {name: value}, "step": step})
+                for step, value in curve.items()
+                if step not in known
+            ]
+            self._store.log_metrics(run.info.run_id, missing)
 
     def _end(self, run_id: str, record: Record, trial: Mapping[str, Any]) -> None:
         """End a run with the status of its trial, which no attempt so far can change."""
@@ -160,7 +176,25 @@ class StudyPage:
 
 def _disagrees(run: "Run", trial: Mapping[str, Any]) -> bool:
     """Return whether the run of a trial has another end, or no records of its own."""
-    return run.info.status != trial["status"] or tags.OUTBOX not in run.data.tags
+    return _disagrees_in_status(run, trial) or tags.OUTBOX not in run.data.tags
+
+
+def _disagrees_in_status(run: "Run", trial: Mapping[str, Any]) -> bool:
+    """Return whether the run of a trial has another end.
+
+    A paused trial may go on elsewhere meanwhile, so a run with records of its own is left alone.
+    """
+    may_go_on = trial["state"] == tags.PAUSED and tags.OUTBOX in run.data.tags
+    return run.info.status != trial["status"] and not may_go_on
+
+
+def _is_older(trial: Mapping[str, Any], parent: "Run") -> bool:
+    """Return whether a trial began before its study's run, whose database may be a new one.
+
+    A trial that goes on records only its further steps there.
+    """
+    began: int | None = trial["began"]
+    return began is not None and began < parent.info.start_time
 
 
 def _with_addresses(note: str, parent: "Run", runs: "Mapping[str, Run]", model: str | None) -> str:

@@ -65,6 +65,8 @@ class TrialEnd:
 
     metrics: the values of the study's objectives.
     began, ended: milliseconds since 1970, or None if they are not known.
+    state: `complete`, `pruned` or `paused`; empty if the trial failed.
+    curve: the metric after each step, by its name; nothing if the study does not know it.
     """
 
     number: int
@@ -74,6 +76,8 @@ class TrialEnd:
     metrics: Mapping[str, float] = field(default_factory=dict)
     began: Milliseconds | None = None
     ended: Milliseconds | None = None
+    state: str = ""
+    curve: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,11 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: the file is missing, damaged or not a checkpoint of sweeper.
     """
     if not path.is_file():
-        raise CheckpointError(
-            f"No checkpoint at {path}: type the path of a run's checkpoints/best.pt or last.pt"
-        )
+        # A run that is stopped within its first epoch has no best.pt.
+        below = (checkpoint_in(path, name) for name in ("best.pt", "last.pt"))
+        found = next((str(file) for file in below if file.is_file()), "")
+        wanted = found or "the path of a run's checkpoints/best.pt or last.pt"
+        raise CheckpointError(f"No checkpoint at {path}: type {wanted}")
     try:
         content = read_checked(path)
     except Exception as error:  # torch.load lets errors of many types through

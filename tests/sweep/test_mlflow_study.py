@@ -20,6 +20,7 @@ from torch import nn
 
 from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY
+from sweeper.sweep.curve import PLACE_KEY
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import StudyInfo
 from sweeper.tracking import tags
@@ -28,7 +29,7 @@ from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.study_page import StudyPage
-from sweeper.tracking.tracker import RunInfo, ServedModel
+from sweeper.tracking.tracker import RunInfo, ServedModel, TrialEnd
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SPACE = {"model.width": optuna.distributions.IntDistribution(1, 9)}
@@ -123,6 +124,21 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
     assert (run.info.run_name, run.data.tags["who"], run.data.tags["a.b"]) == ("7", "me", "1")
+
+
+def test_a_paused_trial_is_recorded_with_its_curve_and_its_times() -> None:
+    stretch = {"start": 1.0, "end": 2.5, "worker": "w"}
+    place = {PLACE_KEY: {"is_paused": True, "stretches": [stretch]}}
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage)
+    waits = {"state": TrialState.WAITING, "params": {"model.width": 2}, "distributions": SPACE}
+    study.add_trial(create_trial(**waits, intermediate_values={1: 0.5}, system_attrs=place))
+    study.add_trial(create_trial(**waits))
+    [end] = MLflowStudy("val/accuracy")._ends(study.get_trials())
+    assert end == TrialEnd(
+        0, "KILLED", "paused", {"model.width": "2"}, {}, 1000, 2500, "paused",
+        {"val/accuracy": {1: 0.5}},
+    )  # fmt: skip
 
 
 def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(

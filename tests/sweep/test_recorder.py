@@ -2,6 +2,7 @@
 
 import os
 import socket
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -68,14 +69,18 @@ def test_a_study_is_recorded_in_another_process_while_that_lives(
     assert (run.info.status, run.data.metrics["trials/complete"]) == ("FINISHED", 1.0)
 
 
-def test_the_process_prints_no_lines_of_optunas_below_the_board(monkeypatch) -> None:
+def test_the_process_prints_no_lines_of_libraries_below_the_board(monkeypatch) -> None:
     monkeypatch.setattr(recorder, "_Desk", object)
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.INFO)
     own, other = socket.socketpair()
     own.close()
-    with pytest.raises(EOFError):  # as when the command has ended
-        recorder.main(other.detach())
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        with pytest.raises(EOFError):  # as when the command has ended
+            recorder.main(other.detach())
+        warnings.warn("an argument is experimental", stacklevel=1)
+    assert shown == []
     now = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(before)
     assert now == optuna.logging.WARNING

@@ -203,7 +203,9 @@ def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
     opened = attempt(status=None, tags=STUDY_TAGS)
     trial = attempt(metric(1), status="KILLED", reason="pruned", name="trial 4",
                     tags=of_trial(4, opened.folder.name) | {"model": "mlp"})  # fmt: skip
-    end = end_of_trial(4, "KILLED", params={"lr": "one"}, metrics={"best/loss": 1.0})
+    end = end_of_trial(
+        4, "KILLED", params={"lr": "one"}, metrics={"best/loss": 1.0}, curve={"loss": {"1": 1.0}}
+    )
     closed = attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name)
     for outbox in [closed, opened, trial] if study_first else [trial, opened, closed]:
         server.deliver(outbox)
@@ -211,8 +213,67 @@ def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
     assert child.data.tags[tags.PARENT] == parent.info.run_id
     assert child.data.tags["model"] == "mlp"
     assert child.data.tags[tags.END_REASON] == "pruned"
-    assert (child.info.status, child.data.metrics["loss"]) == ("KILLED", 1.0)
+    assert child.info.status == "KILLED"
+    history = server.client.get_metric_history(child.info.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 1.0)]
     assert parent.info.status == "FINISHED"
+
+
+def test_an_epoch_that_a_later_attempt_repeats_is_logged_once(attempt, server: Server) -> None:
+    def epoch(step: int, **more: float) -> tuple[str, dict[str, Any]]:
+        return "metrics", {"metrics": {"acc": step / 4, **more}, "step": step}
+
+    server.deliver(first := attempt(epoch(1), epoch(2), status="KILLED"), close=False)
+    later = (epoch(2), epoch(3), epoch(1, acc=0.75, loss=0.5))
+    server.deliver(attempt(*later, run_id=first.folder.name))
+    [run] = server.runs()
+    assert accuracies(server, run) == [(1, 0.25), (2, 0.5), (3, 0.75), (1, 0.75)]
+    assert run.data.metrics["loss"] == 0.5
+
+
+PAUSED = {"params": {"lr": "1"}, "state": "paused", "reason": "paused", "ended": 2_000_000}
+
+
+def accuracies(server: Server, run: Any) -> list[tuple[int, float]]:
+    history = server.client.get_metric_history(run.info.run_id, "acc")
+    return [(point.step, point.value) for point in history]
+
+
+def test_a_paused_trial_that_has_no_records_is_there_as_the_study_knows_it(
+    attempt, server: Server
+) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    trial = end_of_trial(4, "KILLED", **PAUSED, curve={"acc": {"1": 0.5, "2": 0.75}})
+    for _ in range(2):
+        server.deliver(attempt(reconcile(trial), tags=STUDY_TAGS, run_id=opened.folder.name))
+    [child] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert (child.info.status, child.info.end_time) == ("KILLED", 2_000_000)
+    assert child.data.tags[tags.STATE] == child.data.tags[tags.END_REASON] == "paused"
+    assert accuracies(server, child) == [(1, 0.5), (2, 0.75)]
+
+
+def test_the_first_steps_of_a_trial_that_went_on_in_a_new_database_are_added(
+    attempt, server: Server
+) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    third = ("metrics", {"metrics": {"acc": 0.875}, "step": 3})
+    server.deliver(attempt(third, name="trial 4", tags=of_trial(4, opened.folder.name)))
+    curve = {"acc": {"1": 0.5, "2": 0.75, "3": 0.875}}
+    end = end_of_trial(4, "FINISHED", began=1, curve=curve, state="complete")
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    [child] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert sorted(accuracies(server, child)) == [(1, 0.5), (2, 0.75), (3, 0.875)]
+
+
+def test_a_paused_trial_that_goes_on_elsewhere_is_not_ended(attempt, server: Server) -> None:
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    server.deliver(attempt(status=None, tags=of_trial(4, opened.folder.name)), close=False)
+    end = end_of_trial(4, "KILLED", **PAUSED)
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    [child] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert child.info.status == "RUNNING"
 
 
 def test_a_dead_workers_records_do_not_change_the_end_that_the_study_gave_its_trial(

@@ -73,6 +73,23 @@ def test_records_for_a_database_of_an_older_version_stay_and_name_the_command(
     assert "an older MLflow" in delivery.failure
 
 
+@pytest.mark.parametrize("content", [b"no database", bytes(range(256)) * 16, b"SQLite format 3\0"])
+def test_records_for_a_file_that_is_no_database_stay_until_it_is_moved_away(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_bytes(content)
+    outbox = Outbox.create(tmp_path / "outbox")
+    body = {"name": "", "run_id": None, "params": {}, "tags": {}, "dataset": None}
+    outbox.append("start", body | {"uri": f"sqlite:///{path}", "experiment": "new"})
+    delivery = Delivery(outbox)
+    assert not delivery.attempt()
+    assert delivery.failure == f"file is not a database: move {path} away first"
+    assert path.read_bytes() == content
+    path.rename(tmp_path / "away.db")
+    assert delivery.attempt(), delivery.failure
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no database"])
 def test_other_files_are_left_to_mlflow(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "mlflow.db"

@@ -1,5 +1,7 @@
 """Checkpoints: a resumed run equals an uninterrupted one, and other checkpoints are refused."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -171,3 +173,12 @@ def test_a_failed_write_leaves_the_old_checkpoint(tmp_path) -> None:
         write_checkpoint(path, {"format": FORMAT, "value": lambda: None})
     assert read_checkpoint(path)["value"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+@pytest.mark.parametrize("name", ["best.pt", "last.pt"])
+def test_a_folder_without_the_wanted_checkpoint_names_the_other(tmp_path: Path, name: str) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    other = tmp_path / "checkpoints" / name
+    other.touch()
+    with pytest.raises(CheckpointError, match=f"^No checkpoint at {tmp_path}: type {other}$"):
+        read_checkpoint(tmp_path)
