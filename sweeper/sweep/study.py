@@ -102,7 +102,8 @@ def set_aside(name: str, storage: BaseStorage, folder: Path) -> None:
     if finals_name(name) in names:
         _rename(finals_name(name), finals_name(aside), storage)
     moved = set_folder_aside(folder, stamp)
-    ablations = re.compile(re.escape(ablation_name(name, "")) + r"(\d.*)")
+    # Others may write to the database, and what they name must not lead out of the folder.
+    ablations = re.compile(re.escape(ablation_name(name, "")) + r"(\d[^/\\]*)")
     for old in sorted(names):
         found = ablations.fullmatch(old)
         if old != name and found is None:

@@ -119,10 +119,9 @@ class Workers:
         """Say for which trials the workers will wait, since nobody reads the workers' own log."""
         for work in self.work:
             trials, budget = work.trials(), work.ledger.budget
-            uncertain = (
-                [] if budget.is_spent(trials, time.time()) else work.ledger.uncertain(trials)
-            )
-            if uncertain:
+            if budget.is_spent(trials, time.time()):
+                continue
+            if uncertain := work.ledger.uncertain(trials):
                 log.info("%s", waiting_line([*map(work.text, uncertain)], budget.lease_seconds))
 
     def _is_uncertain(self) -> bool:

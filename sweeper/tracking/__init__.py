@@ -15,6 +15,7 @@ mlflow                `MLflowTracker`: writes records to an outbox
     system_metrics    the use of processor, memory and GPU, in a thread of its own
     store             each kind of record as calls of MLflow's client
       known_runs      the runs that MLflow has already, by their ids, keys and tags
+      earlier_points  what the earlier attempts at a run have logged
       refusals        which requests the server will always refuse
       blank           a blank database, so that MLflow need not create each one anew
       imported        the import of MLflow, without its telemetry and its warnings

@@ -4,15 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from sweeper.text import printable, shortened
-from sweeper.tracking.tracker import Milliseconds, Status, TrialEnd
+from sweeper.tracking.tracker import Milliseconds, Status, Step, TrialEnd
 
 Operation = Literal["start", "metrics", "tags", "artifact", "model", "reconcile", "finish"]
-Step = Annotated[int, Field(ge=-(2**53), lt=2**53)]
 FILES = "files"
 """The folder of an outbox that holds its artifacts."""
 

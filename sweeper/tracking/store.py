@@ -20,6 +20,7 @@ from sweeper.locks import locked
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
+from sweeper.tracking.earlier_points import EarlierPoints
 from sweeper.tracking.imported import import_mlflow
 from sweeper.tracking.known_runs import KnownRuns
 from sweeper.tracking.records import Record
@@ -29,7 +30,7 @@ from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Experiment, Metric, Run
+    from mlflow.entities import Experiment, Run
 
 log = logging.getLogger(__name__)
 
@@ -62,10 +63,8 @@ class MLflowStore:
             if new is not None and not is_copy:
                 keep_blank(new)
         self.runs = KnownRuns(self.client)
-        self._continued: str | None = None
-        """The run of which this store delivers a later attempt; None for a study."""
-        self._points: dict[str, set[tuple[int, str]]] = {}
-        """Steps and values that the earlier attempts have logged, by the name of the metric."""
+        self._earlier: EarlierPoints | None = None
+        """What earlier attempts have logged, if a later attempt at a run is delivered."""
 
     def start(self, record: Record, key: str) -> str:
         """Find, continue or create the run of an outbox; return its run id.
@@ -82,11 +81,13 @@ class MLflowStore:
             self.runs.look_again()
             parent = self.runs.study_of(body["tags"])
             run = self.runs.of_outbox(record, key, params, parent)
+            self._earlier = None
             if run is None:
                 run = self._create(experiment_id, record, key, parent)
             else:
                 self._take_up(run, record, key)
-                self._continued = None if tags.is_study(body["tags"]) else run.info.run_id
+                if not tags.is_study(body["tags"]):
+                    self._earlier = EarlierPoints(self.client, run.info.run_id)
             run_id: str = run.info.run_id
             self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
@@ -111,27 +112,12 @@ class MLflowStore:
             for name, value in record.body["metrics"].items()
         ]
         with translating_refusals():
-            metrics = [metric for metric in metrics if not self._is_repeated(run_id, metric)]
+            earlier = self._earlier
+            if earlier is not None and earlier.run_id == run_id:
+                metrics = [metric for metric in metrics if metric not in earlier]
             for first in range(0, len(metrics), _METRICS_A_REQUEST):
                 chunk = metrics[first : first + _METRICS_A_REQUEST]
                 self.client.log_batch(run_id, metrics=chunk, synchronous=True)
-
-    def _is_repeated(self, run_id: str, metric: "Metric") -> bool:
-        """Return whether an earlier attempt at the run has logged this value at this step."""
-        if run_id != self._continued:
-            return False
-        if not self._points:  # one request tells how far the earlier attempts came
-            self._read_points(run_id, metric.key)
-        last_step = max((step for step, _ in next(iter(self._points.values()))), default=-1)
-        if metric.step > last_step:
-            return False
-        if metric.key not in self._points:
-            self._read_points(run_id, metric.key)
-        return (metric.step, str(metric.value)) in self._points[metric.key]
-
-    def _read_points(self, run_id: str, name: str) -> None:
-        history = self.client.get_metric_history(run_id, name)
-        self._points[name] = {(point.step, str(point.value)) for point in history}
 
     def set_tags(
         self, run_id: str, values: Mapping[str, str], prefix: str | None, started: int

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 # JSON and every database hold such an integer without a loss.
 Milliseconds = Annotated[int, Field(ge=0, lt=2**53)]
+Step = Annotated[int, Field(ge=-(2**53), lt=2**53)]
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class TrialEnd:
     began: Milliseconds | None = None
     ended: Milliseconds | None = None
     state: str = ""
-    curve: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
+    curve: Mapping[str, Mapping[Step, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

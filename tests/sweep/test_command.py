@@ -38,7 +38,7 @@ def test_a_folder_set_aside_names_the_study_that_was_set_aside(
 
 def test_the_studies_of_ablations_are_set_aside_with_their_study(recorded, storage) -> None:
     folder = recorded("redis://host", storage)
-    others = ["s-explain-me", "others-explain-0"]
+    others = ["s-explain-me", "s-explain-0/../../../s", "others-explain-0"]
     for name in ["s-explain-1-trainer.epochs-3", *others]:
         optuna.create_study(study_name=name, storage=storage)
     runs = folder / "explain" / "0"
