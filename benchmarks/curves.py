@@ -1,11 +1,16 @@
 """Learning curves of random points of two search spaces, for `simulate.py` and `replay.py`.
 
     python benchmarks/curves.py r1 --points 300 --root data     # 20 to 30 CPU seconds a point
+    python benchmarks/curves.py r2 --points 240 --root data     # 30 CPU seconds a point
     python benchmarks/curves.py digits --points 200             # 2 CPU seconds a point
 
 r1      `model=cnn` on 10,000 images of MNIST with 2,000 validation images, 5 epochs: learning rate,
         batch size, kernel size and channels; a value after each quarter of the first two epochs,
         then after each epoch
+r2      `cnn`, `lenet5` and `mlp` on the same images, 9 epochs, with three optimizers and what the
+        three networks and optimizers search themselves; a value after each quarter of the first
+        two epochs, then after each epoch. A part of the points has a rate at which most networks
+        learn, because a sampler spends most trials there
 digits  `model=mlp` on scikit-learn's digits, 20 epochs: learning rate, weight decay, hidden sizes,
         dropout and batch size; a value after each epoch
 
@@ -13,7 +18,7 @@ Every point is trained by sweeper's own loop on one thread. A line of the file h
 
 val      validation accuracy at each look; `at` are their positions in epochs
 test     test accuracy of the best epoch; it tells which point is best, and no rule may see it
-seconds  CPU seconds to train each part of an epoch (quarters for r1), without the looks
+seconds  CPU seconds to train each part of an epoch (quarters for r1 and r2), without the looks
 look     CPU seconds of one look at the validation images
 start    CPU seconds to build the experiment
 
@@ -63,6 +68,28 @@ def r1_point(random: np.random.Generator) -> Point:
     }
 
 
+def r2_point(random: np.random.Generator) -> Point:
+    """Draw a point of the wide space: the networks, what each one searches, and so on."""
+    network = str(random.choice(list(NETWORKS)))
+    optimizer = str(random.choice(["sgd", "adam", "rmsprop"]))
+    learns = random.uniform() < 0.6
+    point: Point = {
+        "model": network,
+        "optimizer": optimizer,
+        "scheduler": str(random.choice(["none", "cosine"])),
+        "optimizer.lr": log_uniform(random, *((3e-4, 3e-2) if learns else (1e-6, 1e-1))),
+        "optimizer.weight_decay": log_uniform(random, 1e-6, 1e-1 if optimizer == "adam" else 1e-2),
+        "data.batch_size": int(random.choice([32, 64, 128, 256])),
+        "model.dropout": round(float(random.uniform(0, 0.6 if network == "mlp" else 0.5)), 3),
+    }
+    if optimizer != "adam":
+        low, high = (0.8, 0.99) if optimizer == "sgd" else (0.0, 0.95)
+        point["optimizer.momentum"] = round(float(random.uniform(low, high)), 3)
+    for key, values in NETWORKS[network].items():
+        point[f"model.{key}"] = values[int(random.integers(len(values)))]
+    return point
+
+
 def digits_point(random: np.random.Generator) -> Point:
     """Draw a point of the perceptron's space."""
     sizes = [int(size) for size in random.choice([16, 32, 64, 128, 256, 512], 2)]
@@ -78,6 +105,30 @@ def digits_point(random: np.random.Generator) -> Point:
 def log_uniform(random: np.random.Generator, low: float, high: float) -> float:
     """Draw a number with four digits, uniform in its logarithm."""
     return float(f"{np.exp(random.uniform(np.log(low), np.log(high))):.4g}")
+
+
+NETWORKS: dict[str, dict[str, list[Any]]] = {
+    "cnn": {
+        "channels": [[8, 16], [16, 32], [32, 64], [64, 128]],
+        "kernel_size": [2, 3, 4, 5, 7],
+        "batch_norm": [True, False],
+        "activation": ["relu", "leaky_relu", "tanh", "gelu", "silu"],
+        "pooling": ["max", "average"],
+    },
+    "lenet5": {
+        "channels": [[6, 16], [12, 32], [24, 64]],
+        "kernel_size": [3, 5, 7],
+        "activation": ["sigmoid", "tanh", "relu", "gelu"],
+        "hidden": [[84], [120, 84], [240, 168]],
+        "pooling": ["max", "average"],
+    },
+    "mlp": {
+        "hidden": [[128], [512], [512, 256], [1024, 512, 256]],
+        "batch_norm": [True, False],
+        "activation": ["relu", "leaky_relu", "sigmoid", "tanh", "gelu", "silu"],
+    },
+}
+"""The choices of the `search` blocks of the networks of r2."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +152,16 @@ TASKS = {
         parts=4,
         overrides=[
             *("model=cnn", "data=mnist", "optimizer=adam"),
+            *("trainer.train_limit=10000", "trainer.val_limit=2000"),
+        ],
+    ),
+    "r2": Task(
+        r2_point,
+        epochs=9,
+        at=[0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75, *range(2, 10)],
+        parts=4,
+        overrides=[
+            *("data=mnist", "loss.label_smoothing=0"),
             *("trainer.train_limit=10000", "trainer.val_limit=2000"),
         ],
     ),

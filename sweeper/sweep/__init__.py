@@ -46,6 +46,7 @@ worker process (with the basic launcher, in the parent process):
           taken_points     the points that the trials have, of which each is run once
             point_index      the trials with the same parameters
           draft            keeps them back until they are final
+          found_space      finds their search space in less time for a long study
         attempt          runs the task, once or for several seeds
           job              Hydra's job, with quick copies of the config
           empty_files      removes what a trial leaves that wrote nothing

@@ -139,6 +139,8 @@ class Budget:
         there are more of them than it asked for.
         """
         waiting = [t for t in trials if t.state == TrialState.WAITING and not self.is_paused(t)]
+        if not waiting:
+            return
         if self.stop_reason(trials) is not None:
             yield from filter(self.is_promoted, waiting)
         elif self.exhaustive or self.n_trials is None or self._n_taken(trials) < self.n_trials:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.search_space import IntersectionSearchSpace
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.space.grid import Grid
@@ -109,18 +108,6 @@ class Drawer:
             keeps_fixed = point_key({k: point.get(k) for k in fixed}) == point_key(fixed)
             if point_key(point) not in used and keeps_fixed:
                 yield dict(point)
-
-
-def with_known_space(sampler: BaseSampler, earlier: BaseSampler) -> BaseSampler:
-    """Return a trial's sampler with the search space that an earlier, equal one has found.
-
-    A sampler intersects the spaces of all finished trials, and looks at a trial only once. A
-    seeded study has a new sampler for each trial, which would begin with the first trial again.
-    """
-    known = getattr(earlier, "_search_space", None)
-    if type(sampler) is type(earlier) and isinstance(known, IntersectionSearchSpace):
-        sampler._search_space = known  # type: ignore[attr-defined]
-    return sampler
 
 
 def _uses_point(trial: FrozenTrial) -> bool:

@@ -26,7 +26,8 @@ from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
 from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import GROWN_KEY
-from sweeper.sweep.draw import Drawer, Drawn, with_known_space
+from sweeper.sweep.draw import Drawer, Drawn
+from sweeper.sweep.found_space import with_found_space
 from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.observer import Outcome
@@ -133,7 +134,7 @@ class Session:
     def _draw(self, claim: Claim) -> Drawn:
         if self._spec.sampler.seeded:
             sampler = self._spec.sampler.sampler(claim.number)
-            self._study.sampler = with_known_space(sampler, self._study.sampler)
+            self._study.sampler = with_found_space(sampler, self._study.sampler)
         drawer = Drawer(self._study, self.ledger, self._taken, self._suggest, self._points)
         return drawer.draw(claim, self._study.sampler)
 

@@ -4,7 +4,8 @@ from optuna.trial import TrialState
 
 from sweeper.space.grid import all_points
 from sweeper.space.live import suggest
-from sweeper.sweep.draw import Drawer, with_known_space
+from sweeper.sweep.draw import Drawer
+from sweeper.sweep.found_space import with_found_space
 from sweeper.sweep.study import open_study
 from sweeper.sweep.taken_points import TakenPoints
 
@@ -133,7 +134,7 @@ def test_a_trials_own_sampler_draws_the_same_with_the_space_of_an_earlier_one(
         return params
 
     alone, other = (TPESampler(seed=7, multivariate=True, n_startup_trials=2) for _ in range(2))
-    known = with_known_space(other, seen[0])
+    known = with_found_space(other, seen[0])
     assert known._search_space is seen[0]._search_space
     assert next_point(alone) == next_point(known)
 
@@ -141,4 +142,4 @@ def test_a_trials_own_sampler_draws_the_same_with_the_space_of_an_earlier_one(
 def test_a_sampler_of_another_kind_keeps_its_own_space() -> None:
     sampler = NSGAIISampler(seed=0)
     space = sampler._search_space
-    assert with_known_space(sampler, TPESampler(seed=0))._search_space is space
+    assert with_found_space(sampler, TPESampler(seed=0))._search_space is space
