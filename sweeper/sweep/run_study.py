@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
-from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.command import PART_VARIABLE, StudyCommand
 from sweeper.sweep.elsewhere.address import absolute, check_file
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
@@ -201,7 +202,9 @@ def _tracking_uri(plan: StudyPlan) -> str | None:
 def _conclude(
     plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None, page: str | None
 ) -> Results:
-    results.show(interrupt is not None, _next_steps(plan, results, page) if results.chosen else "")
+    if PART_VARIABLE not in os.environ:
+        next_lines = _next_steps(plan, results, page) if results.chosen else ""
+        results.show(interrupt is not None, next_lines)
     if interrupt is not None:
         raise SystemExit(exit_code(interrupt))
     fatal = plan.spec.budget.fatal(results.trials)
