@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.storages import BaseStorage
 
 from sweeper.cli.interrupts import exit_code
+from sweeper.cli.messages import FULL_DISK, user_message
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
@@ -67,7 +68,7 @@ def run_study(
 
     Raises:
         ConfigError: a setting or the space cannot work. No trial has run.
-        TrainingError: too many trials failed.
+        TrainingError: too many trials failed, or the disk is full.
         SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM,
             129 for SIGHUP.
     """
@@ -76,6 +77,10 @@ def run_study(
         return _run_study(keys, task, context, config, arguments, recorder)
     except KeyboardInterrupt as interrupt:  # while no worker runs, such as in a check
         raise SystemExit(exit_code(interrupt)) from None
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise TrainingError(str(user_message(error))) from error
     finally:
         if recorder is not None:
             recorder.close()
