@@ -145,7 +145,8 @@ class StudySweeperConf:
     resumable: bool | None = None
 
     # Config keys, such as trainer.epochs, whose number a later command of the same study may raise.
-    # The trials that were paused then go on further; complete ones keep their results.
+    # The first command of the study names them. The trials that were paused then go on further;
+    # complete ones keep their results.
     growing: list[str] = field(default_factory=list)
 
     # Config keys, such as data.num_workers, whose values do not change the results of a trial. They

@@ -28,6 +28,7 @@ CONFIG, OVERRIDE, SPACE, STEERING = "config ", "override ", "space ", "steering"
 GROWING = "growing"
 METRIC = f"{CONFIG}hydra.sweeper.metric"
 FULL_GRID = "every point of the space"
+NOT_GROWING = ", which hydra.sweeper.growing did not name when the study was started"
 MAX_SHOWN = 5
 MAX_VALUE_LENGTH = 60
 
@@ -82,7 +83,9 @@ def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     Keys that steer in one of them are not compared, nor those that may grow and have grown.
     """
     steering = [*stored.get(STEERING, ()), *new.get(STEERING, ())]
-    steering += [key for key in new.get(GROWING, ()) if _has_grown(key, stored, new)]
+    grown = [key for key in new.get(GROWING, ()) if _has_grown(key, stored, new)]
+    shared = common_growing(stored, new)
+    steering += [key for key in grown if key in shared]
     olds, news = (_comparable(record, steering) for record in (stored, new))
     if not any(key.startswith(CONFIG) for key in olds):  # an earlier version did not record them
         news = {key: value for key, value in news.items() if not key.startswith(CONFIG)}
@@ -93,9 +96,22 @@ def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     overridden = [k.removeprefix(OVERRIDE).lstrip("+~") for k in typed if k.startswith(OVERRIDE)]
     in_files = [k for k in changed if k.startswith(CONFIG)]
     keys = typed + [k for k in in_files if not steers(k.removeprefix(CONFIG), overridden)]
-    lines = [_change(key, olds.get(key), news.get(key)) for key in keys]
+    lines = [
+        f"{_change(key, olds.get(key), news.get(key))}"
+        f"{NOT_GROWING if key.partition(' ')[2] in grown else ''}"
+        for key in keys
+    ]
     more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
     return "; ".join(lines[:MAX_SHOWN] + more)
+
+
+def common_growing(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose number may grow under both records.
+
+    Trials record the numbers of such keys alone. If an earlier command did not name a key, nobody
+    knows the number that its trials had.
+    """
+    return [key for key in new.get(GROWING, ()) if key in stored.get(GROWING, ())]
 
 
 def _comparable(record: Mapping[str, Any], steering: Sequence[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.storages import BaseStorage
 
 from sweeper.cli.interrupts import exit_code
+from sweeper.cli.messages import FULL_DISK, user_message
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
@@ -23,7 +25,7 @@ from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
-from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.command import PART_VARIABLE, StudyCommand
 from sweeper.sweep.elsewhere.address import absolute, check_file
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
@@ -66,7 +68,7 @@ def run_study(
 
     Raises:
         ConfigError: a setting or the space cannot work. No trial has run.
-        TrainingError: too many trials failed.
+        TrainingError: too many trials failed, or the disk is full.
         SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM,
             129 for SIGHUP.
     """
@@ -75,6 +77,10 @@ def run_study(
         return _run_study(keys, task, context, config, arguments, recorder)
     except KeyboardInterrupt as interrupt:  # while no worker runs, such as in a check
         raise SystemExit(exit_code(interrupt)) from None
+    except OSError as error:
+        if error.errno not in FULL_DISK:
+            raise
+        raise TrainingError(str(user_message(error))) from error
     finally:
         if recorder is not None:
             recorder.close()
@@ -201,7 +207,9 @@ def _tracking_uri(plan: StudyPlan) -> str | None:
 def _conclude(
     plan: StudyPlan, results: Results, interrupt: KeyboardInterrupt | None, page: str | None
 ) -> Results:
-    results.show(interrupt is not None, _next_steps(plan, results, page) if results.chosen else "")
+    if PART_VARIABLE not in os.environ:
+        next_lines = _next_steps(plan, results, page) if results.chosen else ""
+        results.show(interrupt is not None, next_lines)
     if interrupt is not None:
         raise SystemExit(exit_code(interrupt))
     fatal = plan.spec.budget.fatal(results.trials)

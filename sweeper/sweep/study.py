@@ -19,7 +19,7 @@ from sweeper.errors import ConfigError
 from sweeper.sweep.command import rename_in_folder, rename_in_storage
 from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.finals.stage import finals_name
-from sweeper.sweep.identity import StudyIdentity, difference
+from sweeper.sweep.identity import GROWING, StudyIdentity, common_growing, difference
 
 IDENTITY_KEY = "sweeper:search"
 PARENT_KEY = "sweeper:parent_id"
@@ -70,8 +70,10 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
             "hydra.sweeper.study_name=NAME, or move the old study away with "
             "hydra.sweeper.study=fresh"
         )
-    if existing.user_attrs.get(IDENTITY_KEY) != record:  # it knew less of itself
-        optuna.load_study(study_name=name, storage=storage).set_user_attr(IDENTITY_KEY, record)
+    stored = existing.user_attrs.get(IDENTITY_KEY, record)
+    known = record | {GROWING: common_growing(stored, record)}
+    if existing.user_attrs.get(IDENTITY_KEY) != known:  # it knew less of itself
+        optuna.load_study(study_name=name, storage=storage).set_user_attr(IDENTITY_KEY, known)
 
 
 def compare_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> None:

@@ -105,8 +105,16 @@ def test_interpolations_are_compared_as_they_are_written() -> None:
 )
 def test_a_growing_number_may_be_raised(old, new, is_same) -> None:
     bare = {key: value for key, value in RECORD.items() if key != "config y"}
-    assert (difference(bare | old, bare | new | {"growing": ["y"]}) == "") == is_same
-    assert difference(bare | old, bare | new) != ""
+    growing = bare | {"growing": ["y"]}
+    assert (difference(growing | old, growing | new) == "") == is_same
+    assert difference(growing | old, bare | new) != ""
+
+
+def test_a_number_may_grow_only_if_the_first_command_named_it() -> None:
+    old, new = RECORD | {"config y": "2"}, RECORD | {"override y": "y=3", "growing": ["y"]}
+    assert difference(old, new).endswith(", which hydra.sweeper.growing did not name when the "
+                                         "study was started")  # fmt: skip
+    assert difference(old | {"growing": ["y"]}, new) == ""
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,13 @@ def test_a_study_of_an_earlier_version_learns_the_values_of_its_config(storage) 
     assert study.user_attrs[IDENTITY_KEY]["config y"] == "0"
 
 
+def test_a_key_that_only_a_later_command_names_cannot_grow(storage) -> None:
+    create_study("s", storage, changed(values={"y": "2"}))
+    create_study("s", storage, changed(values={"y": "2"}, growing=("y",)))
+    with pytest.raises(ConfigError, match=r"y: 2 -> 3, which hydra\.sweeper\.growing did not"):
+        create_study("s", storage, changed(values={"y": "3"}, growing=("y",)))
+
+
 def test_a_study_set_aside_gets_the_time_as_part_of_its_name(storage, tmp_path) -> None:
     create_study("s", storage, IDENTITY)
     (tmp_path / "s").mkdir()

@@ -1,5 +1,6 @@
 """The study that runs the points of an ablation path: its command, and the values it has found."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.overrides import flags_and_overrides, override_text, quoted
 from sweeper.errors import TrainingError
 from sweeper.sweep.budget import failures, is_own
-from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.command import PART_VARIABLE, StudyCommand
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.differences import Difference, Texts, same
 from sweeper.sweep.stop_rule import is_feasible
@@ -92,8 +93,8 @@ class AblationStudy:
     def arguments(self, points: Sequence[Point]) -> list[str]:
         """Return the command line that runs these points."""
         values = {k: v for each in self.differences for k, v in each.values.items()}
-        space = [
-            f"{key}=choice({default},{best})"
+        space = [  # a choice() takes no null
+            f"{key}={default},{best}"
             for key, (default, best) in values.items()
             if default is not None
         ]
@@ -148,7 +149,7 @@ class AblationStudy:
 
 
 def run_to_end(command: Sequence[str], folder: Path) -> int:
-    """Run a command in a folder and return its exit code.
+    """Run a command as a part of this one in a folder, and return its exit code.
 
     A signal is passed on, so that the command puts its trials back before it ends. If a terminal
     has sent it to both of them, the two count as one. A second signal ends the command at once.
@@ -168,7 +169,7 @@ def run_to_end(command: Sequence[str], folder: Path) -> int:
 
     with (
         Interrupt(end, end_at_once) as interrupt,
-        subprocess.Popen(command, cwd=folder) as process,
+        subprocess.Popen(command, cwd=folder, env=os.environ | {PART_VARIABLE: "1"}) as process,
     ):
         started.append(process)
         if interrupt.requested:  # before there was a process to tell

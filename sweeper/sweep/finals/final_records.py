@@ -111,12 +111,13 @@ class Finalists:
     def lead(self, place: FinalPlace) -> float | None:
         """Return by how much the winner's mean differs from that of a finalist, for the same seeds.
 
-        None for the winner itself, without a winner, and for a finalist whose first run failed.
+        None for the winner itself, without a winner, and if the two share no seed.
         """
         first = next((p for p in self.places if not p.is_behind), None)
-        if first is None or place is first or place.mean is None:
+        if first is None or place is first:
             return None
-        return abs(statistics.fmean(first.values[: len(place.values)]) - place.mean)
+        pairs = list(zip(first.values, place.values, strict=False))
+        return abs(statistics.fmean(a - b for a, b in pairs)) if pairs else None
 
     def sentence(self, params: str = "") -> str:
         """Return what the race has shown; `params` are those of the winner."""
@@ -139,7 +140,7 @@ class Finalists:
 def result_text(place: FinalPlace) -> str:
     """Return the mean of a finalist's runs in words, and whether a run failed."""
     if place.mean is None:
-        return "its first run failed"
+        return "its first run failed" if place.is_behind else "not run, since the others failed"
     value = f"{place.mean:.6g}"
     if place.deviation is not None:
         value = f"{with_deviation(place.mean, place.deviation)} ({len(place.values)} seeds)"

@@ -75,18 +75,18 @@ def race(values: Mapping[int, Values], n_seeds: int, maximize: bool) -> Race:
 
     The result depends on the values alone, not on the order in which workers have found them.
     """
-    racing, behind = list(values), list[FinalPlace]()
+    racing, behind = list(values), list[FinalPlace]()  # the worst one behind is the first
     for n in looks(n_seeds):
         whole = {t: _first(values[t], n) for t in racing}
         failed = [t for t in racing if None in whole[t]]
-        behind += [FinalPlace(t, _known(whole[t]), is_behind=True) for t in failed]
+        behind += [FinalPlace(t, _known(whole[t]), is_behind=True) for t in reversed(failed)]
         racing = [t for t in racing if t not in failed]
         if len(racing) > 1 and any(len(whole[t]) < n for t in racing):
             return Race(runs=_missing(racing, values, n_seeds))
         known = {t: _known(whole[t]) for t in racing}
         places = _ranked(known, correction(n, n_seeds), maximize)
         dropped = [p for p in places if p.is_behind]
-        behind += sorted(dropped, key=lambda p: _rank(p.values, maximize), reverse=True)
+        behind += reversed(dropped)
         racing = [t for t in racing if t not in {p.trial for p in dropped}]
         if len(racing) < 2:
             break

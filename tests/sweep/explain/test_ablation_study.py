@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
@@ -63,12 +64,18 @@ def test_each_point_is_enqueued_as_it_is() -> None:
     study = AblationStudy(COMMAND, "s-explain-7", Path("f"), ["z=5"], DIFFERENCES)
     line = study.arguments([Point(), Point({"x"})])
     assert line[1:7] == ["app.py", "--multirun", "z=5",
-                         "x=choice(1.0,0.5)", "model.channels=choice([1,2],[3])",
+                         "x=1.0,0.5", "model.channels=[1,2],[3]",
                          "hydra.sweeper.study=resume"]  # fmt: skip
     points = "[{x:1.0,model.channels:[1,2]},{x:0.5,model.channels:[1,2]}]"
     assert line[-3:] == ["hydra.sweeper.custom_search_space=null",
                          "hydra.sweeper.n_trials=2",
                          f"hydra.sweeper.enqueue={points}"]  # fmt: skip
+
+
+def test_a_default_may_be_null() -> None:
+    study = AblationStudy(COMMAND, "s", Path("f"), [], [Difference("+x", "null", "on")])
+    override = OverridesParser.create().parse_override(study.arguments([Point()])[3])
+    assert [str(choice) for choice in override.sweep_iterator()] == ["None", "on"]
 
 
 @pytest.mark.parametrize("code", [0, 1])
@@ -115,7 +122,7 @@ def test_what_only_an_option_has_is_enqueued_with_it_alone() -> None:
     line = AblationStudy(COMMAND, "s-explain-7", Path("f"), [], [GROUP]).arguments(
         [Point(), Point({"model"})]
     )
-    assert line[3:5] == ["model=choice(cnn,lenet)", "lr=choice(0.1,0.2)"]
+    assert line[3:5] == ["model=cnn,lenet", "lr=0.1,0.2"]
     assert "model.hidden" not in " ".join(line[3:-1])
     (function,) = (each for each in line if each.startswith("hydra.sweeper.custom_search_space="))
     assert function.endswith("=sweeper.sweep.explain.enqueued.suggest")

@@ -45,6 +45,7 @@ def test_the_winner_leads_by_a_mean_over_the_seeds_of_the_other() -> None:
     leads = [finalists.lead(place) for place in finalists.places]
     assert leads == [None, pytest.approx(0.005), pytest.approx(0.08), None]
     assert Finalists([1], [1, 2], [FAILED]).lead(FAILED) is None
+    assert Finalists([7], [1, 2], [FinalPlace(7, ()), FAILED]).lead(FAILED) is None
 
 
 def test_each_finalist_has_a_line() -> None:
@@ -55,6 +56,13 @@ def test_each_finalist_has_a_line() -> None:
         "  finalist 1: 0.9, then a run failed",
         "  finalist 2: its first run failed",
     ]
+
+
+def test_a_finalist_that_was_not_run_has_not_failed() -> None:
+    places = [FinalPlace(7, ()), FinalPlace(2, (), None, True)]
+    lines = Finalists([7, 2], [1, 2], places).lines
+    assert lines[0] == "  finalist 7: not run, since the others failed"
+    assert lines[1] == "  finalist 2: its first run failed"
 
 
 def test_the_results_file_has_the_values_by_seed() -> None:

@@ -71,6 +71,19 @@ def test_one_that_is_clearly_worse_is_dropped_before_the_end() -> None:
     assert 0 < found.places[1].p < LEVEL
 
 
+@pytest.mark.parametrize(("maximize", "order"), [(True, [12, 7, 3]), (False, [3, 7, 12])])
+def test_of_those_dropped_together_the_better_one_comes_first(maximize, order) -> None:
+    middle = tuple(value + 0.2 for value in (0.503, 0.5, 0.501))
+    found = race(values(middle, WORSE, BETTER, n=3), 3, maximize)
+    assert [p.trial for p in found.places] == order
+    assert [p.is_behind for p in found.places] == [False, True, True]
+
+
+def test_of_those_that_failed_together_the_one_that_the_search_preferred_comes_first() -> None:
+    found = race({7: {0: None}, 3: {0: None}, 12: {0: 0.5}}, 1, True)
+    assert [p.trial for p in found.places] == [12, 7, 3]
+
+
 def test_those_that_remain_go_on() -> None:
     found = race(values(CLOSE, WORSE, ALIKE, n=3), 4, True)
     assert found.runs == ((7, 3), (12, 3))
