@@ -76,7 +76,10 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
         (["--config-path=/nowhere"], "--config-path: there is no folder /nowhere; leave it out"),
         (["trainer.epochs=1,000"], "the values 1 and 000; type trainer.epochs=1000, without"),
         (["--multirun", "seed=1,000"], "is read as the values 1 and 000; type seed=1000"),
-        (["--multirun", "seed=1,2", "study=compare"], "journal.log; put it back, or type another"),
+        (
+            ["--multirun", "seed=1,2", "study=compare", "hydra.sweeper.study_name=a"],
+            "study a does not exist (there is no file ",
+        ),
         (["--multirun", "hydra.sweeper.n_jobs=1,2"], "a key of Hydra's has one; type one of them"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 PROGRAM = ("-m", "sweeper")
 CONFIG_NAME = "config"
+# The folder, the environment, logging and Hydra's singletons belong to the whole process. A call
+# within another one, such as in a callback, is of the same thread.
+ONE_THREAD = threading.RLock()
 COMMANDS_ADVICE = f"{ADD_MULTIRUN}: --multirun"
 
 
@@ -59,7 +63,8 @@ class Call:
     def opened(self) -> Iterator[tuple["Hydra", list[str]]]:
         """Yield Hydra for this application, and the overrides to give to it, without passwords.
 
-        At the end, the state of the process is as it was before.
+        At the end, the state of the process is as it was before. A call in another thread waits
+        until then.
 
         Raises:
             SweeperError: an error for which the command line prints one line, in the context too.
@@ -67,7 +72,12 @@ class Call:
                 for the handlers of the caller.
         """
         self._check_types()
-        with _signals_raised_again(), _one_line_errors(self.overrides), untouched():
+        with (
+            ONE_THREAD,
+            _signals_raised_again(),
+            _one_line_errors(self.overrides),
+            untouched(),
+        ):
             self._check()
             with as_main(), standing_in(PROGRAM, self.arguments):
                 conceal_command_line()

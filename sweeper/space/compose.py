@@ -191,9 +191,14 @@ def _overlap(keys: Iterable[str]) -> bool:
     return len(set(paths)) < len(paths) or any(path in parents for path in paths)
 
 
+def has_numbered_subdir(config: DictConfig) -> bool:
+    """Return whether `hydra.sweep.subdir` is that of Hydra: the number of the job."""
+    return bool(config.hydra.sweep._get_node("subdir")._value() == HYDRAS_SUBDIR)
+
+
 def job_subdir(config: DictConfig) -> str:
     """Return the job's folder, relative to that of the sweep, from `hydra.sweep.subdir`."""
-    if config.hydra.sweep._get_node("subdir")._value() == HYDRAS_SUBDIR:
+    if has_numbered_subdir(config):
         return str(config.hydra.job.num)  # to parse the interpolation takes 1 ms
     previous = HydraConfig.instance().cfg
     # `${hydra:...}` is resolved against this config. `set_config` would copy all of it.

@@ -1,9 +1,11 @@
 """What a command says of its study before it runs trials: what was done before, by which code."""
 
 import logging
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import optuna
 from omegaconf import DictConfig, OmegaConf
@@ -11,6 +13,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 import __main__
 from sweeper.cli.git import CodeState
+from sweeper.hydra_settings import LocalLauncherConf
+from sweeper.launch.resources import n_workers
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import Budget, is_own
 from sweeper.sweep.curve import end_of
@@ -24,7 +28,12 @@ CODE_KEY = "sweeper:code"
 def announce(plan: StudyPlan, study: optuna.Study, has_work: bool, config: DictConfig) -> None:
     """Log what a user would not expect of this command, and record the code that it runs."""
     code = _current_code()
-    for line in opening_lines(plan, study, has_work, _fresh_override(config), code):
+    lines = [*opening_lines(plan, study, has_work, _fresh_override(config), code)]
+    if has_work and plan.spec.own_process:
+        n_trials = plan.spec.budget.n_trials
+        n = min(n_workers(plan.settings.n_jobs), n_trials or sys.maxsize)
+        lines += launcher_lines(config.hydra.launcher, n)
+    for line in lines:
         log.warning("Study %s: %s", plan.spec.name, line)
     record = None if code is None else [code.commit, code.changes]
     if has_work and study.user_attrs.get(CODE_KEY) != record:
@@ -61,6 +70,25 @@ def opening_lines(
             f"hydra/launcher=basic runs one worker, not hydra.sweeper.n_jobs="
             f"{plan.settings.n_jobs}; type hydra/launcher=local for several"
         )
+
+
+def launcher_lines(launcher: Mapping[str, Any], n: int) -> Iterator[str]:
+    """Yield what a setting of the launcher does not do, or does, to the `n` workers of a study."""
+    if launcher["_target_"] == LocalLauncherConf._target_:
+        most = launcher.get("n_jobs")
+        if most not in ("auto", n):
+            yield (
+                f"hydra.launcher.n_jobs={most} is not used by a study; "
+                f"type hydra.sweeper.n_jobs={most}"
+            )
+        return
+    for key in ("n_jobs", "array_parallelism"):
+        most = launcher.get(key)
+        if isinstance(most, int) and 0 < most < n:
+            yield (
+                f"hydra.launcher.{key}={most} lets {most} of the {n} workers run at a time; type "
+                f"hydra.launcher.{key}={n} or hydra.sweeper.n_jobs={most}"
+            )
 
 
 def _lines_of_trials(

@@ -26,7 +26,7 @@ from sweeper.sweep.announcement import options_text, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import PART_VARIABLE, StudyCommand
-from sweeper.sweep.elsewhere.address import absolute, check_file
+from sweeper.sweep.elsewhere.address import absolute, file_of
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
 from sweeper.sweep.plan import StudyPlan, plan_study
@@ -151,7 +151,12 @@ def _compared(plan: StudyPlan) -> Results:
     spec = plan.spec
     place = spec.folder / JOURNAL if spec.storage is None else spec.storage
     if not isinstance(place, BaseStorage):
-        check_file(absolute(str(place), Path.cwd()))
+        file = file_of(absolute(str(place), Path.cwd()))
+        if file is not None and not file.is_file():  # to open the storage would create it
+            raise ConfigError(
+                f"study {spec.name} does not exist (there is no file {masked_uri(str(file))}); "
+                "start it with its command"
+            )
     storage = open_storage(spec.storage, spec.folder)
     compare_study(spec.name, storage, plan.identity)
     return Results.of(open_study(spec.name, storage), spec, plan.live, plan.settings.best)

@@ -19,7 +19,7 @@ from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.secrets import without_password
-from sweeper.space.compose import Composer
+from sweeper.space.compose import Composer, has_numbered_subdir
 from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
@@ -32,7 +32,12 @@ from sweeper.sweep.guard import Guard, Reason
 from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.observer import Outcome
 from sweeper.sweep.reporter import StudyReporter
-from sweeper.sweep.results.trial_folder import TrialLayout, has_files, record_layout
+from sweeper.sweep.results.trial_folder import (
+    TrialLayout,
+    has_files,
+    record_layout,
+    with_own_folder,
+)
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
@@ -119,13 +124,19 @@ class Session:
     def _layout(self, claim: Claim, config: DictConfig) -> TrialLayout:
         """Return where the trial's files are; a later attempt has them where the first one had."""
         recorded = TrialLayout.recorded(self.ledger.stored(claim))
-        if recorded is None or not claim.attempt:
+        layout = recorded if claim.attempt else None
+        if layout is None:
             layout = TrialLayout.of(config)
-            record_layout(self._storage, claim, layout)
-            return layout
+            if has_numbered_subdir(config):
+                record_layout(self._storage, claim, layout)
+                return layout
+            with self.ledger.locked():
+                others = (t for t in self.ledger.trials() if t.number != claim.number)
+                layout = with_own_folder(layout, claim.number, self._spec.folder, others)
+                record_layout(self._storage, claim, layout)
         with read_write(config), open_dict(config), read_write(config.hydra):
-            config.hydra.sweep.subdir = recorded.subdir
-        return recorded
+            config.hydra.sweep.subdir = layout.subdir
+        return layout
 
     def _should_leave(self) -> bool:
         ended = self._spec.foreign_launcher and self.ledger.command_has_ended()

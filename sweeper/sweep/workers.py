@@ -28,6 +28,8 @@ from sweeper.text import in_one_line, shortened
 
 log = logging.getLogger(__name__)
 LEAVE_SECONDS = 4.0
+QUEUE_SECONDS = 10.0
+"""How long a launcher may take to return after its workers have put back their trials."""
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,11 @@ class Workers:
         # A system that sends SIGTERM will not wait, so the launcher is then left behind.
         hurry = threading.Timer(LEAVE_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
         hurry.daemon = True
+        has_left = threading.Event()
 
         def end_foreign_workers() -> None:
             if self.plan.spec.foreign_launcher:
-                self._end_foreign_workers()
+                self._end_foreign_workers(has_left)
                 if interrupt.number != signal.SIGINT:
                     hurry.start()
 
@@ -71,6 +74,7 @@ class Workers:
                 self._wait_for_own_trials()
             finally:
                 hurry.cancel()
+                has_left.set()
         if not interrupt.requested:
             return None
         for work in self.work:
@@ -167,17 +171,33 @@ class Workers:
                 _ = each.return_value  # raises the error of a worker, if there is one
         return None
 
-    def _end_foreign_workers(self) -> None:
+    def _end_foreign_workers(self, has_left: threading.Event) -> None:
         """Ask the workers, through the storage, to put back their trials and leave."""
         log.warning("Interrupted: waiting for the running trials to stop; again to end at once")
         # Not in the signal handler, which may have interrupted the use of a lock.
-        threading.Thread(target=self._end_command, daemon=True).start()
+        threading.Thread(target=self._leave_launcher, args=(has_left,), daemon=True).start()
 
-    def _end_command(self) -> None:
+    def _leave_launcher(self, has_left: threading.Event) -> None:
+        """Ask the workers to leave, and leave the launcher behind if it waits for more than that.
+
+        It waits for each job, also for one in a queue, which ends as soon as it starts.
+
+        has_left: set once the launcher has returned.
+        """
+        works = self._end_command()
+        while any(work.ledger.runs_trials_of_command() for work in works):
+            if has_left.wait(WAIT_SECONDS):
+                return
+        if not has_left.wait(QUEUE_SECONDS):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def _end_command(self) -> Sequence[Work]:
+        """Ask the workers to leave; return their work, read through a storage of its own."""
         spec = self.plan.spec
-        storage = open_storage(spec.storage, spec.folder)
-        for work in work_of(spec, storage):
+        works = work_of(spec, open_storage(spec.storage, spec.folder))
+        for work in works:
             work.ledger.end_command()
+        return works
 
     def _wait_for_own_trials(self) -> None:
         """Wait until this command's workers have put back their trials, for a limited time."""

@@ -21,6 +21,7 @@ from sweeper.tracking.schema_version import check_schema
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = "sqlite:///"
+_KEY = "tracking.uri"
 _DRIVER_PACKAGES = {
     "psycopg": "'sweeper[postgres]'",
     "psycopg2": "'sweeper[postgres]'",
@@ -40,23 +41,25 @@ def resolve_uri(uri: str | None, folder: Path) -> str:
         ConfigError: MLflow cannot use the URI, the folder of the database does not exist, another
             version of MLflow has written it, or the driver of the database is not installed.
     """
+    key = "MLFLOW_TRACKING_URI" if not uri and os.environ.get("MLFLOW_TRACKING_URI") else _KEY
     uri = revealed(uri or os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}mlflow.db")
     uri = with_password(uri, ())  # a command that was printed has *** in place of the password
     remember(uri)
     if uri.startswith("sqlite:"):
-        return _absolute(uri, folder)
+        return _absolute(uri, folder, key)
     if is_ambiguous(uri):
-        raise ConfigError(f"tracking.uri={masked_uri(uri)}: {ODD_PASSWORD}")
+        raise ConfigError(f"{key}={masked_uri(uri)}: {ODD_PASSWORD}")
     if not _is_usable(connectable(uri)):
-        raise _unusable(uri)
-    check_driver("tracking.uri", connectable(uri))
+        raise _unusable(uri, key)
+    check_driver(key, connectable(uri))
     return connectable(uri)
 
 
 def check_driver(key: str, uri: str) -> None:
     """Check that the Python package is installed through which SQLAlchemy opens a database.
 
-    key: the key of the config whose value is `uri`. A URI that is no database's passes.
+    key: the key of the config, or the variable, whose value is `uri`. A URI that is no
+        database's passes.
 
     Raises:
         ConfigError: the package is not installed.
@@ -105,14 +108,14 @@ def with_password(uri: str, candidates: Iterable[str]) -> str:
     )
 
 
-def _absolute(uri: str, folder: Path) -> str:
+def _absolute(uri: str, folder: Path, key: str) -> str:
     path = sqlite_path(uri)
     if path is None or not path.name:
-        raise _unusable(uri)
+        raise _unusable(uri, key)
     path = folder / path
     if not path.parent.is_dir():
         raise ConfigError(
-            f"tracking.uri={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
+            f"{key}={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
             "or type tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
         )
     uri = f"{_SQLITE}{quote(path.as_posix(), safe='/:')}"  # of a drive too
@@ -134,8 +137,8 @@ def _has_host(parts: SplitResult) -> bool:
     return dialect in (*_SERVERS, *_DATABASES) and bool(parts.hostname)
 
 
-def _unusable(uri: str) -> ConfigError:
+def _unusable(uri: str, key: str) -> ConfigError:
     return ConfigError(
-        f"tracking.uri={masked_uri(uri)}: this is no server or database that MLflow can "
+        f"{key}={masked_uri(uri)}: this is no server or database that MLflow can "
         "use; type http://HOST:PORT, sqlite:///FILE.db or postgresql://USER@HOST/NAME."
     )

@@ -7,6 +7,7 @@ import random
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from traceback import format_exception
 
 import numpy as np
@@ -164,6 +165,13 @@ def test_a_run_works_outside_the_main_thread() -> None:
     thread.start()
     thread.join()
     assert isinstance(results[0], sweeper.RunResult)
+
+
+def test_calls_in_several_threads_run_one_after_another() -> None:
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda seed: sweeper.run(*QUICK, f"seed={seed}"), range(3)))
+    assert [run.config.seed for run in runs] == [0, 1, 2]
+    assert len({run.folder for run in runs}) == 3
 
 
 def test_an_option_of_the_callers_own_folder_is_found(tmp_path) -> None:

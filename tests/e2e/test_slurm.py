@@ -190,6 +190,23 @@ def test_after_ctrl_c_no_job_is_left_and_the_same_command_completes_the_study(
     study.assert_exact(3, 8)
 
 
+def test_ctrl_c_does_not_wait_for_a_job_that_waits_in_the_queue(
+    slurm: Slurm, tmp_path: Path
+) -> None:
+    wants_too_much = "hydra.launcher.cpus_per_task=64"
+    study = Study(slurm, tmp_path, "hydra.sweeper.n_trials=3", wants_too_much)
+    process = study.start()
+    try:
+        wait_until(lambda: "PD" in slurm.jobs())
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+        slurm.ask("scancel", "--user", getpass.getuser())
+    assert process.returncode == 130, out
+    assert "0 of 3 trials done" in out
+
+
 def test_the_command_replaces_workers_that_may_not_be_requeued(
     slurm: Slurm, tmp_path: Path
 ) -> None:

@@ -96,3 +96,12 @@ def test_each_command_of_a_front_trains_its_member(app) -> None:
         words = [app.python, *shlex.split(command)[1:], "hydra.run.dir=again"]
         subprocess.run(words, cwd=app.cwd, check=True, capture_output=True)
         assert OmegaConf.load(app.cwd / "again/.hydra/config.yaml").x == x
+
+
+@pytest.mark.parametrize("subdir", ["all", ".", "${steps}", "${now:%Y}"])
+def test_trials_that_would_share_a_folder_have_one_each(app, subdir) -> None:
+    app.run("x=0.5,2,1", "steps=2", "hydra/launcher=local", "hydra.sweeper.n_jobs=2",
+            f"hydra.sweep.subdir='{subdir}'")  # fmt: skip
+    assert OmegaConf.load(app.folder / "best/config.yaml").x == 0.5
+    logs = [path for path in app.folder.rglob("steps.log") if "best" not in path.parts]
+    assert len(logs) == 3

@@ -6,8 +6,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from sweeper.cli.git import CodeState
+from sweeper.hydra_settings import LocalLauncherConf
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.opening import CODE_KEY, opening_lines
+from sweeper.sweep.opening import CODE_KEY, launcher_lines, opening_lines
 from sweeper.sweep.stop_rule import StopRule
 
 OLD, NEW = CodeState("a" * 40), CodeState("a" * 40, "changes")
@@ -98,3 +99,25 @@ def test_the_day_is_named_in_words(lines, days, text, monkeypatch) -> None:
 
     monkeypatch.setitem(globals(), "create_trial", ended_then)
     assert f"done ({text}" in lines(3, has_work=False)[0]
+
+
+LOCAL, JOBLIB = LocalLauncherConf._target_, "hydra_plugins.joblib.JoblibLauncher"
+
+
+@pytest.mark.parametrize(
+    ("launcher", "expected"),
+    [
+        ({"_target_": LOCAL, "n_jobs": "auto"}, None),
+        ({"_target_": LOCAL, "n_jobs": 2}, None),
+        ({"_target_": LOCAL, "n_jobs": 7}, "is not used by a study; type hydra.sweeper.n_jobs=7"),
+        ({"_target_": JOBLIB, "n_jobs": -1}, None),
+        ({"_target_": JOBLIB, "n_jobs": 2}, None),
+        ({"_target_": JOBLIB, "n_jobs": 1}, "n_jobs=1 lets 1 of the 2 workers run at a time"),
+        ({"_target_": "a.b", "array_parallelism": 1}, "type hydra.launcher.array_parallelism=2 or"),
+        ({"_target_": "a.b", "timeout_min": 1}, None),
+    ],
+)
+def test_a_setting_of_the_launcher_that_leaves_workers_out_is_named(launcher, expected) -> None:
+    told = list(launcher_lines(launcher, 2))
+    assert len(told) == (expected is not None)
+    assert expected is None or expected in told[0]

@@ -92,3 +92,14 @@ def test_the_password_of_a_record_is_that_of_the_same_uri(monkeypatch: pytest.Mo
         assert with_password(full, []) == full
     with pytest.raises(ConfigError, match=r"http://me:\*\*\*@elsewhere .* MLFLOW_TRACKING_URI"):
         with_password("http://me:***@elsewhere", [])
+
+
+@pytest.mark.parametrize("uri", ["file:///runs", "sqlite:///nowhere/mlflow.db", "http://a:b"])
+def test_what_the_environment_names_is_refused_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(ConfigError, match=f"^MLFLOW_TRACKING_URI={uri}: "):
+        resolve_uri(None, tmp_path)
+    with pytest.raises(ConfigError, match=f"^tracking.uri={uri}: "):
+        resolve_uri(uri, tmp_path)

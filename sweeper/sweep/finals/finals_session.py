@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.secrets import without_password
-from sweeper.space.compose import Composer, job_subdir
+from sweeper.space.compose import Composer
 from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.claim import Claim
@@ -29,7 +29,7 @@ from sweeper.sweep.observer import Observers
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.results.deviation import typical_values
 from sweeper.sweep.results.ended_trial import EndedTrial
-from sweeper.sweep.results.trial_folder import has_files
+from sweeper.sweep.results.trial_folder import has_files, layout_of
 from sweeper.sweep.session import Session
 from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.spec import StudySpec
@@ -129,7 +129,7 @@ class FinalsSession(Session):
         ended = EndedTrial(subject, self._live)
         params, seed = ended.params, ended.seed
         config = self._composed(params, subject.number)
-        subdir = job_subdir(config)
+        subdir = layout_of(subject, self._search.folder, self._live).subdir
         if seed is not None:
             subdir = f"{subdir}/seed-{seed}"
             config = self._composed(params | {SEED_KEY: seed}, subject.number)

@@ -4,9 +4,9 @@ Both may depend on anything, on the time and the host too, so the worker records
 unless they are the usual ones.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -18,6 +18,7 @@ from sweeper.launch.output import OUTPUT_FILE
 from sweeper.space.compose import job_subdir
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.claim import Claim
+from sweeper.sweep.lease import Lease
 
 LAYOUT_KEY = "sweeper:layout"
 HYDRA_OUTPUT_SUBDIR = ".hydra"
@@ -54,6 +55,31 @@ class TrialLayout:
     def record(self) -> list[str | None]:
         """Return the layout as JSON."""
         return [self.subdir, self.output_subdir]
+
+
+def with_own_folder(
+    layout: TrialLayout, number: int, study_folder: Path, others: Iterable[FrozenTrial]
+) -> TrialLayout:
+    """Return the layout of trial `number`, in a folder that is not that of the study or a trial.
+
+    Two trials in one folder would overwrite each other's checkpoints.
+    """
+    folder, home = (study_folder / layout.subdir).resolve(), study_folder.resolve()
+    if folder in (home, *home.parents):
+        return replace(layout, subdir=str(Path(layout.subdir) / str(number)))
+    places = filter(None, map(_place, others))
+    if any((study_folder / place).resolve() == folder for place in places):
+        return replace(layout, subdir=f"{layout.subdir}-{number}")
+    return layout
+
+
+def _place(trial: FrozenTrial) -> str | None:
+    """Return the folder of a trial relative to that of the study; None if it has not begun."""
+    recorded = TrialLayout.recorded(trial)
+    if recorded is not None:
+        return recorded.subdir
+    has_begun = trial.state.is_finished() or Lease.read(trial.system_attrs) is not None
+    return str(trial.number) if has_begun else None
 
 
 def record_layout(storage: BaseStorage, claim: Claim, layout: TrialLayout) -> None:

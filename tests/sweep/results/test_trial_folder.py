@@ -11,6 +11,7 @@ from sweeper.sweep.results.trial_folder import (
     has_files,
     layout_of,
     record_layout,
+    with_own_folder,
 )
 
 DIRNAME = "${hydra.job.num}_${hydra.job.override_dirname}"
@@ -105,3 +106,27 @@ def test_the_files_of_hydra_are_not_those_of_the_task(make_live, tmp_path, file,
     (tmp_path / "0" / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "0" / file).touch()
     assert has_files(tmp_path / "0", config) == expected
+
+
+@pytest.mark.parametrize(
+    ("subdir", "others", "expected"),
+    [
+        ("all", [], "all"),
+        ("all", ["all"], "all-5"),
+        ("./all", ["all"], "./all-5"),
+        ("all", ["all-3", None], "all"),
+        ("0", [None], "0-5"),
+        (".", [], "5"),
+        ("..", [], "../5"),
+    ],
+)
+def test_a_trial_has_a_folder_that_no_other_has(
+    storage, tmp_path, subdir, others, expected
+) -> None:
+    study = optuna.create_study(storage=storage)
+    for other in others:
+        record = {} if other is None else {LAYOUT_KEY: TrialLayout(other).record()}
+        study.add_trial(create_trial(value=1.0, user_attrs=record))
+    study.enqueue_trial({"x": 1})  # has no folder yet
+    layout = with_own_folder(TrialLayout(subdir, "meta"), 5, tmp_path, study.trials)
+    assert layout == TrialLayout(expected, "meta")
