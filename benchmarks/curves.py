@@ -1,7 +1,7 @@
 """Learning curves of random points of two search spaces, for `simulate.py` and `replay.py`.
 
     python benchmarks/curves.py r1 --points 300 --root data     # 20 to 30 CPU seconds a point
-    python benchmarks/curves.py r2 --points 240 --root data     # 30 CPU seconds a point
+    python benchmarks/curves.py r2 --points 154 --root data     # 26 CPU seconds a point
     python benchmarks/curves.py digits --points 200             # 2 CPU seconds a point
 
 r1      `model=cnn` on 10,000 images of MNIST with 2,000 validation images, 5 epochs: learning rate,

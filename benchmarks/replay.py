@@ -32,7 +32,7 @@ import numpy as np
 import yaml
 from optuna.distributions import distribution_to_json
 from simulation.families import table
-from simulation.sampling import distribution
+from simulation.space import distribution
 from simulation.tables import Table
 
 from sweeper.space.grammar import sweep_text
@@ -63,6 +63,8 @@ def space(curves: Table, by_parameters: bool) -> list[str]:
     if not by_parameters:
         return [f"index=range({len(curves.true)})"]
     points = curves.coordinates()
+    if any(point.keys() != points[0].keys() for point in points):
+        raise SystemExit(f"--space: the keys of {curves.name} depend on others; leave it out")
     return [f"+point.{key}={sweep([point[key] for point in points])}" for key in points[0]]
 
 

@@ -2,12 +2,14 @@
 
     python benchmarks/simulate.py [--tables r1 digits crossing-50] [--rules none median p-3-1-1]
     python benchmarks/simulate.py --sampler tpe --rules halving-3 race-3-5%-2 race-2-5%-2
+    python benchmarks/simulate.py --sampler tpe --candidates 24 --tables r2 --trials 60
 
 Each repetition draws `--trials` points of a table at random, and gives them to every rule in the
 same order: a random one, or with `--improving` one in which good points tend to come later, like
 those of a sampler that learns. With `--sampler tpe` each study draws its own points of a recorded
-table, as Optuna's TPE does with the values that the rule lets it see. `r1` and `digits` are
-recorded by `curves.py`; the families of `simulation/families.py` are made up.
+table, as Optuna's TPE does with the values that the rule lets it see: the best of `--candidates`
+points. `r1`, `r2` and `digits` are recorded by `curves.py`; the families
+of `simulation/families.py` are made up.
 
 seconds  summed over the workers, in training, looks at the validation images and starts
 wall     seconds until the last worker is done
@@ -15,6 +17,7 @@ epochs   epochs trained, as a share of those of all trials
 regret   share of the trials that are truly better than the winner, in percent
 lost     the regret minus that without a rule
 accuracy true value of the winner, minus that without a rule, in percent
+true     true value of the winner, in percent
 
 The name of a promotion rule is p-ETA-R-FINISH, where R is in epochs, or in % of all epochs. With
 race- instead of p- it is the rule of the sweeper, in which the foremost trials race for the FINISH
@@ -88,7 +91,8 @@ def fits(name: str, curves: Table) -> bool:
 def draws(curves: Table, arguments: argparse.Namespace) -> list[Callable[[], Draw]]:
     """Return what makes the draw of each repetition, for any rule."""
     if arguments.sampler == "tpe":
-        return [partial(TPE, curves, arguments.seed + n) for n in range(arguments.repeats)]
+        numbers = range(arguments.seed, arguments.seed + arguments.repeats)
+        return [partial(TPE, curves, number, arguments.candidates) for number in numbers]
     random, made = np.random.default_rng(arguments.seed), []
     for _ in range(arguments.repeats):
         points = random.choice(len(curves.true), arguments.trials, replace=False)
@@ -123,6 +127,7 @@ def row(
         "lost": mean(lost),
         "error": statistics.stdev(lost) / len(lost) ** 0.5,
         "accuracy": 100 * mean(map(float, won)),
+        "true": 100 * mean(float(curves.true[study.winner]) for study in found),
     }
 
 
@@ -135,6 +140,7 @@ COLUMNS = {
     "lost": "7.2f",
     "error": "7.2f",
     "accuracy": "10.3f",
+    "true": "8.3f",
 }
 
 
@@ -143,7 +149,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--tables", nargs="+", default=["r1", "digits", *MADE_UP])
+    parser.add_argument("--tables", nargs="+", default=["r1", "r2", "digits", *MADE_UP])
     parser.add_argument(
         "--rules",
         nargs="+",
@@ -153,6 +159,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=400)
     parser.add_argument("--sampler", choices=["random", "tpe"], default="random")
+    parser.add_argument("--candidates", type=int, default=2, help="of which TPE draws the best")
     parser.add_argument("--improving", action="store_true", help="good points come later")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, default=Path(tempfile.gettempdir()) / "simulate.json")

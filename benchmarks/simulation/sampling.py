@@ -1,18 +1,13 @@
 """The points that the trials of a simulated study try: a given list, or those that TPE draws."""
 
-from typing import Any
-
-import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna import create_study
 from optuna.samplers import TPESampler
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, TrialState
 
 from simulation.clock import Draw, Study, Trial
-from simulation.nearest import nearest
+from simulation.space import Space
+from simulation.stand_in import StandIn
 from simulation.tables import Table
-
-FEW = 8
-"""A coordinate with so many values, or fewer, is a choice."""
 
 
 def listed(points: list[int]) -> Draw:
@@ -22,43 +17,36 @@ def listed(points: list[int]) -> Draw:
 
 
 class TPE:
-    """Optuna's TPE over the coordinates of a recorded table, with the arguments of the sweeper.
+    """Optuna's TPE over the space of a recorded table, with the arguments of the sweeper.
 
-    A trial tries the recorded point that is nearest to what was drawn. TPE sees paused and stopped
-    trials as pruned ones.
+    A recorded point stands in for the one that was drawn. TPE sees paused and stopped trials as
+    pruned ones. It draws the best of `candidates` points.
     """
 
-    def __init__(self, table: Table, seed: int) -> None:
-        self._rows = table.coordinates()
-        self._space = {key: distribution([row[key] for row in self._rows]) for key in self._rows[0]}
-        self._sampler = TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
-        self._drawn: list[dict[str, Any]] = []
+    def __init__(self, table: Table, seed: int, candidates: int = 2) -> None:
+        self._space = Space(table.points)
+        self._stand_in = StandIn(table, self._space, seed)
+        sampler = TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True, n_ei_candidates=candidates
+        )
+        self._own = create_study(sampler=sampler, direction="maximize")
 
     def __call__(self, study: Study) -> int:
-        own = optuna.create_study(sampler=self._sampler, direction="maximize")
-        own.add_trials([self._seen(study, trial) for trial in range(study.started)])
-        trial = own.ask(self._space)
-        self._drawn.append(trial.params)
-        return nearest(self._rows, trial.params)
+        # Trials are changed where they are: that of a new study for each draw would take longer.
+        for trial, stored in enumerate(self._stored()):
+            self._show(study, trial, stored)
+        return self._stand_in(self._space.suggest(self._own.ask()))
 
-    def _seen(self, study: Study, trial: Trial) -> optuna.trial.FrozenTrial:
-        is_complete, is_running = trial in study.complete, trial in study.running
+    def _stored(self) -> list[FrozenTrial]:
+        return self._own._storage.get_all_trials(self._own._study_id, deepcopy=False)
+
+    def _show(self, study: Study, trial: Trial, stored: FrozenTrial) -> None:
+        """Let TPE see how far a trial has come."""
         reached = study.reached.get(trial, -1)
         values = zip(study.table.at[: reached + 1], study.curves[trial], strict=False)
-        state = TrialState.RUNNING if is_running else TrialState.PRUNED
-        return create_trial(
-            state=TrialState.COMPLETE if is_complete else state,
-            value=study.finals[trial] if is_complete else None,
-            params=self._drawn[trial],
-            distributions=self._space,
-            intermediate_values={round(100 * position): value for position, value in values},
-        )
-
-
-def distribution(values: list[float]) -> BaseDistribution:
-    """Return a choice of a few values, or an interval, which is logarithmic if it is wide."""
-    distinct = sorted(set(values))
-    if len(distinct) <= FEW:
-        return CategoricalDistribution(distinct)
-    low, high = distinct[0], distinct[-1]
-    return FloatDistribution(low, high, log=low > 0 and high >= 4 * low)
+        stored.intermediate_values = {round(100 * at): value for at, value in values}
+        if trial in study.complete:
+            stored.state, stored.value = TrialState.COMPLETE, study.finals[trial]
+        else:
+            is_running = trial in study.running
+            stored.state = TrialState.RUNNING if is_running else TrialState.PRUNED
