@@ -1,6 +1,8 @@
 """The check that every option and the ends of every parameter give a config, before any trial."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,43 @@ VerifyAll = Callable[[Sequence[DictConfig]], Sequence[Exception | None]]
 
 
 def verifying(verify: Verify) -> VerifyAll:
-    """Return the function that calls `verify` with one config after another."""
-    return lambda configs: [_error_of(lambda: verify(config)) for config in configs]  # noqa: B023
+    """Return the function that calls `verify` with one config after another.
+
+    What it logs for several of them is logged once.
+    """
+
+    def verify_all(configs: Sequence[DictConfig]) -> Sequence[Exception | None]:
+        with _each_line_once():
+            return [_error_of(lambda: verify(config)) for config in configs]  # noqa: B023
+
+    return verify_all
+
+
+class _Once(logging.Filter):
+    """Filter that lets a line through when it comes for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        line = record.getMessage()
+        is_new = line not in self._seen
+        self._seen.add(line)
+        return is_new
+
+
+@contextmanager
+def _each_line_once() -> Iterator[None]:
+    """Keep the handlers of the root logger from repeating a line."""
+    filters = {handler: _Once() for handler in logging.getLogger().handlers}
+    for handler, once in filters.items():
+        handler.addFilter(once)
+    try:
+        yield
+    finally:
+        for handler, once in filters.items():
+            handler.removeFilter(once)
 
 
 def check_options(live: LiveSpace, verify_all: VerifyAll | None = None) -> None:

@@ -1,3 +1,5 @@
+import logging
+
 import optuna
 import pytest
 from optuna.storages import BaseStorage, InMemoryStorage
@@ -113,3 +115,14 @@ def test_an_enqueued_value_is_not_sampled(live, storage) -> None:
 )
 def test_an_option_behind_a_name_is_no_part_of_the_key(name, key) -> None:
     assert config_key(name) == key
+
+
+def test_what_several_configs_say_is_logged_once(live, caplog) -> None:
+    log = logging.getLogger("of the check")
+
+    def verify(config):
+        log.warning("images are enlarged")
+
+    check_options(live("shape=sphere,plane"), verifying(verify))
+    log.warning("images are enlarged")
+    assert caplog.messages == ["images are enlarged"] * 2  # of the check, and after it
