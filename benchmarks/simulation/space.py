@@ -64,9 +64,9 @@ def plain(value: Any) -> Any:
 
 
 def distribution(values: list[Any]) -> BaseDistribution:
-    """Return a choice of a few values, or an interval, which is logarithmic if it is wide."""
+    """Return a choice of texts or a few numbers, else an interval; a wide one is logarithmic."""
     distinct = sorted(set(values))
-    if len(distinct) <= FEW:
+    if len(distinct) <= FEW or isinstance(distinct[0], str):
         return CategoricalDistribution(distinct)
     low, high = distinct[0], distinct[-1]
     return FloatDistribution(low, high, log=low > 0 and high >= 4 * low)
