@@ -21,8 +21,7 @@ from sweeper.sweep.identity import CONFIG
 from sweeper.sweep.results.ended_trial import threads_prefix
 from sweeper.sweep.results.front import Choice, parse_choice
 from sweeper.sweep.results.trial_folder import TrialLayout
-from sweeper.sweep.study import IDENTITY_KEY
-from sweeper.sweep.study_storage import MULTIRUN_FILE
+from sweeper.sweep.study import IDENTITY_KEY, MULTIRUN_FILE
 
 
 @dataclass(frozen=True)

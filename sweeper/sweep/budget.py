@@ -88,7 +88,8 @@ class Budget:
             return False
         n_failed = len(failures(trials, self.failed_before))
         n_ended = n_failed + sum(t.state in DONE and is_own(t) for t in trials)
-        return n_failed > int(self.max_failure_rate * (self.n_trials or max(20, n_ended)))
+        allowed = self.max_failure_rate * (self.n_trials or max(20, n_ended))
+        return n_failed > allowed + 1e-9  # 0.29 * 100 is a little less than 29
 
     @property
     def all_may_fail(self) -> bool:
@@ -135,20 +136,23 @@ class Budget:
     def runnable(self, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
         """Yield the trials that wait, are not paused, and may be run.
 
-        Once the stop rule is met, only promoted ones may. If a command has lowered `n_trials`,
-        there are more of them than it asked for.
+        Promoted ones always may, since they counted before. If a command has lowered `n_trials`,
+        there are more of the others than it asked for. Once the stop rule is met, none of them may.
         """
         waiting = [t for t in trials if t.state == TrialState.WAITING and not self.is_paused(t)]
         if not waiting:
             return
-        if self.stop_reason(trials) is not None:
-            yield from filter(self.is_promoted, waiting)
-        elif self.exhaustive or self.n_trials is None or self._n_taken(trials) < self.n_trials:
-            yield from (t for t in waiting if self.admits(t, trials))
+        yield from filter(self.is_promoted, waiting)
+        if self.stop_reason(trials) is None and self._has_place(trials):
+            others = (t for t in waiting if not self.is_promoted(t))
+            yield from (t for t in others if self.admits(t, trials))
 
-    def _n_taken(self, trials: Sequence[FrozenTrial]) -> int:
+    def _has_place(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether fewer trials are finished or run than were asked for."""
+        if self.exhaustive or self.n_trials is None:
+            return True
         n_running = sum(t.state == TrialState.RUNNING for t in trials)
-        return self.n_finished(trials) + n_running
+        return self.n_finished(trials) + n_running < self.n_trials
 
     def is_promoted(self, trial: FrozenTrial) -> bool:
         """Return whether a trial was paused, promoted, and not paused again since.
@@ -204,16 +208,22 @@ class Budget:
 
     def is_spent(self, trials: Sequence[FrozenTrial], now: float) -> bool:
         """Return whether no further trial may be started, new or interrupted."""
-        if self.deadline is not None and now >= self.deadline:
+        if self.gives_up(trials, now):
             return True
-        if self.too_many_failed(trials) or self.fatal(trials) is not None:
-            return True
-        if self.only_failed(trials):
-            return True
+        if self.only_finishes(trials):
+            return self.next_promoted(trials) is None and not self.is_finishing(trials)
+        return False
+
+    def only_finishes(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether only trials that are promoted may be run: there are enough others."""
         has_all = self.n_trials is not None and self.n_finished(trials) >= self.n_trials
-        if has_all or self.stop_reason(trials) is None:
-            return has_all and self.next_promoted(trials) is None
-        return self.next_promoted(trials) is None and not self.is_finishing(trials)
+        return has_all or self.stop_reason(trials) is not None
+
+    def gives_up(self, trials: Sequence[FrozenTrial], now: float) -> bool:
+        """Return whether the command ends although trials run: for its time, or for failures."""
+        is_late = self.deadline is not None and now >= self.deadline
+        has_failed = self.too_many_failed(trials) or self.fatal(trials) is not None
+        return is_late or has_failed or self.only_failed(trials)
 
     def next_index(self, trials: Sequence[FrozenTrial]) -> int | None:
         """Return the index of the next new trial, or None if all trials of the budget exist.

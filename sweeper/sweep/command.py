@@ -110,6 +110,16 @@ def recorded_command(folder: Path) -> StudyCommand:
     return _parsed(_content(folder / COMMAND_FILE), str(folder))
 
 
+def study_of_journal(folder: Path) -> str | None:
+    """Return the name of the study whose journal lies in a folder, or None if there is none."""
+    try:
+        command = recorded_command(folder)
+    except ConfigError:
+        return None
+    has_journal = command.storage is None and (folder / JOURNAL).is_file()
+    return command.study if has_journal else None
+
+
 def rename_in_folder(folder: Path, old: str, new: str) -> None:
     """Give a database's study, which a folder was the folder of, another name in its record.
 
@@ -119,8 +129,7 @@ def rename_in_folder(folder: Path, old: str, new: str) -> None:
         command = recorded_command(folder)
     except ConfigError:
         return
-    has_journal = command.storage is None and (folder / JOURNAL).is_file()
-    if command.study == old and not has_journal:
+    if command.study == old and study_of_journal(folder) is None:
         record = replace(command, study=new).record()
         write_text(folder / COMMAND_FILE, OmegaConf.to_yaml(record))
 

@@ -1,9 +1,12 @@
-"""The check that nobody uses a study that is to be moved away."""
+"""The checks that a study may be moved away: nobody uses it, and its folder holds nothing else."""
+
+from pathlib import Path
 
 from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
+from sweeper.sweep.command import COMMAND_FILE, study_of_journal
 from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
 from sweeper.sweep.finals.stage import FINALS_JOURNAL, finals_name
@@ -21,18 +24,20 @@ def require_idle(spec: StudySpec) -> None:
     Raises:
         ConfigError: a worker does, or it is.
     """
-    studies = [(spec.name, JOURNAL), (finals_name(spec.name), FINALS_JOURNAL)]
-    # An explanation that was killed leaves its runs to go on.
-    for ablation in (spec.folder / EXPLAIN_FOLDER).glob("*"):
-        studies.append((ablation_name(spec.name, ablation.name), str(ablation / JOURNAL)))
-    leases = [lease for name, journal in studies for lease in _leases(name, spec, journal)]
-    alive = [lease for lease in leases if lease.process_is_alive()]
-    if alive:
-        raise ConfigError(
-            f"study=fresh: study {spec.name} is running, in process {alive[0].pid} of "
-            f"{alive[0].host_name}; end it first, or choose another name with "
-            "hydra.sweeper.study_name=NAME"
-        )
+    for name in {spec.name, study_of_journal(spec.folder) or spec.name}:
+        studies = [(name, JOURNAL), (finals_name(name), FINALS_JOURNAL)]
+        # An explanation that was killed leaves its runs to go on.
+        for ablation in (spec.folder / EXPLAIN_FOLDER).glob("*"):
+            studies.append((ablation_name(name, ablation.name), str(ablation / JOURNAL)))
+        leases = [lease for study, journal in studies for lease in _leases(study, spec, journal)]
+        left = [lease for lease in leases if not lease.was_left_by_this_process(spec.command)]
+        alive = [lease for lease in left if lease.process_is_alive()]
+        if alive:
+            raise ConfigError(
+                f"study=fresh: study {name} is running, in process {alive[0].pid} of "
+                f"{alive[0].host_name}; end it first, or choose another name with "
+                "hydra.sweeper.study_name=NAME"
+            )
     lock = spec.folder / EXPLAIN_LOCK
     if not lock.exists():
         return
@@ -44,6 +49,25 @@ def require_idle(spec: StudySpec) -> None:
             f"study=fresh: python -m sweeper.explain {spec.folder} is running; end it first, or "
             "choose another name with hydra.sweeper.study_name=NAME"
         ) from error
+
+
+def require_movable(folder: Path) -> None:
+    """Check that the folder of a study holds nothing else, so that it may be moved away.
+
+    Raises:
+        ConfigError: the program works in it, or other studies have their folders in it.
+    """
+    here, absolute = Path.cwd().resolve(), folder.resolve()
+    if absolute == here or absolute in here.parents:
+        reason = "the working folder" if absolute == here else "a folder above the working folder"
+    elif next(folder.glob(f"*/{COMMAND_FILE}"), None) is not None:
+        reason = "the folder of other studies too"
+    else:
+        return
+    raise ConfigError(
+        f"study=fresh: {folder} is {reason}, so it is not moved away; start the new study in "
+        "another one with hydra.sweep.dir=multirun/NAME"
+    )
 
 
 def _leases(name: str, spec: StudySpec, journal: str) -> list[Lease]:

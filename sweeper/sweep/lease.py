@@ -96,6 +96,14 @@ class Lease:
         # Without start times, a process with the same number may be another one.
         return None if start == "" else start == self.started
 
+    def was_left_by_this_process(self, command: str) -> bool:
+        """Return whether an earlier command of this very process has left the trial behind.
+
+        A notebook's process runs commands one after another; `command` is the one that runs.
+        """
+        is_own = self.pid == os.getpid() and self.process_is_alive() is True
+        return is_own and self.command != command
+
 
 class Standing(Enum):
     """What is known of a lease: its worker lives, it has lapsed, or time must tell."""
@@ -111,14 +119,18 @@ class LeaseJudge:
     A lease whose process cannot be looked up has lapsed once it was seen without a renewal for
     `seconds`. The time adds up over looks that are at most `seconds` apart; after a longer gap, in
     which the storage may have been away for its worker too, it starts again.
+
+    `command` identifies the command that this process runs.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float, command: str = "") -> None:
+        self._seconds, self._command = seconds, command
         self._seen: dict[int, _Sighting] = {}
 
     def standing(self, trial_id: int, lease: Lease | None) -> Standing:
         """Return the standing of the lease of a running trial; None means that it has none."""
+        if lease is not None and lease.was_left_by_this_process(self._command):
+            return Standing.LAPSED
         alive = None if lease is None else lease.process_is_alive()
         if alive is not None:
             return Standing.ALIVE if alive else Standing.LAPSED

@@ -83,7 +83,7 @@ class Ledger:
     ) -> None:
         self._study, self._storage, self._grid = study, storage, grid
         self.budget = budget
-        self._command, self._judge = command, LeaseJudge(budget.lease_seconds)
+        self._command, self._judge = command, LeaseJudge(budget.lease_seconds, command)
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
 
@@ -300,12 +300,9 @@ class Ledger:
         return None if trial is None else self._take_over(trial)
 
     def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return an abandoned trial that is still wanted, or None.
-
-        Once the stop rule is met, only promoted ones are.
-        """
-        has_stopped = self.budget.stop_reason(trials) is not None
-        wanted = [t for t in trials if not has_stopped or self.budget.is_promoted(t)]
+        """Return an abandoned trial that is still wanted, or None."""
+        only_promoted = self.budget.only_finishes(trials)
+        wanted = [t for t in trials if not only_promoted or self.budget.is_promoted(t)]
         return next(filter(self._is_abandoned, wanted), None)
 
     def _put_back_abandoned(self, trials: Sequence[FrozenTrial]) -> None:

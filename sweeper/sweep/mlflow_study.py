@@ -302,7 +302,7 @@ def _metric_key(metric: str) -> str:
 
 def _status(study: StudyInfo) -> Status:
     """Return FINISHED if the study has what was asked for, and KILLED if it stopped before that."""
-    return "FINISHED" if study.n_trials is None or study.has_ended else "KILLED"
+    return "FINISHED" if study.has_ended else "KILLED"
 
 
 def _best_tags(best: FrozenTrial | None) -> dict[str, str]:

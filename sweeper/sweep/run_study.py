@@ -4,6 +4,7 @@ import contextlib
 import copy
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import PART_VARIABLE, StudyCommand
 from sweeper.sweep.elsewhere.address import absolute, file_of
+from sweeper.sweep.finals.agenda import search_is_over
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
 from sweeper.sweep.plan import StudyPlan, plan_study
@@ -35,12 +37,13 @@ from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.storage import JOURNAL, open_storage
 from sweeper.sweep.study import (
+    MULTIRUN_FILE,
     PARENT_KEY,
     PulledStudy,
     compare_study,
     open_study,
 )
-from sweeper.sweep.study_storage import MULTIRUN_FILE, prepare_storage
+from sweeper.sweep.study_storage import prepare_storage
 from sweeper.sweep.work import work_of
 from sweeper.sweep.worker_task import Worker
 from sweeper.sweep.workers import Workers
@@ -135,7 +138,9 @@ def _run_study(
         waiting_for("writing the results")
         results.write()
         waiting_for("recording the study and drawing its figures")
-        has_ended = spec.budget.has_ended(results.trials)
+        has_ended = spec.budget.has_ended(results.trials) or (
+            interrupt is None and search_is_over(spec, results.trials, time.time())
+        )
         command = results.command(results.chosen) if results.chosen else ""
         info = replace(info, has_ended=has_ended, train_again=command)
         page = observers.study_finished(info)

@@ -16,12 +16,14 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.command import rename_in_folder, rename_in_storage
+from sweeper.sweep.command import COMMAND_FILE, rename_in_folder, rename_in_storage
 from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.identity import GROWING, StudyIdentity, common_growing, difference
+from sweeper.sweep.storage import JOURNAL
 
 IDENTITY_KEY = "sweeper:search"
+MULTIRUN_FILE = "multirun.yaml"
 PARENT_KEY = "sweeper:parent_id"
 
 
@@ -127,15 +129,22 @@ def _rename(name: str, new: str, storage: BaseStorage) -> None:
 
 
 def set_folder_aside(folder: Path, stamp: str | None = None) -> Path | None:
-    """Append the time to the name of a study's folder, if it exists, with a journal in it.
+    """Append the time to the name of a study's folder, with a journal in it.
 
-    Return the path that the folder has then.
+    Return the path that the folder has then; None if it is not the folder of a study.
     """
-    if not folder.exists():
+    if not is_study_folder(folder):
         return None
     moved = folder.with_name(f"{folder.name}.{stamp or _stamp()}")
     shutil.move(folder, moved)
     return moved
+
+
+def is_study_folder(folder: Path) -> bool:
+    """Return whether a study has its files in a folder."""
+    if any((folder / name).is_file() for name in (COMMAND_FILE, JOURNAL)):
+        return True
+    return (folder / MULTIRUN_FILE).is_file() and any(folder.glob("[0-9]*"))
 
 
 def _stamp() -> str:

@@ -3,23 +3,33 @@
 import time
 from dataclasses import replace
 
+from optuna import Study
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
+from sweeper.sweep.command import study_of_journal
 from sweeper.sweep.finals.agenda import finals_storage, prepare_finals
 from sweeper.sweep.finals.stage import finals_name
-from sweeper.sweep.idle import require_idle
+from sweeper.sweep.idle import require_idle, require_movable
 from sweeper.sweep.ledger import LOCK_FILE
 from sweeper.sweep.plan import StudyPlan
 from sweeper.sweep.points import enqueue
 from sweeper.sweep.storage import open_storage
-from sweeper.sweep.study import create_study, open_study, set_aside, set_folder_aside
+from sweeper.sweep.study import (
+    MULTIRUN_FILE,
+    create_study,
+    is_study_folder,
+    open_study,
+    set_aside,
+    set_folder_aside,
+)
 
-MULTIRUN_FILE = "multirun.yaml"
 # The numbers of the trials that had failed when the last command started.
 FAILED_BEFORE_KEY = "sweeper:failed_before"
+# The time limit of the last command, in seconds, and the time at which it passes.
+TIME_LIMIT_KEY = "sweeper:time_limit"
 
 
 def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
@@ -33,6 +43,8 @@ def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
     spec, folder = plan.spec, plan.spec.folder
     if plan.settings.fresh:
         require_idle(spec)
+        if is_study_folder(folder):
+            require_movable(folder)
     if plan.settings.fresh and spec.storage is None:
         set_folder_aside(folder)
     elif plan.settings.fresh:
@@ -44,8 +56,9 @@ def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
             _require_new(plan)
         create_study(spec.name, storage, plan.identity)
         prepare_finals(spec, storage, plan.settings.directions)
-        plan = _with_failed_before(plan, storage)
-        study, budget = open_study(spec.name, storage), plan.spec.budget
+        study = open_study(spec.name, storage)
+        plan = _with_deadline(_with_failed_before(plan, storage), study)
+        budget = plan.spec.budget
         is_spent = budget.is_spent(study.get_trials(deepcopy=False), time.time())
         # What failed under a command, a later one alone tries again, and not a worker of the first.
         enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
@@ -60,6 +73,32 @@ def _with_failed_before(plan: StudyPlan, storage: BaseStorage) -> StudyPlan:
         finals = replace(finals, failed_before=jobs)
     budget = replace(spec.budget, failed_before=failed)
     return replace(plan, spec=replace(spec, budget=budget, finals=finals))
+
+
+def _with_deadline(plan: StudyPlan, study: Study) -> StudyPlan:
+    """Return the plan; a worker that joins ends with the command that it joins."""
+    spec, seconds = plan.spec, plan.settings.timeout_seconds
+    if seconds is None or spec.budget.deadline is None:
+        return plan
+    deadline = common_deadline(study, seconds, spec.budget.deadline, plan.settings.join)
+    return replace(plan, spec=replace(spec, budget=replace(spec.budget, deadline=deadline)))
+
+
+def common_deadline(study: Study, seconds: float, deadline: float, join: bool) -> float:
+    """Return the deadline of a command with a time limit; one that does not join records its own.
+
+    A worker that joins has that of the last command, unless it was given another limit than this
+    one, or that time has passed.
+
+    seconds: the limit.
+    deadline: when the limit passes if it counts from now, in seconds since 1970.
+    """
+    if not join:
+        study.set_user_attr(TIME_LIMIT_KEY, [seconds, deadline])
+        return deadline
+    limit, recorded = study.user_attrs.get(TIME_LIMIT_KEY, (seconds, deadline))
+    has_passed = recorded <= time.time()
+    return deadline if limit != seconds or has_passed else float(recorded)
 
 
 def _failed_before(name: str, storage: BaseStorage, join: bool) -> frozenset[int]:
@@ -87,6 +126,13 @@ def _require_new(plan: StudyPlan) -> None:
     if plan.settings.join:
         raise ConfigError(
             f"study {name} does not exist; start it with its command before workers join it"
+        )
+    other = study_of_journal(folder)
+    if other not in (None, name) and plan.spec.storage is None:
+        raise ConfigError(
+            f"{folder} is the folder of study {other}, which has other settings; type another "
+            "folder with hydra.sweep.dir=PATH, or study=fresh (hydra.sweeper.study=fresh), which "
+            "moves that study away"
         )
     if (folder / MULTIRUN_FILE).is_file() and any(folder.glob("[0-9]*")):
         raise ConfigError(

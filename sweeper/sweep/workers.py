@@ -17,6 +17,7 @@ from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.errors import SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
 from sweeper.sweep.curve import progress_of
+from sweeper.sweep.guard import GRACE_SECONDS
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.ledger import WAIT_SECONDS, waiting_line
 from sweeper.sweep.plan import StudyPlan
@@ -28,6 +29,9 @@ from sweeper.text import in_one_line, shortened
 
 log = logging.getLogger(__name__)
 LEAVE_SECONDS = 4.0
+PUT_BACK_SECONDS = GRACE_SECONDS["timeout"] + 10.0
+"""How long the worker of another process may take to put back its trial at the time limit."""
+
 QUEUE_SECONDS = 10.0
 """How long a launcher may take to return after its workers have put back their trials."""
 
@@ -132,11 +136,14 @@ class Workers:
         return any(work.ledger.uncertain(work.trials()) for work in self.work)
 
     def _running(self) -> list[str]:
-        """Return the trials and jobs that run, in words, as far as they are still wanted."""
-        now, running = time.time(), []
+        """Return the trials and jobs that run, in words, unless the command has given them up.
+
+        Their workers may share its time limit. These have some time to put back their trials.
+        """
+        now, running = time.time() - PUT_BACK_SECONDS, []
         for work in self.work:
             trials = work.trials()
-            if not work.ledger.budget.is_spent(trials, now):
+            if not work.ledger.budget.gives_up(trials, now):
                 running += [work.text(t) for t in trials if t.state == TrialState.RUNNING]
         return running
 

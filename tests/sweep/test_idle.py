@@ -1,5 +1,6 @@
 """A study that is to be moved away."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import optuna
@@ -9,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
-from sweeper.sweep.idle import require_idle
+from sweeper.sweep.idle import require_idle, require_movable
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.storage import open_storage
 
@@ -29,7 +30,7 @@ def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
     tmp_path, refuses, name, storage, file
 ) -> None:
     place = None if storage is None else str(tmp_path / storage)
-    spec = SimpleNamespace(name="s", storage=place, folder=tmp_path)
+    spec = SimpleNamespace(name="s", storage=place, folder=tmp_path, command="")
     require_idle(spec)
     (tmp_path / "explain" / "0").mkdir(parents=True)
     study = optuna.create_study(
@@ -44,8 +45,21 @@ def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
 
 
 def test_a_study_is_not_moved_away_while_it_is_explained(tmp_path, refuses) -> None:
-    spec = SimpleNamespace(name="s", storage=None, folder=tmp_path)
+    spec = SimpleNamespace(name="s", storage=None, folder=tmp_path, command="")
     told = refuses(ConfigError, "study=fresh: python -m sweeper.explain .* is running")
     with locked(tmp_path / EXPLAIN_LOCK, shared=True), told:
         require_idle(spec)
     require_idle(spec)
+
+
+def test_only_a_folder_of_one_study_alone_may_be_moved_away(tmp_path, refuses, monkeypatch) -> None:
+    (tmp_path / "all" / "one").mkdir(parents=True)
+    for folder in (tmp_path / "all", tmp_path / "all" / "one"):
+        (folder / "study.yaml").touch()
+    require_movable(tmp_path / "all" / "one")
+    with refuses(ConfigError, "is the folder of other studies too, so it is not moved"):
+        require_movable(tmp_path / "all")
+    monkeypatch.chdir(tmp_path / "all" / "one")
+    for place, words in ((".", "the working folder"), ("..", "a folder above the working folder")):
+        with refuses(ConfigError, f"{place} is {words}, so"):
+            require_movable(Path(place))

@@ -91,3 +91,9 @@ def test_a_zombie_process_counts_as_dead() -> None:
     assert process_start(child.pid) is None
     child.wait()
     assert process_start(os.getpid()) is not None
+
+
+def test_an_earlier_command_of_this_very_process_has_left_its_trials() -> None:
+    lease = Lease.new("first")
+    assert LeaseJudge(60, "first").standing(0, lease) is Standing.ALIVE
+    assert LeaseJudge(60, "second").standing(0, lease) is Standing.LAPSED

@@ -527,3 +527,43 @@ def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(
     lowered = make_ledger(n_trials=2)  # without the pruner, paused trials wait like any other
     assert (lowered.claim().number, lowered.claim()) == (0, None)
     assert not lowered.has_work()
+
+
+def test_a_promoted_trial_is_finished_after_the_number_of_trials_was_lowered(
+    make_ledger, storage, pause
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    for value in (0.3, 0.1, 0.2):
+        pause(ledger, value)
+    promoted, running = ledger.claim(), ledger.claim()
+    ledger.release(promoted)
+    abandon(storage, running)
+    lowered = make_ledger(n_trials=2, **PROMOTING)
+    assert lowered.has_work()
+    assert not lowered.budget.has_ended(storage.get_all_trials(0))
+    again = lowered.claim()
+    assert again.number == promoted.number
+    storage.set_trial_intermediate_value(again.trial_id, 1, 0.1)
+    assert lowered.finish(again, COMPLETE, [0.1])
+    assert lowered.claim() is None
+    assert lowered.budget.has_ended(storage.get_all_trials(0))
+    assert states(storage)[running.number] == TrialState.WAITING
+
+
+def test_a_command_waits_for_a_trial_that_runs_when_the_stop_rule_is_met(
+    make_ledger, storage, reported
+) -> None:
+    ledger = make_ledger(n_trials=None, stop=StopRule(0.1, None, maximize=False), deadline=4e9)
+    ledger.claim()
+    assert ledger.finish(reported(ledger, 0.05), COMPLETE, [0.05])
+    trials, before, after = storage.get_all_trials(0), 4e9 - 1, 4e9
+    assert ledger.budget.is_spent(trials, before)
+    assert not ledger.budget.gives_up(trials, before)
+    assert ledger.budget.gives_up(trials, after)
+
+
+def test_a_rate_of_failures_is_not_rounded_down() -> None:
+    budget = Budget(100, max_failure_rate=0.29)
+    failed = [create_trial(state=FAIL) for _ in range(30)]
+    assert not budget.too_many_failed(failed[:29])
+    assert budget.too_many_failed(failed)

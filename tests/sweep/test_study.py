@@ -3,7 +3,13 @@ import pytest
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.identity import StudyIdentity
-from sweeper.sweep.study import IDENTITY_KEY, compare_study, create_study, set_aside
+from sweeper.sweep.study import (
+    IDENTITY_KEY,
+    compare_study,
+    create_study,
+    set_aside,
+    set_folder_aside,
+)
 
 IDENTITY = StudyIdentity({"x": "Float(0, 1)"}, ("minimize",), ("steps=2",), {"data": "digits"})
 
@@ -72,13 +78,16 @@ def test_a_key_that_only_a_later_command_names_cannot_grow(storage) -> None:
 
 def test_a_study_set_aside_gets_the_time_as_part_of_its_name(storage, tmp_path) -> None:
     create_study("s", storage, IDENTITY)
-    (tmp_path / "s").mkdir()
+    for name in ("s", "other"):  # a folder without a study stays where it is
+        (tmp_path / name).mkdir()
+    (tmp_path / "s" / "study.yaml").touch()
+    assert set_folder_aside(tmp_path / "other") is None
     set_aside("s", storage, tmp_path / "s")
     create_study("s", storage, changed(space={}))
     names = sorted(s.study_name for s in storage.get_all_studies())
     assert names[0] == "s"
     assert names[1].startswith("s.")
-    assert [p.name for p in tmp_path.iterdir()] == [names[1]]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["other", names[1]]
 
 
 def test_a_study_is_compared_without_a_change(storage) -> None:
