@@ -32,7 +32,7 @@ def join(argv: Sequence[str]) -> None:
     overrides = [
         argument
         for argument in argv
-        if re.match(r"[+~]*[\w./@-]+=", argument) and not Path(argument).is_dir()
+        if re.match(r"~|\+*[\w./@-]+=", argument) and not Path(argument).exists()
     ]
     places = [argument for argument in argv if argument not in overrides]
     if len(places) not in (1, 2):

@@ -114,6 +114,8 @@ class Board:
             self._printed.add((t.number, event))
             if _is_done(t):
                 self._done.add(t.number)
+            else:  # a promoted trial has failed, and another one takes its place
+                self._done.discard(t.number)
             self._console.print(printable(self.line(t), newlines=True))
 
     def line(self, trial: FrozenTrial) -> str:

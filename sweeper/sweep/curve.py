@@ -72,13 +72,19 @@ class Place:
         record = trial.system_attrs.get(PLACE_KEY)
         if not record:
             return Place()
-        known = {field.name for field in fields(Place)}
-        place = Place(**{name: value for name, value in record.items() if name in known})
-        return replace(place, stretches=tuple(Stretch(**s) for s in record.get("stretches", ())))
+        place = Place(**_known(Place, record))
+        stretches = (Stretch(**_known(Stretch, each)) for each in record.get("stretches", ()))
+        return replace(place, stretches=tuple(stretches))
 
     def record(self) -> dict[str, Any]:
         """Return the place as JSON."""
         return asdict(self) | {"stretches": [asdict(s) for s in self.stretches]}
+
+
+def _known(kind: type[Place] | type[Stretch], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a record that this version knows; others may have further ones."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in record.items() if name in names}
 
 
 def is_paused(trial: FrozenTrial) -> bool:

@@ -50,7 +50,8 @@ def opening_lines(
     own = [t for t in study.get_trials(deepcopy=False) if is_own(t)]
     budget = plan.spec.budget
     trials = [t for t in own if budget.is_done(t)]
-    if trials:
+    runs = any(t.state == TrialState.RUNNING for t in own)
+    if trials and (has_work or not runs):  # what runs elsewhere is waited for
         yield from _lines_of_trials(budget, trials, has_work, fresh, code, _code_of(study))
     n_waiting = sum(t.state == TrialState.WAITING and not budget.is_paused(t) for t in own)
     if n_waiting and not has_work and budget.stop_reason(own) is None:

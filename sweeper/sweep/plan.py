@@ -1,5 +1,6 @@
 """The plan of a study: settings and space, read and checked before the first trial."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from sweeper.space.live import LiveSpace
 from sweeper.space.space import parse_space
 from sweeper.sweep.attempt import SEED_KEY, first_seed
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.elsewhere.elsewhere import Elsewhere
+from sweeper.sweep.elsewhere.elsewhere import EVERY_POINT, Elsewhere
 from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
@@ -36,6 +37,7 @@ from sweeper.sweep.settings.study_settings import (
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.verification import verification
 
+log = logging.getLogger(__name__)
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
@@ -94,7 +96,7 @@ def plan_study(
     spec = _spec(settings, live, identity, grid, config)
     if settings.check:
         check_search(spec.sampler, spec.pruner, settings.directions, live)
-    points = FirstPoints() if grid is not None else _initial_points(settings, live)
+    points = _initial_points(settings, live, is_grid=grid is not None)
     if not settings.join:
         elsewhere = Elsewhere(live, spec, settings.directions, _metrics(settings, config))
         points += elsewhere.take(settings.enqueue_from, settings.fresh)
@@ -133,11 +135,13 @@ def _select(config: DictConfig, key: str) -> Any:
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
-def _initial_points(settings: StudySettings, live: LiveSpace) -> FirstPoints:
-    defaults = [default_point(live)] if settings.warm_start else []
+def _initial_points(settings: StudySettings, live: LiveSpace, is_grid: bool) -> FirstPoints:
     is_open = settings.custom_search_space is not None
-    points = (user_point(live, point, is_open) for point in settings.enqueue)
-    return FirstPoints([*defaults, *points])
+    points = [user_point(live, point, is_open) for point in settings.enqueue]
+    if is_grid and points and not settings.join:
+        log.info("hydra.sweeper.enqueue: %s, so nothing is added", EVERY_POINT)
+    defaults = [default_point(live)] if settings.warm_start else []
+    return FirstPoints() if is_grid else FirstPoints([*defaults, *points])
 
 
 def _grid(settings: StudySettings, live: LiveSpace) -> Grid | None:

@@ -100,9 +100,12 @@ class StudyReporter:
         if self._is_lost():
             return
         self._trial.set_user_attr(key, value)
-        bound = self._constraints.pop(key, None)
+        bound = self._constraints.get(key)
         if bound is not None:
-            self._trial.set_constraint(key, float(value) - bound)
+            with warnings.catch_warnings():
+                # Another note, maybe of an earlier attempt, may have set it.
+                warnings.filterwarnings("ignore", message="The constraint value is ignored")
+                self._trial.set_constraint(key, float(value) - bound)
             self._infeasible = self._infeasible or value > bound
 
     def _find_stop_reason(self) -> str | None:

@@ -176,6 +176,14 @@ def test_the_default_config_is_the_first_trial_and_points_follow(app) -> None:
     assert point["x"] == 2.5
 
 
+def test_points_beside_a_grid_are_checked_and_add_nothing(app) -> None:
+    out = app.run("x=1,2", "hydra.sweeper.enqueue=[{x: 3}]", "hydra/launcher=basic", code=1)
+    assert "hydra.sweeper.enqueue: x=3 lies outside" in out
+    out = app.run("x=1,2", "hydra.sweeper.enqueue=[{x: 2}]", "hydra/launcher=basic")
+    assert "hydra.sweeper.enqueue: every point of the grid is run, so nothing is added" in out
+    assert len(app.trials()) == 2
+
+
 def test_a_timeout_puts_running_trials_back(app) -> None:
     app.run(*SPACE, "hydra.sweeper.timeout=2s", "hydra.sweeper.n_trials=1",
             "steps=100", "step_seconds=0.1", "hydra/launcher=basic")  # fmt: skip

@@ -103,6 +103,15 @@ def test_a_noted_value_above_its_bound_makes_the_trial_infeasible(
     assert storage.get_all_trials(0)[0].constraints == {"size": size - 9}
 
 
+def test_each_note_is_compared_with_its_bound(reporter, recwarn) -> None:
+    with current.reported_by(reporter()):
+        current.note("size", 9)
+        assert not current.should_stop()
+        current.note("size", 12)
+        assert current.should_stop()
+    assert not recwarn.list
+
+
 def test_a_step_may_be_reported_again_by_a_later_attempt(reporter, storage, recwarn) -> None:
     with current.reported_by(reporter()):
         current.report(0.5, step=0)

@@ -15,6 +15,7 @@ from sweeper.sweep.spec import StudySpec
 from sweeper.text import shortened
 
 log = logging.getLogger(__name__)
+EVERY_POINT = "every point of the grid is run"
 MAX_SHOWN = 200  # characters of a list of keys
 
 
@@ -45,7 +46,7 @@ class Elsewhere:
         if not sources:
             return FirstPoints()
         if self.spec.budget.exhaustive:
-            log.info("%s: every point of the grid is run, so nothing is added", sources[0])
+            log.info("%s: %s, so nothing is added", sources[0], EVERY_POINT)
             return FirstPoints()
         if not fresh and has_begun(self.spec):
             log.info("%s: study %s has begun, so nothing is added", sources[0], self.spec.name)
