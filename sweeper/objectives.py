@@ -52,3 +52,12 @@ def directions(
     if direction is not None:
         return direction if isinstance(direction, str) else list(direction)
     return direction_of(metric) if isinstance(metric, str) else [direction_of(m) for m in metric]
+
+
+def rescales(key: str, metric: str) -> bool:
+    """Return whether a config key changes what a metric measures, as a key of the loss may do.
+
+    The size of an embedding is one of the network.
+    """
+    is_of_loss = key == "loss" or (key.startswith("loss.") and key != "loss.embedding_size")
+    return is_of_loss and metric in {f"{split}/loss" for split in SPLITS}

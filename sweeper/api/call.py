@@ -1,10 +1,11 @@
 """A call from Python that does what a command line does, through the same code."""
 
+import re
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,12 @@ CONFIG_NAME = "config"
 # The folder, the environment, logging and Hydra's singletons belong to the whole process. A call
 # within another one, such as in a callback, is of the same thread.
 ONE_THREAD = threading.RLock()
-COMMANDS_ADVICE = f"{ADD_MULTIRUN}: --multirun"
+AS_CALLED = (
+    (rf"(?:{ADD_MULTIRUN}: |\btype )?--multirun (?=\S+=)", "call sweeper.sweep with "),
+    (r"\btype --multirun\b", "call sweeper.sweep"),
+    (r"(; |\bsee |\btype )--(?=help|cfg|hydra-help|info|version)", r"\1python -m sweeper --"),
+)
+"""What a line for the command line says to type, with what to do in Python."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Call:
         with (
             ONE_THREAD,
             _signals_raised_again(),
-            _one_line_errors(self.overrides),
+            _one_line_errors(self.arguments, self.overrides),
             untouched(),
         ):
             self._check()
@@ -107,7 +113,7 @@ class Call:
                 f"config_dir={self.config_dir}: there is no such folder; type the path of a folder "
                 "with your own options, such as my_conf"
             )
-        check_words(self.overrides)
+        check_words(self.overrides, self.arguments)
         check_overrides(self.overrides)
 
     def _hydra(self) -> "Hydra":
@@ -131,7 +137,7 @@ class EndedError(BaseException):
 
 
 @contextmanager
-def _one_line_errors(overrides: tuple[str, ...]) -> Iterator[None]:
+def _one_line_errors(arguments: Sequence[str], overrides: Sequence[str]) -> Iterator[None]:
     """Raise the errors that the user can fix with the line that the command line prints.
 
     Hydra's own files of a run that was refused are removed, as after a command.
@@ -146,16 +152,16 @@ def _one_line_errors(overrides: tuple[str, ...]) -> Iterator[None]:
         leftovers.remove()
         raised = ended.__cause__ or ended
     except Exception as error:
-        if line_for(error, overrides) is not None:
+        if line_for(error, arguments) is not None:
             leftovers.remove(error)
         raised = error
     # Here, and not above, so that Python shows no other error before this one.
-    raise _in_one_line(raised, overrides) if isinstance(raised, Exception) else raised
+    raise _in_one_line(raised, arguments) if isinstance(raised, Exception) else raised
 
 
-def _in_one_line(error: Exception, overrides: tuple[str, ...]) -> Exception:
+def _in_one_line(error: Exception, arguments: Sequence[str]) -> Exception:
     """Return the error for the user; one in his code, or in ours, is returned as it is."""
-    line, text = line_for(error, overrides), "".join(traceback.format_exception(error))
+    line, text = line_for(error, arguments), "".join(traceback.format_exception(error))
     has_password = text != without_password(text)
     if line is None and not has_password:
         return error
@@ -163,7 +169,9 @@ def _in_one_line(error: Exception, overrides: tuple[str, ...]) -> Exception:
     kind = type(own) if isinstance(own, SweeperError) else ConfigError
     if line is None:
         kind, line = TrainingError, f"{type(error).__name__}: {error}"
-    shown = kind(without_password(line).replace(COMMANDS_ADVICE, "call sweeper.sweep with"))
+    for typed, called in AS_CALLED:
+        line = re.sub(typed, called, line)
+    shown = kind(without_password(line))
     shown.__cause__ = error if WANTS_TRACEBACK and not has_password else None
     return shown
 

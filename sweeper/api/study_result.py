@@ -82,6 +82,8 @@ class Study:
         attrs = ("number", "value", "state", "params", "user_attrs")
         times = ("datetime_start", "datetime_complete", "duration")
         table = self.optuna.trials_dataframe(attrs=(*attrs, *times))
+        if table.empty:  # Optuna gives it no columns
+            table = table.reindex(columns=["number", "value", "state", *times])
         trials = self.optuna.get_trials(deepcopy=False)
         own = [t.number for t in trials if is_own(t) and not was_not_needed(t)]
         paused = [t.number for t in trials if is_paused(t)]

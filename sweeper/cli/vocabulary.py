@@ -13,7 +13,6 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
 from hydra.core.singleton import Singleton
 from hydra.version import VersionBase
 from omegaconf import OmegaConf
@@ -101,8 +100,8 @@ class Vocabulary:
         first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
         with _hydra_apart(), initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
             loader = GlobalHydra.instance().config_loader()
-            choices = [c for c in map(_choice, overrides) if c and _exists(loader, *c)]
-            texts = [f"{group}={option}" for group, option in choices]
+            choices = [c for c in map(_choice, overrides) if c is not None]
+            texts = [f"{g}={quoted(o)}" for g, o in choices if o in _options(loader, g, own)]
             config = compose("config", [*first, *texts], return_hydra_config=True)
             self.groups = [str(group) for group in config.hydra.runtime.choices]
             self._options = {g: _options(loader, g.partition("@")[0], own) for g in self.groups}
@@ -308,10 +307,6 @@ def _search_path(overrides: Sequence[str]) -> list[str]:
     lines = [line for line in overrides if line.lstrip("+").startswith("hydra.searchpath=")]
     paths = [path for line in lines for path in re.findall(r"[^\[\],'\"=]+", line)[1:]]
     return [path.strip().removeprefix("file://") for path in paths]
-
-
-def _exists(loader: ConfigLoader, group: str, option: str) -> bool:
-    return option in loader.get_group_options(group, ObjectType.CONFIG)
 
 
 def _options(loader: ConfigLoader, group: str, folders: Sequence[Path]) -> list[str]:

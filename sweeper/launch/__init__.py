@@ -5,6 +5,7 @@ In the parent process, the plugin's `LocalLauncher` calls
     local        gives jobs to worker processes, and replaces those that die
       slot       one worker process, and how it is started
     resources    how many workers this machine can run, with how many threads and which GPU
+    limits       what a container leaves to it
     early        starts a fork server while the command still reads its config
     fork_server  this process's side of it
     apart        calls a function in a process that it forks

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from sweeper.launch.limits import free_memory_bytes, most_cores
+
 log = logging.getLogger(__name__)
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -49,7 +51,7 @@ def worker_environment(index: int, n: int) -> dict[str, str]:
 def n_cores() -> int:
     """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), _cgroup_cores())
+        return min(len(os.sched_getaffinity(0)), most_cores())
     return os.cpu_count() or 1
 
 
@@ -66,16 +68,9 @@ def visible_gpus() -> list[str]:
     return [str(i) for i in range(sum(line.startswith("GPU ") for line in lines))]
 
 
-def _cgroup_cores() -> int:
-    """Return the number of cores of this container, or a large number if there is no limit."""
-    limit = Path("/sys/fs/cgroup/cpu.max")
-    quota, _, period = limit.read_text().partition(" ") if limit.exists() else ("max", "", "")
-    return 2**16 if quota == "max" else max(1, int(quota) // int(period))
-
-
 def _available_memory_bytes() -> int:
-    """Return the available memory in bytes, or a large number if the system does not tell it."""
+    """Return the memory that this process may use, in bytes, or a large number if nothing tells."""
     meminfo = Path("/proc/meminfo")
     lines = meminfo.read_text().splitlines() if meminfo.exists() else []
     free = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")]
-    return free[0] if free else 2**60
+    return min([*free, free_memory_bytes()])

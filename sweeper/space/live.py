@@ -20,10 +20,13 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
+from sweeper.cli.overrides import override_text
+from sweeper.cli.sweeps import sweep_advice
 from sweeper.errors import ConfigError
 from sweeper.space.compose import Composer
 from sweeper.space.defaults import default_value
 from sweeper.space.space import Parameter, Space, Value, parse_space
+from sweeper.space.sweep_lines import leaves
 
 SEARCH_BLOCK = "search"
 MAX_PROBES = 100  # Inner values of one parameter that are checked; a range may list thousands.
@@ -152,7 +155,10 @@ class LiveSpace:
         if cache_key not in self._blocks:
             config = copy.deepcopy(self.composer.option_config(options))
             lines = [line for line in block_lines(config) if not self._has_override(line)]
-            self._blocks[cache_key] = dict(parse_space(lines).parameters)
+            block = parse_space(lines)
+            for line in block.fixed.values():
+                raise ConfigError(f"search block: {_no_sweep(line)}")
+            self._blocks[cache_key] = dict(block.parameters)
         return self._blocks[cache_key]
 
     def _has_override(self, line: str) -> bool:
@@ -197,20 +203,33 @@ def _config_path(group: str) -> str:
     return group.lstrip("+~").partition("@")[0].replace("/", ".")
 
 
+def _no_sweep(line: str) -> str:
+    """Return what is wrong with a value of a `search` block, and what to type."""
+    value = line.partition("=")[2]
+    if value.startswith("["):
+        return f'{line}: is one value; type "choice({value[1:-1]})" to search the values in it'
+    hint = "type a sweep, such as choice(1,2) or interval(0.1,1), or null"
+    return sweep_advice(line, is_multirun=True) or f"{line}: is one value; {hint}"
+
+
 def block_lines(config: DictConfig) -> Iterator[str]:
     """Yield the overrides in the config's `search` blocks, with absolute keys.
+
+    A key with null is not searched.
 
     Raises:
         ConfigError: a `search` block is not a mapping.
     """
     for path, node in _search_blocks(config, ""):
-        block = OmegaConf.to_container(node, resolve=True)
+        block: Any = OmegaConf.to_container(node, resolve=True)
         if not isinstance(block, dict):
             raise ConfigError(
                 f"{path}.{SEARCH_BLOCK}={block!r}: must map keys to sweeps, "
                 "such as {lr: 'interval(0.001, 0.1)'}"
             )
-        yield from (f"{path}.{key!s}={sweep}" for key, sweep in block.items())
+        for key, sweep in leaves(block, f"{path}."):
+            if sweep is not None:
+                yield f"{key}={sweep if isinstance(sweep, str) else override_text(sweep)}"
 
 
 def _search_blocks(config: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:

@@ -15,13 +15,14 @@ def sweep_lines(params: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: a value is a list, which may be meant as a choice or as a fixed value.
     """
-    return [f"{key}={_sweep(key, value)}" for key, value in _leaves(params, "")]
+    return [f"{key}={_sweep(key, value)}" for key, value in leaves(params, "")]
 
 
-def _leaves(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def leaves(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values of nested mappings, with dots in the keys."""
     for name, value in params.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

@@ -13,8 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 import __main__
 from sweeper.cli.git import CodeState
+from sweeper.cli.overrides import override_text, to_type
 from sweeper.hydra_settings import LocalLauncherConf
 from sweeper.launch.resources import n_workers
+from sweeper.objectives import headline, rescales
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import Budget, is_own
 from sweeper.sweep.curve import end_of
@@ -29,6 +31,8 @@ def announce(plan: StudyPlan, study: optuna.Study, has_work: bool, config: DictC
     """Log what a user would not expect of this command, and record the code that it runs."""
     code = _current_code()
     lines = [*opening_lines(plan, study, has_work, _fresh_override(config), code)]
+    if has_work:
+        lines += measure_lines(plan, config)
     if has_work and plan.spec.own_process:
         n_trials = plan.spec.budget.n_trials
         n = min(n_workers(plan.settings.n_jobs), n_trials or sys.maxsize)
@@ -63,7 +67,7 @@ def opening_lines(
             f"the search space has {n_points} point{'' if n_points == 1 else 's'}, fewer than "
             f"n_trials={n_trials}; the study ends when each has been run"
         )
-    for key in sorted({config_key(name) for name in plan.identity.space} if has_work else ()):
+    for key in _searched(plan) if has_work else ():
         if steers(key, plan.settings.steering):
             yield f"{key} is searched, but it changes nothing that a trial computes"
     if has_work and not plan.spec.own_process and plan.settings.n_jobs not in ("auto", 1):
@@ -71,6 +75,26 @@ def opening_lines(
             f"hydra/launcher=basic runs one worker, not hydra.sweeper.n_jobs="
             f"{plan.settings.n_jobs}; type hydra/launcher=local for several"
         )
+
+
+def measure_lines(plan: StudyPlan, config: DictConfig) -> Iterator[str]:
+    """Yield the searched keys that change what an objective measures.
+
+    The values of two trials then cannot tell which is the better one.
+    """
+    names = plan.settings.objectives.names
+    other = OmegaConf.select(config, "data.metric") or headline("multiclass")
+    for name in names:
+        others = [other if each == name else each for each in names]
+        metric = others if len(others) > 1 else other
+        for key in _searched(plan):
+            if rescales(key.lstrip("+"), name):
+                advice = to_type(f"metric={override_text(metric)}")
+                yield f"{key} is searched, and changes what {name} measures; {advice}"
+
+
+def _searched(plan: StudyPlan) -> list[str]:
+    return sorted({config_key(name) for name in plan.identity.space})
 
 
 def launcher_lines(launcher: Mapping[str, Any], n: int) -> Iterator[str]:

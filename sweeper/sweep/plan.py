@@ -84,6 +84,7 @@ def plan_study(
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
         check_options(live, verification(settings.verify, config, meanwhile))
+    settings = replace(settings, growing=growing_keys(settings, live))
     grid = _grid(settings, live)
     for key, value, none in _settings_of_seeds(settings):
         if live.space.parameters.keys() & {SEED_KEY, f"+{SEED_KEY}"}:
@@ -101,6 +102,18 @@ def plan_study(
         elsewhere = Elsewhere(live, spec, settings.directions, _metrics(settings, config))
         points += elsewhere.take(settings.enqueue_from, settings.fresh)
     return StudyPlan(_with_workers(settings), live, identity, spec, points)
+
+
+def growing_keys(settings: StudySettings, live: LiveSpace) -> list[str]:
+    """Return the keys whose number may grow whichever options a trial chooses.
+
+    The command's own config has the default option of a swept group. Another one may name fewer
+    keys, such as a schedule that ends with the run.
+    """
+    configs = map(live.composer.option_config, live.option_choices())
+    named = [_select(config, "hydra.sweeper.growing") for config in configs]
+    first, *others = (settings.growing if keys is None else keys for keys in named)
+    return [key for key in first if isinstance(key, str) and all(key in keys for keys in others)]
 
 
 def _settings_of_seeds(settings: StudySettings) -> Iterator[tuple[str, int, str]]:
@@ -127,12 +140,12 @@ def _metrics(settings: StudySettings, config: DictConfig) -> list[str]:
 
 
 def _select(config: DictConfig, key: str) -> Any:
-    """Return a value of the config, or None if it has none yet."""
+    """Return a resolved value of the config, or None if it has none yet."""
     try:
         value = OmegaConf.select(config, key)
+        return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
     except OmegaConfBaseException:
         return None
-    return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
 
 
 def _initial_points(settings: StudySettings, live: LiveSpace, is_grid: bool) -> FirstPoints:

@@ -53,6 +53,10 @@ def test_a_run_returns_what_the_command_records() -> None:
         (["model.kernel_sise=3"], ConfigError, "type model.kernel_size=3"),
         (["optimizer.lr=-1"], ConfigError, "optimizer.lr=-1: expected a value greater than 0"),
         (["optimizer.lr=0.1,0.2"], ConfigError, "call sweeper.sweep with optimizer.lr=0.1,0.2"),
+        (["optimizer.lr=[0.1,0.2]"], ConfigError, ", call sweeper.sweep with optimizer.lr=0.1,0.2"),
+        (["optimizer.lr=log(1,2)"], ConfigError, "call sweeper.sweep with 'optimizer.lr=tag(log"),
+        (["sweep"], ConfigError, "sweep: call sweeper.sweep to start a study"),
+        (["abc"], ConfigError, "KEY=VALUE; python -m sweeper --help shows the groups"),
         (["lenet"], ConfigError, "lenet: "),
         (["--cfg"], ConfigError, "--cfg: flags are for the command line"),
         (["hydra.mode=MULTIRUN"], ConfigError, "call sweeper.run or sweeper.sweep"),
@@ -69,6 +73,19 @@ def test_a_mistake_is_an_error_of_one_line_and_leaves_nothing(
     assert line in str(caught.value)
     assert capfd.readouterr() == ("", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mistake_beside_options_of_ones_own_is_explained_with_them(tmp_path, refuses) -> None:
+    (tmp_path / "mine/model").mkdir(parents=True)
+    own = "_target_: sweeper.models.MLP\nhidden: [8]\nblocks: 3\n"
+    (tmp_path / "mine/model/own.yaml").write_text(own)
+    with refuses(ConfigError, "model.bloks=3: model=own has no key bloks; type model.blocks=3"):
+        sweeper.run("model=own", "model.bloks=3", config_dir="mine")
+
+
+def test_a_list_in_a_study_is_explained_without_a_flag(refuses) -> None:
+    with refuses(ConfigError, "optimizer.lr=.*try one value after another, type optimizer.lr=1,2"):
+        sweeper.sweep("optimizer.lr=[1,2]", *QUICK)
 
 
 def test_a_study_of_another_sweeper_or_of_the_notebooks_own_classes_is_refused(refuses) -> None:

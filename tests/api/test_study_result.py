@@ -57,6 +57,12 @@ def test_a_study_is_loaded_from_any_folder(study, storage) -> None:
     assert list(Path().iterdir()) == []
 
 
+def test_a_study_without_trials_has_an_empty_table(study) -> None:
+    table = sweeper.Study.load(study()).trials
+    assert len(table) == 0
+    assert {"number", "value", "state"} <= {*table.columns}
+
+
 @pytest.mark.parametrize("storage", [None, "sqlite:///x.db", "logs/x.log"])
 def test_a_storage_that_is_gone_is_refused_and_not_created(study, refuses, storage) -> None:
     folder = study(storage=storage)

@@ -79,3 +79,10 @@ def test_gpus_are_counted_by_nvidia_smi(monkeypatch, tmp_path) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert resources.n_workers("auto", 2) == 4
+
+
+def test_the_memory_of_a_container_limits_the_workers(monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setattr(resources, "n_cores", lambda: 64)
+    monkeypatch.setattr(resources, "free_memory_bytes", lambda: 4 * 2**30)
+    assert resources.n_workers("auto") <= 2

@@ -32,6 +32,30 @@ def test_a_fixed_options_search_block_is_live_under_its_keys(live) -> None:
     assert names(live("shape=plane")) == {"shape.tilt", "shape.size"}
 
 
+@pytest.mark.parametrize(
+    ("value", "added"),
+    [("'interval(0,1)'", {"shape.x"}), ("{y:'1,2'}", {"shape.x.y"}), ("null", set())],
+)
+def test_a_search_block_may_be_nested_and_null_is_not_searched(live, value, added) -> None:
+    space = live("shape=plane", f"+shape.search.x={value}", auto=True)
+    assert names(space) == {"shape.tilt", "shape.size", *added}
+
+
+@pytest.mark.parametrize(
+    ("value", "advice"),
+    [
+        ("[32,64]", 'x=[32,64]: is one value; type "choice(32,64)"'),
+        ("1e-4..1e-1", "x=1e-4..1e-1: is no sweep as it stands; type 'shape.x=interval("),
+        ("0.5", "x=0.5: is one value; type a sweep, such as choice(1,2)"),
+    ],
+)
+def test_a_value_in_a_search_block_that_is_no_sweep_is_refused(live, value, advice) -> None:
+    space = live("shape=plane", f"+shape.search.x={value}", auto=True)
+    with pytest.raises(ConfigError) as caught:
+        space.parameters({})
+    assert str(caught.value).startswith(f"search block: shape.{advice}")
+
+
 @pytest.mark.parametrize("line", ["shape.tilt=0.1", "shape.tilt=interval(0,9)"])
 def test_an_override_replaces_the_search_blocks_sweep(live, line) -> None:
     parameters = live("shape=plane", line, auto=True).parameters({})

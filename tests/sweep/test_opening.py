@@ -3,13 +3,15 @@ from types import SimpleNamespace
 
 import optuna
 import pytest
+from omegaconf import OmegaConf
 from optuna.trial import TrialState, create_trial
 
 from sweeper.cli.git import CodeState
 from sweeper.hydra_settings import LocalLauncherConf
 from sweeper.sweep.budget import Budget
-from sweeper.sweep.opening import CODE_KEY, launcher_lines, opening_lines
+from sweeper.sweep.opening import CODE_KEY, launcher_lines, measure_lines, opening_lines
 from sweeper.sweep.stop_rule import StopRule
+from sweeper.sweep.verdict import Objectives
 
 OLD, NEW = CodeState("a" * 40), CodeState("a" * 40, "changes")
 
@@ -60,6 +62,28 @@ def test_a_searched_key_that_only_steers_is_named(lines) -> None:
         for key in ("seed", "tracking.register")
     ]
     assert len(lines(3, has_work=False, space=space)) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "metric", "advice"),
+    [
+        (["loss.margin@hinge"], "val/loss", "; type metric=val/accuracy"),
+        (["loss"], "val/loss", "; type metric=val/accuracy"),
+        (["loss.margin"], ["val/loss", "n"], "; type 'metric=[val/accuracy,n]'"),
+        (["loss.margin", "loss"], "val/accuracy", None),
+        (["loss.embedding_size", "losses.x", "optimizer.lr"], "val/loss", None),
+    ],
+)
+def test_a_searched_key_that_changes_what_the_loss_measures_is_named(keys, metric, advice) -> None:
+    names = (metric,) if isinstance(metric, str) else tuple(metric)
+    plan = SimpleNamespace(
+        identity=SimpleNamespace(space=dict.fromkeys(keys, {})),
+        settings=SimpleNamespace(objectives=Objectives(len(names), names)),
+    )
+    said = list(measure_lines(plan, OmegaConf.create({})))
+    key = keys[0].partition("@")[0]
+    problem = f"{key} is searched, and changes what val/loss measures"
+    assert said == ([] if advice is None else [problem + advice])
 
 
 @pytest.mark.parametrize(("has_work", "start"), [(False, "nothing to run"), (True, "2 trials")])

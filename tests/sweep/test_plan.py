@@ -1,12 +1,13 @@
 """What is checked before the first trial."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder
+from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder, growing_keys
 
 
 def config(folder: str):
@@ -27,3 +28,25 @@ def test_a_study_in_a_folder_that_cannot_be_is_refused(
     Path("multirun").write_text("a file")
     with refuses(ConfigError, "Not a directory: .*multirun is a file; type .* hydra.sweep.dir="):
         _folder(config(folder), "s")
+
+
+@pytest.mark.parametrize(
+    ("schedulers", "growing"),
+    [
+        ([{}], ["trainer.epochs"]),
+        ([{}, {"step_size": 3}], ["trainer.epochs"]),
+        ([{}, {"horizon": "T_max"}], []),
+        ([{"horizon": "T_max"}, {}], []),
+        ([{"horizon": None}], []),
+        ([{}, {"horizon": "${nothing}"}], ["trainer.epochs"]),
+    ],
+)
+def test_a_number_may_grow_if_no_option_of_the_space_forbids_it(schedulers, growing) -> None:
+    keys = {"growing": ["${oc.select:scheduler.horizon,trainer.epochs}"]}
+    composer = SimpleNamespace(
+        option_config=lambda options: OmegaConf.create(options | {"hydra": {"sweeper": keys}})
+    )
+    options = [{"scheduler": scheduler} for scheduler in schedulers]
+    live = SimpleNamespace(option_choices=lambda: iter(options), composer=composer)
+    settings = SimpleNamespace(growing=["trainer.epochs"])
+    assert growing_keys(settings, live) == growing

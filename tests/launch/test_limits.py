@@ -1,0 +1,62 @@
+import pytest
+
+from sweeper.launch import limits
+
+GIB = 2**30
+
+
+@pytest.fixture
+def groups(monkeypatch, tmp_path):
+    """Return a function that writes the group of this process and the files of all groups."""
+
+    def write(own, files):
+        (tmp_path / "own").write_text(own)
+        for name, text in files.items():
+            file = tmp_path / "groups" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}\n")
+        monkeypatch.setattr(limits, "OWN_GROUP", tmp_path / "own")
+        monkeypatch.setattr(limits, "GROUPS", tmp_path / "groups")
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "cores"),
+    [
+        ("0::/\n", {}, limits.NO_LIMIT),
+        ("", {"cpu.max": "max 100000"}, limits.NO_LIMIT),
+        ("0::/\n", {"cpu.max": "250000 100000"}, 2),
+        ("0::/\n", {"cpu.max": "50000 100000"}, 1),
+        ("3:cpu:/x\n0::/job/step\n", {"job/cpu.max": "300000 100000"}, 3),
+        ("0::/job\n", {"job/cpu.max": "300000 100000", "cpu.max": "200000 100000"}, 2),
+        ("0::/docker/0a1b\n", {"cpu.max": "400000 100000"}, 4),
+        ("0::/../../job\n", {"cpu.max": "400000 100000"}, 4),
+    ],
+)
+def test_the_smallest_limit_of_the_group_and_its_parents_counts(groups, own, files, cores) -> None:
+    groups(own, files)
+    assert limits.most_cores() == cores
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        ({}, limits.NO_LIMIT),
+        ({"memory.max": "max", "memory.current": "5"}, limits.NO_LIMIT),
+        ({"memory.max": 4 * GIB, "memory.current": GIB}, 3 * GIB),
+        ({"memory.max": GIB, "memory.current": 2 * GIB}, 0),
+        (
+            {
+                "memory.max": 4 * GIB,
+                "memory.current": 3 * GIB,
+                "memory.stat": f"anon {GIB}\ninactive_file {2 * GIB}",
+            },
+            3 * GIB,
+        ),
+        ({"job/memory.max": 3 * GIB, "job/memory.current": GIB}, 2 * GIB),
+    ],
+)
+def test_files_that_the_kernel_keeps_in_memory_leave_it_free(groups, files, free) -> None:
+    groups("0::/job/step\n", files)
+    assert limits.free_memory_bytes() == free
