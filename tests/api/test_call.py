@@ -54,6 +54,7 @@ def test_a_run_returns_what_the_command_records() -> None:
         (["optimizer.lr=-1"], ConfigError, "optimizer.lr=-1: expected a value greater than 0"),
         (["optimizer.lr=0.1,0.2"], ConfigError, "call sweeper.sweep with optimizer.lr=0.1,0.2"),
         (["lenet"], ConfigError, "lenet: "),
+        ([""], ConfigError, "'': an argument is empty; leave it out"),
         (["--cfg"], ConfigError, "--cfg: flags are for the command line"),
         (["hydra.mode=MULTIRUN"], ConfigError, "call sweeper.run or sweeper.sweep"),
         ([["model=mlp"]], ConfigError, "an override must be a text"),
