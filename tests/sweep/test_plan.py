@@ -6,7 +6,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder
+from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder, _job_name
 
 
 def config(folder: str):
@@ -27,3 +27,14 @@ def test_a_study_in_a_folder_that_cannot_be_is_refused(
     Path("multirun").write_text("a file")
     with refuses(ConfigError, "Not a directory: .*multirun is a file; type .* hydra.sweep.dir="):
         _folder(config(folder), "s")
+
+
+def test_a_folder_that_cannot_be_resolved_is_refused(refuses) -> None:
+    with refuses(ConfigError, r"^hydra\.sweep\.dir: .*'nokey' not found; type a plain value$"):
+        _folder(config("${nokey}"), "s")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "${nokey}"])
+def test_a_job_whose_log_file_can_have_no_name_is_refused(name, refuses) -> None:
+    with refuses(ConfigError, r"^hydra\.job\.name.*; type "):
+        _job_name(OmegaConf.create({"hydra": {"job": {"name": name}}}))
