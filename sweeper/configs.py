@@ -17,5 +17,11 @@ def torchvision_min_image_size(name: str) -> int:
     return min_image_size(name)
 
 
+def first_of(*values: object) -> object:
+    """Return the first value that is not null, or None."""
+    return next((value for value in values if value is not None), None)
+
+
 register_resolver("directions", directions)
+register_resolver("first_of", first_of)
 register_resolver("torchvision_min_image_size", torchvision_min_image_size)

@@ -115,7 +115,8 @@ class StudySweeperConf:
     # Import path of a function (config, optuna trial) that suggests further parameters.
     custom_search_space: str | None = None
 
-    # Run the default config as the first trial, so that the others are compared with it.
+    # Run the default config as the first trial, so that the others are compared with it. A default
+    # number outside an interval or a range counts as the nearest value within.
     warm_start: bool = True
 
     # Points to try before others: a list of mappings of config keys to values. Keys that a point

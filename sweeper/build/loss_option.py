@@ -61,8 +61,10 @@ class LossOption:
         self._keys = pop_keys("loss", LossKeys, node)
         trust(self._keys.adapter)
         self._adapter_class = _adapter_class(self._keys.adapter)
-        adapter_keys = inspect.signature(self._adapter_class).parameters.keys() & node.keys()
-        arguments = {key: node.pop(key) for key in adapter_keys}
+        of_run, names = (
+            inspect.signature(each).parameters.keys() for each in (Adapter, self._adapter_class)
+        )
+        arguments = {key: node.pop(key) for key in (names - of_run) & node.keys()}
         self._adapter_arguments = checked("loss", self._adapter_class, arguments)
         self._criterion_option = Option.of_node("loss", name, node, LOSS_RANGES, trust)
 

@@ -156,8 +156,14 @@ class Option:
         """Call the target with the config's arguments and those of the run; return its result.
 
         Raises:
-            ConfigError: the target fails with these arguments.
+            ConfigError: the target fails with these arguments, or the config has one of the run's.
         """
+        for name in (name for name in run_arguments if name in self.arguments):
+            key = f"{self.group}.{name}"
+            raise ConfigError(
+                f"{key}: the run itself sets this argument of {self.group}={self.name}; leave it "
+                f"out, or type '~{key}' if a file of yours has it"
+            )
         try:
             return self.target(**self.arguments, **run_arguments)
         except SweeperError:

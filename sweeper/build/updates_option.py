@@ -9,6 +9,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind, trust_all
+from sweeper.errors import ConfigError
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.schedules import rehearse, require_no_minimum_rate
@@ -32,7 +33,8 @@ class UpdatesOption:
     """The options of the groups `optimizer` and `scheduler`, checked but not yet built.
 
     Raises:
-        ConfigError: a target is not found, or an argument does not suit its signature.
+        ConfigError: a target is not found, or an argument does not suit its signature or is one
+            that the run sets.
     """
 
     def __init__(
@@ -48,6 +50,12 @@ class UpdatesOption:
         self._scheduler_keys = pop_keys("scheduler", SchedulerKeys, scheduler)
         name = choices["scheduler"]
         self._scheduler = option_or_none("scheduler", name, scheduler, SCHEDULER_RANGES, trust)
+        horizon = self._scheduler_keys.horizon
+        if self._scheduler is not None and horizon in self._scheduler.arguments:
+            raise ConfigError(
+                f"scheduler.{horizon}: scheduler={name} ends with the run, whose length this "
+                "argument gets; leave it out, or type scheduler.horizon=null to set it yourself"
+            )
 
     def build(
         self,

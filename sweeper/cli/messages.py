@@ -22,7 +22,7 @@ from sweeper.cli.leftovers import Leftovers
 from sweeper.cli.rewording import better_line
 from sweeper.cli.shells import leftover_advice, variable_advice
 from sweeper.cli.sweeps import comma_advice, has_comma_in_number
-from sweeper.cli.typed import check_overrides, overrides_in
+from sweeper.cli.typed import check_not_empty, check_overrides, overrides_in
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.secrets import without_password
 from sweeper.text import did_you_mean, in_one_line, printable, shortened
@@ -85,6 +85,8 @@ def run_command(command: Callable[[], object], arguments: Sequence[str] | None =
     try:
         if arguments is None:
             _check_flags(typed)
+        else:
+            check_not_empty(typed)
         check_overrides(typed)
         command()
     except KeyboardInterrupt as interrupt:
@@ -142,6 +144,7 @@ def check_words(overrides: Sequence[str], arguments: Sequence[str] = ()) -> None
     Raises:
         ConfigError: one is not; the message says what to type.
     """
+    check_not_empty(overrides)
     for override in filter(has_comma_in_number, overrides):
         vocabulary = vocabulary_of(arguments or overrides)
         if line := comma_advice(override, vocabulary.value(override.partition("=")[0])):

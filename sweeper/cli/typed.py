@@ -37,6 +37,17 @@ def overrides_in(arguments: Sequence[str]) -> list[str]:
     return [a for a in arguments if not a.startswith("-") and ("=" in a or a.startswith("~"))]
 
 
+def check_not_empty(arguments: Sequence[str]) -> None:
+    """Check that no argument is empty, as one of an empty variable of the shell is.
+
+    Raises:
+        ConfigError: one is.
+    """
+    for argument in arguments:
+        if not argument.strip():
+            raise ConfigError(f"'{argument}': an argument is empty; leave it out")
+
+
 def check_overrides(arguments: Sequence[str]) -> None:
     """Check what Hydra does not check itself, or only after it has written files.
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from sweeper.cli.typed import leaves
+
 STUDY_KEYS = ("hydra.sweeper.", "hydra/sweeper", "search=")
 NO_SEARCH = ("search=none", "search=null")
 
@@ -17,6 +19,8 @@ def unsearched_line(overrides: Sequence[str], params: Mapping[str, Any] | None) 
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     asking = [o for o in overrides if o.lstrip("+").startswith(STUDY_KEYS) and o not in NO_SEARCH]
-    if not asking or (params and typed.issuperset(params)):
+    inside = (pair for key, value in (params or {}).items() for pair in leaves(key, value))
+    searched = {key.lstrip("+~") for key, value in inside if not isinstance(value, Mapping)}
+    if not asking or (searched and typed >= searched):
         return None
     return f"{asking[0]}: nothing is searched in a single run; add --multirun to start a study"

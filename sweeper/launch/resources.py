@@ -1,5 +1,7 @@
 """The resources of this machine: number of workers, and threads and GPU of each."""
 
+import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -16,6 +18,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 WORKER_MEMORY_BYTES = 3 * 2**29  # torch, mlflow, a small network and its data: about 1.5 GiB
+DRIVER_SECONDS = 30.0  # A driver that no process has opened needs a few seconds for each GPU.
 
 
 def n_workers(n_jobs: int | str, per_gpu: int = 1) -> int:
@@ -60,12 +63,32 @@ def visible_gpus() -> list[str]:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+    return [str(i) for i in range(_n_gpus_of_driver())]
+
+
+@functools.cache
+def _n_gpus_of_driver() -> int:
+    """Return the number of GPUs that the driver lists; 0 if it lists none in time."""
     if shutil.which("nvidia-smi") is None:
-        return []
+        return 0
     # Not torch: it would load itself and CUDA into the parent process, which needs neither.
-    listing = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    lines = listing.stdout.splitlines() if listing.returncode == 0 else []
-    return [str(i) for i in range(sum(line.startswith("GPU ") for line in lines))]
+    process = subprocess.Popen(
+        ["nvidia-smi", "-L"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        listing, _ = process.communicate(timeout=DRIVER_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # a process in the driver stays
+            process.communicate(timeout=1)
+        log.warning(
+            "nvidia-smi -L has not answered in %g seconds, so no GPU is counted; name the GPUs in "
+            "the environment, such as CUDA_VISIBLE_DEVICES=0,1",
+            DRIVER_SECONDS,
+        )
+        return 0
+    lines = listing.splitlines() if process.returncode == 0 else []
+    return sum(line.startswith("GPU ") for line in lines)
 
 
 def _available_memory_bytes() -> int:

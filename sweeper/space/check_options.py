@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from sweeper.cli.messages import user_message
 from sweeper.errors import ConfigError
+from sweeper.space.compose import job_subdir
 from sweeper.space.live import LiveSpace, Params
 from sweeper.text import in_one_line
 
@@ -66,8 +67,8 @@ def check_options(live: LiveSpace, verify_all: VerifyAll | None = None) -> None:
     The configs are then passed to `verify_all`.
 
     Raises:
-        ConfigError: a config cannot be composed, or `verify_all` refused it. The message has a line
-            for each reason.
+        ConfigError: a config cannot be composed or names no folder, or `verify_all` refused it. The
+            message has a line for each reason.
     """
     points = [point for options in live.option_choices() for point in live.probes(options)]
     errors = _errors(live, points, verify_all)
@@ -90,7 +91,9 @@ def _errors(
     configs: dict[int, DictConfig] = {}
 
     def compose(number: int) -> None:
-        configs[number] = live.composer.compose(points[number], 0, Path())
+        config = live.composer.compose(points[number], 0, Path())
+        job_subdir(config)  # raises an error if the trial has no folder
+        configs[number] = config
 
     errors = [_error_of(lambda: compose(number)) for number in range(len(points))]  # noqa: B023
     if verify_all is not None and configs:

@@ -11,7 +11,8 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.typed import unusable_folder
+from sweeper.cli.messages import user_message
+from sweeper.cli.typed import CHECKS, unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.launch.resources import n_workers
 from sweeper.space.check_options import check_options
@@ -175,7 +176,8 @@ def _spec(
     grid: Grid | None,
     config: DictConfig,
 ) -> StudySpec:
-    name = settings.study_name or f"{config.hydra.job.name}-{identity.short_hash()}"
+    job = _job_name(config)
+    name = settings.study_name or f"{job}-{identity.short_hash()}"
     launcher = config.hydra.launcher._target_
     pruner = study_pruner(settings.pruner, config, settings.directions, grid is not None)
     promotion = promotion_of(
@@ -222,6 +224,30 @@ def _finals(settings: StudySettings, live: LiveSpace) -> FinalStage:
     )
 
 
+def _job_name(config: DictConfig) -> str:
+    """Return the name of Hydra's job, which is also that of its log file.
+
+    Raises:
+        ConfigError: it cannot be the name of a file.
+    """
+    name = _hydras(config, "job", "name")
+    if problem := CHECKS["hydra.job.name"](name):
+        raise ConfigError(f"hydra.job.name={name}: {problem}")
+    return name
+
+
+def _hydras(config: DictConfig, group: str, key: str) -> str:
+    """Return a text of Hydra's own config.
+
+    Raises:
+        ConfigError: it cannot be resolved.
+    """
+    try:
+        return str(config.hydra[group][key])
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{user_message(error)}; type a plain value") from error
+
+
 def _folder(config: DictConfig, name: str) -> Path:
     """Return `hydra.sweep.dir` if the user has set it, and `multirun/<study>` otherwise.
 
@@ -231,7 +257,7 @@ def _folder(config: DictConfig, name: str) -> Path:
     unresolved = OmegaConf.to_container(config.hydra.sweep, resolve=False)
     assert isinstance(unresolved, dict)
     is_default = unresolved["dir"] == HYDRA_DEFAULT_SWEEP_DIR
-    folder = Path("multirun") / name if is_default else Path(str(config.hydra.sweep.dir))
+    folder = Path("multirun") / name if is_default else Path(_hydras(config, "sweep", "dir"))
     if problem := unusable_folder(folder):
         raise ConfigError(f"{folder}, the folder of the study: {problem} with hydra.sweep.dir=PATH")
     return folder.absolute()

@@ -18,21 +18,39 @@ from sweeper.errors import ConfigError
 from sweeper.space.grammar import sweep_text
 from sweeper.space.live import LiveSpace, Params
 from sweeper.space.same_point import same_point
-from sweeper.space.space import Value, storable
+from sweeper.space.space import Parameter, Value, storable
 from sweeper.sweep.budget import IMPORTED_KEY, is_own, was_not_needed
 from sweeper.sweep.draft import FIXED_PARAMS_KEY
 
 
 def default_point(live: LiveSpace) -> Params:
-    """Return the default config's values by Optuna's names, as far as the space contains them."""
+    """Return the default config's values by Optuna's names.
+
+    Of a number that the space does not contain it has the nearest one that it does. It lacks a
+    parameter whose choices do not list its default.
+    """
     defaults = live.defaults({})
     groups = (p for p in live.group_parameters if p.key in defaults)
     options = {p.key: defaults[p.key] for p in groups if contains(p.distribution, defaults[p.key])}
     defaults = live.defaults(options)
     parameters = (p for p in live.parameters(options).values() if p.key in defaults)
-    return {
-        p.name: defaults[p.key] for p in parameters if contains(p.distribution, defaults[p.key])
-    }
+    nearest = {p.name: _nearest(p, defaults[p.key]) for p in parameters}
+    return {name: value for name, value in nearest.items() if value is not None}
+
+
+def _nearest(parameter: Parameter, value: Value) -> Value:
+    """Return the value of a parameter that is nearest to one; None if it is no number."""
+    d = parameter.distribution
+    if contains(d, value):
+        return value
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not isinstance(d, IntDistribution | FloatDistribution):
+        return None
+    assert isinstance(value, int | float)
+    nearest = min(max(value, d.low), d.high)
+    if d.step:
+        nearest = min(d.low + round((nearest - d.low) / d.step) * d.step, d.high)
+    return parameter.exact(nearest)
 
 
 def user_point(live: LiveSpace, point: Mapping[str, Any], is_open: bool = False) -> Params:

@@ -5,7 +5,9 @@ the courier of a study. While the server is unreachable the records stay in the 
 in the same folder delivers the records that this run leaves behind, even if this process is killed.
 """
 
+import errno
 import logging
+import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -54,8 +56,8 @@ class MLflowTracker:
     system_metrics: whether the use of processor, memory and GPU is recorded.
 
     Raises:
-        ConfigError: MLflow cannot use the URI, an argument does not fit the others, or a package
-            is not installed.
+        ConfigError: MLflow cannot use the URI, an argument does not fit the others, a package is
+            not installed, or nothing can be written to `folder`.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class MLflowTracker:
         self._experiment = experiment
         self._flush_seconds = flush_seconds
         self._outboxes = folder.absolute() / "outbox"
+        _require_writable(self._outboxes)
         self._outbox: Outbox | None = None
         self._model_folder: tempfile.TemporaryDirectory[str] | None = None
         """Where the courier writes the model that it was asked for."""
@@ -124,8 +127,7 @@ class MLflowTracker:
             self._outbox = Outbox.create(self._outboxes)
             self._outbox.append("start", {"uri": self.uri, **_start_body(info)})
         except OSError as error:
-            message = f"tracking: cannot write records to {self._outboxes} ({error.strerror}); "
-            raise ConfigError(message + "start in a folder you may write to.") from error
+            raise _unwritable(self._outboxes, error.strerror) from error
         self._background = BackgroundDelivery(
             self._outbox, abandoned, self._uri, self._flush_seconds
         )
@@ -299,3 +301,17 @@ def _start_body(info: RunInfo) -> dict[str, Any]:
 def _texts(values: Mapping[str, object]) -> dict[str, str]:
     """Return the values as texts; a value of another type would make a record unusable."""
     return {name: str(value) for name, value in values.items()}
+
+
+def _require_writable(folder: Path) -> None:
+    """Check that a folder can be created or written, before a study runs its first trial."""
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _unwritable(folder, os.strerror(errno.EACCES))
+
+
+def _unwritable(folder: Path, reason: str | None) -> ConfigError:
+    return ConfigError(
+        f"tracking: cannot write records to {folder} ({reason}); start in a folder you may write "
+        "to, or type tracking=none"
+    )

@@ -58,6 +58,7 @@ def test_a_run_returns_what_the_command_records() -> None:
         (["sweep"], ConfigError, "sweep: call sweeper.sweep to start a study"),
         (["abc"], ConfigError, "KEY=VALUE; python -m sweeper --help shows the groups"),
         (["lenet"], ConfigError, "lenet: "),
+        ([""], ConfigError, "'': an argument is empty; leave it out"),
         (["--cfg"], ConfigError, "--cfg: flags are for the command line"),
         (["hydra.mode=MULTIRUN"], ConfigError, "call sweeper.run or sweeper.sweep"),
         ([["model=mlp"]], ConfigError, "an override must be a text"),

@@ -86,6 +86,13 @@ class Net(nn.Sequential):
         (["model.channels=[8,8,8,8]"], r"8 -> conv .* -> 0"),
         (["+model.depth=3"], r"^model has no key depth"),
         (["+optimizer.speed=3"], r"^optimizer has no key speed"),
+        (
+            ["+model.num_classes=9"],
+            r"^model\.num_classes: the run itself sets .* of model=cnn",
+        ),
+        (["scheduler=plateau", "+scheduler.mode=max"], r"^scheduler\.mode: the run itself sets"),
+        (["scheduler=cosine", "+scheduler.T_max=9"], r"T_max: .* or type scheduler\.horizon=null"),
+        (["+loss.label_type=multilabel"], r"^loss has no key label_type"),
         (["model._target_=no_such_package.Net"], r"^model=cnn: .*no_such_package"),
         (["loss.adapter=sweeper.losses.Nope"], r"^loss\.adapter=sweeper\.losses\.Nope"),
         (["trainer.epochs=true"], r"^trainer\.epochs=true: expected a number"),
@@ -171,6 +178,11 @@ class Net(nn.Sequential):
 def test_an_invalid_config_is_refused_in_one_line(built, overrides, message, refuses) -> None:
     with refuses(SweeperError, message):
         built(*overrides)
+
+
+def test_a_scheduler_without_horizon_takes_its_length_from_the_config(built) -> None:
+    updates = built("scheduler=cosine", "scheduler.horizon=null", "+scheduler.T_max=9").updates
+    assert (updates.schedule.horizon, updates.schedule.scheduler.T_max) == (None, 9)
 
 
 def test_a_scheduler_with_rates_in_the_ratio_of_lr_scale_is_accepted(built) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.cli.typed import CHECKS, check_overrides, unusable_folder
+from sweeper.cli.typed import CHECKS, check_not_empty, check_overrides, unusable_folder
 from sweeper.errors import ConfigError
 
 WRONG = {
@@ -51,6 +51,12 @@ def test_every_check_has_a_wrong_value() -> None:
 )
 def test_other_values_are_left_to_hydra(override) -> None:
     check_overrides([override, "--multirun", "no/override"])
+
+
+@pytest.mark.parametrize("argument", ["", "  "])
+def test_an_empty_argument_is_named(argument, refuses) -> None:
+    with refuses(ConfigError, f"^'{argument}': an argument is empty; leave it out$"):
+        check_not_empty(["model=cnn", argument])
 
 
 def test_a_list_of_options_is_no_sweep(refuses) -> None:

@@ -3,6 +3,7 @@ import pytest
 from sweeper.cli.unsearched import unsearched_line
 
 PARAMS = {"a": "choice(1, 2)", "b": "choice(1, 2)"}
+NESTED = {"a": {"x": "choice(1, 2)", "y": {"z": "choice(1, 2)"}}, "+b": "choice(1, 2)"}
 
 
 @pytest.mark.parametrize(
@@ -12,6 +13,8 @@ PARAMS = {"a": "choice(1, 2)", "b": "choice(1, 2)"}
         (["search=cnn", "a=1"], PARAMS, "search=cnn"),
         (["a=1", "hydra.sweeper.n_trials=3"], None, "hydra.sweeper.n_trials=3"),
         (["search=cnn", "a=1", "b=2"], PARAMS, None),
+        (["search=mine", "a.x=1", "++a.y.z=2"], NESTED, "search=mine"),
+        (["search=mine", "a.x=1", "++a.y.z=2", "+b=3"], NESTED, None),
         (["search=none", "a=1"], None, None),
         ([], None, None),
     ],

@@ -187,6 +187,22 @@ def test_a_recipe_is_part_of_what_a_study_is() -> None:
     assert identity_of(*recipe).values["trainer.epochs"] == "20"
 
 
+@pytest.mark.parametrize(
+    ("scheduler", "is_growing"),
+    [
+        (["scheduler=none"], True),
+        (["scheduler=cosine"], False),
+        (["scheduler=cosine", "scheduler.horizon=null"], True),
+    ],
+)
+def test_the_epochs_may_be_raised_unless_the_schedule_ends_with_the_run(
+    scheduler, is_growing
+) -> None:
+    assert (
+        "trainer.epochs" in identity_of("optimizer.lr=0.1,0.2", *scheduler).growing
+    ) == is_growing
+
+
 def test_the_checkpoint_of_a_recipe_is_evaluated_and_used(ran, tmp_path, capsys) -> None:
     small = ["trainer.train_limit=64", "trainer.val_limit=32", "model.channels=[4,8]"]
     ran("experiment=digits_cnn", "trainer=debug", *small)

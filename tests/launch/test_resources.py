@@ -72,13 +72,41 @@ def test_only_visible_gpus_are_used(monkeypatch, visible, gpus) -> None:
     assert resources.visible_gpus() == gpus
 
 
-def test_gpus_are_counted_by_nvidia_smi(monkeypatch, tmp_path) -> None:
-    program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 'GPU 0: H200'\necho '  MIG 1g'\necho 'GPU 1: H200'\n")
-    program.chmod(0o755)
+@pytest.fixture
+def driver(monkeypatch, tmp_path):
+    """Return a function that replaces nvidia-smi by lines of a shell; `calls` lists its calls."""
+    program, calls = tmp_path / "nvidia-smi", tmp_path / "calls"
+
+    def replace(lines):
+        program.write_text(f"#!/bin/sh\necho called >> {calls}\n{lines}\n")
+        program.chmod(0o755)
+        return calls
+
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    resources._n_gpus_of_driver.cache_clear()
+    yield replace
+    resources._n_gpus_of_driver.cache_clear()
+
+
+def test_gpus_are_counted_by_nvidia_smi_once(driver) -> None:
+    calls = driver("echo 'GPU 0: H200'\necho '  MIG 1g'\necho 'GPU 1: H200'")
     assert resources.n_workers("auto", 2) == 4
+    assert resources.worker_environment(1, 4)["CUDA_VISIBLE_DEVICES"] == "1"
+    assert calls.read_text().split() == ["called"]
+
+
+def test_a_driver_that_fails_has_no_gpu(driver) -> None:
+    driver("echo 'GPU 0: H200'\nexit 9")
+    assert resources.visible_gpus() == []
+
+
+def test_a_driver_that_does_not_answer_has_no_gpu(driver, monkeypatch, caplog) -> None:
+    driver("exec sleep 60")
+    monkeypatch.setattr(resources, "DRIVER_SECONDS", 0.2)
+    assert resources.visible_gpus() == resources.visible_gpus() == []
+    (record,) = caplog.records
+    assert "such as CUDA_VISIBLE_DEVICES=0,1" in record.message
 
 
 def test_the_memory_of_a_container_limits_the_workers(monkeypatch) -> None:

@@ -86,6 +86,11 @@ def test_a_key_of_one_option_does_not_compose_with_the_others(live) -> None:
         check_options(live("shape=sphere,plane", "shape.tilt=1,2"))
 
 
+def test_a_trial_whose_folder_cannot_be_resolved_is_refused(live) -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.sweep\.subdir: .*'nokey' not found"):
+        check_options(live("x=1,2", "hydra.sweep.subdir=${nokey}"))
+
+
 def test_a_config_that_verify_refuses_is_listed_with_its_point(live) -> None:
     def refuse(config):
         if config.shape.get("tilt"):

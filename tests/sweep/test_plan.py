@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder, growing_keys
+from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder, _job_name, growing_keys
 
 
 def config(folder: str):
@@ -50,3 +50,14 @@ def test_a_number_may_grow_if_no_option_of_the_space_forbids_it(schedulers, grow
     live = SimpleNamespace(option_choices=lambda: iter(options), composer=composer)
     settings = SimpleNamespace(growing=["trainer.epochs"])
     assert growing_keys(settings, live) == growing
+
+
+def test_a_folder_that_cannot_be_resolved_is_refused(refuses) -> None:
+    with refuses(ConfigError, r"^hydra\.sweep\.dir: .*'nokey' not found; type a plain value$"):
+        _folder(config("${nokey}"), "s")
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "", "${nokey}"])
+def test_a_job_whose_log_file_can_have_no_name_is_refused(name, refuses) -> None:
+    with refuses(ConfigError, r"^hydra\.job\.name.*; type "):
+        _job_name(OmegaConf.create({"hydra": {"job": {"name": name}}}))

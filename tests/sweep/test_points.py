@@ -37,11 +37,17 @@ def test_a_distribution_contains_the_values_that_it_can_produce(
     ("lines", "point"),
     [
         (["x=interval(0,5)", "steps=2,3"], {"x": 1.0}),
+        (["x=interval(2.0,5)", "steps=interval(-5,-2)"], {"x": 2.0, "steps": -2}),
+        (["x=tag(log,interval(1e-3,0.1))", "steps=range(2,9,3)"], {"x": 0.1, "steps": 2}),
+        (["x=range(0,2,0.7)", "steps=range(0,9,4)"], {"x": 0.7, "steps": 0}),
+        (["x=1,2", "breaks_above=interval(0,5)", "returns=interval(0,5)"], {"breaks_above": 5}),
         (["shape=plane"], {"shape.tilt": 0.5, "shape.size": 3}),
         (["shape=plane,sphere"], {"shape": "sphere"}),
     ],
 )
-def test_the_default_point_has_the_default_values_within_the_space(live, lines, point) -> None:
+def test_the_default_point_has_the_values_of_the_space_nearest_to_the_defaults(
+    live, lines, point
+) -> None:
     assert default_point(live(*lines)) == point
 
 

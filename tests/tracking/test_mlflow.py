@@ -232,10 +232,10 @@ os._exit(9)
     assert not (tmp_path / "outbox").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_refused_before_a_run(tmp_path: Path) -> None:
     (tmp_path / "outbox").write_text("a file where the folder should be")
     with pytest.raises(ConfigError, match="cannot write records"):
-        MLflowTracker("http://localhost:1", folder=tmp_path).start(INFO)
+        MLflowTracker("http://localhost:1", folder=tmp_path)
 
 
 def test_nothing_is_recorded_after_finish(database: str, tmp_path: Path) -> None:
