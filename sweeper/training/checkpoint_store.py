@@ -16,6 +16,7 @@ from sweeper.training.experiment import Experiment
 from sweeper.training.resumption import (
     best_checkpoint,
     identity,
+    remedy,
     require_best,
     require_identity,
     require_parts,
@@ -116,8 +117,7 @@ class CheckpointStore:
             state.load_state_dict(content["state"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path} is of another optimizer or scheduler ({error}): "
-                "type the overrides of the checkpoint's run"
+                f"{path} is of another optimizer or scheduler ({error}): {remedy(path)}"
             ) from error
         best_checkpoint(path, state)
         if content["state"]["meter"] is not None:
