@@ -1,6 +1,7 @@
 """The options of the groups `optimizer` and `scheduler`, built into the updates of a run."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind, trust_all
+from sweeper.errors import ConfigError
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
 from sweeper.training.schedules import rehearse, require_no_minimum_rate
@@ -60,7 +62,8 @@ class UpdatesOption:
         """Build the optimizer and its schedule for epochs of `batches` training batches.
 
         Raises:
-            ConfigError: a target fails with its arguments, or the scheduler ignores `lr_scale`.
+            ConfigError: a target fails with its arguments, the scheduler ignores `lr_scale`, or it
+                would watch the metric after every step.
         """
         with_frozen = trainer.unfreeze_at is not None
         groups = parameter_groups(model, trainer.lr_scale, with_frozen)
@@ -106,8 +109,24 @@ class UpdatesOption:
         if horizon_key is not None:
             horizon = epochs * steps_per_epoch if interval == "step" else epochs
             arguments[horizon_key] = horizon
-        if self._scheduler.target is ReduceLROnPlateau:
+        if _takes_mode(self._scheduler.target):
             arguments["mode"] = settings.monitored_direction[:3]  # "min" or "max"
         scheduler = self._scheduler(**arguments)
         require_kind(scheduler, LRScheduler, self._scheduler)
+        if interval == "step" and isinstance(scheduler, ReduceLROnPlateau):
+            raise ConfigError(
+                f"scheduler.interval=step: scheduler={self._scheduler.name} watches the metric, "
+                "which is measured once an epoch; type scheduler.interval=epoch"
+            )
         return Schedule(scheduler, interval, horizon)
+
+
+def _takes_mode(target: Callable[..., Any]) -> bool:
+    """Return whether a target is a plateau scheduler that takes the metric's direction as `mode`.
+
+    A subclass of one's own may fix its direction.
+    """
+    if not (isinstance(target, type) and issubclass(target, ReduceLROnPlateau)):
+        return False
+    parameters = inspect.signature(target).parameters.values()
+    return any(each.name == "mode" or each.kind is each.VAR_KEYWORD for each in parameters)
