@@ -20,6 +20,9 @@ from sweeper.training.updates import Schedule, Updates
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with a fused kernel, which halves the time of a step of a wide network."""
 
+IMPLEMENTATIONS = {"fused", "foreach", "differentiable"}
+"""Arguments that choose an implementation; torch refuses most combinations of them."""
+
 
 @dataclass(frozen=True)
 class SchedulerKeys:
@@ -68,8 +71,9 @@ class UpdatesOption:
         with_frozen = trainer.unfreeze_at is not None
         groups = parameter_groups(model, trainer.lr_scale, with_frozen)
         arguments: dict[str, Any] = {"params": groups}
-        if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
-            arguments |= {} if "fused" in self._optimizer.arguments else {"fused": True}
+        has_kernel = self._optimizer.target in FUSED and device.type in ("cpu", "cuda")
+        if has_kernel and not IMPLEMENTATIONS & self._optimizer.arguments.keys():
+            arguments["fused"] = True
         optimizer = self._optimizer(**arguments)
         require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
         scale_rates(optimizer)
