@@ -73,6 +73,11 @@ def test_plateau_follows_the_metric_and_its_direction(built) -> None:
     assert schedule.scheduler.get_last_lr() == [5e-4]
 
 
+def test_one_cycle_may_rise_in_a_single_step(optimizer: SGD) -> None:
+    scheduler = schedules.one_cycle(optimizer, 4, 0.25, "linear", 25.0, 1e4)
+    assert rates(scheduler, 4) == pytest.approx([1, 2 / 3, 1 / 3, 0], abs=1e-5)
+
+
 OWN_PLATEAUS = """
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
