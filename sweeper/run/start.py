@@ -20,6 +20,7 @@ from sweeper.run.run import Run
 from sweeper.run.trust import parsed_config
 from sweeper.secrets import masked_uri
 from sweeper.summary.table import summarise
+from sweeper.text import printable
 from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
@@ -87,6 +88,8 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
     of_run, of_checkpoint = _update_settings(current), _update_settings(saved)
     of_run = dict.fromkeys(of_checkpoint) | of_run
     require_identity(of_run, of_checkpoint, experiment.resumed_from)
+    if _of_training(current) == _of_training(saved):
+        _restore_stop_reason(content["state"].get("stop_reason"), state)
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
     same_config = current == saved
     same_server = masked_uri(str(content["run"]["uri"])) == masked_uri(str(experiment.tracker.uri))
@@ -104,6 +107,17 @@ def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     for key in ("study_observers", "model", "register", "system_metrics"):
         tracking.pop(key, None)
     return content
+
+
+def _of_training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a config that decides on the training."""
+    return {key: value for key, value in config.items() if key not in record.UNRECORDED_KEYS}
+
+
+def _restore_stop_reason(reason: object, state: RunState) -> None:
+    """Stop a run again that a rule or a callback has ended; a callback would not look again."""
+    if isinstance(reason, str):
+        state.stop(printable(reason))
 
 
 def _update_settings(config: Mapping[str, Any]) -> dict[str, Any]:
