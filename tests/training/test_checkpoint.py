@@ -163,6 +163,14 @@ def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path, same) -> None:
     same(more, whole)
 
 
+def test_a_run_cannot_resume_from_a_checkpoint_with_more_epochs(ran, tmp_path, refuses) -> None:
+    ran(*SMALL, "trainer.epochs=2", folder="first")
+    resume = f"resume={tmp_path}/first/checkpoints/last.pt"
+    with refuses(CheckpointError, r"^trainer\.epochs=1: \S+ has 2 epochs .* trainer\.epochs=2 or"):
+        ran(*SMALL, "trainer.epochs=1", resume, folder="shorter")
+    ran(*SMALL, "trainer.epochs=2", resume, folder="equal")
+
+
 def test_a_run_cannot_resume_without_its_best_checkpoint(ran, tmp_path) -> None:
     overrides = [*SMALL, "optimizer.lr=0.5", "optimizer=sgd", "trainer.epochs=4"]
     ran(*overrides, folder="first")
