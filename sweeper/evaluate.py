@@ -92,6 +92,7 @@ def evaluate(argv: Sequence[str]) -> None:
         raise ConfigError(f"out={typed_out}: {problem}")
     waiting_for("reading the checkpoint")
     restored = restore(path, arguments.overrides, trusted_packages(arguments))
+    restored.configure_torch()
     waiting_for("reading the images")
     evaluation_set = _evaluation_set(restored, arguments)
     waiting_for("scoring the images")

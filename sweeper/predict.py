@@ -83,6 +83,7 @@ def predict(argv: Sequence[str]) -> None:
     grid = _grid(arguments)
     waiting_for("reading the checkpoint")
     restored = restore(Path(checkpoint), arguments.overrides, trusted_packages(arguments))
+    restored.configure_torch()
     shown = _files(paths, restored) if split is None else _of_split(split, count, restored)
     waiting_for("predicting")
     answers = _answers(restored, shown, top)

@@ -1,6 +1,7 @@
 """Tests of the command line, which runs in a separate process."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -241,5 +242,6 @@ def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(
     resume = rest.strip().splitlines()[-1].split()
     assert resume[:3] == ["python", "-m", "sweeper"]
     overrides = [o for o in resume[3:] if not o.startswith("trainer.epochs")]
-    done = sweeper(tmp_path, *overrides, "trainer.epochs=1", "hydra.run.dir=resumed")
+    (epochs,) = re.findall(r"interrupted after epoch (\d+);", rest)
+    done = sweeper(tmp_path, *overrides, f"trainer.epochs={epochs}", "hydra.run.dir=resumed")
     assert "resumed from" in done.stdout

@@ -1,6 +1,7 @@
 """The options of the groups `optimizer` and `scheduler`, built into the updates of a run."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +19,9 @@ from sweeper.training.updates import Schedule, Updates
 
 FUSED = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW)
 """Optimizers with a fused kernel, which halves the time of a step of a wide network."""
+
+IMPLEMENTATIONS = {"fused", "foreach", "differentiable"}
+"""Arguments that choose an implementation; torch refuses most combinations of them."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +72,15 @@ class UpdatesOption:
         """Build the optimizer and its schedule for epochs of `batches` training batches.
 
         Raises:
-            ConfigError: a target fails with its arguments, or the scheduler ignores `lr_scale`.
+            ConfigError: a target fails with its arguments, the scheduler ignores `lr_scale`, or it
+                would watch the metric after every step.
         """
         with_frozen = trainer.unfreeze_at is not None
         groups = parameter_groups(model, trainer.lr_scale, with_frozen)
         arguments: dict[str, Any] = {"params": groups}
-        if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
-            arguments |= {} if "fused" in self._optimizer.arguments else {"fused": True}
+        has_kernel = self._optimizer.target in FUSED and device.type in ("cpu", "cuda")
+        if has_kernel and not IMPLEMENTATIONS & self._optimizer.arguments.keys():
+            arguments["fused"] = True
         optimizer = self._optimizer(**arguments)
         require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
         scale_rates(optimizer)
@@ -114,8 +120,24 @@ class UpdatesOption:
         if horizon_key is not None:
             horizon = epochs * steps_per_epoch if interval == "step" else epochs
             arguments[horizon_key] = horizon
-        if self._scheduler.target is ReduceLROnPlateau:
+        if _takes_mode(self._scheduler.target):
             arguments["mode"] = settings.monitored_direction[:3]  # "min" or "max"
         scheduler = self._scheduler(**arguments)
         require_kind(scheduler, LRScheduler, self._scheduler)
+        if interval == "step" and isinstance(scheduler, ReduceLROnPlateau):
+            raise ConfigError(
+                f"scheduler.interval=step: scheduler={self._scheduler.name} watches the metric, "
+                "which is measured once an epoch; type scheduler.interval=epoch"
+            )
         return Schedule(scheduler, interval, horizon)
+
+
+def _takes_mode(target: Callable[..., Any]) -> bool:
+    """Return whether a target is a plateau scheduler that takes the metric's direction as `mode`.
+
+    A subclass of one's own may fix its direction.
+    """
+    if not (isinstance(target, type) and issubclass(target, ReduceLROnPlateau)):
+        return False
+    parameters = inspect.signature(target).parameters.values()
+    return any(each.name == "mode" or each.kind is each.VAR_KEYWORD for each in parameters)

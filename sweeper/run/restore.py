@@ -26,6 +26,7 @@ from sweeper.training.checkpoint import (
     read_checkpoint,
 )
 from sweeper.training.scoring import Classifier
+from sweeper.training.torch_settings import configure_torch
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ class Restored:
     """The epoch of the network."""
     _identity: Mapping[str, Any]
     _recipe: Recipe
+
+    def configure_torch(self) -> None:
+        """Set the precision and determinism of this process as in training, and its threads."""
+        configure_torch(self._recipe.trainer)
 
     def files(self, paths: Sequence[Path]) -> FileImages | FilePhotographs:
         """Return image files, decoded as in training; every file is opened.
@@ -133,7 +138,7 @@ def _config(text: object, overrides: Sequence[str], path: Path) -> DictConfig:
     cfg.trainer = OmegaConf.merge(OmegaConf.load(CONFIGS / "training.yaml"), cfg.trainer)
     pipeline = OmegaConf.load(CONFIGS / "pipeline.yaml")
     cfg.data = OmegaConf.merge(pipeline, cfg.data)
-    cfg.trainer.device = "auto"
+    cfg.trainer.device, cfg.trainer.threads = "auto", None
     cfg.data.cache_dir = pipeline.cache_dir
     for override in overrides:
         _require_key(cfg, override.partition("=")[0])

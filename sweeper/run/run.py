@@ -121,9 +121,7 @@ class Run:
                 checkpoints are older than the end of the run.
             TrainingError: the network cannot be recorded as a model. It can later.
         """
-        tracker, stopping = self.experiment.tracker, self.experiment.stopping
-        if stopping is not None:
-            StopEarly(stopping).on_fit_start(self.state)  # finds again why the run ended
+        tracker = self.experiment.tracker
         try:
             self._require_end()
             self.store.load_best(self.experiment, self.state)
@@ -181,10 +179,11 @@ class Run:
             TrackEpochs(experiment.tracker, self.n_tracked),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
+            *([LearnByHeart(experiment)] if trainer.overfit else []),
+            # What may end the run comes before the study's decision and the checkpoint.
             ReportToTrial(experiment),
             SaveCheckpoints(self.store, experiment),
             progress_lines(show_progress if is_waiting_shown() else None),
-            *([LearnByHeart(experiment)] if trainer.overfit else []),
         ]
 
     def _evaluate(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from sweeper import trial
-from sweeper.build.option import all_plain
+from sweeper.build.option import SEARCH, all_plain
 from sweeper.build.recipe import build
 from sweeper.cli.waiting import waiting_for
 from sweeper.concealment import masked, masked_values
@@ -20,9 +20,11 @@ from sweeper.run.run import Run
 from sweeper.run.trust import parsed_config
 from sweeper.secrets import masked_uri
 from sweeper.summary.table import summarise
+from sweeper.text import printable
 from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
+from sweeper.training.resumption import require_identity
 from sweeper.training.state import RunState
 from sweeper.yaml_text import yaml_text
 
@@ -73,13 +75,23 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
 
     None starts a new tracked run: for a run that is not resumed, and after a change of the config
     or of the tracking server.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be used, or a setting of the optimizer or the
+            scheduler is another one.
     """
     if experiment.resumed_from is None:
         return None
     content = store.resume(experiment.resumed_from, experiment, state)
+    saved = _comparable(parsed_config(content["config"], experiment.resumed_from))
+    current = _comparable(OmegaConf.create(store.config))
+    of_run, of_checkpoint = _update_settings(current), _update_settings(saved)
+    of_run = dict.fromkeys(of_checkpoint) | of_run
+    require_identity(of_run, of_checkpoint, experiment.resumed_from)
+    if _of_training(current) == _of_training(saved):
+        _restore_stop_reason(content["state"].get("stop_reason"), state)
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)
-    saved_config = parsed_config(content["config"], experiment.resumed_from)
-    same_config = _comparable(saved_config) == _comparable(OmegaConf.create(store.config))
+    same_config = current == saved
     same_server = masked_uri(str(content["run"]["uri"])) == masked_uri(str(experiment.tracker.uri))
     run_id: str | None = content["run"]["id"]
     return run_id if same_config and same_server else None
@@ -95,6 +107,31 @@ def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     for key in ("study_observers", "model", "register", "system_metrics"):
         tracking.pop(key, None)
     return content
+
+
+def _of_training(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of a config that decides on the training."""
+    return {key: value for key, value in config.items() if key not in record.UNRECORDED_KEYS}
+
+
+def _restore_stop_reason(reason: object, state: RunState) -> None:
+    """Stop a run again that a rule or a callback has ended; a callback would not look again."""
+    if isinstance(reason, str):
+        state.stop(printable(reason))
+
+
+def _update_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of optimizer and scheduler, which their states in a checkpoint overrule.
+
+    The names are those of overrides, such as `optimizer.lr`.
+    """
+    return {
+        f"{group}.{key}": value
+        for group in ("optimizer", "scheduler")
+        if isinstance(node := config.get(group), dict)
+        for key, value in node.items()
+        if key != SEARCH
+    }
 
 
 def _run_info(

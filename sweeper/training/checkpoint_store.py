@@ -16,6 +16,7 @@ from sweeper.training.experiment import Experiment
 from sweeper.training.resumption import (
     best_checkpoint,
     identity,
+    remedy,
     require_best,
     require_identity,
     require_parts,
@@ -103,8 +104,8 @@ class CheckpointStore:
         """Load the checkpoint at `path` into the experiment and the state; return its content.
 
         Raises:
-            CheckpointError: the checkpoint is missing, damaged or of another experiment, or its
-                `best.pt` is missing.
+            CheckpointError: the checkpoint is missing, damaged or of another experiment, its
+                `best.pt` is missing, or it has more epochs than the run.
         """
         content = read_checkpoint(path)
         require_parts(content, path)
@@ -116,9 +117,13 @@ class CheckpointStore:
             state.load_state_dict(content["state"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path} is of another optimizer or scheduler ({error}): "
-                "type the overrides of the checkpoint's run"
+                f"{path} is of another optimizer or scheduler ({error}): {remedy(path)}"
             ) from error
+        if state.epoch > state.epochs:
+            raise CheckpointError(
+                f"trainer.epochs={state.epochs}: {path} has {state.epoch} epochs already; type "
+                f"trainer.epochs={state.epoch} or more"
+            )
         best_checkpoint(path, state)
         if content["state"]["meter"] is not None:
             state.meter = experiment.adapter.meter(experiment.device)

@@ -120,7 +120,8 @@ class LiveProgress(EpochLines):
 
     def on_fit_start(self, state: RunState) -> None:
         super().on_fit_start(state)
-        self._show(f"epoch {state.epoch + 1}/{state.epochs}: the first batch")
+        if not state.over:
+            self._show(f"epoch {state.epoch + 1}/{state.epochs}: the first batch")
 
     def on_epoch_start(self, state: RunState) -> None:
         self._started, self._images = time.monotonic(), state.meter.count if state.meter else 0

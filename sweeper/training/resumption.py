@@ -73,6 +73,8 @@ def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
         "trainer.unfreeze_at": experiment.trainer.unfreeze_at,
         # The first pattern that matches a parameter sets its factor, so the order matters.
         "trainer.lr_scale": list(experiment.trainer.lr_scale.items()) or None,
+        # It sets the weight decay to zero, and the checkpoint would bring the old one back.
+        "trainer.overfit": experiment.trainer.overfit or None,
     }
 
 
@@ -99,8 +101,16 @@ def require_identity(current: Mapping[str, Any], saved: Mapping[str, Any], path:
         if saved.get(name) != value:
             raise CheckpointError(
                 f"{path} is of another experiment: {name} is {saved.get(name)} in the checkpoint "
-                f"and {value} in this run; type the overrides of the checkpoint's run"
+                f"and {value} in this run; {remedy(path)}"
             )
+
+
+def remedy(path: Path) -> str:
+    """Return what to type if a run cannot resume from the checkpoint at `path`."""
+    return (
+        f"type the overrides of the checkpoint's run, or init.weights={path} in place of resume "
+        "for a new run that starts with its weights"
+    )
 
 
 def best_checkpoint(last: Path, state: RunState) -> Path | None:

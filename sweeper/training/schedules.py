@@ -54,6 +54,8 @@ def one_cycle(
     Momentum is not cycled, since not every optimizer has one. Source: Smith and Topin,
     "Super-Convergence" (2018).
     """
+    if pct_start * total_steps == 1.0:  # torch would divide by the length of the way up, here 0
+        pct_start *= 1 - 1e-9
     return OneCycleLR(
         optimizer,
         [group["lr"] for group in optimizer.param_groups],

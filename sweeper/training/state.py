@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeper import trial
 from sweeper.metrics.meter import Meter
 from sweeper.objectives import Direction
 
@@ -44,8 +45,12 @@ class RunState:
 
     @property
     def over(self) -> bool:
-        """True if no further epoch will start."""
-        return self.interrupted or self.stop_reason is not None or self.epoch >= self.epochs
+        """True if no further batch will be trained on, between two epochs or at the start.
+
+        A run that is resumed within the epoch after which it ends finishes that epoch first.
+        """
+        is_stopped = self.stop_reason is not None and self.batch == 0
+        return self.interrupted or is_stopped or self.epoch >= self.epochs
 
     @property
     def value(self) -> float:
@@ -78,16 +83,19 @@ class RunState:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the values that a checkpoint holds; the rest follows from them."""
+        by_study = self.stop_reason == trial.stop_reason()  # which may take the trial up again
         return {
             "batch": self.batch,
             "meter": self.meter.state_dict() if self.meter else None,
             "history": [dict(metrics) for metrics in self.history],
+            "stop_reason": None if by_study else self.stop_reason,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Load the history of a checkpoint and find the best epoch in it again.
 
-        The meter needs an adapter, so `CheckpointStore.resume` loads it.
+        The meter needs an adapter, so `CheckpointStore.resume` loads it. The reason why the run
+        ended holds for the same config only, so `start` loads it.
         """
         for metrics in state["history"]:
             self.record(dict(metrics))

@@ -11,6 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from PIL import Image
 
+from sweeper.api.untouched import untouched_torch
 from sweeper.errors import CheckpointError, ConfigError, DataError, SweeperError
 from sweeper.evaluate import evaluate, evaluation_folder
 from sweeper.figures.grid_of_images import image_grid
@@ -18,6 +19,7 @@ from sweeper.predict import N_IMAGES, heading, predict, prediction_of
 from sweeper.run.restore import restore
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.checkpoint_file import write_checkpoint
+from sweeper.training.torch_settings import _default_threads
 
 QUICK = ("trainer.epochs=3", "model.channels=[4,8]", "optimizer.lr=0.01")
 
@@ -68,6 +70,19 @@ def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
     found = json.loads(capsys.readouterr().out)
     printed = metrics(caplog.text)
     assert {name: round(found[name], 4) for name in ("loss", "accuracy")} == printed
+
+
+def test_torch_is_set_as_in_training_with_the_threads_that_are_typed(checkpoint, pictures) -> None:
+    path = checkpoint("trainer.threads=3")
+    default = _default_threads()
+    image = f"{pictures}/1/one.png"
+    for tool, *words in ((evaluate,), (predict, image)):
+        for typed, threads in (([], default), (["trainer.threads=2"], 2)):
+            with untouched_torch():
+                torch.set_float32_matmul_precision("highest")
+                tool([f"checkpoint={path}", *words, *typed])
+                found = torch.get_num_threads(), torch.get_float32_matmul_precision()
+            assert found == (threads, "high")
 
 
 def test_a_batch_may_be_smaller_than_training_needs(checkpoint, capsys) -> None:

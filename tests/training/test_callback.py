@@ -1,10 +1,13 @@
 """The user's own callbacks: how they end a run, and the errors of invalid ones."""
 
+import re
 import sys
 
 import pytest
 
 from sweeper.errors import ConfigError, TrainingError
+from sweeper.training.checkpoint_store import SaveCheckpoints
+from sweeper.training.state import RunState
 
 SOURCE = """
 from sweeper.training.callback import Callback
@@ -16,6 +19,15 @@ class Quitter(Callback):
 
     def on_fit_start(self, state) -> None:
         state.stop("no use")
+
+
+class Ender(Callback):
+    def __init__(self, hook: str) -> None:
+        setattr(self, hook, self._end)
+
+    def _end(self, state) -> None:
+        if (state.epoch, state.batch) in ((2, 0), (1, 1)):
+            state.stop("enough")
 
 
 def nothing() -> None:
@@ -72,3 +84,34 @@ def test_a_failed_run_does_not_track_the_checkpoint_of_another(ran, tracked) -> 
     with pytest.raises(TrainingError, match="became"):
         ran("optimizer=sgd", "optimizer.lr=1e30")
     assert ("artifact", "best.pt", "checkpoints") not in tracked
+
+
+@pytest.mark.parametrize("hook", ["on_epoch_end", "on_batch_end"])
+def test_a_resumed_run_ends_where_a_callback_has_ended_it(
+    ran, tmp_path, caplog, monkeypatch, hook
+) -> None:
+    small = ["trainer.epochs=4", "trainer.train_limit=200", "trainer.val_limit=50"]
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = [*small, f"+callbacks.mine={{_target_: own_callbacks.Ender, hook: {hook}}}"]
+    with monkeypatch.context() as patch:
+        patch.setattr("sweeper.run.run.Run._evaluate", interrupted)
+        if hook == "on_batch_end":
+            patch.setattr(SaveCheckpoints, "on_batch_end", interrupt_later)
+        with pytest.raises(KeyboardInterrupt):
+            ran(*mine, folder="part")
+    resume = f"resume={tmp_path}/part/checkpoints/last.pt"
+    caplog.set_level("INFO")
+    ran(*mine, resume, "figures=false", folder="rest")
+    assert "best epoch    2 of 2\nstopped       enough\n" in caplog.text
+    caplog.clear()
+    ran(*small, resume, folder="more")
+    assert re.search(r"best epoch    \d of 4\n", caplog.text)
+
+
+def interrupted(run) -> None:
+    raise KeyboardInterrupt
+
+
+def interrupt_later(callback: SaveCheckpoints, state: RunState) -> None:
+    if state.stop_reason and state.batch > 1:
+        state.interrupt()

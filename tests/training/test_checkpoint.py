@@ -136,10 +136,18 @@ def test_a_checkpoint_of_another_model_or_optimizer_is_refused(
         (["loss.label_smoothing=0.1"], r"label_smoothing=0\.0.* and .*label_smoothing=0\.1"),
         (["loss.weight=[2,1,1,1,1,1,1,1,1,1]"], r"in the checkpoint and .*weight=\[2\.0, 1\.0"),
         (["scheduler=cosine", "trainer.epochs=3"], "horizon of the schedule is"),
+        (["trainer.overfit=true"], "trainer.overfit is None in the checkpoint and True in this"),
+        (
+            ["optimizer.lr=0.1"],
+            r"0\.001 in the checkpoint and 0\.1 .* or init\.weights=\S*last\.pt in",
+        ),
+        (["+optimizer.amsgrad=true"], "optimizer.amsgrad is None in the checkpoint and True in"),
+        (["~optimizer.weight_decay"], "optimizer.weight_decay is 0.0 in the checkpoint and None"),
+        (["scheduler=step", "scheduler.gamma=0.1"], "scheduler.gamma is 0.5 in the checkpoint"),
     ],
 )
 def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, message) -> None:
-    first = [*SMALL[1:], "trainer.epochs=2", *(o for o in changed if o.startswith("scheduler"))]
+    first = [*SMALL[1:], "trainer.epochs=2", *(o for o in changed if o.startswith("scheduler="))]
     ran(*first, folder="first")
     with pytest.raises(CheckpointError, match=message):
         ran(*first, *changed, f"resume={tmp_path}/first/checkpoints/last.pt", folder="second")
@@ -153,6 +161,14 @@ def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path, same) -> None:
         read_checkpoint(tmp_path / f"{run}/checkpoints/last.pt") for run in ("more", "whole")
     )
     same(more, whole)
+
+
+def test_a_run_cannot_resume_from_a_checkpoint_with_more_epochs(ran, tmp_path, refuses) -> None:
+    ran(*SMALL, "trainer.epochs=2", folder="first")
+    resume = f"resume={tmp_path}/first/checkpoints/last.pt"
+    with refuses(CheckpointError, r"^trainer\.epochs=1: \S+ has 2 epochs .* trainer\.epochs=2 or"):
+        ran(*SMALL, "trainer.epochs=1", resume, folder="shorter")
+    ran(*SMALL, "trainer.epochs=2", resume, folder="equal")
 
 
 def test_a_run_cannot_resume_without_its_best_checkpoint(ran, tmp_path) -> None:

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
+from sweeper.errors import ConfigError
 from sweeper.training import schedules
 
 
@@ -70,6 +71,54 @@ def test_plateau_follows_the_metric_and_its_direction(built) -> None:
     for loss in (1.0, 2.0, 3.0):
         schedule.after_epoch(loss)
     assert schedule.scheduler.get_last_lr() == [5e-4]
+
+
+def test_one_cycle_may_rise_in_a_single_step(optimizer: SGD) -> None:
+    scheduler = schedules.one_cycle(optimizer, 4, 0.25, "linear", 25.0, 1e4)
+    assert rates(scheduler, 4) == pytest.approx([1, 2 / 3, 1 / 3, 0], abs=1e-5)
+
+
+OWN_PLATEAUS = """
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+
+class Passes(ReduceLROnPlateau):
+    def __init__(self, optimizer, **arguments):
+        super().__init__(optimizer, **arguments)
+
+
+class Fixes(ReduceLROnPlateau):
+    def __init__(self, optimizer, patience=1):
+        super().__init__(optimizer, "min", patience=patience)
+
+
+def plateau(optimizer):
+    return ReduceLROnPlateau(optimizer, "max")
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch) -> str:
+    module = f"own_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(OWN_PLATEAUS)
+    monkeypatch.syspath_prepend(tmp_path)
+    return module
+
+
+@pytest.mark.parametrize(("name", "mode"), [("Passes", "max"), ("Fixes", "min")])
+def test_a_plateau_scheduler_of_ones_own_gets_the_direction_if_it_takes_one(
+    built, own, name, mode
+) -> None:
+    node = f"+scheduler={{_target_: {own}.{name}, interval: epoch, patience: 2}}"
+    scheduler = built("~scheduler", node, "metric=val/accuracy").updates.schedule.scheduler
+    assert (scheduler.mode, scheduler.patience) == (mode, 2)
+
+
+@pytest.mark.parametrize("target", ["torch.optim.lr_scheduler.ReduceLROnPlateau", "plateau"])
+def test_a_plateau_scheduler_is_not_stepped_within_an_epoch(built, own, refuses, target) -> None:
+    target = target if "." in target else f"{own}.{target}"
+    with refuses(ConfigError, r"^scheduler\.interval=step: .*; type scheduler\.interval=epoch$"):
+        built("~scheduler", f"+scheduler={{_target_: {target}, interval: step}}")
 
 
 def test_one_cycle_uses_its_last_rate_in_the_last_step(built) -> None:

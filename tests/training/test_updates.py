@@ -79,3 +79,18 @@ def test_moments_of_other_parameters_are_refused(names) -> None:
     saved.after_batch(model.weight.sum() + model.bias.sum(), 1, 1)
     with pytest.raises(ValueError, match="parameter groups differ"):
         here.load_state_dict(saved.state_dict())
+
+
+@pytest.mark.parametrize(
+    ("given", "fused"),
+    [
+        ((), True),
+        (("+optimizer.fused=false",), False),
+        (("+optimizer.foreach=true",), None),
+        (("optimizer=sgd", "+optimizer.differentiable=true"), None),
+    ],
+)
+def test_the_fused_kernel_is_the_default_unless_another_implementation_is_named(
+    built, given, fused
+) -> None:
+    assert built(*given).updates.optimizer.defaults["fused"] is fused
