@@ -61,15 +61,16 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     folder = place.absolute()
     command = _command_of(place)
     study = _study_of(command, folder)
-    check_settings(command, folder)
     best, maximize = best_trials(study)[0], study.directions[0] == StudyDirection.MAXIMIZE
     winner = {config_key(key): text_of(value) for key, value in best.params.items()}
+    bounded = [bound.partition("=")[0] for bound in bounds]
+    _check_bounds(bounds, winner, study.study_name)
+    check_settings(command, folder)
     fixed = fixed_arguments(command, list(winner))
     all_of = differences(command, fixed, winner)
     if not all_of.found:
         return Explanation("default config", best.values[0], ())
     suffix = "-".join([str(best.number), *(b.replace("=", "-") for b in bounds)])
-    bounded = [bound.partition("=")[0] for bound in bounds]
     chosen = {key.lstrip("+~") for key in (*winner, *bounded)}
     grown = _grown(best, chosen)
     raised = _raised(grown, command, fixed, winner, all_of)
@@ -120,6 +121,22 @@ def _study_of(command: StudyCommand, folder: Path) -> optuna.Study:
     if not best_trials(study):
         raise ConfigError(f"study {name} has no complete trial; run its command first")
     return study
+
+
+def _check_bounds(bounds: Sequence[str], winner: Texts, study: str) -> None:
+    """Check that no bound has a key that the study has searched.
+
+    Raises:
+        ConfigError: one has.
+    """
+    searched = {key.lstrip("+~") for key in winner}
+    for bound in bounds:
+        key = bound.partition("=")[0]
+        if key in searched:
+            raise ConfigError(
+                f"{bound}: study {study} searches {key}, so its runs cannot all have one value; "
+                "leave this bound out"
+            )
 
 
 def _values_of(
