@@ -13,7 +13,7 @@ from sweeper.cli.next_steps import next_steps
 from sweeper.cli.waiting import is_waiting_shown, show_progress, waiting_for, waiting_line
 from sweeper.errors import CheckpointError, TrainingError
 from sweeper.files import reason_of
-from sweeper.objectives import SIZES, headline
+from sweeper.objectives import SIZES, TEST, headline
 from sweeper.run.closing import interrupted_line, results_table
 from sweeper.run.invocation import Invocation
 from sweeper.run.overview import built_text
@@ -281,4 +281,4 @@ class Run:
 
 def _test_scores(test: Predictions | None) -> dict[str, float]:
     metrics = {} if test is None else test.metrics
-    return {f"test/{name}": value for name, value in metrics.items()}
+    return {f"{TEST}{name}": value for name, value in metrics.items()}
