@@ -104,6 +104,37 @@ def test_a_failed_run_is_tracked_as_failed_with_its_reason(ran, tracked) -> None
     assert "loss became" in tracked[-1][2]
 
 
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (KeyboardInterrupt(), ("KILLED", "interrupted")),
+        (OSError("no room"), ("FAILED", "no room")),
+        (MemoryError(), ("FAILED", "MemoryError")),
+    ],
+)
+def test_the_record_of_a_run_ends_whatever_ends_its_start(
+    ran, tracked, monkeypatch, error, ended
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sweeper.run.record.write_documents", fail)
+    with pytest.raises(type(error)):
+        ran(*QUICK)
+    assert [entry[0] for entry in tracked] == ["start", "finish"]
+    assert tracked[-1] == ("finish", *ended)
+
+
+def test_a_network_that_cannot_be_measured_is_not_tracked(ran, tracked, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise ConfigError("too large")
+
+    monkeypatch.setattr("sweeper.run.start.summarise", fail)
+    with pytest.raises(ConfigError):
+        ran(*QUICK)
+    assert tracked == []
+
+
 def test_a_run_with_an_invalid_config_is_not_tracked(ran, tracked) -> None:
     with pytest.raises(ConfigError):
         ran("optimizer.lr=-1")
