@@ -6,7 +6,7 @@ From the default config on, each step changes the parameter that improves the me
 winner is reached (an ablation path). An option of a group, such as model=lenet, comes with the
 values that only it has, or for which it has another default. Runs of the study are used again;
 those that are missing are run as trials of a study of their own, in explain/ in the folder of the
-study. The same command goes on after an interruption. Prints a table and three sentences, and draws
+study. The same command goes on after an interruption. Prints a table and a few sentences, and draws
 explanation.png.
 
     epochs=5     run everything anew, with so many epochs

@@ -24,6 +24,9 @@ METRICS = tuple(
 )
 """The metrics of an epoch, over all types of labels."""
 
+TEST = "test/"
+"""What the names of all scores on the test split begin with. Nothing is chosen by them."""
+
 SIZES = ("n_parameters", "multiply_adds")
 """The metrics of a network that are known before training."""
 

@@ -12,7 +12,7 @@ from sweeper import trial
 from sweeper.cli.git import commit_of
 from sweeper.files import reason_of, write_text
 from sweeper.run.naming import override_key
-from sweeper.secrets import masked_uri
+from sweeper.secrets import masked_uri, without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import CONFIG, TAG_LENGTH, of_trial
 from sweeper.tracking.tracker import DatasetInfo, Tracker
@@ -50,6 +50,14 @@ class TrackEpochs(Callback):
 
     def _log(self, state: RunState, epoch: int) -> None:
         self._tracker.log_metrics(tracked_metrics(state, epoch), step=epoch + 1)
+
+
+def finish_failed(tracker: Tracker, error: BaseException) -> None:
+    """End the record of a run that an error or an interruption has ended."""
+    if isinstance(error, KeyboardInterrupt):
+        tracker.finish("KILLED", "interrupted")
+    else:
+        tracker.finish("FAILED", without_password(str(error)) or type(error).__name__)
 
 
 def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:

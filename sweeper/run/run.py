@@ -13,15 +13,14 @@ from sweeper.cli.next_steps import next_steps
 from sweeper.cli.waiting import is_waiting_shown, show_progress, waiting_for, waiting_line
 from sweeper.errors import CheckpointError, TrainingError
 from sweeper.files import reason_of
-from sweeper.objectives import SIZES, headline
+from sweeper.objectives import SIZES, TEST, headline
 from sweeper.run.closing import interrupted_line, results_table
 from sweeper.run.invocation import Invocation
 from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
 from sweeper.run.pointless import pointless_lines
-from sweeper.run.record import TrackEpochs
+from sweeper.run.record import TrackEpochs, finish_failed
 from sweeper.run.served import network_to_record, record_model
-from sweeper.secrets import without_password
 from sweeper.summary.table import Summary
 from sweeper.tracking.tags import STATE
 from sweeper.training.callback import Callback
@@ -89,23 +88,19 @@ class Run:
             return self._execute()
 
     def _execute(self) -> float | tuple[float, ...]:
-        tracker = self.experiment.tracker
         try:
             with terminable():
                 self._train()
                 if trial.stop_reason() is None:
                     self._evaluate()
-        except KeyboardInterrupt:
+        except BaseException as error:
             self._track_best()
-            tracker.finish("KILLED", "interrupted")
-            if trial.info() is None:  # trials are resumed by the command of their study
+            finish_failed(self.experiment.tracker, error)
+            # Trials are resumed by the command of their study.
+            if isinstance(error, KeyboardInterrupt) and trial.info() is None:
                 command = self.invocation.resume_command(self.store.last)
                 saved = self.store.last.is_file()
                 log.warning("%s", interrupted_line(self.state, command, saved))
-            raise
-        except BaseException as error:
-            self._track_best()
-            tracker.finish("FAILED", without_password(str(error)) or type(error).__name__)
             raise
         self._finish()
         values = self._values()
@@ -280,4 +275,4 @@ class Run:
 
 def _test_scores(test: Predictions | None) -> dict[str, float]:
     metrics = {} if test is None else test.metrics
-    return {f"test/{name}": value for name, value in metrics.items()}
+    return {f"{TEST}{name}": value for name, value in metrics.items()}

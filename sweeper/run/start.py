@@ -52,17 +52,20 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
         config = yaml_text(content)
         store = CheckpointStore(invocation.folder / "checkpoints", config)
         run_id = _resume(store, experiment, state)
+        data, tracker = experiment.data, experiment.tracker
+        waiting_for("measuring the network")
+        summary = summarise(experiment.model, data.profile.input_shape, data.batch_size)
         waiting_for("opening the record of the run")
-        info = _run_info(content, cfg, invocation, experiment, state, run_id)
-        experiment.tracker.start(info)
-        if experiment.resumed_from:
-            store.copy_best_from(experiment.resumed_from, state)
-    data = experiment.data
-    waiting_for("measuring the network")
-    summary = summarise(experiment.model, data.profile.input_shape, data.batch_size)
-    documents = record.write_documents(config, invocation.overrides, summary, invocation.folder)
-    for path in documents:
-        experiment.tracker.log_artifact(path)
+        tracker.start(_run_info(content, cfg, invocation, experiment, state, run_id))
+        try:
+            if experiment.resumed_from:
+                store.copy_best_from(experiment.resumed_from, state)
+            folder = invocation.folder
+            for path in record.write_documents(config, invocation.overrides, summary, folder):
+                tracker.log_artifact(path)
+        except BaseException as error:
+            record.finish_failed(tracker, error)
+            raise
     of_trial = trial.info()
     # The epochs of a trial's earlier attempt are in the tracked run already, or in the outbox.
     same_tracked_run = run_id is not None or (of_trial is not None and of_trial.attempt > 0)

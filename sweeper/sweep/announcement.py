@@ -53,6 +53,12 @@ def plan_text(plan: StudyPlan) -> str:
     return named_rows(rows)
 
 
+def plan_line(plan: StudyPlan) -> str:
+    """Return in one line how much the study runs, and where its files are."""
+    folder = relative(plan.spec.folder, Path.cwd())
+    return f"Study {plan.spec.name}: {', '.join(_budget(plan))}, in {folder}"
+
+
 def _budget(plan: StudyPlan) -> list[str]:
     budget = plan.spec.budget
     kind = " (the full grid)" if budget.exhaustive else ""

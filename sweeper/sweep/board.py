@@ -121,8 +121,10 @@ class Board:
     def line(self, trial: FrozenTrial) -> str:
         """Return a line on what has become of a trial last, with the number of trials done."""
         event = _event(trial)
-        total = "" if self._spec.budget.n_trials is None else f"/{self._spec.budget.n_trials}"
-        head = f"[{len(self._done)}{total}] trial {trial.number} {event.word if event else ''}"
+        n_done, n_trials = len(self._done), self._spec.budget.n_trials
+        # A worker that has joined may have a larger budget.
+        total = "" if n_trials is None or n_done > n_trials else f"/{n_trials}"
+        head = f"[{n_done}{total}] trial {trial.number} {event.word if event else ''}"
         if trial.state == TrialState.FAIL:
             return f"{head} ({params_text(trial.params)}): {failure_text(trial)}"
         return f"{head} {_value_of(trial)}  {params_text(trial.params)}"

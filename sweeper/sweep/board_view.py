@@ -130,9 +130,10 @@ def sparkline(values: Sequence[float], unicode: bool = True, width: int = CURVE_
 
 
 def _bar_line(frame: Frame, counts: Counts) -> str:
-    total = frame.n_trials
+    # A worker that has joined may have a larger budget.
+    total = None if frame.n_trials and counts.done > frame.n_trials else frame.n_trials
     full, empty = ("━", "─") if frame.unicode else ("#", "-")
-    filled = 0 if not total else round(BAR_WIDTH * min(1.0, counts.done / total))
+    filled = round(BAR_WIDTH * counts.done / total) if total else 0
     bar = f"{full * filled}{empty * (BAR_WIDTH - filled)}  " if total else ""
     number = f"{counts.done} of {total} trials" if total else f"{counts.done} trials"
     return f"{bar}{number}  {_time_text(frame, counts)}"

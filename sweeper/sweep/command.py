@@ -25,8 +25,8 @@ from sweeper.sweep.storage import JOURNAL
 COMMAND_FILE = "study.yaml"
 COMMAND_KEY = "sweeper:command"
 PART_VARIABLE = "SWEEPER_IS_PART"
-"""The environment variable of a command that another one runs and sums up: it says nothing of its
-results itself."""
+"""The environment variable of a command that another one runs and sums up: it says in one line what
+it runs, and nothing of its results."""
 
 
 @dataclass(frozen=True)

@@ -312,16 +312,14 @@ class Ledger:
         """
         for trial in filter(self._is_abandoned, trials):
             with suppress(UpdateFinishedTrialError):
-                claim = self._take_over(trial)
-                # Both count a cut, and there was only the death of the worker.
-                lease = replace(claim.lease, cuts=claim.lease.cuts - 1)
-                self._put_back(self.stored(claim), lease)
+                claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
+                self._put_back(self.stored(claim), claim.lease)
 
-    def _take_over(self, trial: FrozenTrial) -> Claim:
-        """Claim a trial whose worker died."""
+    def _take_over(self, trial: FrozenTrial, cuts: int = 1) -> Claim:
+        """Claim a trial whose worker died, with that many cuts more than before."""
         previous = Lease.read(trial.system_attrs)
-        cuts = 1 if previous is None else previous.cuts + 1
-        claim = self._claim_running(trial, _deaths(trial), cuts)
+        before = 0 if previous is None else previous.cuts
+        claim = self._claim_running(trial, _deaths(trial), before + cuts)
         if self.budget.promotion is not None:
             place = replace(Place.of(trial), is_paused=False, started=time.time())
             self.write_place(trial._trial_id, place)

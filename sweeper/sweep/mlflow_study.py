@@ -57,7 +57,8 @@ class MLflowStudy:
     Args:
         metric: Name of the objective, or a list of names.
         uri: MLflow's tracking URI; None for `MLFLOW_TRACKING_URI`, else a database in `folder`.
-        experiment: MLflow's experiment; None for the name of the data set.
+        experiment: MLflow's experiment; None for `MLFLOW_EXPERIMENT_NAME`, else the name of
+            the data set.
         folder: Folder in which the command was started.
         run_name: Name of the run; None for the name of the study.
         own_tags: Further tags of the run.
@@ -198,10 +199,12 @@ class MLflowStudy:
             }
             run_tags = {key: str(value) for key, value in self.own_tags.items()}
             run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
-            experiment = self.experiment or study.options.get("data") or study.name
+            experiment = study.options.get("data") or study.name
             name = str(self.run_name or study.name)  # 3 is read as a number
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)
-            tracker = MLflowTracker(self.uri, folder=self.folder, register=self.register)
+            tracker = MLflowTracker(
+                self.uri, self.experiment, folder=self.folder, register=self.register
+            )
             tracker.start(info)
             self._trackers.append(tracker)
         return self._trackers[0]

@@ -23,7 +23,7 @@ from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, TrainingError
 from sweeper.launch.apart import can_call_apart
 from sweeper.secrets import masked_uri
-from sweeper.sweep.announcement import options_text, plan_text
+from sweeper.sweep.announcement import options_text, plan_line, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import PART_VARIABLE, StudyCommand
@@ -98,7 +98,8 @@ def _run_study(
     recorder: Recorder | None,
 ) -> Results:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    known = options_text(config, arguments)
+    is_part = PART_VARIABLE in os.environ
+    known = "" if is_part else options_text(config, arguments)
     if known and is_waiting_shown():  # elsewhere nobody waits for it, so it comes once it is sure
         log.info("%s", known)
         known = ""
@@ -120,7 +121,8 @@ def _run_study(
     if not plan.settings.join:
         OmegaConf.save(master, plan.spec.folder / MULTIRUN_FILE)
         StudyCommand.current(plan.spec.name, plan.spec.storage).write(study, plan.spec.folder)
-        log.info("%s", "\n".join(filter(None, [known, plan_text(plan)])))
+        text = plan_line(plan) if is_part else plan_text(plan)
+        log.info("%s", "\n".join(filter(None, [known, text])))
         typed: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
         for line in repeated_lines([*arguments, *typed]):
             log.warning("%s", line)

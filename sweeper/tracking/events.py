@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from tensorboard.backend.event_processing.event_file_loader import LegacyEventFi
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from sweeper.objectives import TEST
 from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
@@ -30,8 +31,8 @@ def event_files(folder: Path) -> list[Path]:
     return sorted(folder.glob("events.out.tfevents.*"))
 
 
-def epoch_events(folder: Path, history: Sequence[Mapping[str, float]]) -> Iterator[Any]:
-    """Yield the events of the epochs of a resumed run; `history` has the metrics of each.
+def epoch_events(folder: Path, n_epochs: int) -> Iterator[Any]:
+    """Yield the events of the first `n_epochs` epochs of a resumed run.
 
     Of step 0 they are the graph and the pictures. Three kinds of events are skipped: those of later
     epochs, which are trained again; test metrics of a run that had ended; and the other ones of
@@ -41,7 +42,7 @@ def epoch_events(folder: Path, history: Sequence[Mapping[str, float]]) -> Iterat
         for event in LegacyEventFileLoader(str(path)).Load():
             if event.step == 0 and (event.HasField("graph_def") or _is_picture(event)):
                 yield event
-            if 1 <= event.step <= len(history) and _is_of_epoch(event, history[event.step - 1]):
+            if 1 <= event.step <= n_epochs and _has_values(event):
                 yield event
 
 
@@ -56,12 +57,10 @@ def _is_picture(event: Any) -> bool:
     return bool(values) and all(value.HasField("image") for value in values)
 
 
-def _is_of_epoch(event: Any, metrics: Mapping[str, float]) -> bool:
-    """Return whether an event has values, and no scalar that is missing in its epoch's metrics."""
+def _has_values(event: Any) -> bool:
+    """Return whether an event has values, and none of them is a score on the test split."""
     values = event.summary.value
-    return bool(values) and not any(
-        value.HasField("simple_value") and value.tag not in metrics for value in values
-    )
+    return bool(values) and not any(value.tag.startswith(TEST) for value in values)
 
 
 def write_graph(writer: Any, model: nn.Module, images: Tensor) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sweeper.files import reason_of, write_text
+from sweeper.objectives import TEST
 from sweeper.tracking.tracker import NullTracker, RunInfo
 from sweeper.yaml_text import yaml_text
 
@@ -33,11 +34,18 @@ class CsvTracker(NullTracker):
         self._failed = False
 
     def start(self, info: RunInfo) -> None:
-        """Begin a run; take over the rows of the finished epochs if it resumes another run."""
+        """Begin a run; take over the rows of the finished epochs if it resumes another run.
+
+        The test scores of a run that had ended are left out.
+        """
         self._folder, resumed = info.folder, info.resumed
         history = resumed.history if resumed else ()
         earlier = rows_of(resumed.folder / METRICS) if resumed else {}
-        self._rows = {step: row for step, row in earlier.items() if step <= len(history)}
+        self._rows = {
+            step: {name: cell for name, cell in row.items() if not name.startswith(TEST)}
+            for step, row in earlier.items()
+            if step <= len(history)
+        }
         for epoch, metrics in enumerate(history, start=1):
             self._add(metrics, epoch)
         self._write(PARAMS, yaml_text({key: _plain(text) for key, text in info.params.items()}))

@@ -47,7 +47,8 @@ class MLflowTracker:
     uri: the tracking URI. None means the environment variable `MLFLOW_TRACKING_URI`, or
         `mlflow.db` in `folder` if that is not set. `mlflow ui`, started in `folder`, finds this
         database. The artifacts of a local database are in `mlartifacts` beside it.
-    experiment: the MLflow experiment. None means `RunInfo.experiment`.
+    experiment: the MLflow experiment. None means the environment variable
+        `MLFLOW_EXPERIMENT_NAME`, or `RunInfo.experiment` if that is not set.
     flush_seconds: the longest time that `finish` waits for a server that answers.
     folder: the folder in which the command was started. `outbox/` is created in it.
     model: whether the best network is recorded as an MLflow model. `auto` is that of a study's
@@ -85,7 +86,7 @@ class MLflowTracker:
         """Held while a record is written: the system metrics come from another thread."""
         self._uri = resolve_uri(uri, folder.absolute())
         self.uri = masked_uri(self._uri)
-        self._experiment = experiment
+        self._experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
         self._flush_seconds = flush_seconds
         self._outboxes = folder.absolute() / "outbox"
         _require_writable(self._outboxes)

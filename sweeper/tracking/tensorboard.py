@@ -80,14 +80,15 @@ class TensorBoardTracker:
 
         folder, resumed = info.folder / FOLDER, info.resumed
         old_files = event_files(folder)
-        events = list(epoch_events(resumed.folder / FOLDER, resumed.history)) if resumed else []
+        history = resumed.history if resumed else ()
+        events = list(epoch_events(resumed.folder / FOLDER, len(history))) if resumed else []
         self._writer = event_writer(folder)
         for event in events:
             new = names(event) - self._written
             if new:  # an event is in two files if an earlier resume was killed while it copied
                 self._written |= new
                 self._writer.file_writer.add_event(event, event.step, event.wall_time)
-        for epoch, metrics in enumerate(resumed.history if resumed else (), start=1):
+        for epoch, metrics in enumerate(history, start=1):
             self.log_metrics(metrics, epoch)
         self._log_params(info)
         for path in old_files:

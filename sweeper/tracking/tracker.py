@@ -33,7 +33,11 @@ class DatasetInfo:
 
 @dataclass(frozen=True)
 class Resumed:
-    """The run that another run resumes: its folder, and the metrics of each finished epoch."""
+    """The run that another run resumes: its folder, and the metrics of each finished epoch.
+
+    The other run takes over what this one has recorded up to there, but for the test scores: its
+    own come at its end.
+    """
 
     folder: Path
     history: Sequence[Mapping[str, float]]

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt
 from pydantic_core import PydanticCustomError
 
 from sweeper.errors import ConfigError
-from sweeper.objectives import SIZES, Direction, direction_of, headline
+from sweeper.objectives import SIZES, TEST, Direction, direction_of, headline
 from sweeper.schema import Fraction
 from sweeper.tracking.tags import require_free_names, with_dotted_names
 
@@ -79,10 +79,10 @@ class RunSettings:
     def __post_init__(self) -> None:
         require_free_names(self.tags)
         for name in self.metrics:
-            if name.startswith("test/"):
+            if name.startswith(TEST):
                 raise ConfigError(
                     f"metric={name}: the test split must not decide anything; "
-                    f"type metric={name.replace('test/', 'val/')}"
+                    f"type metric={name.replace(TEST, 'val/')}"
                 )
         if not self.metrics or self.monitored in SIZES:
             raise ConfigError(

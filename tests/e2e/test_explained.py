@@ -10,7 +10,7 @@ STUDY = ["optimizer.lr=choice(0.0001,0.001,0.01)", "model.kernel_size=choice(3,5
          "hydra.sweeper.enqueue=[{optimizer.lr:0.01,model.kernel_size:3}]",
          "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false", "trainer.epochs=2",
          "trainer.train_limit=200", "trainer.val_limit=60", "model.channels=[4,8]",
-         "hydra.sweeper.study_name=s", "hydra/launcher=basic"]  # fmt: skip
+         "hydra.sweeper.study_name=s", "hydra/launcher=basic", "run_name=mine"]  # fmt: skip
 
 
 def test_each_change_has_its_gain_and_its_run(python, tmp_path) -> None:
@@ -31,4 +31,4 @@ def test_each_change_has_its_gain_and_its_run(python, tmp_path) -> None:
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
     names = sorted(each.info.run_name for each in runs)
-    assert names == ["s", "s-explain-0", "trial 0", "trial 0", "trial 1", "trial 2"]
+    assert names == ["mine", "s-explain-0", "trial 0", "trial 0", "trial 1", "trial 2"]

@@ -28,6 +28,8 @@ def test_the_missing_runs_are_done_once_and_the_rest_is_reused(app) -> None:
     assert "n_trials=1: has no effect" not in out  # the ablation has its own
     assert "shape.radius (1 -> 0.1) mattered most: it brought +0.9000, all changes +1.6500." in out
     assert "The rest, x, brought +0.7500." in out
+    assert out.count("Study s-explain-0: ") == 2  # a line for each step, in place of the plan
+    assert "searches" not in out
     assert "Train it again" not in out  # nor the other results of the study that runs them
     runs = app.folder / "explain/0"
     assert sorted(p.name for p in runs.glob("[0-9]*")) == ["0", "1", "2"]

@@ -6,6 +6,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sweeper.errors import ConfigError, TrainingError
+from sweeper.objectives import SIZES
 from sweeper.tracking.tags import config_of
 from sweeper.training.checkpoint import read_checkpoint
 
@@ -103,6 +104,37 @@ def test_a_failed_run_is_tracked_as_failed_with_its_reason(ran, tracked) -> None
     assert "loss became" in tracked[-1][2]
 
 
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (KeyboardInterrupt(), ("KILLED", "interrupted")),
+        (OSError("no room"), ("FAILED", "no room")),
+        (MemoryError(), ("FAILED", "MemoryError")),
+    ],
+)
+def test_the_record_of_a_run_ends_whatever_ends_its_start(
+    ran, tracked, monkeypatch, error, ended
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("sweeper.run.record.write_documents", fail)
+    with pytest.raises(type(error)):
+        ran(*QUICK)
+    assert [entry[0] for entry in tracked] == ["start", "finish"]
+    assert tracked[-1] == ("finish", *ended)
+
+
+def test_a_network_that_cannot_be_measured_is_not_tracked(ran, tracked, monkeypatch) -> None:
+    def fail(*_: object) -> None:
+        raise ConfigError("too large")
+
+    monkeypatch.setattr("sweeper.run.start.summarise", fail)
+    with pytest.raises(ConfigError):
+        ran(*QUICK)
+    assert tracked == []
+
+
 def test_a_run_with_an_invalid_config_is_not_tracked(ran, tracked) -> None:
     with pytest.raises(ConfigError):
         ran("optimizer.lr=-1")
@@ -112,7 +144,8 @@ def test_a_run_with_an_invalid_config_is_not_tracked(ran, tracked) -> None:
 def points(folder) -> dict[str, list[tuple[int, float]]]:
     events = EventAccumulator(str(folder / "tensorboard"), {"scalars": 0}).Reload()
     timed = {"epoch_seconds", "images_per_second"}
-    tags = set(events.Tags()["scalars"]) - timed
+    # Each run logs the sizes at its end; the one that resumes it takes them over.
+    tags = set(events.Tags()["scalars"]) - timed - set(SIZES)
     return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in sorted(tags)}
 
 

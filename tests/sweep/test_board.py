@@ -69,6 +69,15 @@ def test_a_trial_that_is_being_paused_is_not_promoted(make_board, capsys) -> Non
     assert capsys.readouterr().out == "[1/4] trial 1 paused after 0.25 epochs, 0.5  x=0.25\n"
 
 
+def test_more_trials_than_the_budget_have_no_total(make_board, capsys) -> None:
+    board, trials = make_board(*[COMPLETE] * 5)  # a worker that has joined has a larger budget
+    board._print_new(trials)
+    *_, fourth, fifth = capsys.readouterr().out.splitlines()
+    assert fourth.startswith("[4/4] trial 3")
+    assert fifth.startswith("[5] trial 4")
+    assert "\n5 trials  " in f"\n{board.text(trials).plain}"
+
+
 def test_the_picture_has_counts_and_running_trials(make_board) -> None:
     board, trials = make_board(COMPLETE, FAILED, RUNNING)
     text = board.text(trials).plain

@@ -89,6 +89,19 @@ def run_trial(folder: Path, study: StudyInfo, parent: str, number: int, uri: str
     tracker.finish("FINISHED")
 
 
+@pytest.mark.parametrize(("configured", "expected"), [(None, "ours"), ("mine", "mine")])
+def test_the_parent_run_is_in_the_experiment_of_the_trials(
+    study, database, tmp_path, monkeypatch, configured, expected
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "ours")
+    observer = MLflowStudy("val/accuracy", database, configured, folder=tmp_path)
+    run = MlflowClient(database).get_run(observer.study_opened(study))
+    experiment = MlflowClient(database).get_experiment(run.info.experiment_id)
+    assert experiment.name == expected
+
+
 def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     study, database, tmp_path
 ) -> None:

@@ -55,6 +55,13 @@ def test_a_resumed_run_keeps_the_rows_of_its_finished_epochs(tmp_path, folder) -
     assert cells == [("1", "0.5", "1.0"), ("2", "0.25", "2.0"), ("3", "0.0", "")]
 
 
+def test_the_test_scores_alone_of_a_resumed_run_are_dropped(tmp_path) -> None:
+    tracker = started(tmp_path)
+    tracker.log_metrics({"val/loss": 0.5, "n_parameters": 8, "test/loss": 0.75}, 1)
+    started(tmp_path, Resumed(tmp_path, [{"val/loss": 0.5}]))
+    assert rows(tmp_path) == [{"step": "1", "val/loss": "0.5", "n_parameters": "8.0"}]
+
+
 def test_a_file_that_somebody_has_edited_costs_no_more_than_its_own_rows(tmp_path) -> None:
     (tmp_path / "metrics.csv").write_bytes(b"step,val/loss\nmean,0.3\n\n1,0.5,7\n\xff,\n")
     started(tmp_path, Resumed(tmp_path, [{"val/loss": 0.5}]))

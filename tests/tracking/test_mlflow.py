@@ -121,9 +121,18 @@ def test_the_latest_histograms_replace_the_earlier_ones(database: str, tmp_path:
         assert picture.size == drawn(histograms(values, "Weights after epoch 2")).size
 
 
-def test_the_configured_experiment_wins_over_the_data_name(database: str, tmp_path: Path) -> None:
-    run_id = record(MLflowTracker(database, "mine", folder=tmp_path))
-    experiment = client(database).get_experiment_by_name("mine")
+@pytest.mark.parametrize(
+    ("configured", "variable", "expected"),
+    [("mine", None, "mine"), (None, "ours", "ours"), ("mine", "ours", "mine")],
+)
+def test_the_experiment_is_the_configured_one_or_that_of_mlflows_variable(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    configured: str | None, variable: str | None, expected: str,
+) -> None:  # fmt: skip
+    if variable is not None:
+        monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", variable)
+    run_id = record(MLflowTracker(database, configured, folder=tmp_path))
+    experiment = client(database).get_experiment_by_name(expected)
     assert client(database).get_run(run_id).info.experiment_id == experiment.experiment_id
 
 

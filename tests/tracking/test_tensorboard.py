@@ -134,10 +134,13 @@ def test_a_picture_has_the_given_step_or_the_last_one(tmp_path, step, expected) 
     assert [image.step for image in recorded(tmp_path).Images("inputs")] == [expected]
 
 
-def test_the_test_metrics_of_a_resumed_run_are_dropped(tmp_path) -> None:
-    ran(tmp_path / "one", {1: 0.5}).log_metrics({"test/loss": 0.75}, 1)
+def test_the_test_scores_alone_of_a_resumed_run_are_dropped(tmp_path) -> None:
+    ran(tmp_path / "one", {1: 0.5}).log_metrics({"n_parameters": 8, "test/loss": 0.75}, 1)
     ran(tmp_path / "two", {2: 0.25}, Resumed(tmp_path / "one", [{"val/loss": 0.5}]))
-    assert "test/loss" not in scalars(tmp_path / "two")
+    assert scalars(tmp_path / "two") == {
+        "val/loss": [(1, 0.5), (2, 0.25)],
+        "n_parameters": [(1, 8.0)],
+    }
 
 
 def test_a_new_run_in_an_old_folder_replaces_its_record(tmp_path) -> None:

@@ -27,7 +27,7 @@ class Elsewhere:
         live: Space of this study.
         spec: This study.
         directions: Directions of its objectives.
-        metrics: Names of its objectives in MLflow, if they are known.
+        metrics: Names of its objectives, if they are known.
     """
 
     live: LiveSpace
@@ -75,11 +75,10 @@ class Elsewhere:
             observers = self.spec.observers
             return mlflow_findings(source, self.metrics, self.directions, observers)
         findings = study_findings(source, self.spec)
-        if source.use == "trials" and findings.directions != self.directions:
-            raise source.refused(
-                f"use: trials needs the directions of this study, {', '.join(self.directions)}, "
-                f"not {', '.join(findings.directions)}; type use: points"
-            )
+        if source.use == "trials":
+            own, theirs = ", ".join(self.directions), ", ".join(findings.directions)
+            _check_meaning(source, "directions", own, theirs)
+            _check_meaning(source, "metric", ", ".join(self.metrics), findings.metric)
         return findings
 
     def _nothing_fits(self, source: Source, fits: Sequence[Fitted]) -> str:
@@ -90,6 +89,13 @@ class Elsewhere:
         theirs = sorted({key for f in fits for key in (*f.unknown, *f.outside)})
         found = shortened(", ".join(theirs), MAX_SHOWN) or "none of them"
         return f"no value lies in this study's space: it searches {here}; the source has {found}"
+
+
+def _check_meaning(source: Source, what: str, own: str, theirs: str) -> None:
+    """Check that a source says of its values what this study says, if both say something."""
+    if own and theirs and own != theirs:
+        must = f"use: trials needs the {what} of this study, {own}, not {theirs}"
+        raise source.refused(f"{must}; type use: points")
 
 
 def _distinct(fits: Sequence[Fitted]) -> list[Fitted]:

@@ -25,11 +25,19 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """The finished trials or runs of a source, with its directions and the words for them."""
+    """The finished trials or runs of a source.
+
+    Args:
+        trials: The trials or runs.
+        directions: The directions of their values.
+        noun: The words for them.
+        metric: The names of their values, with commas; empty if they are not on record.
+    """
 
     trials: Sequence[Finding]
     directions: tuple[str, ...]
     noun: str
+    metric: str = ""
 
     def best_first(self) -> list[Finding]:
         """Return the trials, from the best in the first objective to the worst."""

@@ -15,7 +15,7 @@ from sweeper.sweep.command import COMMAND_FILE, recorded_command
 from sweeper.sweep.elsewhere.address import absolute, address, file_of, open_existing
 from sweeper.sweep.elsewhere.finding import Finding, Findings
 from sweeper.sweep.elsewhere.sources import Source
-from sweeper.sweep.identity import CONFIG
+from sweeper.sweep.identity import CONFIG, METRIC
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.stop_rule import is_feasible
@@ -36,11 +36,12 @@ def study_findings(source: Source, own: StudySpec) -> Findings:
     if name == own.name and address(storage) == address(own.storage or own.folder / JOURNAL):
         raise source.refused("is this study itself; name another study")
     study = optuna.load_study(study_name=name, storage=opened)
-    config = _config(study.user_attrs.get(IDENTITY_KEY))
+    identity = study.user_attrs.get(IDENTITY_KEY) or {}
+    config = _config(identity)
     trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     findings = [Finding(t.params, tuple(t.values), config) for t in trials if _counts(t)]
     directions = tuple(d.name.lower() for d in study.directions)
-    return Findings(findings, directions, "complete trials")
+    return Findings(findings, directions, "complete trials", identity.get(METRIC, ""))
 
 
 def has_begun(spec: StudySpec) -> bool:
@@ -102,11 +103,10 @@ def _opened(source: Source, storage: str, name: str | None) -> tuple[str, BaseSt
         raise source.refused(reason) from error
 
 
-def _config(identity: Mapping[str, Any] | None) -> dict[str, Any]:
+def _config(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options and values that all trials of a study share, by config key."""
-    record = identity or {}
-    shared = [(prefix, key) for prefix in (CONFIG, OPTION) for key in record]
-    return {k.removeprefix(prefix): record[k] for prefix, k in shared if k.startswith(prefix)}
+    shared = [(prefix, key) for prefix in (CONFIG, OPTION) for key in identity]
+    return {k.removeprefix(prefix): identity[k] for prefix, k in shared if k.startswith(prefix)}
 
 
 def _counts(trial: FrozenTrial) -> bool:

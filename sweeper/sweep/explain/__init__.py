@@ -6,5 +6,5 @@ explanation     finds the winner, runs what is missing, and returns the path
   ablation        the path, greedily, from the values of its points
   ablation_study  the command of the study that runs the missing points
   enqueued        the values of such a point that no search space of overrides can give
-  account         the path as a table, and in three sentences
+  account         the path as a table, and in a few sentences
 """

@@ -1,4 +1,4 @@
-"""The account of an ablation path: a table, and three sentences."""
+"""The account of an ablation path: a table, and a few sentences."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,8 +113,9 @@ def _gains(found: Sequence[Change]) -> list[str]:
     if most.gain <= 0:
         return [f"No change helped: together they brought {total:+.4f}."]
     first = f"{most.text} mattered most: it brought {most.gain:+.4f}, all changes {total:+.4f}."
-    little_text = _of_little(little) if others else "No other parameter was changed."
-    return [first, little_text, _of_rest(rest)]
+    if not others:
+        return [first, "No other parameter was changed."]
+    return [first, _of_little(little), _of_rest(rest)]
 
 
 def _of_little(found: Sequence[Change]) -> str:

@@ -26,8 +26,11 @@ from sweeper.sweep.explain.ablation_study import (
 from sweeper.sweep.explain.account import Change, changes
 from sweeper.sweep.explain.defaults_of import check_settings, default_config
 from sweeper.sweep.explain.differences import Differences, Texts, differences
+from sweeper.sweep.identity import STEERING, steers
 from sweeper.sweep.results.front import best_trials
+from sweeper.sweep.study import IDENTITY_KEY
 
+RUN_NAME = "run_name"
 EXPLAIN_LOCK = ".explain.lock"
 """The file in a study's folder that is locked while the study is being explained."""
 
@@ -61,20 +64,22 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     folder = place.absolute()
     command = _command_of(place)
     study = _study_of(command, folder)
-    check_settings(command, folder)
     best, maximize = best_trials(study)[0], study.directions[0] == StudyDirection.MAXIMIZE
     winner = {config_key(key): text_of(value) for key, value in best.params.items()}
-    fixed = fixed_arguments(command, list(winner))
+    bounded = [bound.partition("=")[0] for bound in bounds]
+    _check_bounds(bounds, winner, study.study_name)
+    check_settings(command, folder)
+    of_study = _names_of_study(study)
+    fixed = fixed_arguments(command, [*winner, *of_study])
     all_of = differences(command, fixed, winner)
     if not all_of.found:
         return Explanation("default config", best.values[0], ())
     suffix = "-".join([str(best.number), *(b.replace("=", "-") for b in bounds)])
-    bounded = [bound.partition("=")[0] for bound in bounds]
     chosen = {key.lstrip("+~") for key in (*winner, *bounded)}
     grown = _grown(best, chosen)
     raised = _raised(grown, command, fixed, winner, all_of)
     values = {**all_of.shared, **raised}.items()
-    fixed = fixed_arguments(command, [*winner, *raised, *bounded])
+    fixed = fixed_arguments(command, [*winner, *of_study, *raised, *bounded])
     runs = AblationStudy(
         command,
         ablation_name(study.study_name, suffix),
@@ -120,6 +125,28 @@ def _study_of(command: StudyCommand, folder: Path) -> optuna.Study:
     if not best_trials(study):
         raise ConfigError(f"study {name} has no complete trial; run its command first")
     return study
+
+
+def _names_of_study(study: optuna.Study) -> list[str]:
+    """Return the key that names the study on the tracker's page, if the study has such a key."""
+    steering = study.user_attrs.get(IDENTITY_KEY, {}).get(STEERING, ())
+    return [RUN_NAME] if steers(RUN_NAME, steering) else []
+
+
+def _check_bounds(bounds: Sequence[str], winner: Texts, study: str) -> None:
+    """Check that no bound has a key that the study has searched.
+
+    Raises:
+        ConfigError: one has.
+    """
+    searched = {key.lstrip("+~") for key in winner}
+    for bound in bounds:
+        key = bound.partition("=")[0]
+        if key in searched:
+            raise ConfigError(
+                f"{bound}: study {study} searches {key}, so its runs cannot all have one value; "
+                "leave this bound out"
+            )
 
 
 def _values_of(

@@ -46,12 +46,17 @@ def link_best_folder(
 
 
 def remove_best_folder(study_folder: Path) -> None:
-    """Remove `best/`, which an earlier command made, if all of its files have another link."""
+    """Remove `best/`, which an earlier command made, if all of its files have another link.
+
+    Otherwise they may be the only copy, so that it stays, with a warning.
+    """
     target = study_folder / BEST_FOLDER
     with suppress(OSError):
         files = [path for path in target.rglob("*") if path.is_file() and not path.is_symlink()]
         if files and not target.is_symlink() and all(path.stat().st_nlink > 1 for path in files):
             shutil.rmtree(target, ignore_errors=True)
+    if os.path.lexists(target):
+        log.warning("%s stays as it is: it may be of an earlier best trial", target)
 
 
 def replace_folder(new: Path, target: Path) -> None:

@@ -65,7 +65,7 @@ def change(key: str, gain: float) -> Change:
                 "The rest, b, brought +0.1000.",
             ],
         ),
-        ({"a": 0.3}, ["a (1 -> 2) mattered", "No other parameter", "The rest brought no"]),
+        ({"a": 0.3}, ["a (1 -> 2) mattered", "No other parameter"]),
         ({"a": -0.1, "b": 0.0}, ["No change helped: together they brought -0.1000."]),
         (
             {"a": 0.0, "b": 0.3, "c": 0.0},
@@ -78,7 +78,7 @@ def change(key: str, gain: float) -> Change:
         ({}, ["The winner is the default config."]),
     ],
 )
-def test_three_sentences_say_what_mattered(gains, expected) -> None:
+def test_a_few_sentences_say_what_mattered(gains, expected) -> None:
     said = sentences([change(key, gain) for key, gain in gains.items()])
     assert len(said) == len(expected)
     assert all(one.startswith(start) for one, start in zip(said, expected, strict=True))

@@ -117,13 +117,16 @@ def test_a_system_that_cannot_exchange_renames(tmp_path, monkeypatch, is_link) -
     assert not is_link or (tmp_path / "elsewhere/.hydra/config.yaml").read_text() == "kept"
 
 
-def test_only_links_are_removed(tmp_path) -> None:
+def test_only_links_are_removed_and_what_stays_is_said(tmp_path, caplog) -> None:
     source = make_trial(tmp_path / "0", "x: 1")
     link_best_folder(tmp_path, source, source / ".hydra")
     (tmp_path / "best/notes.txt").write_text("mine")
     remove_best_folder(tmp_path)
     assert (tmp_path / "best/notes.txt").exists()
+    assert "best stays as it is: it may be of an earlier best trial" in caplog.text
+    caplog.clear()
     (tmp_path / "best/notes.txt").unlink()
     remove_best_folder(tmp_path)
     assert not (tmp_path / "best").exists()
+    assert not caplog.text
     assert (source / ".hydra/config.yaml").read_text() == "x: 1"
