@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -155,6 +156,27 @@ def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(
         observer.study_finished(replace(study, parent_id=parent))
     history = MlflowClient(database).get_metric_history(parent, "best_so_far/val_accuracy")
     assert [(point.step, point.value) for point in history] == [(0, 0.1), (1, 0.2), (2, 0.2)]
+
+
+def test_a_low_number_that_completes_late_only_adds_to_the_best_values_so_far() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage)
+    late = study.ask()
+    for value in (0.3, 0.2):
+        study.add_trial(create_trial(value=value))
+
+    def logged() -> list[tuple[Any, ...]]:
+        points: list[tuple[Any, ...]] = []
+        tracker = SimpleNamespace(log_metrics=lambda *point: points.append(point))
+        MLflowStudy("loss")._log_best_so_far(tracker, study)
+        return points
+
+    first = logged()
+    study.tell(late, 0.1)
+    assert logged()[:2] == first
+    assert [(step, *values.values()) for values, step, _ in logged()] == [
+        (0, 0.3), (1, 0.2), (2, 0.1)
+    ]  # fmt: skip
 
 
 def test_an_observer_is_pickled_without_its_live_tracker(study, tmp_path) -> None:
