@@ -57,6 +57,7 @@ class MLflowStudy:
         metric: Name of the objective, or a list of names.
         uri: MLflow's tracking URI; None for `MLFLOW_TRACKING_URI`, else a database in `folder`.
         experiment: MLflow's experiment; None for the name of the data set.
+        flush_seconds: The longest wait at the end of the study for a server that answers.
         folder: Folder in which the command was started.
         run_name: Name of the run; None for the name of the study.
         own_tags: Further tags of the run.
@@ -68,6 +69,7 @@ class MLflowStudy:
     metric: str | list[str]
     uri: str | None = None
     experiment: str | None = None
+    flush_seconds: float = 30.0
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
     run_name: str | None = None
     own_tags: Mapping[str, Any] = field(default_factory=dict)
@@ -200,7 +202,9 @@ class MLflowStudy:
             experiment = self.experiment or study.options.get("data") or study.name
             name = str(self.run_name or study.name)  # 3 is read as a number
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)
-            tracker = MLflowTracker(self.uri, folder=self.folder, register=self.register)
+            tracker = MLflowTracker(
+                self.uri, None, self.flush_seconds, self.folder, register=self.register
+            )
             tracker.start(info)
             self._trackers.append(tracker)
         return self._trackers[0]

@@ -138,7 +138,7 @@ class MLflowTracker:
             self._system_metrics = SystemMetrics(self.log_metrics)
 
     def wait_until_attempted(self) -> None:
-        """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
+        """Wait up to 30 seconds for the first attempt to deliver the start of the run."""
         self._background.wait_until_attempted()
 
     def deliver_others(self) -> None:
