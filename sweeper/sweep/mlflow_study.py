@@ -180,9 +180,8 @@ class MLflowStudy:
                 self.register,
             )
         self._log_best_so_far(tracker, loaded)
-        scores = Scores.recorded(loaded.user_attrs, winner)
-        metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
-        tracker.log_metrics(metrics, step=0)
+        scores = Scores.by_name(loaded.user_attrs, winner)
+        tracker.log_metrics(self._metrics(loaded, best) | scores, step=0)
         tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
         results = study.folder / "optimization_results.yaml"
         if results.is_file():
