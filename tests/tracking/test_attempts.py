@@ -238,6 +238,24 @@ def test_an_epoch_that_a_later_attempt_repeats_is_logged_once(attempt, server: S
     assert run.data.metrics["loss"] == 0.5
 
 
+def test_system_metrics_of_a_later_attempt_go_on_and_hide_no_repeated_epoch(
+    attempt, server: Server
+) -> None:
+    def measured(step: int) -> tuple[str, dict[str, Any]]:
+        return "metrics", {"metrics": {"system/cpu": 0.5, "system/disk": 0.5}, "step": step}
+
+    first = attempt(measured(0), metric(1), metric(2), measured(1), status="KILLED")
+    later = attempt(measured(0), metric(2), measured(1), metric(3), run_id=first.folder.name)
+    for outbox in (first, later, later):
+        outbox.progress = Progress()
+        server.deliver(outbox, close=False)
+    [run] = server.runs()
+    assert steps(server, run.info.run_id) == [1, 2, 3]
+    for name in ("system/cpu", "system/disk"):
+        history = server.client.get_metric_history(run.info.run_id, name)
+        assert sorted(point.step for point in history) == [0, 1, 2, 3]
+
+
 PAUSED = {"params": {"lr": "1"}, "state": "paused", "reason": "paused", "ended": 2_000_000}
 
 
