@@ -190,8 +190,9 @@ class Run:
         self._write_best()
         self.store.load_best(experiment, state)
         best = state.history[state.best_epoch - 1]
-        monitored = {state.metric, headline(experiment.data.profile.label_type)}
-        scores = {f"best/{name.replace('/', '_')}": best[name] for name in sorted(monitored)}
+        shown = {*experiment.settings.metrics, headline(experiment.data.profile.label_type)}
+        names = sorted(shown & best.keys())  # sizes of the network are no metrics of an epoch
+        scores = {f"best/{name.replace('/', '_')}": best[name] for name in names}
         scores |= self._sizes()
         waiting_for("scoring the test images")
         # Of a study, the winner alone is scored on the test split, when the search is over.

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +58,7 @@ class MLflowStudy:
         uri: MLflow's tracking URI; None for `MLFLOW_TRACKING_URI`, else a database in `folder`.
         experiment: MLflow's experiment; None for `MLFLOW_EXPERIMENT_NAME`, else the name of
             the data set.
+        flush_seconds: The longest wait at the end of the study for a server that answers.
         folder: Folder in which the command was started.
         run_name: Name of the run; None for the name of the study.
         own_tags: Further tags of the run.
@@ -70,6 +70,7 @@ class MLflowStudy:
     metric: str | list[str]
     uri: str | None = None
     experiment: str | None = None
+    flush_seconds: float = 30.0
     folder: Path = field(default_factory=lambda: Path.cwd().absolute())
     run_name: str | None = None
     own_tags: Mapping[str, Any] = field(default_factory=dict)
@@ -180,9 +181,8 @@ class MLflowStudy:
                 self.register,
             )
         self._log_best_so_far(tracker, loaded)
-        scores = Scores.recorded(loaded.user_attrs, winner)
-        metrics = self._metrics(loaded, best) | dict(scores.values if scores else {})
-        tracker.log_metrics(metrics, step=0)
+        scores = Scores.by_name(loaded.user_attrs, winner)
+        tracker.log_metrics(self._metrics(loaded, best) | scores, step=0)
         tracker.set_tags(_best_tags(best), prefix=tags.BEST_PREFIX)
         results = study.folder / "optimization_results.yaml"
         if results.is_file():
@@ -203,7 +203,7 @@ class MLflowStudy:
             name = str(self.run_name or study.name)  # 3 is read as a number
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)
             tracker = MLflowTracker(
-                self.uri, self.experiment, folder=self.folder, register=self.register
+                self.uri, self.experiment, self.flush_seconds, self.folder, register=self.register
             )
             tracker.start(info)
             self._trackers.append(tracker)
@@ -219,7 +219,6 @@ class MLflowStudy:
                 continue
             times = [*(each.start for each in Place.of(trial).stretches), start_of(trial)]
             began = min((time for time in times if time is not None), default=None)
-            ended = end_of(trial)
             curve = trial.intermediate_values
             yield TrialEnd(
                 trial.number,
@@ -227,8 +226,8 @@ class MLflowStudy:
                 str(trial.user_attrs.get(FAILURE_KEY, state if state == tags.PAUSED else "")),
                 {config_key(name): str(value) for name, value in trial.params.items()},
                 self._best_metrics(trial.values) if trial.values else {},
-                None if began is None else int(began * 1000),
-                None if ended is None else int(ended * 1000),
+                _milliseconds(began),
+                _milliseconds(end_of(trial)),
                 state,
                 {self._metric_names()[0]: curve} if curve else {},
             )
@@ -245,21 +244,22 @@ class MLflowStudy:
     def _log_best_so_far(self, tracker: MLflowTracker, study: optuna.Study) -> None:
         """Log the best value of each objective after each trial that is complete and feasible.
 
-        The step of a point is the trial's number, and its time that of the trial, so a resumed
-        study repeats no point.
+        The steps count these trials in the order in which they ended, and the time of a point is
+        that of the trial. So a resumed study adds points, and changes none: a trial with a low
+        number may be paused, and complete only then.
         """
+        complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        counting = [trial for trial in complete if is_own(trial) and is_feasible(trial)]
         best: list[float] = []
         choices: list[Callable[[float, float], float]]
         choices = [max if d == StudyDirection.MAXIMIZE else min for d in study.directions]
-        for trial in study.get_trials(deepcopy=False, states=[TrialState.COMPLETE]):
-            if not is_own(trial) or not is_feasible(trial):
-                continue
+        for step, trial in enumerate(sorted(counting, key=lambda t: (end_of(t) or 0.0, t.number))):
             best = best or list(trial.values)
             triples = zip(choices, best, trial.values, strict=True)
             best = [choose(old, new) for choose, old, new in triples]
             named = zip(self._metric_names(), best, strict=True)
             metrics = {f"best_so_far/{_metric_key(name)}": value for name, value in named}
-            tracker.log_metrics(metrics, trial.number, _milliseconds(trial.datetime_complete))
+            tracker.log_metrics(metrics, step, _milliseconds(end_of(trial)))
 
     def _metrics(self, study: optuna.Study, best: FrozenTrial | None) -> dict[str, float]:
         trials = study.get_trials(deepcopy=False)
@@ -295,8 +295,8 @@ def _group_key(group: str) -> str:
     return package or name
 
 
-def _milliseconds(time: datetime | None) -> int | None:
-    return None if time is None else int(time.timestamp() * 1000)
+def _milliseconds(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds * 1000)
 
 
 def _metric_key(metric: str) -> str:

@@ -35,8 +35,6 @@ from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
 from sweeper.tracking.courier import VARIABLE, Courier
 
-DELIVERY_SECONDS = 30.0
-"""The longest wait for the records of the trials, as that of a run for its own."""
 NICENESS = 5
 """A process of this niceness gets a quarter of a processor that a process of niceness 0 wants."""
 log = logging.getLogger(__name__)
@@ -218,7 +216,7 @@ def _prepare_end(observer: Any, courier: Courier) -> None:
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> str | None:
-    wait = partial(desk.courier.wait, DELIVERY_SECONDS)
+    wait = partial(desk.courier.wait, desk.observer.flush_seconds)
     page: str | None = desk.observer.finish(desk.with_storage(study), wait, desk.early)
     return page
 

@@ -19,6 +19,9 @@ from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 
 log = logging.getLogger(__name__)
 
+_START_SECONDS = 30.0
+"""The longest wait at the start of a study, which is not one for the delivery of records."""
+
 
 class BackgroundDelivery:
     """The delivery of a run while it is recorded, and of the abandoned outboxes beside it.
@@ -50,8 +53,8 @@ class BackgroundDelivery:
         return self._delivery.page
 
     def wait_until_attempted(self) -> None:
-        """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
-        self._delivery.attempted.wait(self._flush_seconds)
+        """Wait up to 30 seconds for the first attempt to deliver the start of the run."""
+        self._delivery.attempted.wait(_START_SECONDS)
 
     def deliver_others(self) -> None:
         """Try to deliver the abandoned outboxes, and wait for that as long as `wait` may."""

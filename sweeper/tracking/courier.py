@@ -61,7 +61,7 @@ class Courier:
         """Wait until all outboxes are delivered, and less long for a server that failed."""
         started = time.monotonic()
         for thread, delivery in list(self._deliveries):
-            limit = seconds_after_failure if delivery.failure else seconds
+            limit = min(seconds, seconds_after_failure) if delivery.failure else seconds
             thread.join(max(0.0, started + limit - time.monotonic()))
 
     def write_models(self) -> None:

@@ -114,7 +114,7 @@ class Delivery:
         started, run_id = start.time if start else 0, self.outbox.progress.run_id or ""
         match record.op:
             case "metrics":
-                store.log_metrics(run_id, batch)
+                store.log_metrics(run_id, batch, started)
             case "tags":
                 store.set_tags(run_id, body["tags"], body["prefix"], started)
             case "artifact":

@@ -1,6 +1,8 @@
-"""The values that the earlier attempts at a run have logged, so that none is logged twice."""
+"""What the earlier attempts at a run have logged: no value is logged twice, and steps go on."""
 
 from typing import TYPE_CHECKING
+
+from sweeper.tracking.system_metrics import PREFIX
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -10,24 +12,45 @@ if TYPE_CHECKING:
 class EarlierPoints:
     """The steps and values that a run has when a later attempt at it begins.
 
-    They are read when they are needed. For an attempt that repeats no epoch, one request is enough.
+    Those of a metric are read when it is logged for the first time. System metrics are measured
+    anew by each attempt, so none of them is repeated.
     """
 
     def __init__(self, client: "MlflowClient", run_id: str) -> None:
         self.run_id = run_id
         self._client = client
         self._points: dict[str, set[tuple[int, str]]] = {}
-        self._last_step: int | None = None
 
     def __contains__(self, metric: "Metric") -> bool:
         """Return whether this value was logged at this step."""
-        if self._last_step is None:
-            self._last_step = max((step for step, _ in self._of(metric.key)), default=-1)
-        is_new = metric.step > self._last_step
-        return not is_new and (metric.step, str(metric.value)) in self._of(metric.key)
+        if metric.key.startswith(PREFIX):
+            return False
+        return (metric.step, str(metric.value)) in self._of(metric.key)
 
     def _of(self, name: str) -> set[tuple[int, str]]:
         if name not in self._points:
             history = self._client.get_metric_history(self.run_id, name)
             self._points[name] = {(point.step, str(point.value)) for point in history}
         return self._points[name]
+
+
+class SystemSteps:
+    """The steps of the system metrics, which each attempt at a run counts from 0."""
+
+    def __init__(self, client: "MlflowClient") -> None:
+        self._client = client
+        self._first: dict[tuple[str, int], int] = {}
+
+    def first(self, run_id: str, name: str, started: int) -> int:
+        """Return the first step of an attempt: the one that follows those of earlier attempts.
+
+        They are told apart by time, so the answer is the same when it is asked for again.
+
+        name: a system metric; all of them are measured together.
+        started: when the attempt started, in milliseconds since 1970.
+        """
+        if (run_id, started) not in self._first:
+            history = self._client.get_metric_history(run_id, name)
+            earlier = (point.step for point in history if point.timestamp < started)
+            self._first[run_id, started] = max(earlier, default=-1) + 1
+        return self._first[run_id, started]

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from mlflow.store.entities import PagedList
 
 T = TypeVar("T")
-_SEARCHABLE = re.compile(r"[\w.-]+")
+_SEARCHABLE = re.compile(r"[\w. -]+")
+"""What may be part of a query; the label of a trial with several seeds, `3 seed 1`, has spaces."""
 
 
 class KnownRuns:

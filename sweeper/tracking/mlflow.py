@@ -11,6 +11,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +22,7 @@ from pydantic import NonNegativeFloat
 
 from sweeper import trial
 from sweeper.errors import ConfigError
+from sweeper.files import reason_of
 from sweeper.secrets import masked_uri
 from sweeper.tracking.background import BackgroundDelivery
 from sweeper.tracking.courier import has_courier
@@ -94,6 +96,7 @@ class MLflowTracker:
         self._model_folder: tempfile.TemporaryDirectory[str] | None = None
         """Where the courier writes the model that it was asked for."""
         self._continued: str | None = None
+        self._failed = False
 
     @property
     def run_id(self) -> str | None:
@@ -136,7 +139,7 @@ class MLflowTracker:
             self._system_metrics = SystemMetrics(self.log_metrics)
 
     def wait_until_attempted(self) -> None:
-        """Wait up to `flush_seconds` for the first attempt to deliver the start of the run."""
+        """Wait up to 30 seconds for the first attempt to deliver the start of the run."""
         self._background.wait_until_attempted()
 
     def deliver_others(self) -> None:
@@ -167,20 +170,24 @@ class MLflowTracker:
         """Record the layers' histograms as `watch/<name>.png`; it replaces an earlier picture."""
         from sweeper.figures.histograms import histograms  # imports matplotlib
 
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, f"{name}.png")
-            histograms(values, f"{name.capitalize()} after epoch {step}").savefig(path)
-            self.log_artifact(path, "watch")
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, f"{name}.png")
+                histograms(values, f"{name.capitalize()} after epoch {step}").savefig(path)
+                self.log_artifact(path, "watch")
+        except OSError as error:
+            self._say_lost(error)
 
     def log_graph(self, model: "nn.Module", images: "Tensor") -> None:
         """Do nothing: MLflow does not show graphs."""
 
     def begin_model(self, build: BuildModel) -> None:
-        """Let the courier begin to write the model, if there is a courier."""
+        """Let the courier begin to write the model, if there is a courier and room for a folder."""
         handover = self._background.handover
         if handover is not None and self._model_folder is None:
-            self._model_folder = tempfile.TemporaryDirectory()
-            handover.ask_for_model(build, Path(self._model_folder.name, "model"))
+            with suppress(OSError):  # `log_model` says so
+                self._model_folder = tempfile.TemporaryDirectory()
+                handover.ask_for_model(build, Path(self._model_folder.name, "model"))
 
     def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
         """Record a network as an MLflow model; it is registered if the tracker has a name for it.
@@ -262,7 +269,13 @@ class MLflowTracker:
         try:
             self._store(op, body, artifact)
         except OSError as error:
-            log.error("tracking: a record of %s is lost: %s", op, error)
+            self._say_lost(error)
+
+    def _say_lost(self, error: OSError) -> None:
+        """Say once that records of this run are lost."""
+        if not self._failed:
+            log.warning("tracking: records for MLflow are lost (%s)", reason_of(error))
+        self._failed = True
 
     def _store(self, op: Operation, body: dict[str, Any], artifact: Path | None) -> None:
         """Append a record to the outbox.

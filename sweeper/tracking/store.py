@@ -20,12 +20,13 @@ from sweeper.locks import locked
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
-from sweeper.tracking.earlier_points import EarlierPoints
+from sweeper.tracking.earlier_points import EarlierPoints, SystemSteps
 from sweeper.tracking.imported import import_mlflow
 from sweeper.tracking.known_runs import KnownRuns
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError, translating_refusals
 from sweeper.tracking.schema_version import check_schema, require_readable
+from sweeper.tracking.system_metrics import PREFIX
 from sweeper.tracking.uri import sqlite_path
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class MLflowStore:
         self.runs = KnownRuns(self.client)
         self._earlier: EarlierPoints | None = None
         """What earlier attempts have logged, if a later attempt at a run is delivered."""
+        self._system_steps = SystemSteps(self.client)
 
     def start(self, record: Record, key: str) -> str:
         """Find, continue or create the run of an outbox; return its run id.
@@ -98,20 +100,28 @@ class MLflowStore:
                 self._join_study(run, body["tags"], parent)
         return run_id
 
-    def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
+    def log_metrics(self, run_id: str, records: Sequence[Record], started: int = 0) -> None:
         """Write the metrics of several records, up to 1000 values in one request.
 
         An attempt from an older checkpoint than the last one repeats epochs. What it logs again is
         left out.
+
+        started: when the attempt started (milliseconds since 1970). Its system metrics follow those
+            of earlier attempts.
         """
         from mlflow.entities import Metric
 
-        metrics = [
-            Metric(allowed_name(name), value, _measured(record), record.body["step"])
-            for record in records
-            for name, value in record.body["metrics"].items()
-        ]
+        def step_of(name: str, step: int) -> int:
+            if not name.startswith(PREFIX):
+                return step
+            return step + self._system_steps.first(run_id, name, started)
+
         with translating_refusals():
+            metrics = [
+                Metric(allowed_name(name), v, _measured(record), step_of(name, record.body["step"]))
+                for record in records
+                for name, v in record.body["metrics"].items()
+            ]
             earlier = self._earlier
             if earlier is not None and earlier.run_id == run_id:
                 metrics = [metric for metric in metrics if metric not in earlier]

@@ -7,6 +7,7 @@ import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from sweeper.configs import CONFIGS
+from sweeper.sweep.mlflow_study import MLflowStudy
 
 GROUPS = ("loss", "model", "optimizer", "scheduler", "init", "stopping", "trainer", "tracking")
 OFFLINE = {"data": ["digits", "digit_strings"]}
@@ -64,3 +65,13 @@ def test_every_ready_made_search_is_in_hydras_grammar(path: Path, composed) -> N
     for key, values in (sweeper.params or {}).items():
         override = OverridesParser.create().parse_override(f"{key}={values}")
         assert override.is_sweep_override()
+
+
+@pytest.mark.parametrize("option", ["mlflow", "all"])
+def test_the_record_of_a_study_has_the_settings_of_that_of_a_run(option, composed) -> None:
+    overrides = [f"tracking={option}", "tracking.flush_seconds=7", "tracking.experiment=e"]
+    tracking = composed(*overrides).cfg.tracking
+    [observer] = tracking.study_observers
+    shared = {key for key in tracking if key in MLflowStudy.__dataclass_fields__}
+    assert {key: observer[key] for key in shared} == {key: tracking[key] for key in shared}
+    assert {"uri", "experiment", "flush_seconds", "model", "register"} == shared

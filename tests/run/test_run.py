@@ -83,6 +83,13 @@ def test_every_epoch_is_one_write_followed_by_the_final_metrics(ran, tracked) ->
     assert tracked[-1] == ("finish", "FINISHED", "")
 
 
+def test_each_objective_is_recorded_as_it_was_at_the_best_epoch(ran, tracked) -> None:
+    value = ran(*QUICK, "metric=[val/accuracy,train/loss,n_parameters]")
+    metrics = [entry[1] for entry in tracked if entry[0] == "metrics"][-1]
+    names = ("best/val_accuracy", "best/train_loss", "n_parameters")
+    assert value == tuple(metrics[name] for name in names)
+
+
 def test_params_have_options_and_values(ran, tracked) -> None:
     ran(*QUICK, "optimizer=sgd", "model.kernel_size=3")
     info = tracked[0][1]

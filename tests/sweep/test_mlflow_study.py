@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -21,6 +22,7 @@ from torch import nn
 from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.curve import PLACE_KEY
+from sweeper.sweep.finals.final_records import SCORES_RECORD, Scores
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import StudyInfo
 from sweeper.tracking import tags
@@ -168,6 +170,51 @@ def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(
         observer.study_finished(replace(study, parent_id=parent))
     history = MlflowClient(database).get_metric_history(parent, "best_so_far/val_accuracy")
     assert [(point.step, point.value) for point in history] == [(0, 0.1), (1, 0.2), (2, 0.2)]
+
+
+def test_a_low_number_that_completes_late_only_adds_to_the_best_values_so_far() -> None:
+    storage = optuna.storages.InMemoryStorage()
+    study = optuna.create_study(storage=storage)
+    late = study.ask()
+    for value in (0.3, 0.2):
+        study.add_trial(create_trial(value=value))
+
+    def logged() -> list[tuple[Any, ...]]:
+        points: list[tuple[Any, ...]] = []
+        tracker = SimpleNamespace(log_metrics=lambda *point: points.append(point))
+        MLflowStudy("loss")._log_best_so_far(tracker, study)
+        return points
+
+    first = logged()
+    study.tell(late, 0.1)
+    assert logged()[:2] == first
+    assert [(step, *values.values()) for values, step, _ in logged()] == [
+        (0, 0.3), (1, 0.2), (2, 0.1)
+    ]  # fmt: skip
+
+
+def test_the_scores_of_a_former_winner_are_not_shown_as_those_of_the_new_one(
+    study, database, tmp_path
+) -> None:
+    from mlflow import MlflowClient
+
+    loaded = optuna.load_study(study_name=study.name, storage=study.storage)
+    parent: str | None = None
+
+    def shown(scored: int) -> str:
+        """Return the best trial and the score on the run of the study."""
+        nonlocal parent
+        loaded.set_user_attr(SCORES_RECORD, Scores(scored, {"test/acc": scored / 8}).record())
+        observer = MLflowStudy("acc", database, folder=tmp_path)
+        parent = observer.study_opened(replace(study, parent_id=parent))
+        observer.study_finished(replace(study, parent_id=parent))
+        run = MlflowClient(database).get_run(parent)
+        return f"{run.data.tags['best/trial']}: {run.data.metrics['test/acc']}"
+
+    assert shown(scored=1) == "1: 0.125"
+    loaded.add_trial(create_trial(value=0.9))
+    assert shown(scored=1) == "4: nan"
+    assert shown(scored=4) == "4: 0.5"
 
 
 def test_an_observer_is_pickled_without_its_live_tracker(study, tmp_path) -> None:

@@ -110,6 +110,15 @@ def desk_of(info: StudyInfo, observer: MLflowStudy) -> recorder._Desk:
     return desk
 
 
+def test_the_records_of_the_trials_are_waited_for_as_long_as_it_was_asked(info) -> None:
+    observer, courier = Mock(flush_seconds=7.0), Mock()
+    desk = SimpleNamespace(observer=observer, courier=courier, with_storage=str, early=None)
+    recorder._finish(desk, info)
+    _, wait_for_trials, _ = observer.finish.call_args.args
+    wait_for_trials()
+    courier.wait.assert_called_once_with(7.0)
+
+
 def test_figures_are_drawn_as_soon_as_the_model_is_written(info, observer) -> None:
     desk = desk_of(info, observer)
     assert desk.early() is None

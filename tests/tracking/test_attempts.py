@@ -73,8 +73,8 @@ def metric(step: int) -> tuple[str, dict[str, Any]]:
     return "metrics", {"metrics": {"loss": 1.0 / step}, "step": step}
 
 
-def of_trial(number: int, parent: str) -> dict[str, str]:
-    return tags.of_trial("s", number, parent)
+def of_trial(label: int | str, parent: str) -> dict[str, str]:
+    return tags.of_trial("s", label, parent)
 
 
 def steps(server: Server, run_id: str) -> list[int]:
@@ -82,14 +82,14 @@ def steps(server: Server, run_id: str) -> list[int]:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
-@pytest.mark.parametrize("kind", ["resumed run", "trial"])
+@pytest.mark.parametrize("label", [None, "3", "3 seed 1"])  # a resumed run has none
 def test_attempts_are_one_run_with_the_last_end_in_every_order_of_delivery(
-    attempt, server: Server, order: Sequence[int], kind: str
+    attempt, server: Server, order: Sequence[int], label: str | None
 ) -> None:
-    first_tags = of_trial(3, f"20260101-{uuid.uuid4().hex}") if kind == "trial" else {}
+    first_tags = of_trial(label, f"20260101-{uuid.uuid4().hex}") if label else {}
     first = attempt(metric(1), ("tags", {"tags": {tags.STATE: "paused"}}), status="KILLED",
                     reason="interrupted", tags=first_tags)  # fmt: skip
-    key = first.folder.name if kind == "resumed run" else None
+    key = None if label else first.folder.name
     attempts = [
         first,
         attempt(metric(2), status="FAILED", reason="it broke", tags=first_tags, run_id=key),
@@ -102,6 +102,13 @@ def test_attempts_are_one_run_with_the_last_end_in_every_order_of_delivery(
     assert not {tags.STATE, tags.END_REASON} & run.data.tags.keys()
     assert steps(server, run.info.run_id) == [1, 2, 3]
     assert run.data.tags.get(tags.OUTBOX) in {outbox.folder.name for outbox in attempts}
+
+
+def test_each_seed_of_a_trial_is_a_run_of_its_own(attempt, server: Server) -> None:
+    labels = ["3", "3 seed 1", "3 seed 10"]
+    for label in [*labels, *labels]:
+        server.deliver(attempt(tags=of_trial(label, "20260101-abc")))
+    assert sorted(run.data.tags[tags.TRIAL] for run in server.runs()) == labels
 
 
 def test_an_attempt_that_still_runs_is_not_ended_by_an_earlier_one(attempt, server: Server) -> None:
@@ -229,6 +236,24 @@ def test_an_epoch_that_a_later_attempt_repeats_is_logged_once(attempt, server: S
     [run] = server.runs()
     assert accuracies(server, run) == [(1, 0.25), (2, 0.5), (3, 0.75), (1, 0.75)]
     assert run.data.metrics["loss"] == 0.5
+
+
+def test_system_metrics_of_a_later_attempt_go_on_and_hide_no_repeated_epoch(
+    attempt, server: Server
+) -> None:
+    def measured(step: int) -> tuple[str, dict[str, Any]]:
+        return "metrics", {"metrics": {"system/cpu": 0.5, "system/disk": 0.5}, "step": step}
+
+    first = attempt(measured(0), metric(1), metric(2), measured(1), status="KILLED")
+    later = attempt(measured(0), metric(2), measured(1), metric(3), run_id=first.folder.name)
+    for outbox in (first, later, later):
+        outbox.progress = Progress()
+        server.deliver(outbox, close=False)
+    [run] = server.runs()
+    assert steps(server, run.info.run_id) == [1, 2, 3]
+    for name in ("system/cpu", "system/disk"):
+        history = server.client.get_metric_history(run.info.run_id, name)
+        assert sorted(point.step for point in history) == [0, 1, 2, 3]
 
 
 PAUSED = {"params": {"lr": "1"}, "state": "paused", "reason": "paused", "ended": 2_000_000}

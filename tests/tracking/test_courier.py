@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from functools import partial
+from unittest.mock import Mock
 
 import pytest
 
@@ -223,6 +224,13 @@ def test_a_courier_that_was_asked_too_early_leaves_models_to_the_others(
     assert not (tmp_path / "model").exists()
     handover.finish()
     courier.wait(60)
+
+
+def test_a_delivery_that_failed_is_waited_for_no_longer_than_any_other(courier) -> None:
+    thread, failed = Mock(), Mock(failure="the server is away")
+    courier._deliveries = [(thread, failed)]
+    courier.wait(0)
+    thread.join.assert_called_once_with(0.0)
 
 
 def test_a_courier_that_can_accept_nothing_makes_nobody_wait(tmp_path, monkeypatch, caplog) -> None:

@@ -27,7 +27,7 @@ class FakeStore:
         self.seen.append("start")
         return "run"
 
-    def log_metrics(self, run_id: str, records: Sequence[Record]) -> None:
+    def log_metrics(self, run_id: str, records: Sequence[Record], started: int) -> None:
         self._fail()
         if any("bad" in record.body["metrics"] for record in records):
             raise RefusedError("a bad name")

@@ -28,9 +28,11 @@ def test_only_the_same_value_at_the_same_step_was_logged() -> None:
     assert not any(point(*other) in earlier for other in others)
 
 
-def test_an_attempt_that_repeats_nothing_costs_one_request() -> None:
+def test_each_metric_costs_one_request_and_system_metrics_none() -> None:
     client = Client()
     earlier = EarlierPoints(client, "run")
-    later = [point(key, step, 0.5) for step in (3, 4) for key in ("acc", "loss")]
+    keys = ("system/disk", "loss", "acc")
+    later = [point(key, step, 0.5) for step in (3, 4) for key in keys]
     assert not any(each in earlier for each in later)
-    assert client.asked == [("run", "acc")]
+    assert point("acc", 1, 0.25) in earlier
+    assert client.asked == [("run", "loss"), ("run", "acc")]

@@ -1,9 +1,11 @@
+import errno
 import logging
 import math
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -24,6 +26,7 @@ from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.metrics_file import CsvTracker
 from sweeper.tracking.mlflow import MLflowTracker, wait_for_trials
 from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.record_file import RecordFile
 from sweeper.tracking.several import SeveralTrackers
 from sweeper.tracking.tensorboard import TensorBoardTracker
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker
@@ -119,6 +122,26 @@ def test_the_latest_histograms_replace_the_earlier_ones(database: str, tmp_path:
     fetched = client(database).download_artifacts(tracker.run_id, sheet.path)
     with Image.open(fetched) as picture:
         assert picture.size == drawn(histograms(values, "Weights after epoch 2")).size
+
+
+def test_a_full_disk_loses_records_and_says_so_once(
+    database: str, tmp_path: Path, monkeypatch, caplog
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    tracker = MLflowTracker(database, folder=tmp_path)
+    tracker.start(INFO)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "TemporaryDirectory", fail)
+        patch.setattr(RecordFile, "append", fail)
+        tracker.log_histograms("weights", {"conv": np.ones(9, np.float32)}, 1)
+        tracker.log_metrics({"val/loss": 1.0}, 1)
+        tracker.set_tags({"a": "b"})
+    assert caplog.messages == ["tracking: records for MLflow are lost (No space left on device)"]
+    tracker.log_metrics({"val/loss": 0.5}, 2)
+    tracker.finish("FINISHED")
+    assert client(database).get_run(tracker.run_id).data.metrics == {"val/loss": 0.5}
 
 
 @pytest.mark.parametrize(

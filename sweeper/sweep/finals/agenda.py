@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import optuna
@@ -183,7 +184,10 @@ class Agenda:
         done_jobs = [t for t in same if t.state == TrialState.COMPLETE]
         for trial in (done_jobs or same)[-1:]:
             if trial.state.is_finished():
-                self._record(SCORES_RECORD, _scores(winner, trial).record())
+                scores = _scores(winner, trial)
+                names = Scores.by_name(self._search.user_attrs, winner.number).keys()
+                former = sorted(names - scores.values.keys())
+                self._record(SCORES_RECORD, replace(scores, former=former).record())
         return None if counting or not self._is_here(winner) else job
 
     def _record(self, key: str, record: Mapping[str, Any]) -> None:

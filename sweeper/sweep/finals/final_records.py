@@ -1,5 +1,6 @@
 """The results of the jobs that follow a search, as its study keeps them in user attributes."""
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -22,12 +23,24 @@ class Scores:
         values: Scores by their names; empty if the function returned none.
         failure: Why there are none; None if nothing failed.
         warnings: What the function warned of.
+        former: Names of scores that winners before this one have had, and this one has not.
     """
 
     trial: int
     values: Mapping[str, float] = field(default_factory=dict)
     failure: str | None = None
     warnings: Sequence[str] = ()
+    former: Sequence[str] = ()
+
+    @staticmethod
+    def by_name(user_attrs: Mapping[str, Any], trial: int | None) -> dict[str, float]:
+        """Return the scores of this trial by the names of all scores that the study has had.
+
+        NaN stands for those that this trial has not, such as one that is the best and not scored.
+        """
+        record, scores = user_attrs.get(SCORES_RECORD, {}), Scores.recorded(user_attrs, trial)
+        names = {*record.get("values", ()), *record.get("former", ())}
+        return dict.fromkeys(sorted(names), math.nan) | dict(scores.values if scores else {})
 
     @staticmethod
     def recorded(user_attrs: Mapping[str, Any], trial: int | None) -> "Scores | None":
@@ -37,11 +50,11 @@ class Scores:
             return None
         # Others may write to the storage.
         warnings = tuple(printable(str(line)) for line in record.get("warnings", ()))
-        return Scores(**record | {"warnings": warnings})
+        return Scores(**record | {"warnings": warnings, "former": tuple(record.get("former", ()))})
 
     def record(self) -> dict[str, Any]:
         """Return the scores as JSON."""
-        return asdict(self) | {"warnings": list(self.warnings)}
+        return asdict(self) | {"warnings": list(self.warnings), "former": list(self.former)}
 
     @property
     def lines(self) -> list[str]:

@@ -1,5 +1,7 @@
 """When a search is over, and which jobs follow it."""
 
+import math
+
 import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -91,6 +93,24 @@ def test_the_winner_is_scored_once_however_often_someone_looks(agenda, study) ->
     assert not agenda.has_work()
     assert Scores.recorded(study.user_attrs, 1) == Scores(1, {"test/loss": 3.0})
     assert Scores.recorded(study.user_attrs, 0) is None
+
+
+def test_a_new_winner_without_scores_has_none_of_the_former_one(agenda, study, tmp_path) -> None:
+    def score(**attrs) -> dict[str, float]:
+        agenda.add_next()
+        end = (TrialState.COMPLETE, [0.0]) if SCORES_KEY in attrs else (TrialState.FAIL, None)
+        agenda.ledger.finish(agenda.ledger.claim(), *end, attrs)
+        agenda.has_work()
+        return Scores.by_name(study.user_attrs, best_trials(study)[0].number)
+
+    study.add_trials([create_trial(value=2.0), create_trial(value=1.0)])
+    assert score(**{SCORES_KEY: {"test/loss": 3.0}}) == {"test/loss": 3.0}
+    study.add_trial(create_trial(value=0.5))
+    without = pytest.approx({"test/loss": math.nan}, nan_ok=True)
+    assert Scores.by_name(study.user_attrs, 2) == without
+    (tmp_path / "2").mkdir()
+    assert score(**{FAILURE_KEY: "last.pt is damaged"}) == without
+    assert Scores.recorded(study.user_attrs, 2).failure == "last.pt is damaged"
 
 
 def test_nothing_follows_a_search_that_goes_on(agenda, study) -> None:
