@@ -72,7 +72,7 @@ LOSS_RANGES: Mapping[str, Any] = {
 UNITS = {"%": 0.01, "k": 1e3, "m": 1e6}
 """What people write after a number, and Hydra leaves in it as text."""
 
-FILLED_IN = {"self", "params", "optimizer", "input_shape", "num_classes"}
+FILLED_IN = {"self", "params", "output_weight", "optimizer", "input_shape", "num_classes"}
 """Parameters of targets that the run fills in. Messages do not suggest them as keys."""
 
 

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind, trust_all
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
+from sweeper.training.muon import output_weight
 from sweeper.training.schedules import rehearse, require_no_minimum_rate
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
@@ -67,6 +68,8 @@ class UpdatesOption:
         arguments: dict[str, Any] = {"params": groups}
         if self._optimizer.target in FUSED and device.type in ("cpu", "cuda"):
             arguments |= {} if "fused" in self._optimizer.arguments else {"fused": True}
+        if self._optimizer.accepts("output_weight"):
+            arguments["output_weight"] = output_weight(model)
         optimizer = self._optimizer(**arguments)
         require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
         scale_rates(optimizer)
