@@ -42,19 +42,23 @@ OPTIMIZER_RANGES: Mapping[str, Any] = {
     "momentum": NonNegativeFloat,
     "weight_decay": NonNegativeFloat,
     "eps": NonNegativeFloat,
-    "alpha": Probability,
-    "rho": Probability,
+    "Adafactor.eps": tuple[NonNegativeFloat | None, PositiveFloat],
+    "RMSprop.alpha": Probability,
+    "Adadelta.rho": Probability,
     "betas": tuple[Probability, Probability],
     "adamw_betas": tuple[Probability, Probability],
 }
-"""Ranges of optimizer arguments. torch annotates them as `float`; its errors name no argument."""
+"""Ranges of optimizer arguments. torch annotates them as `float`; its errors name no argument.
+
+A name that starts with a class applies to this class only.
+"""
 
 SCHEDULER_RANGES: Mapping[str, Any] = {
     "step_size": PositiveInt,
     "gamma": PositiveFloat,
     "eta_min": NonNegativeFloat,
     "power": NonNegativeFloat,
-    "factor": Fraction,
+    "ReduceLROnPlateau.factor": Fraction,
     "patience": NonNegativeInt,
     "threshold": NonNegativeFloat,
     "threshold_mode": Literal["rel", "abs"],
@@ -65,14 +69,14 @@ SCHEDULER_RANGES: Mapping[str, Any] = {
 LOSS_RANGES: Mapping[str, Any] = {
     "label_smoothing": UnitInterval,
     "reduction": Literal["mean", "sum", "none", "batchmean"],
-    "p": Literal[1, 2],
+    "MultiMarginLoss.p": Literal[1, 2],
 }
 """Ranges of loss arguments. torch checks these only when the loss is first computed."""
 
 UNITS = {"%": 0.01, "k": 1e3, "m": 1e6}
 """What people write after a number, and Hydra leaves in it as text."""
 
-FILLED_IN = {"self", "params", "optimizer", "input_shape", "num_classes"}
+FILLED_IN = {"self", "params", "output_weight", "optimizer", "input_shape", "num_classes"}
 """Parameters of targets that the run fills in. Messages do not suggest them as keys."""
 
 
@@ -85,13 +89,14 @@ def checked(
     """Return the arguments, validated and converted to the annotations of the target.
 
     path: the config key of the option, such as "model", or "" for the root; messages quote it.
-    ranges: types that replace annotations of the target, by parameter name.
+    ranges: types that replace annotations of torch's and sweeper's own targets, by parameter name.
+        The annotations of other targets are their schema.
 
     Raises:
         ConfigError: the target has no such parameter, or a value has the wrong type or range.
     """
     parameters = inspect.signature(target).parameters
-    hints = _annotations(target) | dict(ranges or {})
+    hints = _annotations(target) | _ranges_of(target, ranges or {})
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     result = {}
     for name, value in arguments.items():
@@ -129,6 +134,15 @@ def _annotations(target: Callable[..., Any]) -> dict[str, Any]:
         )
     except (NameError, TypeError):
         return {}  # some annotations can be evaluated only by a type checker
+
+
+def _ranges_of(target: Callable[..., Any], ranges: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the ranges of a target by parameter name, such as `eps` or `Adafactor.eps`."""
+    if not str(getattr(target, "__module__", "")).startswith(("torch.", "sweeper.")):
+        return {}
+    name = f"{getattr(target, '__name__', '')}."
+    special = {key.removeprefix(name): kind for key, kind in ranges.items() if key.startswith(name)}
+    return {**ranges, **special}
 
 
 def _validated(key: str, annotation: Any, value: Any) -> Any:

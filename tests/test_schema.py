@@ -5,9 +5,10 @@ from typing import Literal
 
 import pytest
 from pydantic import PositiveInt
+from torch import nn, optim
 
 from sweeper.errors import ConfigError
-from sweeper.schema import Fraction, Probability, checked
+from sweeper.schema import LOSS_RANGES, OPTIMIZER_RANGES, Fraction, Probability, checked
 
 
 def target(
@@ -76,3 +77,40 @@ def test_what_is_meant_is_named_if_the_key_takes_it(annotation, value, message, 
 
     with refuses(ConfigError, rf"^k={re.escape(str(value))}: expected {re.escape(message)}$"):
         checked("", takes, {"k": value})
+
+
+def own(p: float, betas: tuple[float, float, float], rho: float, reduction: str) -> None:
+    """Do nothing; the signature is that of a loss and an optimizer of one's own."""
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments"),
+    [
+        (own, {"p": 0.5, "betas": (0.9, 1.0, 2.0), "rho": 2.0, "reduction": "median"}),
+        (nn.TripletMarginLoss, {"p": 3.0}),
+        (nn.MultiMarginLoss, {"p": 2}),
+        (optim.Adafactor, {"eps": (1e-30, 1e-3)}),
+        (optim.Adafactor, {"eps": (None, 1e-3)}),
+        (optim.ASGD, {"alpha": 1.0}),
+    ],
+)
+def test_ranges_hold_for_the_classes_that_need_them_only(target, arguments) -> None:
+    assert checked("", target, arguments, OPTIMIZER_RANGES | LOSS_RANGES) == arguments
+
+
+@pytest.mark.parametrize(
+    ("target", "arguments"),
+    [
+        (nn.MultiMarginLoss, {"p": 3}),
+        (nn.CrossEntropyLoss, {"label_smoothing": 2.0}),
+        (optim.Adam, {"betas": [0.9, 1.5]}),
+        (optim.Adam, {"eps": -1.0}),
+        (optim.RMSprop, {"alpha": 1.5}),
+        (optim.Adadelta, {"rho": 1.5}),
+        (optim.Adafactor, {"eps": 1e-3}),
+    ],
+)
+def test_a_value_that_torch_finds_wrong_too_late_is_named(target, arguments, refuses) -> None:
+    (name,) = arguments
+    with refuses(ConfigError, rf"^x\.{name}="):
+        checked("x", target, arguments, OPTIMIZER_RANGES | LOSS_RANGES)

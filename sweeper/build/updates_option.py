@@ -13,6 +13,7 @@ from sweeper.build.option import Option, Trust, option_or_none, pop_keys, requir
 from sweeper.errors import ConfigError
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
+from sweeper.training.muon import output_weight
 from sweeper.training.schedules import rehearse, require_no_minimum_rate
 from sweeper.training.settings import RunSettings, TrainerSettings
 from sweeper.training.updates import Schedule, Updates
@@ -81,6 +82,8 @@ class UpdatesOption:
         has_kernel = self._optimizer.target in FUSED and device.type in ("cpu", "cuda")
         if has_kernel and not IMPLEMENTATIONS & self._optimizer.arguments.keys():
             arguments["fused"] = True
+        if self._optimizer.accepts("output_weight"):
+            arguments["output_weight"] = output_weight(model)
         optimizer = self._optimizer(**arguments)
         require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
         scale_rates(optimizer)

@@ -6,6 +6,7 @@
       placement         the choice between a resident tensor and streaming, for each split
         cache           decoded splits on disk, memory-mapped by later processes
           photo_cache   the same for photographs of different sizes
+        contents        the digest of image files, which their place does not change
         photographs     photographs of different sizes in one array
         batches         batches of a split, from memory or from a DataLoader
       split             stratified, seeded indices of `train`, `val` and `test`

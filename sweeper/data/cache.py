@@ -11,7 +11,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sweeper.data import photo_cache
+from sweeper.data.contents import contents_of
 from sweeper.data.image_files import FilePhotographs
 from sweeper.data.kept import kept
 from sweeper.data.photographs import PackedPhotographs
@@ -36,8 +37,8 @@ FILES = {"meta.json", IMAGES, LABELS, photo_cache.PIXELS, photo_cache.INDEX}
 class OpenSplit:
     """A split that is ready to be read; `cache_folder` is None if the cache cannot be written.
 
-    Images are (N, C, H, W) uint8 and labels (N, ...) int64, as in `Decoded`. `digest` is a hash
-    of the pixels, labels and classes; of a streamed split, it is the start of its fingerprint.
+    Images are (N, C, H, W) uint8 and labels (N, ...) int64, as in `Decoded`. `digest` is the
+    `contents` of a split of image files, and a hash of the pixels, labels and classes of any other.
     """
 
     images: Images | SizedImages
@@ -45,6 +46,8 @@ class OpenSplit:
     classes: tuple[str, ...]
     digest: str
     cache_folder: Path | None
+    former_digest: str | None = None
+    """The digest of the same image files in checkpoints of earlier versions."""
 
 
 def open_cached(name: str, split: Split, cache_dir: Path, writes: bool = True) -> OpenSplit:
@@ -52,7 +55,21 @@ def open_cached(name: str, split: Split, cache_dir: Path, writes: bool = True) -
 
     A damaged cache is decoded again. Without `writes`, or on a full disk, the split stays in
     memory.
+
+    Raises:
+        DataError: a file of the split cannot be read.
     """
+    return _identified(split, _open_decoded(name, split, cache_dir, writes))
+
+
+def _identified(split: Split, opened: OpenSplit) -> OpenSplit:
+    """Return the open split with the digest of its files, if it consists of image files."""
+    if (contents := contents_of(split, opened.cache_folder)) is None:
+        return opened
+    return replace(opened, digest=contents, former_digest=opened.digest)
+
+
+def _open_decoded(name: str, split: Split, cache_dir: Path, writes: bool) -> OpenSplit:
     folder = _folder(name, split, cache_dir)
     # A checksum of all bytes takes 20 ms for MNIST; the files of an earlier trial are known.
     if (cached := kept("split", (folder, _stamps(folder)), lambda: _read(folder))) is not None:
@@ -106,10 +123,15 @@ def cached_nbytes(name: str, split: Split, cache_dir: Path) -> int | None:
 def open_streamed(
     name: str, split: Split, stream: Callable[[], Decoded], cache_dir: Path
 ) -> OpenSplit:
-    """Return the split with its images left in their files; only its statistics are cached."""
+    """Return the split with its images left in their files; its statistics and digest are cached.
+
+    Raises:
+        DataError: a file of the split cannot be read.
+    """
     decoded = stream()
     digest, folder = split.fingerprint[:32], _folder(name, split, cache_dir)
-    return OpenSplit(decoded.images, decoded.labels, decoded.classes, digest, folder)
+    opened = OpenSplit(decoded.images, decoded.labels, decoded.classes, digest, folder)
+    return _identified(split, opened)
 
 
 def _folder(name: str, split: Split, cache_dir: Path) -> Path:

@@ -1,11 +1,12 @@
 """Data sets of image files: their splits, decoded to one size or with proportions as they are."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import prod
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from sweeper.data.contents import digest_of_files
 from sweeper.data.decoding import Decoding
 from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.source import Decoded, Indices, Split, fingerprint
@@ -38,9 +39,14 @@ class LabelledFiles:
             files.check_headers()
             return load()
 
+        def contents() -> str:
+            labels, classes = self.labels()
+            settings = {"classes": classes, "mode": self.mode, **asdict(decoding)}
+            return digest_of_files(self.paths, labels, settings)
+
         key = fingerprint({**self.key, "mode": self.mode, **decoding.key()}, self.paths)
         nbytes = prod(files.shape) if isinstance(files, FileImages) else None
-        return Split(key, load, stream, nbytes)
+        return Split(key, load, stream, nbytes, contents)
 
 
 def decoded_files(

@@ -38,11 +38,13 @@ class ImageData:
     """A prepared data set; its batches are normalised images (B, C, H, W) float32 and labels.
 
     Labels are int64: (B,) classes, (B, K) zeros and ones for sets of classes, or (B, L) for
-    strings. `digest` is a hash of the pixels, labels and classes of all splits.
+    strings. `digest` is a hash of the files or pixels, labels and classes of all splits.
     """
 
     profile: Profile
     digest: str
+    former_digest: str
+    """The digest of the same data in checkpoints of earlier versions."""
     batch_size: int
     seed: int
     subsets: dict[str, Subset]
@@ -55,6 +57,10 @@ class ImageData:
     def sizes(self) -> dict[str, int]:
         """The number of images in `train`, `val` and, if there is one, `test`."""
         return {name: len(subset) for name, subset in self.subsets.items()}
+
+    def has_digest(self, digest: object) -> bool:
+        """Return whether a checkpoint with this digest was trained on this data."""
+        return digest in (self.digest, self.former_digest)
 
     @property
     def has_test(self) -> bool:

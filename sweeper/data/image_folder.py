@@ -94,14 +94,14 @@ class ImageFolder:
 
     def _check_names(self, train: Path) -> None:
         """Raise DataError for a split that would be ignored, or be read as a class."""
-        names = {path.name for path in self._root.iterdir() if path.is_dir()}
-        splits = sorted(name for name in names if name.lower() in SPLITS)
+        names = _subfolders(self._root)
+        splits = [name for name in names if name.lower() in SPLITS]
         if splits and not train.is_dir():
             raise DataError(
                 f"{self._root} has a folder {splits[0]}, but none called train; call the folders "
                 "of the splits train, val and test"
             )
-        unknown = sorted(name for name in names - {"train", "val", "test"} if name[0] != ".")
+        unknown = [name for name in names if name not in ("train", "val", "test")]
         if train.is_dir() and unknown:
             raise DataError(
                 f"{self._root / unknown[0]} is not a split: beside train, only val and test can "
@@ -172,5 +172,13 @@ def _classes(folder: Path) -> tuple[str, ...]:
 
 
 def _subfolders(folder: Path) -> tuple[str, ...]:
-    """Return the names of the folders in `folder`, sorted, without hidden ones."""
-    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != "."))
+    """Return the names of the folders in `folder`, sorted, without hidden ones.
+
+    Raises:
+        DataError: a link leads nowhere, so that a class or a split would be left out unnoticed.
+    """
+    paths = [path for path in folder.iterdir() if path.name[0] != "."]
+    for path in paths:
+        if path.is_symlink() and not path.exists():
+            raise DataError(f"{path} is a link to a folder that does not exist; remove the link")
+    return tuple(sorted(path.name for path in paths if path.is_dir()))

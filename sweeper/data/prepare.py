@@ -132,6 +132,9 @@ def prepare(
     return ImageData(
         profile=profile,
         digest=_combined_digest([split.digest for split in splits.values()]),
+        former_digest=_combined_digest(
+            [split.former_digest or split.digest for split in splits.values()]
+        ),
         batch_size=batch_size,
         seed=seed,
         # If the source has no `val`, the validation images are in the feed of `train`.

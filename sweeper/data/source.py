@@ -78,12 +78,15 @@ class Split:
     `fingerprint` changes whenever the result of `load` would change. A split of image files can
     also be streamed: `stream` reads only the headers of the files, and its result decodes images on
     access. `nbytes` is the size of all decoded images, or None if only the headers tell it.
+    `contents` reads such files and returns a digest of what is in them; it is the same wherever the
+    files are, and whether they are streamed or not.
     """
 
     fingerprint: str
     load: Callable[[], Decoded]
     stream: Callable[[], Decoded] | None = None
     nbytes: int | None = 0
+    contents: Callable[[], str] | None = None
 
 
 class Source(Protocol):

@@ -33,7 +33,8 @@ def positive_weights(weight: Weight, counts: Tensor, n_images: int) -> Tensor | 
 
     counts: (K,) int64, the training images of each class; `n_images` is the number of all
     training images. `balanced` gives (n - count) / count, so that the positive and the negative
-    labels of a class have the same total weight; a class without images gets 1.
+    labels of a class have the same total weight; a class in no image or in every image gets 1,
+    because its labels cannot be balanced.
 
     Raises:
         ConfigError: the number of weights is not that of the classes, or all are zero.
@@ -42,7 +43,8 @@ def positive_weights(weight: Weight, counts: Tensor, n_images: int) -> Tensor | 
         return None
     if weight == "balanced":
         balanced = (n_images - counts) / counts.clamp_min(1).double()
-        return torch.where(counts > 0, balanced, 1.0).float()
+        has_both = (counts > 0) & (counts < n_images)
+        return torch.where(has_both, balanced, 1.0).float()
     return _listed("pos_weight", weight, len(counts))
 
 

@@ -33,7 +33,10 @@ class Meter:
         self._count += len(labels)
 
     def compute(self) -> dict[str, float]:
-        """Return the metrics, and `loss`: the criterion's value for all images as one batch."""
+        """Return the metrics, and `loss`: the mean of the criterion over all images.
+
+        It is the criterion's value for all images as one batch, unless its reduction is a sum.
+        """
         loss = self._loss.item() / (self._weight.item() or 1.0)
         return {"loss": loss, **self._measure.compute()}
 

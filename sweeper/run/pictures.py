@@ -92,7 +92,7 @@ def _training_figures(experiment: Experiment, subject: Subject, state: RunState)
     titles = [data.profile.label_text(label) for label in labels[:PICTURES].cpu()]
     about = f"{subject.network} on {subject.data} · the best epoch is that of {state.metric}"
     pictures = data.to_pictures(images[:PICTURES].cpu())
-    shown = f"{len(titles)} of {len(labels)} images, as the network sees them in epoch 1"
+    shown = f"{len(titles)} of {len(labels)} images of epoch 1, transformed anew as in training"
     return {
         "learning_curves": learning_curves(state.history, state.best_epoch or 1, measures, about),
         "training_batch": image_grid(

@@ -66,7 +66,7 @@ class Restored:
         """
         data = self._recipe.data()
         trained_on = self._identity["images of each split"]
-        if (data.sizes, data.digest) != (trained_on, self._identity["data"]):
+        if data.sizes != trained_on or not data.has_digest(self._identity["data"]):
             # With other images the splits differ too: training images may be in the test split.
             raise DataError(
                 f"data={data.profile.name} is not what {self.path} was trained on: it has "

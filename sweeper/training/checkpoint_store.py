@@ -109,7 +109,7 @@ class CheckpointStore:
         """
         content = read_checkpoint(path)
         require_parts(content, path)
-        require_identity(identity(experiment, state), content["identity"], path)
+        require_identity(experiment, state, content["identity"], path)
         load_weights(experiment.model, content["model"], path)
         load_adapter(experiment.adapter, content["criterion"], path)
         try:

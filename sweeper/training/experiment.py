@@ -43,3 +43,13 @@ class Experiment:
     def classifier(self) -> Classifier:
         """The network to evaluate (the averaged one if weights are averaged), with its loss."""
         return Classifier(self.updates.eval_model, self.adapter, self.device, self.autocast)
+
+    @property
+    def trained(self) -> Classifier:
+        """The network that is trained, with its loss."""
+        return Classifier(self.model, self.adapter, self.device, self.autocast)
+
+    @property
+    def averages(self) -> bool:
+        """True if the network to evaluate is an average, and not the trained one."""
+        return self.updates.eval_model is not self.model

@@ -26,9 +26,10 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
     """
     for callback in callbacks:
         callback.on_fit_start(state)
-    if not state.epoch and not state.batch:
-        learn_from_training(experiment.classifier, experiment.data.unaugmented_train())
     while not state.over:
+        if not state.batch and (not state.epoch or experiment.averages):
+            # The metrics of training are those of the trained network, not of the averaged one.
+            learn_from_training(experiment.trained, experiment.data.unaugmented_train())
         experiment.model.train()  # before the callbacks, which may put a part into evaluation mode
         for callback in callbacks:
             callback.on_epoch_start(state)

@@ -91,16 +91,19 @@ def _criterion_text(adapter: Adapter) -> str:
     return f"{type(criterion).__name__}({arguments})"
 
 
-def require_identity(current: Mapping[str, Any], saved: Mapping[str, Any], path: Path) -> None:
-    """Check that a run has the identity of the checkpoint at `path`.
+def require_identity(
+    experiment: Experiment, state: RunState, saved: Mapping[str, Any], path: Path
+) -> None:
+    """Check that a run has the identity `saved` of the checkpoint at `path`.
 
     Raises:
         CheckpointError: a value differs; the message names the first one.
     """
-    for name, value in current.items():
-        if saved.get(name) != value:
+    for name, value in identity(experiment, state).items():
+        other = saved.get(name)
+        if other != value and not (name == "data" and experiment.data.has_digest(other)):
             raise CheckpointError(
-                f"{path} is of another experiment: {name} is {saved.get(name)} in the checkpoint "
+                f"{path} is of another experiment: {name} is {other} in the checkpoint "
                 f"and {value} in this run; {remedy(path)}"
             )
 

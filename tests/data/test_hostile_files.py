@@ -84,6 +84,17 @@ def test_a_link_to_a_missing_image_is_named(image_tree: Any, prepared: Any, refu
         prepared(trees(root), image_size=8)
 
 
+@pytest.mark.parametrize(("counts", "link"), [({"oak": 4, "elm": 4}, "yew"), ({}, "test")])
+def test_a_link_to_a_missing_class_or_split_is_named(
+    image_tree: Any, prepared: Any, refuses: Any, counts: dict[str, int], link: str
+) -> None:
+    """The data would be trained on without the class, or tested on a part of the training split."""
+    root = image_tree(counts or {"train/oak": 4, "train/elm": 4})
+    (root / link).symlink_to(root / "nowhere")
+    with refuses(DataError, rf"{link} is a link to a folder that does not exist; remove the link"):
+        prepared(trees(root), image_size=8)
+
+
 def test_a_link_to_another_kind_of_file_is_read_as_an_image_alone(
     image_tree: Any, prepared: Any, tmp_path: Path, refuses: Any
 ) -> None:

@@ -1,6 +1,7 @@
 """Networks trained on photographs: what `evaluate` and `predict` make of files of any size."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -172,3 +173,43 @@ def test_images_of_one_size_can_be_cropped_to_another(ran, tmp_path) -> None:
     config = OmegaConf.load(tmp_path / "run/config.yaml")
     assert config.data.image_size == [6, 8]
     assert "1x6x8" in (tmp_path / "run/model_summary.txt").read_text()
+
+
+SMALL = ("data.image_size=8", "trainer.epochs=2")
+
+
+@pytest.mark.parametrize(("before", "now"), [("true", "false"), ("false", "true")])
+def test_a_run_goes_on_and_is_evaluated_where_its_data_has_moved_to(
+    trained, photos, ran, before: str, now: str
+) -> None:
+    best = trained("data.image_size=8", f"data.resident={before}", "data.num_workers=0")
+    last, there = best.with_name("last.pt"), photos.with_name("there")
+    shutil.copytree(photos, there, copy_function=shutil.copyfile)
+    shutil.rmtree(photos)
+    other = (f"data.root={there}", f"data.resident={now}", "data.num_workers=0")
+    evaluate([f"checkpoint={best}", *other, "--json"])
+    data = ("data=image_folder", "data.batch_size=4", "model=mlp", *SMALL, *other)
+    ran(*data, f"resume={last}", folder="rest")
+    last = best.parents[2] / "rest/checkpoints/last.pt"
+    assert len(read_checkpoint(last)["state"]["history"]) == 2
+
+
+@pytest.mark.parametrize("resident", ["true", "false"])
+def test_a_checkpoint_with_the_digest_of_an_earlier_version_is_accepted(
+    trained, photos, ran, resident: str
+) -> None:
+    mode = (f"data.resident={resident}", "data.num_workers=0")
+    best = trained("data.image_size=8", *mode)
+    last = best.with_name("last.pt")
+    data = restore(best).data()
+    assert data.former_digest != data.digest
+    for path in (best, last):
+        content = read_checkpoint(path)
+        content["identity"]["data"] = data.former_digest
+        path.unlink()
+        write_checkpoint(path, content)
+    assert restore(best).data().digest == data.digest
+    root = f"data.root={photos}"
+    ran(
+        "data=image_folder", root, "data.batch_size=4", "model=mlp", *SMALL, *mode, f"resume={last}"
+    )

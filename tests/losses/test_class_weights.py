@@ -29,7 +29,7 @@ def test_class_weights_are_listed_or_computed(weight, counts, expected) -> None:
         (None, [1, 1], None),
         ([1, 2], [5, 5], [1.0, 2.0]),
         ("balanced", [1, 8], [9.0, 0.25]),  # (10 - 1) / 1, (10 - 8) / 8
-        ("balanced", [0, 10], [1.0, 0.0]),
+        ("balanced", [0, 10], [1.0, 1.0]),  # there is nothing to balance
     ],
 )
 def test_positive_weights_balance_positive_and_negative_labels(weight, counts, expected) -> None:
