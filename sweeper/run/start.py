@@ -24,7 +24,7 @@ from sweeper.text import printable
 from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
-from sweeper.training.resumption import require_identity
+from sweeper.training.resumption import require_equal
 from sweeper.training.state import RunState
 from sweeper.yaml_text import yaml_text
 
@@ -90,7 +90,7 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
     current = _comparable(OmegaConf.create(store.config))
     of_run, of_checkpoint = _update_settings(current), _update_settings(saved)
     of_run = dict.fromkeys(of_checkpoint) | of_run
-    require_identity(of_run, of_checkpoint, experiment.resumed_from)
+    require_equal(of_run, of_checkpoint, experiment.resumed_from)
     if _of_training(current) == _of_training(saved):
         _restore_stop_reason(content["state"].get("stop_reason"), state)
     log.info("resumed from %s after epoch %d", experiment.resumed_from, state.epoch)

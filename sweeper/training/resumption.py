@@ -99,11 +99,22 @@ def require_identity(
     Raises:
         CheckpointError: a value differs; the message names the first one.
     """
-    for name, value in identity(experiment, state).items():
-        other = saved.get(name)
-        if other != value and not (name == "data" and experiment.data.has_digest(other)):
+    values = identity(experiment, state)
+    if experiment.data.has_digest(saved.get("data")):  # one of an earlier version too
+        del values["data"]
+    require_equal(values, saved, path)
+
+
+def require_equal(values: Mapping[str, Any], saved: Mapping[str, Any], path: Path) -> None:
+    """Check that a checkpoint has `saved` the values of a run; one that it lacks counts as None.
+
+    Raises:
+        CheckpointError: a value differs; the message names the first one.
+    """
+    for name, value in values.items():
+        if saved.get(name) != value:
             raise CheckpointError(
-                f"{path} is of another experiment: {name} is {other} in the checkpoint "
+                f"{path} is of another experiment: {name} is {saved.get(name)} in the checkpoint "
                 f"and {value} in this run; {remedy(path)}"
             )
 
