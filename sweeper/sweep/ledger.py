@@ -301,9 +301,10 @@ class Ledger:
 
     def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return an abandoned trial that is still wanted, or None."""
-        only_promoted = self.budget.only_finishes(trials)
-        wanted = [t for t in trials if not only_promoted or self.budget.is_promoted(t)]
-        return next(filter(self._is_abandoned, wanted), None)
+        abandoned = list(filter(self._is_abandoned, trials))
+        if abandoned and self.budget.only_finishes(trials):
+            abandoned = list(filter(self.budget.is_promoted, abandoned))
+        return next(iter(abandoned), None)
 
     def _put_back_abandoned(self, trials: Sequence[FrozenTrial]) -> None:
         """Put back the trials whose workers died, when no worker may run them any more.
