@@ -84,7 +84,7 @@ def _job_frame(error: Exception) -> FrameType | None:
 def _empty_job_folder(job: FrameType, created: list[Path]) -> None:
     """Remove what Hydra wrote into the folder of a job, and the folder if it is empty."""
     names = job.f_locals
-    if not {"output_dir", "old_cwd", "config"} <= names.keys():
+    if not {"output_dir", "old_cwd", "config"} <= set(names):
         return
     start, hydra = Path(names["old_cwd"]), names["config"].hydra
     folder = start / names["output_dir"]

@@ -50,10 +50,10 @@ class Server:
         self._running: dict[int, socket.socket] = {}
         """The socket to the stub of each process."""
         self._environment = dict(os.environ)
-        self._wakeup, writer = socket.socketpair()
-        for end in (self._wakeup, writer):
+        self._wakeup, self._writer = socket.socketpair()
+        for end in (self._wakeup, self._writer):
             end.setblocking(False)
-        signal.set_wakeup_fd(writer.detach(), warn_on_full_buffer=False)
+        signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
 
     def serve(self) -> None:
@@ -119,9 +119,9 @@ class Server:
 
     def _close(self, stub: socket.socket) -> None:
         """Close, in a forked process, what belongs to the server."""
-        os.close(signal.set_wakeup_fd(-1))
+        signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        for each in (self._wakeup, self._listener, stub, *self._running.values()):
+        for each in (self._wakeup, self._writer, self._listener, stub, *self._running.values()):
             each.close()
 
     def _report_ended(self) -> None:
