@@ -220,8 +220,6 @@ def test_a_trials_output_goes_to_its_folder(app) -> None:
     "sampler", ["tpe", "gp", "random", "qmc", "cmaes", "nsgaii", "nsgaiii", "grid", "brute_force"]
 )
 def test_every_sampler_completes_a_study(app, sampler) -> None:
-    if sampler == "cmaes":
-        pytest.importorskip("cmaes")
     app.run("x=choice(0,1,2)", "steps=range(1,4)", f"hydra/sweeper/sampler={sampler}",
             "hydra.sweeper.n_trials=4", "hydra/launcher=basic")  # fmt: skip
     assert len(app.trials()) == 4
