@@ -33,9 +33,9 @@ from urllib3.util import Retry
 
 from sweeper.sweep.board_view import Frame, picture
 from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.counts import Counts
 from sweeper.sweep.curve import curve_of
 from sweeper.sweep.storage import open_storage, read_trials
-from sweeper.sweep.study import Counts
 
 PICTURES = Path(__file__).parent / "pictures"
 EXPERIMENT, STUDY = "digits", "small_cnn"

@@ -69,13 +69,17 @@ class Interrupt:
     def __enter__(self) -> "Interrupt":
         self._outer = self._handling.__enter__()
         contexts = (getattr(handler, "__self__", None) for handler in self._outer.values())
-        for outer in contexts:
-            if isinstance(outer, Interrupt) and outer.requested and not self.requested:
-                # The signal came just before this context was entered.
-                self.requested, self.number = True, outer.number
-                self._first_seconds = time.monotonic()
+        earlier = [outer for outer in contexts if isinstance(outer, Interrupt) and outer.requested]
+        if earlier:
+            # The signal came just before this context was entered.
+            self.requested, self.number = True, earlier[0].number
+            self._first_seconds = time.monotonic()
+            try:
                 if self._on_first is not None:
                     self._on_first()
+            except BaseException:
+                self.__exit__()
+                raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,12 +120,16 @@ class Interrupt:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Make each of the signals raise Interrupted, as SIGINT raises KeyboardInterrupt."""
+    """Make each of the signals raise Interrupted, as SIGINT raises KeyboardInterrupt.
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise Interrupted(number)
+    As in any Interrupt, `requested` of those around it is set, so a worker knows why a trial ended.
+    """
 
-    with handling(interrupt):
+    def end() -> None:
+        raise Interrupted(interrupt.number)
+
+    interrupt = Interrupt(end)
+    with interrupt:
         yield
 
 

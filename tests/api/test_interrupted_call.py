@@ -3,7 +3,10 @@
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -30,8 +33,10 @@ print(sweeper.Study.load(folder).trials["state"].tolist())
 """
 
 
-def interrupted(folder: Path, call: str, after: str, sign: str, number: int) -> tuple[int, str]:
-    """Send a signal once `sign` is printed, or exists as a file; return exit code and output."""
+def interrupted(
+    folder: Path, call: str, after: str, has_begun: Callable[[IO[str]], bool], number: int
+) -> tuple[int, str]:
+    """Send a signal once `has_begun`, which gets the output; return exit code and output."""
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-u", "-"], cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, text=True
@@ -41,8 +46,7 @@ def interrupted(folder: Path, call: str, after: str, sign: str, number: int) -> 
         process.stdin.write(CALL.format(call=call, after=after))
         process.stdin.close()
         process.stdin = None
-        lines = iter(process.stdout.readline, "")
-        assert any(sign in line for line in lines)
+        assert has_begun(process.stdout)
         process.send_signal(number)
         try:
             out, err = process.communicate(timeout=120)
@@ -51,8 +55,12 @@ def interrupted(folder: Path, call: str, after: str, sign: str, number: int) -> 
         return process.returncode, out + err
 
 
+def prints_an_epoch(output: IO[str]) -> bool:
+    return any("epoch " in line for line in iter(output.readline, ""))
+
+
 def test_an_interrupted_run_is_saved_and_raises_keyboard_interrupt(tmp_path) -> None:
-    code, printed = interrupted(tmp_path, RUN, "", "epoch ", signal.SIGINT)
+    code, printed = interrupted(tmp_path, RUN, "", prints_an_epoch, signal.SIGINT)
     assert code == 0, printed
     assert "caught\n" in printed
     assert "to resume:\n  python -m sweeper tracking=none" in printed
@@ -60,13 +68,21 @@ def test_an_interrupted_run_is_saved_and_raises_keyboard_interrupt(tmp_path) -> 
 
 
 def test_sigterm_saves_the_run_and_ends_the_process_as_it_would_have(tmp_path) -> None:
-    code, printed = interrupted(tmp_path, RUN, "", "epoch ", signal.SIGTERM)
+    code, printed = interrupted(tmp_path, RUN, "", prints_an_epoch, signal.SIGTERM)
     assert code == -signal.SIGTERM, printed
     assert (tmp_path / "first/checkpoints/last.pt").is_file()
 
 
 def test_an_interrupted_study_puts_its_trials_back(tmp_path) -> None:
-    code, printed = interrupted(tmp_path, STUDY, LOADED, "Starting 1 worker", signal.SIGINT)
+    def has_saved_a_trial(_: IO[str]) -> bool:
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob("multirun/*/0/checkpoints/last.pt")):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.02)
+        return True
+
+    code, printed = interrupted(tmp_path, STUDY, LOADED, has_saved_a_trial, signal.SIGINT)
     assert code == 0, printed
     assert "caught\n" in printed
-    assert "RUNNING" not in printed.splitlines()[-1]
+    assert "['WAITING']" in printed.splitlines()

@@ -6,6 +6,7 @@ from torch import nn
 
 from sweeper.build.recipe import verify
 from sweeper.errors import ConfigError, SweeperError
+from sweeper.training.checkpoint import read_checkpoint
 
 SCALED = ("trainer.lr_scale={features: 0.1}", "~scheduler")
 
@@ -18,6 +19,31 @@ def test_the_network_gets_input_shape_and_classes_of_the_data(built) -> None:
         if isinstance(m, nn.Linear)
     ]
     assert sizes == [(64, 7), (7, 10)]
+
+
+def test_determinism_holds_for_one_build_and_not_for_the_next(built) -> None:
+    built("model=mlp", "trainer.deterministic=true")
+    assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.backends.cudnn.benchmark
+    built("model=mlp")
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_a_compiled_network_keeps_the_names_of_its_parameters(ran, tmp_path, monkeypatch) -> None:
+    compiled, method = [], nn.Module.compile
+
+    def compile_eagerly(network: nn.Module) -> None:
+        compiled.append(network)
+        method(network, backend="eager")
+
+    monkeypatch.setattr(nn.Module, "compile", compile_eagerly)
+    for value in ("false", "true"):
+        ran("model=mlp", "trainer=debug", f"trainer.compile={value}", folder=value)
+    assert len(compiled) == 1
+    plain, other = (
+        read_checkpoint(tmp_path / value / "checkpoints/last.pt") for value in ("false", "true")
+    )
+    assert other["model"].keys() == plain["model"].keys()
 
 
 def test_small_images_are_enlarged_to_the_models_minimum(built, caplog) -> None:

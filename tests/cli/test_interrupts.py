@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from sweeper.cli.interrupts import Interrupt
+from sweeper.cli.interrupts import Interrupt, Interrupted, terminable
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -62,3 +62,23 @@ def test_a_signal_just_before_an_inner_context_is_a_request_there_too() -> None:
                 os.kill(os.getpid(), signal.SIGTERM)
     assert outer.requested
     assert calls == ["first"]
+
+
+def test_a_worker_hears_of_a_signal_to_the_run_within_it() -> None:
+    with Interrupt() as worker:
+        with terminable(), Interrupt() as training:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert (worker.requested, worker.number) == (training.requested, training.number)
+    with Interrupt() as worker:
+        with pytest.raises(Interrupted) as caught, terminable():
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert (worker.requested, caught.value.number) == (True, signal.SIGTERM)
+
+
+def test_a_run_does_not_begin_after_a_signal() -> None:
+    with Interrupt() as worker:
+        handler = signal.getsignal(signal.SIGTERM)
+        worker.request(signal.SIGTERM)
+        with pytest.raises(Interrupted), terminable():
+            pytest.fail("it has begun")
+        assert signal.getsignal(signal.SIGTERM) == handler

@@ -266,9 +266,3 @@ def test_16_bit_levels_are_scaled_in_png_and_pgm(tmp_path: Path) -> None:
     paths = tuple(tmp_path / f"ramp.{suffix}" for suffix in ("png", "pgm"))
     images = FileImages(paths, (16, 16), "L")[np.arange(2)]
     assert images[0].ravel().tolist() == images[1].ravel().tolist() == list(range(256))
-
-
-def test_32_bit_pixels_are_an_error(tmp_path: Path) -> None:
-    Image.fromarray(np.ones((4, 4), dtype=np.float32)).save(tmp_path / "float.tiff")
-    with pytest.raises(DataError, match=r"float\.tiff cannot be read .* 32 bits"):
-        FileImages((tmp_path / "float.tiff",), (4, 4), "L")[np.array([0])]

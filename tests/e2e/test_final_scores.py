@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -24,20 +25,22 @@ TINY = ["trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
 
 @pytest.fixture
 def run(python: str, tmp_path: Path) -> Callable[..., str]:
-    def run(*command: str) -> str:
-        words = [python, "-m", *command]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    def run(*command: str, **variables: str) -> str:
+        done = subprocess.run(
+            [python, "-m", *command], cwd=tmp_path, env=os.environ | variables,
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
     return run
 
 
-def scores_of_runs(folder: Path) -> dict[str, dict[str, float]]:
-    """Return the scores on the test split of each tracked run, by its name."""
+def scores_of_runs(folder: Path, *prefixes: str) -> dict[str, dict[str, float]]:
+    """Return the scores whose keys have a prefix of each tracked run, by its name."""
     client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
-    scores = ({k: v for k, v in r.data.metrics.items() if k.startswith("test/")} for r in runs)
+    scores = ({k: v for k, v in r.data.metrics.items() if k.startswith(prefixes)} for r in runs)
     return dict(zip((r.info.run_name for r in runs), scores, strict=True))
 
 
@@ -47,10 +50,20 @@ def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(run, tmp_path) -
     scores = dict(results.scores)
     assert results.best_params["optimizer.lr"] == 0.01
     assert f"Scored once, at the end: test/loss {scores['test/loss']:.4f}" in out
-    assert scores_of_runs(tmp_path) == {"s": scores, "trial 0": {}, "trial 1": scores}
+    assert scores_of_runs(tmp_path, "test/") == {"s": scores, "trial 0": {}, "trial 1": scores}
     best = "checkpoint=multirun/s/best/checkpoints/best.pt"
     evaluated = json.loads(run("sweeper.evaluate", best, "--json"))
     assert evaluated["accuracy"] == scores["test/accuracy"]
+    # The command that the study has printed trains the winner again, to the same numbers.
+    [words] = [shlex.split(x)[3:] for x in out.splitlines() if x.startswith("Train it again: ")]
+    program = words.index("python")
+    variables = dict(word.split("=", 1) for word in words[:program])
+    before = scores_of_runs(tmp_path, "val/", "test/")
+    run(*words[program + 2 :], **variables)
+    after = scores_of_runs(tmp_path, "val/", "test/")
+    [again] = after.keys() - before.keys()
+    assert "val/accuracy" in after[again]
+    assert after[again] == before["trial 1"]
 
 
 def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(run, tmp_path) -> None:
@@ -77,7 +90,7 @@ def test_a_finalists_run_that_was_killed_ends_as_an_uninterrupted_one(run, tmp_p
                 "model.channels=[4,8]", "trainer.epochs=40", "optimizer.lr=0.0001",
                 "seed=1", "tracking=none")  # fmt: skip
     assert f"val accuracy  {killed['values'][1]:.4f}" in alone
-    scored = {name for name, scores in scores_of_runs(tmp_path).items() if scores}
+    scored = {name for name, scores in scores_of_runs(tmp_path, "test/").items() if scores}
     assert scored == {"s", "trial 1"}
     runs = {f"trial {trial} seed {seed}" for trial in (0, 1) for seed in (1, 2)}
-    assert runs < scores_of_runs(tmp_path).keys()
+    assert runs < scores_of_runs(tmp_path, "test/").keys()

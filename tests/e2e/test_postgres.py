@@ -1,5 +1,6 @@
 """A study that four workers share through a real PostgreSQL server."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import optuna
 import pytest
+from optuna.trial import FrozenTrial, TrialState
 
 pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
@@ -96,9 +98,16 @@ class Study:
         out, _ = process.communicate(timeout=120)
         assert process.returncode == 0, out
 
+    def trials(self) -> list[FrozenTrial]:
+        return optuna.load_study(study_name=self.name, storage=self.database).trials
+
+    def cuts(self) -> int:
+        """Return the number of attempts at trials that did not finish them."""
+        return sum(t.system_attrs["sweeper:lease"]["cuts"] for t in self.trials())
+
     def assert_exact(self) -> None:
         """The budget is complete, step by step, and only a dead worker's trial ran again."""
-        trials = optuna.load_study(study_name=self.name, storage=self.database).trials
+        trials = self.trials()
         assert [(t.number, t.state.name) for t in trials] == [
             (number, "COMPLETE") for number in range(N_TRIALS)
         ]
@@ -135,13 +144,25 @@ def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
     assert any("] trial" in line for line in process.stdout)
 
 
+def worker_in_a_trial(study: Study, process: "subprocess.Popen[str]") -> int:
+    """Stop a worker in the middle of a trial; return its process id."""
+    for pid in itertools.cycle(workers(process.pid)):
+        os.kill(pid, signal.SIGSTOP)
+        running = [t for t in study.trials() if t.state == TrialState.RUNNING]
+        if any(pid == t.system_attrs.get("sweeper:lease", {}).get("pid") for t in running):
+            return pid
+        os.kill(pid, signal.SIGCONT)
+    raise AssertionError("the study has no worker")
+
+
 def test_four_workers_one_of_them_killed_end_with_exactly_the_budget(study: Study) -> None:
     process = study.start()
     wait_for_a_trial(process)
-    os.kill(workers(process.pid)[0], signal.SIGKILL)
+    os.kill(worker_in_a_trial(study, process), signal.SIGKILL)
     out, _ = process.communicate(timeout=120)
     assert process.returncode == 0, out
     study.assert_exact()
+    assert study.cuts() == 1
     study.run()
     study.assert_exact()
 
@@ -149,11 +170,13 @@ def test_four_workers_one_of_them_killed_end_with_exactly_the_budget(study: Stud
 def test_after_a_kill_of_all_the_same_command_completes_the_study(study: Study) -> None:
     process = study.start()
     wait_for_a_trial(process)
+    worker_in_a_trial(study, process)
     for pid in [process.pid, *workers(process.pid)]:
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     study.run()
     study.assert_exact()
+    assert study.cuts() > 0
 
 
 def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: Server) -> None:
@@ -169,8 +192,7 @@ def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: 
     assert not any("Traceback" in log for log in logs)
     assert "The study's database is away (" in out
     assert "The study's database is back" in out
-    trials = optuna.load_study(study_name=study.name, storage=study.database).trials
-    assert all(t.system_attrs["sweeper:lease"]["cuts"] == 0 for t in trials)
+    assert study.cuts() == 0
 
 
 @pytest.mark.parametrize(

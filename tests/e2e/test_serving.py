@@ -1,8 +1,11 @@
 """A registered model, served by MLflow's own server, answers as `predict` does."""
 
+import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +17,8 @@ from sweeper.predict import predict
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 SECONDS = 120
+PAGE = Path(__file__).parents[2] / "docs/mlflow.md"
+EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
@@ -26,8 +31,20 @@ def address(ran, tmp_path: Path, serving) -> Iterator[str]:
         yield url
 
 
+def value_of(code: str) -> Any:
+    """Run code; return the value of its last line."""
+    *lines, last = ast.parse(code).body
+    names: dict[str, Any] = {}
+    exec(compile(ast.Module(lines, []), "page", "exec"), names)
+    assert isinstance(last, ast.Expr)
+    return eval(compile(ast.Expression(last.value), "page", "eval"), names)
+
+
 def test_a_served_model_answers_with_the_probabilities_of_predict(
-    address: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    address: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     images: NDArray[np.uint8] = np.random.default_rng(1).integers(0, 256, (3, 8, 8), dtype=np.uint8)
     paths = [str(tmp_path / f"{i}.png") for i in range(len(images))]
@@ -49,3 +66,9 @@ def test_a_served_model_answers_with_the_probabilities_of_predict(
     )
     assert other.status == 400
     assert "(-1, 1, 8, 8)" in other.json()["message"]
+    # The examples of the page, which load the model and ask the server, agree on a black image.
+    monkeypatch.chdir(tmp_path)
+    Image.new("L", (8, 8)).save("digit.png")
+    load, ask = EXAMPLE.findall(PAGE.read_text(encoding="utf-8"))
+    [served] = value_of(ask.replace("http://127.0.0.1:5001", address))
+    assert value_of(load).tolist() == [pytest.approx(served)] * 3

@@ -272,7 +272,7 @@ def empty_folder(arena: Path) -> Iterator[Path]:
 
 
 @pytest.mark.filterwarnings("default")  # a warning does not refuse a command
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(line=command_lines())
 def test_a_random_command_is_accepted_or_refused_in_one_line(line, arena) -> None:
     name, arguments = line
@@ -422,7 +422,7 @@ def trained(arena) -> tuple[str, str]:
 
 
 @pytest.mark.filterwarnings("default")
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(line=tool_lines())
 def test_a_random_use_of_a_checkpoint_is_accepted_or_refused_in_one_line(
     line, trained, arena

@@ -50,7 +50,7 @@ def test_the_style_holds_within_itself() -> None:
 
 
 def test_a_thread_that_leaves_the_style_does_not_end_that_of_another(monkeypatch) -> None:
-    in_style, most, both = [], [], threading.Barrier(2)
+    in_style, most, both, ready = [], [], threading.Barrier(2), threading.Barrier(2)
 
     @contextmanager
     def rc_context(_):
@@ -62,6 +62,7 @@ def test_a_thread_that_leaves_the_style_does_not_end_that_of_another(monkeypatch
         in_style.pop()
 
     def draw() -> None:
+        ready.wait(60)
         with styled():
             pass
 

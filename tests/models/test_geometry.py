@@ -12,7 +12,7 @@ from sweeper.errors import ShapeError
 from sweeper.models.geometry import Conv, Layer, Pool, output_size, smallest_input
 from sweeper.models.layers import convolution, pooling_layer
 
-REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=200)
+MANY = settings(max_examples=200)
 
 
 def pairs(least: int, most: int) -> st.SearchStrategy[tuple[int, int]]:
@@ -45,7 +45,7 @@ def module(layer: Layer) -> nn.Module:
     return pooling_layer(layer) if isinstance(layer, Pool) else convolution(1, layer)
 
 
-@REPEATABLE
+@MANY
 @given(layers=LAYERS, height=st.integers(1, 60), width=st.integers(1, 60))
 def test_the_output_size_is_torchs_and_an_image_that_torch_refuses_is_refused(
     layers, height, width
@@ -60,7 +60,7 @@ def test_the_output_size_is_torchs_and_an_image_that_torch_refuses_is_refused(
         assert output_size(layers, height, width) == tuple(shape[2:])
 
 
-@REPEATABLE
+@MANY
 @given(layers=LAYERS)
 def test_the_smallest_input_is_accepted_and_one_pixel_less_is_refused(layers) -> None:
     smallest = smallest_input(layers)
@@ -74,7 +74,7 @@ def test_an_image_that_would_have_to_be_enormous_has_no_smallest_side() -> None:
     assert smallest_input([Conv(1, (2**21, 1), padding=(0, 0))]) is None
 
 
-@REPEATABLE
+@MANY
 @given(size=st.integers(1, 40), conv=CONVOLUTIONS)
 def test_same_padding_gives_the_size_over_the_stride_rounded_up(size, conv) -> None:
     conv = replace(conv, padding="same", padding_mode="zeros")

@@ -2,7 +2,9 @@
 
 import os
 import signal
+import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -15,6 +17,10 @@ from sweeper.sweep.lease import Lease
 pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
          "hydra.sweeper.sampler.seed=1", "hydra.sweeper.warm_start=false")  # fmt: skip
+IMPATIENT = """
+from sweeper.sweep.guard import GRACE_SECONDS
+GRACE_SECONDS.update(trial_timeout=1.0, timeout=1.0)
+"""
 LAUNCHERS = ["local", "joblib", "submitit_local"]
 
 
@@ -130,11 +136,22 @@ def test_a_trial_that_was_killed_before_it_saved_anything_starts_anew(app, seeds
     assert [lease(t).cuts for t in app.trials()] == [seeds, seeds]
 
 
+@pytest.fixture
+def impatient(app, tmp_path, monkeypatch):
+    """The application, whose tasks may go on for a second only after a time limit."""
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(IMPATIENT)
+    paths = filter(None, [os.environ.get("PYTHONPATH")])
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(site), *paths]))
+    return replace(app, python=sys.executable)
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_trial_that_hangs_fails_after_its_time_limit(app, launcher) -> None:
-    out = app.run("x=choice(1,2,9)", "hangs_above=8", f"hydra/launcher={launcher}",
+def test_a_trial_that_hangs_fails_after_its_time_limit(impatient, launcher) -> None:
+    out = impatient.run("x=choice(1,2,9)", "hangs_above=8", f"hydra/launcher={launcher}",
                   "hydra.sweeper.n_jobs=2", "hydra.sweeper.trial_timeout=2s", code=1)  # fmt: skip
-    states = {t.params["x"]: t for t in app.trials()}
+    states = {t.params["x"]: t for t in impatient.trials()}
     assert [states[x].state.name for x in (1, 2, 9)] == ["COMPLETE", "COMPLETE", "FAIL"]
     assert "trial_timeout" in states[9].user_attrs["failure"]
     failure = Path(states[9].user_attrs["sweeper:failure_file"])
@@ -142,12 +159,12 @@ def test_a_trial_that_hangs_fails_after_its_time_limit(app, launcher) -> None:
     assert str(failure) in out
 
 
-def test_a_timeout_holds_in_the_middle_of_a_step(app) -> None:
+def test_a_timeout_holds_in_the_middle_of_a_step(impatient) -> None:
     began = time.monotonic()
-    out = app.run(*SPACE, "hydra.sweeper.timeout=15s", "hydra.sweeper.n_jobs=2", "steps=2",
+    out = impatient.run(*SPACE, "hydra.sweeper.timeout=15s", "hydra.sweeper.n_jobs=2", "steps=2",
                   "step_seconds=300")  # fmt: skip
     assert time.monotonic() - began < 100
-    assert set(app.states()) == {"WAITING"}, out
+    assert set(impatient.states()) == {"WAITING"}, out
 
 
 def test_the_worker_of_another_launcher_that_is_killed_is_launched_again(app, wait_for) -> None:

@@ -26,12 +26,12 @@ def lease(trial) -> Lease | None:
 
 
 @pytest.fixture
-def on_host(app, tmp_path) -> Callable[..., "subprocess.Popen[str]"]:
+def on_host(app, tmp_path, give_up) -> Callable[..., "subprocess.Popen[str]"]:
     """Return a function that runs a command on a host of that name, with its clock set off."""
     new_namespaces = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
     probe = shutil.which("unshare") and subprocess.run([*new_namespaces, "true"], check=False)
     if not probe or probe.returncode:
-        pytest.skip("this system does not let its users create namespaces")
+        give_up("this system does not let its users create namespaces")
 
     def run(name: str, command: list[str], seconds: int = 0) -> "subprocess.Popen[str]":
         site = tmp_path / f"clock of {name}"

@@ -16,7 +16,7 @@ from sweeper.models.layers import convolution
 from sweeper.summary.field import Field
 from sweeper.summary.receptive_field import FieldTracker
 
-REPEATABLE = settings(derandomize=True, database=None, deadline=None, max_examples=150)
+MANY = settings(max_examples=150)
 NUMBERS = st.integers(1, 4)
 STEPS = st.integers(1, 2)
 PAIRS_OF_STEPS = st.tuples(STEPS, STEPS)
@@ -146,19 +146,19 @@ def assert_computed_is_measured(model: nn.Module) -> None:
         assert rows[0] == field.start[axis] + index * field.jump[axis]
 
 
-@REPEATABLE
+@MANY
 @given(model=CHAINS)
 def test_the_computed_field_of_a_chain_is_the_measured_one(model) -> None:
     assert_computed_is_measured(model)
 
 
-@REPEATABLE
+@MANY
 @given(model=branched())
 def test_the_computed_field_of_branches_is_the_measured_one(model) -> None:
     assert_computed_is_measured(model)
 
 
-@REPEATABLE
+@MANY
 @given(outputs=st.integers(5, 8), window=st.integers(1, 8), largest=st.booleans())
 def test_an_adaptive_pooling_of_a_multiple_has_windows_side_by_side(
     outputs, window, largest

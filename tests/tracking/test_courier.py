@@ -85,7 +85,9 @@ def test_the_run_of_a_killed_process_is_ended_by_the_courier(database, tmp_path,
         started(database, tmp_path, "killed")
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(pid, 0)
+    deadline = time.monotonic() + 60
     while not courier._deliveries:
+        assert time.monotonic() < deadline
         time.sleep(0.01)
     courier.wait(60)
     run = run_of(database, "killed")

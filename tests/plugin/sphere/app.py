@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
@@ -24,6 +25,8 @@ def go_wrong(cfg: DictConfig) -> None:
         raise KeyboardInterrupt
     if cfg.x > cfg.hangs_above:
         time.sleep(10_000)
+    while cfg.x > cfg.waits_above and Path("wait").exists():
+        time.sleep(0.02)
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")

@@ -209,18 +209,6 @@ def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch) -> None:
         read_settings({**KEYS, "sampler": cmaes})
 
 
-def test_a_seeded_study_gives_each_trial_its_own_seed() -> None:
-    make = functools.partial(optuna.samplers.RandomSampler, seed=5)
-    recipe = read_settings({**KEYS, "sampler": make}).sampler
-
-    def draw(number):
-        study = optuna.create_study(sampler=recipe.sampler(number))
-        return study.ask().suggest_float("x", 0, 1)
-
-    assert draw(0) == draw(0)
-    assert draw(0) != draw(1)
-
-
 @pytest.mark.parametrize(
     "name", [None, "s", "rates-2026.11", "käse", "with space", "...", "group/s"]
 )
