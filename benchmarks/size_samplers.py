@@ -46,7 +46,7 @@ def points(folder: Path, sampler: str, seed: int, arguments: argparse.Namespace)
     ]
     subprocess.run(command, cwd=folder, stdout=subprocess.DEVNULL, check=True)
     storage = JournalStorage(JournalFileBackend(str(folder / "study" / "journal.log")))
-    name = min(optuna.get_all_study_names(storage))  # not that of its jobs, NAME.finals
+    [name] = optuna.get_all_study_names(storage)
     trials = optuna.load_study(study_name=name, storage=storage).trials
     return [(t.values[0], t.values[1]) for t in trials if t.values]
 

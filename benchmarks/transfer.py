@@ -4,8 +4,7 @@
 
 A `cnn` is trained on MNIST. Its weights are then the start of training on 100 and on 500 images of
 scikit-learn's digits, scaled to MNIST's 28 pixels. All methods train for the same number of epochs.
-The seed draws the images, the weights and the split. Each method is one study: a grid of seeds and
-numbers of images.
+The seed draws the images, the weights and the split.
 """
 
 import argparse
@@ -15,8 +14,6 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-
-import yaml
 
 WEIGHTS = "init.weights=mnist/checkpoints/best.pt"
 METHODS = {
@@ -48,15 +45,14 @@ def accuracy(run: Path) -> float:
 
 def accuracies(folder: Path, method: str, arguments: argparse.Namespace) -> dict[int, list[float]]:
     """Train one method with every seed; return the test accuracies by number of images."""
-    number = list(METHODS).index(method)
-    swept = [f"seed=range({arguments.seeds})", f"trainer.train_limit={','.join(arguments.images)}"]
     budget = ["data.image_size=28", "data.batch_size=32", f"trainer.epochs={arguments.epochs}"]
-    study = f"hydra.sweep.dir=method{number}"
-    sweeper(folder, "--multirun", *swept, *budget, *METHODS[method], study, *arguments.overrides)
     by_images: dict[int, list[float]] = {int(images): [] for images in arguments.images}
-    for run in folder.glob(f"method{number}/[0-9]*"):
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-        by_images[config["trainer"]["train_limit"]].append(accuracy(run))
+    for images, found in by_images.items():
+        for seed in range(arguments.seeds):
+            run = f"method{list(METHODS).index(method)}-{images}-{seed}"
+            own = [f"hydra.run.dir={run}", f"seed={seed}", f"trainer.train_limit={images}"]
+            sweeper(folder, *own, *budget, *METHODS[method], *arguments.overrides)
+            found.append(accuracy(folder / run))
     return by_images
 
 

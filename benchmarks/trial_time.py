@@ -5,7 +5,7 @@
 
 This is the time from the start of a trial to the start of the next one, as the storage records
 them, without the seconds of its epochs, as its checkpoint records them. It is what composing,
-building, recording, checkpoints and the test split take. One worker runs the study.
+building, recording and checkpoints take. One worker runs the study.
 """
 
 import argparse

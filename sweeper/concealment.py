@@ -38,7 +38,7 @@ from sweeper.secrets import (
 _QUOTED = r"'(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)'|\"(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)\""
 _SEGMENT = re.compile(rf"{_QUOTED}|(?:{INTERPOLATION}|\\.|[^'\",()\[\]{{}}])+")
 """A text in a list, a mapping or a sweep of Hydra's override grammar, quoted or not."""
-_REFERENCE = re.compile(r"\$\{([A-Za-z_][\w.]*)\}")
+_REFERENCE = re.compile(r"\$\{(\.*[A-Za-z_][\w.]*)\}")
 
 
 class ConcealPasswords(Callback):
@@ -111,18 +111,30 @@ def conceal_config(config: DictConfig) -> None:
         _set(node, concealed_override(text) if is_override else concealed(text, key))
         if not is_override:
             for start, end in password_spans(text):
-                for reference in _REFERENCE.findall(text[start:end]):
-                    _conceal_value(config, reference)
+                _conceal_referred(config, text[start:end], key)
     _keep_out_of_folder_names(config)
 
 
-def _conceal_value(config: DictConfig, key: str) -> None:
+def _conceal_referred(config: DictConfig, text: str, key: str, seen: Collection[str] = ()) -> None:
+    """Replace the values to which `text`, at `key`, refers, also through other references."""
+    for reference in _REFERENCE.findall(text):
+        name = reference.lstrip(".")
+        n_up = len(reference) - len(name)  # `${.x}` is beside the key, `${..x}` a level above
+        other = ".".join([*(key.split(".")[:-n_up] if n_up else ()), name])
+        if other not in seen:
+            _conceal_value(config, other, [*seen, other])
+
+
+def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
     """Replace a value that is a password, and the overrides that set it."""
     path, _, name = key.rpartition(".")
     parent = OmegaConf.select(config, path) if path else config
     node = parent._get_node(name) if isinstance(parent, DictConfig) else None
     value = node._value() if isinstance(node, ValueNode) else None
-    if value in (None, "", "???") or "${" in str(value):
+    if value in (None, "", "???"):
+        return
+    if "${" in str(value):
+        _conceal_referred(config, str(value), key, seen)
         return
     interpolation = store(f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}", str(value))
     _set(node, interpolation)

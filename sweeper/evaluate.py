@@ -95,10 +95,12 @@ def evaluate(argv: Sequence[str]) -> None:
     restored.configure_torch()
     waiting_for("reading the images")
     evaluation_set = _evaluation_set(restored, arguments)
+    out = Path(typed_out or evaluation_folder(restored.path, evaluation_set.name))
+    if problem := unusable_folder(out):
+        raise ConfigError(f"{out}, the folder of the results: {problem} with out=FOLDER")
     waiting_for("scoring the images")
     predictions = predictions_of(restored.classifier, evaluation_set.batches)
     results = as_document(predictions, restored.profile)
-    out = Path(typed_out or evaluation_folder(restored.path, evaluation_set.name))
     document = json.dumps(results, indent=1)
     try:
         out.mkdir(parents=True, exist_ok=True)

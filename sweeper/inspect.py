@@ -212,14 +212,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.error = flag_error  # type: ignore[method-assign]
     options = parser.parse_intermixed_args(arguments)
 
+    flags = [] if options.config_dir is None else ["--config-dir", str(options.config_dir)]
+    typed = [*flags, *options.overrides]
+
     def run() -> None:
-        check_words(options.overrides)
+        check_words(options.overrides, typed)
         for line in repeated_lines(options.overrides):
             _print(line)
         show(options.overrides, options.config_dir, options.picture)
 
     with waiting_line("reading the config"):
-        run_command(run, options.overrides)
+        run_command(run, typed)
 
 
 if __name__ == "__main__":

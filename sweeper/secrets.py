@@ -65,6 +65,16 @@ _STORED = re.compile(rf"\$\\?\{{oc\.env\\?:{VARIABLE}\w+\\?\}}")
 _remembered: set[str] = set()
 
 
+def is_secret_name(name: str) -> bool:
+    """Return whether the variable of this name holds a password or token.
+
+    >>> is_secret_name("PGPASSWORD"), is_secret_name("PWD")
+    (True, False)
+    """
+    is_key = re.fullmatch(_KEYS, name, re.IGNORECASE) is not None or "secret" in name.lower()
+    return name in _OWN_VARIABLES or (is_key and name.lower() not in ("pwd", "oldpwd"))
+
+
 def _unescaped(piece: str) -> str:
     return piece.replace("\\${", "${")
 

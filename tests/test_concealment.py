@@ -172,3 +172,19 @@ def test_the_resolved_values_of_the_sweeper_are_concealed() -> None:
     assert "s3cret" not in str(hidden)
     assert hidden["n_trials"] == 3
     assert value(f"a={hidden['params']['uri']}") == value(f"a={values['params']['uri']}")  # type: ignore[index, call-overload]
+
+
+def test_a_password_is_found_behind_relative_and_further_references() -> None:
+    config = OmegaConf.create(
+        {
+            "db": {"pw": "${secrets.pw}", "url": "postgresql://me:${.pw}@h/d", "own": "hunter2"},
+            "secrets": {"pw": "s3cret-x"},
+            "deep": {"url": "postgresql://me:${..db.own}@h/d"},
+            "a": {"b": "${a.b}", "url": "http://me:${.b}@h"},
+        }
+    )
+    conceal_config(config)
+    stored = OmegaConf.to_yaml(config)
+    assert "s3cret" not in stored
+    assert "hunter2" not in stored
+    assert config.db.url == "postgresql://me:s3cret-x@h/d"

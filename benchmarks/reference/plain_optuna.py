@@ -83,7 +83,7 @@ def work(seed: int) -> None:
     mine = study()
     mine.sampler.reseed_rng()
     finished = optuna.study.MaxTrialsCallback(TRIALS, states=None)
-    mine.optimize(objective, callbacks=[finished], n_trials=TRIALS // 2)
+    mine.optimize(objective, callbacks=[finished])
 
 
 if __name__ == "__main__":

@@ -161,7 +161,8 @@ def work(number: int) -> None:
     mlflow.set_experiment("mnist")
     mine = study()
     mine.sampler.reseed_rng()
-    mine.optimize(objective, n_trials=TRIALS // 2)
+    finished = optuna.study.MaxTrialsCallback(TRIALS, states=None)
+    mine.optimize(objective, callbacks=[finished])
 
 
 if __name__ == "__main__":

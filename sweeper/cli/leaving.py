@@ -32,6 +32,8 @@ def leave(main: Callable[..., object], *arguments: Any) -> NoReturn:
         code = 1
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
+        if code and not isinstance(error.code, int):  # a text, such as that of sys.exit("text")
+            sys.stderr.write(f"{error.code}\n")
     except BaseException:
         traceback.print_exc()
         code = 1

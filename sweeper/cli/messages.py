@@ -177,6 +177,9 @@ def flag_error(message: str) -> NoReturn:
     if match := re.search(r"-(\w)\b.*: ignored explicit argument '(.*)'", message):
         flag = f"-{match[1]}{match[2]}"  # -multirun was read as -m ultirun
     if flag is None or flag not in sys.argv:
+        if unknown and all(word in overrides_in(sys.argv[1:]) for word in unknown):
+            first, *_ = unknown
+            message = f"{first}: overrides stand on both sides of a flag; type all behind the flags"
         usage_error(message)
     after = next(iter(sys.argv[sys.argv.index(flag) + 1 :]), None)
     line = flag_advice(flag, after, vocabulary_of(sys.argv[1:]))

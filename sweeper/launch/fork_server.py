@@ -35,7 +35,9 @@ class ForkedProcess:
     def wait(self) -> int:
         """Wait until the process has ended; return its exit code, negative for a signal."""
         if self.returncode is None:
-            select.select([self._pidfd], [], [])
+            poll = select.poll()  # unlike `select`, it takes descriptors of any number
+            poll.register(self._pidfd, select.POLLIN)
+            poll.poll()
             content = os.read(self._status, 32)
             self.returncode = int(content) if content else LOST
             os.close(self._status)

@@ -21,7 +21,7 @@ from sweeper.errors import TrainingError
 from sweeper.launch.process import READY, failed_job
 from sweeper.launch.resources import n_workers, worker_environment
 from sweeper.launch.slot import Job, Slot, start_slot
-from sweeper.text import plural
+from sweeper.text import in_one_line, plural
 
 log = logging.getLogger(__name__)
 # A process that died before it had imported the task is likely to die again.
@@ -113,7 +113,7 @@ class LocalPool:
             slot.ready = slot.connection.recv() == READY
             slot.early_deaths = 0
         else:
-            result = cloudpickle.loads(slot.connection.recv_bytes())
+            result = _unpickled(slot.connection.recv_bytes())
             if slot.job is not None and self._should_repeat(result):
                 raise EOFError  # somebody asked this process alone to end
             if slot.job is not None:
@@ -193,3 +193,16 @@ class LocalPool:
     def _payload(self) -> bytes:
         state: Any = (Singleton.get_state(), self.context, self.config, self.task)
         return bytes(cloudpickle.dumps(state))
+
+
+def _unpickled(content: bytes) -> JobReturn:
+    """Return the result of a job; a failed one if it cannot be read.
+
+    An exception whose constructor takes other arguments than it passes on cannot, for example.
+    """
+    try:
+        result: JobReturn = cloudpickle.loads(content)
+    except Exception as error:
+        line = f"the result of the job cannot be read: {type(error).__name__}: {in_one_line(error)}"
+        return failed_job(TrainingError(line))
+    return result

@@ -12,7 +12,7 @@ from hydra.utils import get_original_cwd
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.build.choices import named_choices
-from sweeper.cli.overrides import quoted
+from sweeper.cli.overrides import flags_and_overrides, quoted
 from sweeper.secrets import masked_uri
 
 
@@ -50,6 +50,7 @@ class Invocation:
 
         In place of a password it has `***`.
         """
-        arguments = [each for each in self.arguments if not each.startswith("resume=")]
-        arguments = [masked_uri(each) for each in [*arguments, f"resume={quoted(checkpoint)}"]]
-        return shlex.join(["python", "-m", "sweeper", *arguments])
+        flags, overrides = flags_and_overrides(self.arguments)  # in the order that Hydra takes
+        overrides = [each for each in overrides if not each.startswith("resume=")]
+        arguments = [*flags, *overrides, f"resume={quoted(checkpoint)}"]
+        return shlex.join(["python", "-m", "sweeper", *map(masked_uri, arguments)])

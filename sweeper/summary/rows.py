@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from sweeper.summary.field import Field
 from sweeper.summary.receptive_field import FieldTracker
@@ -76,7 +76,7 @@ class _Recorder:
                 type=type(layer).__name__,
                 output_shape=tuple(tensor.shape[1:]),
                 parameters=sum(parameter.numel() for parameter in parameters),
-                multiply_adds=_multiply_adds(layer, tensor),
+                multiply_adds=_multiply_adds(layer, inputs, tensor),
                 parameter_bytes=sum(parameter.nbytes for parameter in parameters),
                 activation_bytes=0 if storage in self._storages else storage.nbytes(),
                 field=self.tracker.field(tensor),
@@ -86,8 +86,13 @@ class _Recorder:
         self._storages.add(storage)
 
 
-def _multiply_adds(layer: nn.Module, output: Tensor) -> int:
-    """Return the number of multiply-adds: one for each weight of the filter of each output."""
+def _multiply_adds(layer: nn.Module, inputs: object, output: Tensor) -> int:
+    """Return the number of multiply-adds: one for each weight of the filter of each output.
+
+    In a transposed convolution each input has a filter.
+    """
+    if isinstance(layer, _ConvTransposeNd) and isinstance(inputs, tuple):
+        return int(inputs[0].numel()) * layer.weight[0].numel()
     if isinstance(layer, _ConvNd | nn.Linear):
         return output.numel() * layer.weight[0].numel()
     if isinstance(layer, nn.RNNBase):  # every weight is used once in each time step

@@ -5,7 +5,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from sweeper.cli.messages import WORK, line_for, usage_error, user_message
+from sweeper.cli.messages import WORK, flag_error, line_for, usage_error, user_message
 
 
 @pytest.mark.parametrize("module", WORK)
@@ -40,3 +40,10 @@ def test_a_wrong_flag_is_one_line_and_exit_code_2(capsys) -> None:
         usage_error("unrecognized arguments:\n--foo")
     assert end.value.code == 2
     assert capsys.readouterr().err == "unrecognized arguments: --foo; --help shows what to type\n"
+
+
+def test_overrides_on_both_sides_of_a_flag_are_told_where_they_belong(monkeypatch, capsys) -> None:
+    monkeypatch.setattr("sys.argv", ["sweeper", "model=cnn", "--multirun", "seed=1,2"])
+    with pytest.raises(SystemExit, match="2"):
+        flag_error("unrecognized arguments: seed=1,2")
+    assert "seed=1,2: overrides stand on both sides of a flag; type all" in capsys.readouterr().err

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from sweeper.cli.typed import CHECKS, check_not_empty, check_overrides, unusable_folder
@@ -10,8 +12,8 @@ WRONG = {
     "hydra.sweep.subdir": ("1.5",),
     "hydra.output_subdir": ("/a", "../a", "1"),
     "hydra.job.name": ("a/b", "..", "''", "true", "[a]"),
-    "hydra.job.env_copy": ("[NO_SUCH_VARIABLE]",),
-    "hydra.job.env_set": ("{A: null}", "{A: [1]}"),
+    "hydra.job.env_copy": ("[NO_SUCH_VARIABLE]", "[PGPASSWORD]", "[MY_API_KEY]"),
+    "hydra.job.env_set": ("{A: null}", "{A: [1]}", "{MLFLOW_TRACKING_TOKEN: a}"),
     "hydra.job.config.override_dirname.kv_sep": ("'\\u0'", "1"),
     "hydra.searchpath": ("[no/such]", "[1]"),
     "hydra.verbose": ("1", "nan", "[1]", "{a: 1}"),
@@ -78,3 +80,12 @@ def test_a_folder_is_usable_if_it_could_be_created(tmp_path) -> None:
     (tmp_path / "file").touch()
     for path in ("file", "file/a", "b" * 256, "a\x1b"):
         assert unusable_folder(tmp_path / path) is not None
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("optimizer/lr=0.1", "optimizer.lr=0.1"), ("+model/hidden=a", "+model.hidden=a")],
+)
+def test_a_key_with_a_slash_gets_a_dot(typed, meant, refuses) -> None:
+    with refuses(ConfigError, f"there is no such group; .* type {re.escape(meant)}$"):
+        check_overrides([typed])

@@ -79,6 +79,18 @@ def test_the_error_of_a_job_is_raised_in_the_parent(sweep) -> None:
         sweep(task)
 
 
+def test_a_result_that_cannot_be_read_fails_its_job_alone(sweep) -> None:
+    class OwnError(Exception):
+        def __init__(self, code, text):
+            super().__init__(text)
+
+    def task(cfg):
+        raise OwnError(3, "no")
+
+    with pytest.raises(TrainingError, match="the result of the job cannot be read: TypeError"):
+        sweep(task)
+
+
 def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch) -> None:
     results = {}
     real = local.LocalPool._serve

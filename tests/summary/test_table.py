@@ -119,3 +119,8 @@ def test_the_table_has_the_trainable_parameters_if_some_are_frozen() -> None:
     model[0].requires_grad_(False)
     lines = [line.split()[:2] for line in summarise(model, (1, 1, 2), 4).table().splitlines()]
     assert lines[lines.index(["total", "25"]) + 1] == ["trainable", "16"]
+
+
+def test_each_input_of_a_transposed_convolution_has_a_filter() -> None:
+    model = nn.ConvTranspose2d(8, 4, 2, stride=2)
+    assert summarise(model, (8, 7, 7), 1).multiply_adds == 8 * 7 * 7 * 4 * 2 * 2
