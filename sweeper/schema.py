@@ -85,18 +85,20 @@ def checked(
     target: Callable[..., Any],
     arguments: Mapping[str, Any],
     ranges: Mapping[str, Any] | None = None,
+    types: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the arguments, validated and converted to the annotations of the target.
 
     path: the config key of the option, such as "model", or "" for the root; messages quote it.
     ranges: types that replace annotations of torch's and sweeper's own targets, by parameter name.
         The annotations of other targets are their schema.
+    types: types that replace annotations of any target, by parameter name.
 
     Raises:
         ConfigError: the target has no such parameter, or a value has the wrong type or range.
     """
     parameters = inspect.signature(target).parameters
-    hints = _annotations(target) | _ranges_of(target, ranges or {})
+    hints = _annotations(target) | _ranges_of(target, ranges or {}) | dict(types or {})
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     result = {}
     for name, value in arguments.items():

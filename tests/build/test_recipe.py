@@ -29,6 +29,7 @@ def test_determinism_holds_for_one_build_and_not_for_the_next(built) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower")  # on Python 3.13.0
 def test_a_compiled_network_keeps_the_names_of_its_parameters(ran, tmp_path, monkeypatch) -> None:
     compiled, method = [], nn.Module.compile
 

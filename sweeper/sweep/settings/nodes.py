@@ -100,7 +100,9 @@ def checked_node(key: str, node: Node) -> Node:
         if value is not None or name not in parameters or _takes_none(parameters[name])
     }
     types = {name: _annotation(target, name, given.get(name)) for name in parameters}
-    result = checked(f"hydra.sweeper.{key}", target, given, types) if parameters else given
+    result = given
+    if parameters:
+        result = checked(f"hydra.sweeper.{key}", target, given, types=types)
     return {name: v for name, v in node.items() if _is_of_hydra(name)} | result
 
 
