@@ -85,12 +85,18 @@ def test_a_signal_handler_may_kill_a_process_that_ends_while_it_is_waited_for(
 ) -> None:
     process, _ = fork(server, "leave")
 
-    def select_until_a_signal(*files):
-        ready = select.select(*files)
-        process.kill()
-        return ready
+    def poll_until_a_signal():
+        real = select.poll()
 
-    monkeypatch.setattr(fork_server, "select", SimpleNamespace(select=select_until_a_signal))
+        def wait():
+            ready = real.poll()
+            process.kill()
+            return ready
+
+        return SimpleNamespace(register=real.register, poll=wait)
+
+    replacement = SimpleNamespace(poll=poll_until_a_signal, POLLIN=select.POLLIN)
+    monkeypatch.setattr(fork_server, "select", replacement)
     assert process.wait() == 7
 
 
