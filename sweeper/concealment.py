@@ -29,6 +29,7 @@ from sweeper.secrets import (
     VARIABLE,
     concealed,
     hide_arguments,
+    is_secret_name,
     masked_uri,
     password_spans,
     passwords_of,
@@ -103,7 +104,8 @@ def _without_passwords(config: DictConfig) -> DictConfig:
 def conceal_config(config: DictConfig) -> None:
     """Replace the passwords in the URIs of a config, and in its overrides, by interpolations.
 
-    The value that a URI refers to for its password is replaced as well.
+    The value that a URI refers to for its password is replaced as well, and so are passwords among
+    the variables that Hydra sets for a job.
     """
     for key, node in list(_texts(config, "")):
         text = node._value()
@@ -112,7 +114,15 @@ def conceal_config(config: DictConfig) -> None:
         if not is_override:
             for start, end in password_spans(text):
                 _conceal_referred(config, text[start:end], key)
+    for name in filter(is_secret_name, _variables(config)):
+        _conceal_value(config, f"hydra.job.env_set.{name}", ())
     _keep_out_of_folder_names(config)
+
+
+def _variables(config: DictConfig) -> list[str]:
+    """Return the names of the variables that Hydra sets for a job; it copies others to them."""
+    found = OmegaConf.select(config, "hydra.job.env_set")
+    return [str(name) for name in found] if isinstance(found, DictConfig) else []
 
 
 def _conceal_referred(config: DictConfig, text: str, key: str, seen: Collection[str] = ()) -> None:

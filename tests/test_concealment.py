@@ -188,3 +188,15 @@ def test_a_password_is_found_behind_relative_and_further_references() -> None:
     assert "s3cret" not in stored
     assert "hunter2" not in stored
     assert config.db.url == "postgresql://me:s3cret-x@h/d"
+
+
+def test_a_password_among_the_variables_of_a_job_is_concealed() -> None:
+    lines = ["+hydra.job.env_set.PGPASSWORD=hunter2-x", "hydra.job.env_set.OMP_NUM_THREADS=2"]
+    variables = {"PGPASSWORD": "hunter2-x", "OMP_NUM_THREADS": "2", "PWD": "/home/me"}
+    job = {"env_set": variables, "config": {"override_dirname": {"exclude_keys": []}}}
+    config = OmegaConf.create(
+        {"hydra": {"job": job, "overrides": {"task": [], "hydra": lines}, "sweep": {}}}
+    )
+    conceal_config(config)
+    assert "hunter2" not in OmegaConf.to_yaml(config)
+    assert OmegaConf.to_container(config.hydra.job.env_set, resolve=True) == variables

@@ -6,7 +6,7 @@ key nor value, and some of them only after Hydra has created the folder of the r
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from sweeper.errors import ConfigError
-from sweeper.secrets import is_secret_name
 
 MAX_NAME_BYTES = 255
 """The length of the name of a file or a folder on all common file systems."""
@@ -107,8 +106,10 @@ def _check_option(line: str, value: Any) -> None:
 
     values = value if isinstance(value, list) else [value]
     group, _, key = line.partition("=")[0].lstrip("+~").rpartition("/")
-    is_group = (CONFIGS / group / key.partition("@")[0]).is_dir() or group.startswith("hydra")
-    if (CONFIGS / group).is_dir() and not is_group:
+    # Their names are listed, since one from outside may be too long to be looked up.
+    groups = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.is_dir()}
+    own = {name for name in groups if not name.startswith("hydra")}
+    if group in own and f"{group}/{key.partition('@')[0]}" not in own:
         typed = line.replace(f"{group}/{key}", f"{group.replace('/', '.')}.{key}", 1)
         raise ConfigError(f"{line}: there is no such group; for a key of {group}, type {typed}")
     if value is not None and not all(isinstance(each, str) for each in values):
@@ -186,29 +187,14 @@ def _verbose(value: Any) -> str | None:
 
 
 def _environment_names(value: Any) -> str | None:
-    names = value if isinstance(value, list) else []
-    if problem := _secret_variable(names):
-        return problem
-    missing = [name for name in names if name not in os.environ]
+    missing = [name for name in value if name not in os.environ] if isinstance(value, list) else []
     if not missing:
         return None
     return f"names {missing[0]}, which is no variable of the environment; remove it"
 
 
-def _secret_variable(names: Iterable[Any]) -> str | None:
-    secret = next((name for name in map(str, names) if is_secret_name(name)), None)
-    if secret is None:
-        return None
-    return (
-        f"names {secret}, whose value Hydra would write to .hydra/hydra.yaml; remove it, and let "
-        "the launcher pass the variable on, such as Ray's runtime_env"
-    )
-
-
 def _environment(value: Any) -> str | None:
     pairs = value.items() if isinstance(value, Mapping) else ()
-    if problem := _secret_variable(name for name, _ in pairs):
-        return problem
     if all(isinstance(v, str | int | float) and str(k) and "=" not in str(k) for k, v in pairs):
         return None
     return "must map names of variables to texts; type a mapping such as {OMP_NUM_THREADS: '1'}"

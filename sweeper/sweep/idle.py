@@ -30,8 +30,8 @@ def require_idle(spec: StudySpec) -> None:
         for ablation in (spec.folder / EXPLAIN_FOLDER).glob("*"):
             studies.append((ablation_name(name, ablation.name), str(ablation / JOURNAL)))
         leases = [lease for study, journal in studies for lease in _leases(study, spec, journal)]
-        left = [lease for lease in leases if not lease.was_left_by_this_process(spec.command)]
-        alive = [lease for lease in left if lease.process_is_alive()]
+        used = (lease for lease in leases if not lease.was_left_by_this_process(spec.command))
+        alive = [lease for lease in used if lease.process_is_alive()]
         if alive:
             raise ConfigError(
                 f"study=fresh: study {name} is running, in process {alive[0].pid} of "
