@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from itertools import pairwise
 from pathlib import PurePath
@@ -60,6 +60,19 @@ def _key_text(key: Any) -> str:
 def override_line(key: str, value: Any) -> str:
     """Return the override `key=value`. A text must already be in Hydra's override grammar."""
     return f"{key}={'null' if value is None else value}"
+
+
+def values_below(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the keys and values of nested mappings, with dots in the keys.
+
+    >>> dict(values_below({"model": {"hidden": 32}}))
+    {'model.hidden': 32}
+    """
+    for name, value in node.items():
+        if isinstance(value, Mapping):
+            yield from values_below(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def command_line(overrides: Sequence[str]) -> str:

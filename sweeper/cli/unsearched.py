@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeper.cli.typed import leaves
+from sweeper.cli.overrides import values_below
 
 STUDY_KEYS = ("hydra.sweeper.", "hydra/sweeper", "search=")
 NO_SEARCH = ("search=none", "search=null")
@@ -19,8 +19,7 @@ def unsearched_line(overrides: Sequence[str], params: Mapping[str, Any] | None) 
     """
     typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
     asking = [o for o in overrides if o.lstrip("+").startswith(STUDY_KEYS) and o not in NO_SEARCH]
-    inside = (pair for key, value in (params or {}).items() for pair in leaves(key, value))
-    searched = {key.lstrip("+~") for key, value in inside if not isinstance(value, Mapping)}
+    searched = {key.lstrip("+~") for key, _ in values_below(params or {})}
     if not asking or (searched and typed >= searched):
         return None
     return f"{asking[0]}: nothing is searched in a single run; add --multirun to start a study"

@@ -20,13 +20,12 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from sweeper.cli.overrides import override_text
+from sweeper.cli.overrides import override_text, values_below
 from sweeper.cli.sweeps import sweep_advice
 from sweeper.errors import ConfigError
 from sweeper.space.compose import Composer
 from sweeper.space.defaults import default_value
 from sweeper.space.space import Parameter, Space, Value, parse_space
-from sweeper.space.sweep_lines import leaves
 
 SEARCH_BLOCK = "search"
 MAX_PROBES = 100  # Inner values of one parameter that are checked; a range may list thousands.
@@ -227,7 +226,7 @@ def block_lines(config: DictConfig) -> Iterator[str]:
                 f"{path}.{SEARCH_BLOCK}={block!r}: must map keys to sweeps, "
                 "such as {lr: 'interval(0.001, 0.1)'}"
             )
-        for key, sweep in leaves(block, f"{path}."):
+        for key, sweep in values_below(block, f"{path}."):
             if sweep is not None:
                 yield f"{key}={sweep if isinstance(sweep, str) else override_text(sweep)}"
 

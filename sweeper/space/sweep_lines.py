@@ -1,9 +1,9 @@
 """The overrides in `hydra.sweeper.params`, a mapping of config keys to sweeps or values."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sweeper.cli.overrides import override_text
+from sweeper.cli.overrides import override_text, values_below
 from sweeper.errors import ConfigError
 
 
@@ -15,16 +15,7 @@ def sweep_lines(params: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: a value is a list, which may be meant as a choice or as a fixed value.
     """
-    return [f"{key}={_sweep(key, value)}" for key, value in leaves(params, "")]
-
-
-def leaves(params: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Yield the keys and values of nested mappings, with dots in the keys."""
-    for name, value in params.items():
-        if isinstance(value, Mapping):
-            yield from leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+    return [f"{key}={_sweep(key, value)}" for key, value in values_below(params)]
 
 
 def _sweep(key: str, value: Any) -> str:
