@@ -3,10 +3,11 @@
     python -m sweeper.evaluate checkpoint=PATH [--json]
 
 Evaluates on the test split of the training data, or on the images in a folder. Prints loss and
-accuracy, the precision and recall of each class, and the confusion matrix. Draws the confusion
-matrix and the worst mistakes.
+accuracy, the precision and recall of each class, and the confusion matrix of up to 20 classes.
+Draws the confusion matrix and the worst mistakes.
 
     checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt, or the folder of a run
+                          or of a study
     split=test            val or test
     folder=PATH           other images, in a subfolder for each class, named as in training
     out=PATH              folder of the figures and metrics.json (default: evaluation/ in the

@@ -1,9 +1,9 @@
-"""Explain the winner of a study: which change from the default config brought how much.
+"""Explain the best trial of a study: which change from the default config brought how much.
 
     python -m sweeper.explain STUDY_FOLDER [epochs=N] [limit=N]
 
 From the default config on, each step changes the parameter that improves the metric most, until the
-winner is reached (an ablation path). An option of a group, such as model=lenet, comes with the
+best trial is reached (an ablation path). An option of a group, such as model=lenet, comes with the
 values that only it has, or for which it has another default. Runs of the study are used again;
 those that are missing are run as trials of a study of their own, in explain/ in the folder of the
 study. The same command goes on after an interruption. Prints a table and a few sentences, and draws

@@ -8,6 +8,7 @@ and draws the images with their predictions into one picture. With split=NAME th
 first ones of a split of the data that the network was trained on, and their true labels are shown.
 
     checkpoint=PATH       such as outputs/<day>/<time>/checkpoints/best.pt, or the folder of a run
+                          or of a study
     split=test            train, val or test, in place of image files
     count=10              number of images of the split
     top=3                 number of classes to print for each image

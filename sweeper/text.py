@@ -1,4 +1,7 @@
-"""Functions for messages: one line, short text, similar names, aligned columns, sizes, times."""
+"""Functions for messages: one line, short text, similar names, aligned columns, sizes, times.
+
+Two of them say how to install what is missing. An environment of uv has no pip.
+"""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -45,6 +48,19 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f"did you mean {' or '.join(near)}?"
     return f"choose one of {', '.join(known)}" if known else "there is nothing to choose from"
+
+
+def to_install(package: str) -> str:
+    """Return what to type to install a package."""
+    return f"type python -m pip install {package}, or with uv: python -m uv pip install {package}"
+
+
+def to_install_extra(extra: str) -> str:
+    """Return what to type to install an extra of this package, which no registry has."""
+    return (
+        f"type python -m uv sync --extra {extra} in the folder of sweeper's source, or without uv: "
+        f"python -m pip install '/path/to/sweeper[{extra}]'"
+    )
 
 
 def aligned(*parts: Sequence[Cells], left: int = 1) -> str:

@@ -50,6 +50,8 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
     text = sweeper(tmp_path, "--help").stdout
     assert "optimizer: adadelta, adagrad, adam" in text
     assert text.count("\n  python -m sweeper") >= 3
+    for command in ("inspect", "evaluate", "predict", "explain", "worker", "tracking.deliver"):
+        assert f"python -m sweeper.{command} " in text
 
 
 @pytest.mark.slow

@@ -33,7 +33,8 @@ class BestTrial:
         params: Values of its parameters by config key, as the config has them.
         values: Value of each objective, in the order of the objectives.
         folder: Folder of the trial.
-        overrides: Overrides of its config: `sweeper.run(*overrides)` trains it again.
+        overrides: Overrides of its config: `sweeper.run(*overrides)` trains it again. If the study
+            was given a `config_dir`, give it to `run` too.
         command: The command that does so.
     """
 

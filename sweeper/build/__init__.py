@@ -1,4 +1,7 @@
-"""The step from config to objects. No other folder of `sweeper` instantiates what a config names.
+"""The step from config to objects.
+
+No other folder of `sweeper` instantiates what a config names, except `sweep` the sampler, pruner,
+storage and observers in `hydra.sweeper` of the command's own config.
 
     recipe            a checked config: `build` an experiment, `verify` it, or build its network
       choices           the names of the options that the config was composed of

@@ -261,7 +261,9 @@ def _known(target: str) -> type | None:
 def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = trust_all) -> Any:
     """Call every `_target_` in the node; return the node with the results in their places.
 
-    Nothing else in sweeper calls Hydra's `instantiate`, and nothing reaches it without `trust`.
+    Only `sweeper.sweep.settings.nodes` calls Hydra's `instantiate` too, for what stands in
+    `hydra.sweeper` of the command's own config. What comes out of a checkpoint is called here
+    alone, and not without `trust`.
 
     Raises:
         ConfigError: a target is not found or not trusted, or fails with its arguments.

@@ -1,6 +1,7 @@
 """The parts of a command line that several commands share.
 
-arguments    parses the arguments of `evaluate` and `predict`; `run_tool` runs them and `worker`
+arguments    parses the arguments of `evaluate`, `predict` and `explain`; `run_tool` runs these and
+             `worker`
 messages     turns an error that the user can fix into one line and exit code 1
 rewording    makes a line of Hydra say what to type instead
 advice       says what to type in place of a key, option, flag or word that does not exist

@@ -1,4 +1,7 @@
-"""The arguments of `evaluate` and `predict`: `key=value`, overrides of the config, files, flags."""
+"""The arguments of `evaluate`, `predict` and `explain`.
+
+They are `key=value`, overrides of the config, files and flags.
+"""
 
 import os
 import re

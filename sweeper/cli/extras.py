@@ -1,5 +1,7 @@
 """Plugins of Hydra that are not installed with this package, and how to install them."""
 
+from sweeper.text import to_install, to_install_extra
+
 LAUNCHER_EXTRAS = {
     "joblib": "joblib",
     **dict.fromkeys(["ray", "ray_aws"], "ray"),
@@ -14,8 +16,8 @@ SWEEPERS = ("optuna", "ax", "nevergrad")
 def installing(group: str, option: str) -> str | None:
     """Return what to type to install an option of Hydra's plugins, or None for another option."""
     if group == "hydra/launcher" and option in LAUNCHER_EXTRAS:
-        return f"type pip install 'sweeper[{LAUNCHER_EXTRAS[option]}]'"
+        return to_install_extra(LAUNCHER_EXTRAS[option])
     if group == "hydra/sweeper" and option in SWEEPERS:
-        package = f"hydra-{option}-sweeper"
-        return f"leave it out, since the default uses Optuna too, or type pip install {package}"
+        needed = to_install(f"hydra-{option}-sweeper")
+        return f"leave it out, since the default uses Optuna too, or {needed}"
     return None

@@ -1,7 +1,7 @@
 """Image classifiers as plain `nn.Module`s that return logits, and tools to fill their weights.
 
     convnet      `ConvNet`: convolutions, then linear layers (LeNet, AlexNet, VGG)
-    resnet       `ResNet`: residual networks of bottleneck blocks
+    resnet       `ResNet`: residual networks of basic or bottleneck blocks
     crnn         `CRNN`: convolutions, then an LSTM over the columns, to read strings
     mlp          `MLP`: linear layers only; also the classifier at the end of a `ConvNet`
     torchvision  any classification model of torchvision by its name

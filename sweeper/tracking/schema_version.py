@@ -56,7 +56,7 @@ def check_schema(uri: str, database: Path | None) -> None:
         )
     raise ConfigError(
         f"tracking.uri={uri}: a newer MLflow has written this database (its schema is {found}, "
-        f"which {own} does not know); type pip install --upgrade mlflow, or tracking.uri="
+        f"which {own} does not know); upgrade the package mlflow, or type tracking.uri="
         "sqlite:///FILE.db with another file"
     )
 

@@ -33,8 +33,9 @@ def require_psutil() -> None:
     """
     if find_spec("psutil") is None:
         raise ConfigError(
-            "tracking.system_metrics=true needs psutil, which is not installed: type pip install "
-            "psutil, or with uv: python -m uv run --extra system-metrics python -m sweeper ..."
+            "tracking.system_metrics=true needs psutil, which is not installed: type python -m "
+            "pip install psutil, or with uv: python -m uv run --extra system-metrics python -m "
+            "sweeper ..."
         )
 
 

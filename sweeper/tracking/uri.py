@@ -15,16 +15,16 @@ from sweeper.secrets import (
     remember,
     revealed,
 )
-from sweeper.text import in_one_line
+from sweeper.text import in_one_line, to_install, to_install_extra
 from sweeper.tracking.schema_version import check_schema
 
 _SERVERS = ("http", "https")
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _SQLITE = "sqlite:///"
 _KEY = "tracking.uri"
+_POSTGRES_DRIVERS = ("psycopg", "psycopg2")
+"""What the extra `postgres` of this package installs."""
 _DRIVER_PACKAGES = {
-    "psycopg": "'sweeper[postgres]'",
-    "psycopg2": "'sweeper[postgres]'",
     "mysqldb": "mysqlclient",
     "mysqlconnector": "mysql-connector-python",
 }
@@ -76,11 +76,17 @@ def check_driver(key: str, uri: str) -> None:
     try:
         dialect.import_dbapi()
     except ImportError as error:
-        package = _DRIVER_PACKAGES.get(dialect.driver, dialect.driver)
+        driver = dialect.driver
         raise ConfigError(
-            f"{key}={masked_uri(uri)}: the driver {dialect.driver} cannot be imported "
-            f"({in_one_line(error)}); type pip install {package}"
+            f"{key}={masked_uri(uri)}: the driver {driver} cannot be imported "
+            f"({in_one_line(error)}); {_installing(driver)}"
         ) from error
+
+
+def _installing(driver: str) -> str:
+    if driver in _POSTGRES_DRIVERS:
+        return to_install_extra("postgres")
+    return to_install(_DRIVER_PACKAGES.get(driver, driver))
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -37,7 +37,9 @@ def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
     ):
         compose("config", [f"hydra/launcher={launcher}"], return_hydra_config=True)
     assert user_message(caught.value) == (
-        f"hydra/launcher={launcher}: is not installed; type pip install 'sweeper[{extra}]'"
+        f"hydra/launcher={launcher}: is not installed; type python -m uv sync --extra {extra} in "
+        "the folder of sweeper's source, or without uv: python -m pip install "
+        f"'/path/to/sweeper[{extra}]'"
     )
 
 
@@ -55,14 +57,17 @@ def test_a_sweeper_that_is_not_installed_is_named_with_its_package(
     line = line_for(caught.value, ["--multirun", "hydra/sweeper=optuna"])
     assert line is not None
     assert "leave it out" in line
-    assert line.endswith("pip install hydra-optuna-sweeper")
+    assert line.endswith(
+        "type python -m pip install hydra-optuna-sweeper, or with uv: python -m uv pip install "
+        "hydra-optuna-sweeper"
+    )
 
 
 @pytest.mark.parametrize(
     ("uri", "module", "package"),
     [
-        ("postgresql+psycopg://me:hushhush1@host/x", "psycopg", "'sweeper[postgres]'"),
-        ("postgresql+psycopg2://me:hushhush1@host/x", "psycopg2", "'sweeper[postgres]'"),
+        ("postgresql+psycopg://me:hushhush1@host/x", "psycopg", "'/path/to/sweeper[postgres]'"),
+        ("postgresql+psycopg2://me:hushhush1@host/x", "psycopg2", "'/path/to/sweeper[postgres]'"),
         ("mysql://me:hushhush1@host/x", "MySQLdb", "mysqlclient"),
         ("mysql+pymysql://me:hushhush1@host/x", "pymysql", "pymysql"),
         ("mysql+mysqlconnector://me@host/x", "mysql", "mysql-connector-python"),
@@ -75,7 +80,9 @@ def test_a_driver_that_is_not_installed_is_named_with_its_package(
     monkeypatch.setitem(sys.modules, module, None)
     with refuses(ConfigError, r"storage=\w+\S*: the driver \w+ cannot be imported") as caught:
         check_driver("hydra.sweeper.storage", uri)
-    assert str(caught.value).endswith(f"; type pip install {package}")
+    assert str(caught.value).endswith(f" pip install {package}")
+    assert "; type python -m " in str(caught.value)
+    assert " uv" in str(caught.value)  # whose environments have no pip
     assert "hushhush1" not in str(caught.value)
 
 

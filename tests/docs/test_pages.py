@@ -28,7 +28,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
@@ -71,6 +71,10 @@ ONE_TRIAL = LESS | {"hydra.sweeper.n_trials": "1", "hydra/launcher": "basic"}
 PLACES = {"outputs/<day>/<time>": "first", "multirun/<study>": "multirun/NAME"}
 DOWNLOADING = {"mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"}
 
+
+QUOTED = re.compile(r"""'[^']*'|"[^"]*"|(?:^|\s)\#.*""")
+"""What a shell takes as it is, and comments."""
+OVERRIDE = re.compile(r"[~+]*\w+(?:[./@]\w+)+=\S+")
 
 Words = list[str]
 
@@ -323,6 +327,7 @@ CHECKS: Mapping[str, Callable[[Words, Tools], object]] = {
     "python -m pip install uv &&": check,
     "python -m uv run": check,
     "python -m uv run --extra": check_extra,
+    "python -m uv run --with optuna-dashboard": start_nothing,
     "python -m uv sync --extra": check_extra,
     "pytest": check_tests,
     "python -m sweeper": check_call,
@@ -335,7 +340,6 @@ CHECKS: Mapping[str, Callable[[Words, Tools], object]] = {
     "python my_app.py": check_application,
     "mlflow": start_nothing,
     "tensorboard": start_nothing,
-    "optuna-dashboard": start_nothing,
 }
 """How each program is checked, by its first words; the longest that fit decide."""
 
@@ -344,6 +348,19 @@ CHECKS: Mapping[str, Callable[[Words, Tools], object]] = {
 @pytest.mark.usefixtures("reader")
 def test_a_command_works(page, command, monkeypatch, composed) -> None:
     check(words_of(command), Tools(monkeypatch, composed))
+
+
+def bare_brackets(words: Iterable[str]) -> list[str]:
+    """Return the words with characters that a shell replaces by names of files, or refuses."""
+    return [word for word in words if set(word) & set("[]{}()*?")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_word_with_brackets_is_quoted_since_zsh_refuses_it_otherwise(page) -> None:
+    for command in Page(page).commands:
+        assert bare_brackets(QUOTED.sub(" ", command).split()) == [], command
+    for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", Page(page).text)):
+        assert bare_brackets(OVERRIDE.findall(QUOTED.sub(" ", code))) == [], code
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != WITH_OWN_TEST])
@@ -377,7 +394,7 @@ def test_another_application_uses_the_sweeper(python, reader, page) -> None:
 @pytest.mark.parametrize("page", ["docs/own.md"])
 def test_the_callback_of_the_page_ends_a_run(reader, page, capsys) -> None:
     command = next(c for c in Page(page).commands if "my_callbacks.GoodEnough" in c)
-    overrides = [w for w in words_of(command)[3:] if "accuracy=" not in w]
-    low = ["+callbacks.mine.accuracy=0.0", "tracking=none", "figures=false"]
+    overrides = [w for w in words_of(command)[3:] if "goal=" not in w]
+    low = ["+callbacks.mine.goal=0.0", "tracking=none", "figures=false"]
     sweeper.run(*overrides, *low)
     assert re.search(r"stopped +good enough after [\d.]+ s", capsys.readouterr().out)

@@ -51,7 +51,7 @@ def test_mlflows_own_database_passes(database: str) -> None:
 @pytest.mark.parametrize(
     ("revision", "message"),
     [(OLDER, "an older MLflow .* type mlflow db upgrade {uri}"),
-     ("ffffffffffff", "a newer MLflow .* type pip install --upgrade mlflow")],
+     ("ffffffffffff", "a newer MLflow .* upgrade the package mlflow")],
 )  # fmt: skip
 def test_a_run_with_a_database_of_another_version_is_refused(
     ran, refuses, database: str, tmp_path: Path, revision: str, message: str

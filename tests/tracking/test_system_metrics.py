@@ -49,7 +49,7 @@ def test_the_measurements_are_regular_and_the_last_one_is_at_the_end(monkeypatch
 
 def test_a_missing_package_is_named(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(system_metrics, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="needs psutil, .* type pip install psutil"):
+    with pytest.raises(ConfigError, match="needs psutil, .* type python -m pip install psutil"):
         MLflowTracker("http://localhost:1", folder=tmp_path, system_metrics=True)
 
 

@@ -23,7 +23,7 @@ from sweeper.sweep.settings.nodes import (
 )
 from sweeper.sweep.settings.recipes import GRID_NODE, NEEDED_PACKAGES, PrunerRecipe, SamplerRecipe
 from sweeper.sweep.settings.setting_rules import refused
-from sweeper.text import in_one_line
+from sweeper.text import in_one_line, to_install
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def read_sampler(value: Any) -> SamplerRecipe:
     package = NEEDED_PACKAGES.get(getattr(recipe.kind, "__name__", ""))
     if package is not None and find_spec(package) is None:
         raise ConfigError(
-            f"hydra.sweeper.sampler: needs the package {package}; type pip install {package}"
+            f"hydra.sweeper.sampler: needs the package {package}; {to_install(package)}"
         )
     if recipe.is_grid:
         _require_no_points(value)

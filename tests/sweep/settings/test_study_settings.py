@@ -205,7 +205,7 @@ def test_directions_are_one_or_several(direction, directions) -> None:
 def test_a_sampler_whose_package_is_missing_is_refused(monkeypatch) -> None:
     monkeypatch.setattr("sweeper.sweep.settings.reading.find_spec", lambda name: None)
     cmaes = functools.partial(optuna.samplers.CmaEsSampler, seed=None)
-    with pytest.raises(ConfigError, match="pip install cmaes"):
+    with pytest.raises(ConfigError, match="uv pip install cmaes"):
         read_settings({**KEYS, "sampler": cmaes})
 
 

@@ -1,6 +1,7 @@
 """Hydra plugins `hydra/sweeper=sweeper` and `hydra/launcher=local`.
 
-    config     every setting of the two, with its meaning; the samplers and pruners
+    config     registers the two, whose settings are in `sweeper.hydra_settings`; the samplers and
+               pruners
     sweeper    calls `sweeper.sweep.run_study`
     launcher   calls `sweeper.launch.local`
 
