@@ -48,14 +48,16 @@ class Place:
     """How far a trial may run, and whether it waits there for its promotion.
 
     Args:
-        target: Index of the rung at which the next decision on the trial is due.
+        decided_at: Position, in epochs, at which the study let it go on last; 0 if it has not yet.
+            The next decision is due at the first rung beyond. It is no number of a rung, because
+            the rungs lie elsewhere once trials are longer.
         is_paused: True if it waits at a rung.
         length: Number of epochs of the whole trial; None if the task has not told it.
         stretches: The times in which it ran before it was put back.
         started: When its current worker took it over from one that died, in seconds since 1970.
     """
 
-    target: int = 0
+    decided_at: float = 0.0
     is_paused: bool = False
     length: float | None = None
     stretches: tuple[Stretch, ...] = ()
@@ -114,6 +116,12 @@ def looks_of(system_attrs: Mapping[str, Any]) -> Sequence[Sequence[float]]:
     """Return the values from within epochs, each with its position."""
     looks: Sequence[Sequence[float]] = system_attrs.get(LOOKS_KEY, ())
     return looks
+
+
+def epochs_of(trial: FrozenTrial) -> float:
+    """Return the number of epochs after which a trial reported its last value; 0 without one."""
+    curve = curve_of(trial)
+    return curve[-1][0] if curve else 0.0
 
 
 def progress_of(trial: FrozenTrial) -> int:

@@ -29,7 +29,6 @@ from sweeper.sweep.budget import (
     THREADS_KEY,
     THREADS_VARIABLE,
     Budget,
-    is_own,
 )
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import (
@@ -38,7 +37,7 @@ from sweeper.sweep.curve import (
     STEP_KEY,
     Place,
     Stretch,
-    curve_of,
+    epochs_of,
     looks_of,
     progress_of,
     start_of,
@@ -288,7 +287,7 @@ class Ledger:
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
-        deaths = 0 if progress_of(trial) > lease.progress else lease.deaths
+        deaths = 0 if paused or progress_of(trial) > lease.progress else lease.deaths
         self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
@@ -356,24 +355,28 @@ class Ledger:
         return _deaths(trial) if self._is_abandoned(trial) else 0
 
     def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        for trial in self.budget.runnable(trials):
-            if self._set_running(trial):
-                previous = Lease.read(trial.system_attrs)
-                deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
-                return self._claim_running(trial, deaths, cuts)
-        return None
+        claims = map(self._take_up, self.budget.runnable(trials))
+        return next((claim for claim in claims if claim is not None), None)
 
     def _claim_promoted(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         """Claim the paused trial that is promoted, if any."""
-        trial, rule = self._next_promoted(trials), self.budget.promotion
-        if rule is None or trial is None or not self._set_running(trial):
+        trial = self._next_promoted(trials)
+        return None if trial is None else self._take_up(trial)
+
+    def _take_up(self, trial: FrozenTrial) -> Claim | None:
+        """Claim a trial that waits, or return None if another worker did so first.
+
+        If it is paused, it is promoted.
+        """
+        is_promotion = self.budget.is_paused(trial)
+        if not self._set_running(trial):
             return None
-        place, curve = Place.of(trial), curve_of(trial)
-        rungs = rule.rungs(rule.length_in(filter(is_own, trials)))
-        target = rungs.n_reached(curve[-1][0]) if curve else place.target
         previous = Lease.read(trial.system_attrs)
-        claim = self._claim_running(trial, 0, previous.cuts if previous else 1)
-        self.write_place(trial._trial_id, replace(place, target=target, is_paused=False))
+        deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
+        claim = self._claim_running(trial, deaths, cuts)
+        if is_promotion:
+            place = replace(Place.of(trial), decided_at=epochs_of(trial), is_paused=False)
+            self.write_place(trial._trial_id, place)
         return claim
 
     def _next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

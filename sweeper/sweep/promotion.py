@@ -169,7 +169,7 @@ class Contender:
         trial: The trial.
         looks: Its curve.
         n_rungs: Number of rungs that it has reached.
-        place: How far it may run.
+        n_decided: Number of rungs up to the last one at which it was to go on.
         is_paused: True if it waits for its promotion.
         is_complete: True if it was trained to its end, and has reported values. False if a later
             command has raised the number of epochs.
@@ -178,7 +178,7 @@ class Contender:
     trial: FrozenTrial
     looks: Sequence[Look]
     n_rungs: int
-    place: Place
+    n_decided: int
     is_paused: bool
     is_complete: bool
 
@@ -262,7 +262,8 @@ class Halving:
         n_rungs = self.rungs.n_reached(looks[-1][0]) if looks else 0
         is_complete = trial.state == TrialState.COMPLETE and bool(looks)
         is_complete = is_complete and not self._rule.has_shorter_run(trial)
-        return Contender(trial, looks, n_rungs, Place.of(trial), is_paused(trial), is_complete)
+        n_decided = self.rungs.n_reached(Place.of(trial).decided_at)
+        return Contender(trial, looks, n_rungs, n_decided, is_paused(trial), is_complete)
 
     def _is_pilot(self, trial: FrozenTrial) -> bool:
         """Return whether a trial is the first one, and is to show how long a trial is."""
@@ -300,7 +301,7 @@ class Halving:
         first = max(waiting, key=self._order, default=None)
         # Those that run towards a higher rung than that of the first will be ahead of it.
         ahead = 0 if first is None else first.n_rungs
-        running = [s for s in self._contenders if s.is_running and s.place.target >= ahead]
+        running = [s for s in self._contenders if s.is_running and s.n_decided >= ahead]
         n_behind = len(paused) - len(waiting)  # in the race
         n_in_race = len(complete) + len(running) + n_behind
         n_wanted = self._rule.finish + (SPARE if self.rungs.has_race else 0)

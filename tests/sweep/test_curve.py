@@ -27,7 +27,7 @@ def test_a_place_survives_its_record() -> None:
     assert Place.of(trial) == Place(1, True, 5.0, (STRETCH,))
     assert Place.of(create_trial(state=TrialState.WAITING)) == Place()
     later = {PLACE_KEY: PAUSED[PLACE_KEY] | {"of a later version": 1}}
-    assert Place.of(create_trial(state=TrialState.WAITING, system_attrs=later)).target == 1
+    assert Place.of(create_trial(state=TrialState.WAITING, system_attrs=later)).decided_at == 1
 
 
 @pytest.mark.parametrize("steps", [(0, 1, 2), (1, 2, 3), (100, 200, 300)])
