@@ -301,9 +301,7 @@ class Ledger:
     def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return an abandoned trial that is still wanted, or None."""
         abandoned = list(filter(self._is_abandoned, trials))
-        if abandoned and self.budget.only_finishes(trials):
-            abandoned = list(filter(self.budget.is_promoted, abandoned))
-        return next(iter(abandoned), None)
+        return next(self.budget.wanted(abandoned, trials), None)
 
     def _put_back_abandoned(self, trials: Sequence[FrozenTrial]) -> None:
         """Put back the trials whose workers died, when no worker may run them any more.

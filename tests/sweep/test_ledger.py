@@ -529,6 +529,42 @@ def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(
     assert not lowered.has_work()
 
 
+def test_a_lower_number_of_trials_is_not_exceeded_by_those_whose_workers_died(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=6)
+    claims = [ledger.claim() for _ in range(6)]
+    for claim in claims[1:3]:
+        ledger.finish(claim, COMPLETE, [0.5])
+    for claim in claims[3:]:
+        abandon(storage, claim)
+    lowered = make_ledger(n_trials=4)
+    # Two are complete and the first one runs, so that one place is left.
+    retry = lowered.claim()
+    assert (retry.number, lowered.claim()) == (3, None)
+    assert not lowered.has_work()
+    assert lowered.finish(claims[0], COMPLETE, [0.5])
+    assert lowered.finish(retry, FAIL)
+    assert lowered.claim().number == 4
+
+
+def test_a_surplus_trial_of_a_grid_whose_worker_died_before_it_failed_is_not_run(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=2, exhaustive=True, grid=[{"x": 1}, {"x": 2}])
+    claims = [ledger.claim(), ledger.claim()]
+    attrs = storage.get_trial(claims[1].trial_id).system_attrs
+    surplus = create_trial(state=TrialState.RUNNING, system_attrs=attrs)
+    lease = replace(claims[1].lease, pid=2**22 + 1)
+    storage.set_trial_system_attr(
+        storage.create_new_trial(0, surplus), LEASE_KEY, lease.record()
+    )
+    assert ledger.claim() is None
+    assert all(ledger.finish(claim, COMPLETE, [0.5]) for claim in claims)
+    assert ledger.claim() is None
+    assert states(storage) == [COMPLETE, COMPLETE, TrialState.WAITING]
+
+
 def test_a_promoted_trial_is_finished_after_the_number_of_trials_was_lowered(
     make_ledger, storage, pause
 ) -> None:
