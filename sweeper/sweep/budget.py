@@ -192,6 +192,10 @@ class Budget:
         seconds = halving.seconds_to_finish(foremost, now)
         return foremost if now + seconds >= self.deadline else None
 
+    def may_be_taken_up(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether a worker may take up a trial now: it is paused, or was put back."""
+        return self.is_paused(trial) or any(t.number == trial.number for t in self.runnable(trials))
+
     def stop_reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the stop rule ends the study, or None."""
         return None if self.stop is None else self.stop.reason([t for t in trials if is_own(t)])

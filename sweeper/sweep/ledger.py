@@ -105,8 +105,9 @@ class Ledger:
     def claim(self, should_leave: Callable[[], bool] = lambda: False) -> Claim | None:
         """Claim a trial, or return None if there is none.
 
-        An abandoned trial comes first, then one that waits to be run, one that is promoted, and a
-        new one. Once the budget is spent, abandoned trials are put back instead.
+        The foremost trial comes first if it needs all of the time that is left. Then comes an
+        abandoned one, one that waits to be run, one that is promoted, and a new one. Once the
+        budget is spent, abandoned trials are put back instead.
 
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
@@ -122,11 +123,7 @@ class Ledger:
                     return None
                 if self._fail_hopeless(trials):
                     continue
-                claim = (
-                    self._claim_abandoned(trials)
-                    or self._claim_waiting(trials)
-                    or self._claim_promoted(trials)
-                )
+                claim = self._claim_existing(trials)
                 if claim is None and self.budget.stop_reason(trials) is None:
                     claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
@@ -149,7 +146,11 @@ class Ledger:
             if self.budget.is_spent(trials, now):
                 self._put_back_abandoned(trials)
                 return False
-            following = self._next_abandoned(trials) or self._next_promoted(trials)
+            following = (
+                self._next_urgent(trials)
+                or self._next_abandoned(trials)
+                or self.budget.next_promoted(trials)
+            )
             return following is not None or self.budget.has_room(trials)
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -294,6 +295,21 @@ class Ledger:
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
 
+    def _claim_existing(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        return (
+            self._take_up(self._next_urgent(trials))
+            or self._claim_abandoned(trials)
+            or self._claim_waiting(trials)
+            or self._take_up(self.budget.next_promoted(trials))
+        )
+
+    def _next_urgent(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the trial that needs all of the time until the deadline, if it waits."""
+        urgent = self.budget.urgent(trials, time.time())
+        if urgent is None or not self.budget.may_be_taken_up(urgent, trials):
+            return None
+        return urgent
+
     def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         trial = self._next_abandoned(trials)
         return None if trial is None else self._take_over(trial)
@@ -356,33 +372,20 @@ class Ledger:
         claims = map(self._take_up, self.budget.runnable(trials))
         return next((claim for claim in claims if claim is not None), None)
 
-    def _claim_promoted(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        """Claim the paused trial that is promoted, if any."""
-        trial = self._next_promoted(trials)
-        return None if trial is None else self._take_up(trial)
-
-    def _take_up(self, trial: FrozenTrial) -> Claim | None:
-        """Claim a trial that waits, or return None if another worker did so first.
+    def _take_up(self, trial: FrozenTrial | None) -> Claim | None:
+        """Claim a trial that waits, if any; return None if another worker did so first.
 
         If it is paused, it is promoted.
         """
-        is_promotion = self.budget.is_paused(trial)
-        if not self._set_running(trial):
+        if trial is None or not self._set_running(trial):
             return None
         previous = Lease.read(trial.system_attrs)
         deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
         claim = self._claim_running(trial, deaths, cuts)
-        if is_promotion:
+        if self.budget.promotion is not None and Place.of(trial).is_paused:
             place = replace(Place.of(trial), decided_at=epochs_of(trial), is_paused=False)
             self.write_place(trial._trial_id, place)
         return claim
-
-    def _next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the paused trial that goes on next; if time is short, the foremost one."""
-        urgent = self.budget.urgent(trials, time.time())
-        if urgent is not None and self.budget.is_paused(urgent):
-            return urgent
-        return self.budget.next_promoted(trials)
 
     def _mark(self, trial: FrozenTrial) -> str:
         """Return what identifies a trial in the lock file, which two studies may share."""
@@ -434,9 +437,7 @@ class Ledger:
         # Meanwhile an earlier trial may have failed, or been put back: nobody else takes it, if the
         # others saw this trial run and left.
         trials = self.trials()
-        return (
-            self._claim_waiting(trials) or self._claim_promoted(trials) or self._claim_new(trials)
-        )
+        return self._claim_existing(trials) or self._claim_new(trials)
 
 
 def _deaths(trial: FrozenTrial) -> int:

@@ -70,7 +70,7 @@ class Pausing:
         urgent = budget.urgent(trials, time.time())
         if urgent is not None and urgent.number == trial.number:
             return True
-        if urgent is not None and budget.is_paused(urgent):
+        if urgent is not None and budget.may_be_taken_up(urgent, trials):
             return False
         halving = Halving(self._rule, filter(is_own, trials))
         return not is_due or halving.goes_on(trial, budget.has_room(trials))

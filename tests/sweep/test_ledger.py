@@ -425,6 +425,41 @@ def test_near_the_time_limit_the_foremost_trial_goes_on_first(
     assert [short.claim().number, short.claim().number] == [0, 3]
 
 
+@pytest.mark.parametrize("leave", [Ledger.pause, Ledger.release])
+def test_near_the_time_limit_no_enqueued_trial_comes_before_the_foremost_one(
+    make_ledger, storage, reported, leave
+) -> None:
+    for _ in range(4):
+        storage.create_new_trial(0, create_trial(state=TrialState.WAITING))
+    begun = make_ledger(n_trials=9, **PROMOTING)
+    first = begun.claim()
+    foremost, running = reported(begun, 0.3, 0.3, 0.3), reported(begun, 0.1)
+    begun.release(first)
+    leave(begun, foremost)
+    stretch = Stretch(0, 100, "w", is_pause=leave is Ledger.pause)
+    place = replace(
+        Place.of(storage.get_trial(foremost.trial_id)), length=30.0, stretches=(stretch,)
+    )
+    storage.set_trial_system_attr(foremost.trial_id, PLACE_KEY, place.record())
+    ledger = make_ledger(n_trials=9, deadline=time.time() + 1000, **PROMOTING)
+    assert Pausing(ledger, running).pauses()
+    assert ledger.has_work()
+    assert ledger.claim().number == foremost.number
+
+
+def test_no_trial_is_paused_for_a_foremost_one_that_nobody_may_run(
+    make_ledger, storage, reported
+) -> None:
+    before = make_ledger(n_trials=3, **PROMOTING)
+    foremost, running = reported(before, 0.3, 0.3, 0.3), reported(before, 0.1)
+    place = Place(decided_at=1.0, length=30.0, stretches=(Stretch(0, 100, "w", is_pause=False),))
+    before.write_place(running.trial_id, replace(place, stretches=()))
+    before.release(foremost)
+    before.write_place(foremost.trial_id, place)
+    keys = {"n_trials": 1, **PROMOTING}
+    assert not Pausing(make_ledger(deadline=time.time() + 1000, **keys), running).pauses()
+
+
 def test_a_value_from_within_an_epoch_is_recorded_once(make_ledger, storage) -> None:
     ledger = make_ledger(**PROMOTING)
     claim = ledger.claim()
@@ -556,9 +591,7 @@ def test_a_surplus_trial_of_a_grid_whose_worker_died_before_it_failed_is_not_run
     attrs = storage.get_trial(claims[1].trial_id).system_attrs
     surplus = create_trial(state=TrialState.RUNNING, system_attrs=attrs)
     lease = replace(claims[1].lease, pid=2**22 + 1)
-    storage.set_trial_system_attr(
-        storage.create_new_trial(0, surplus), LEASE_KEY, lease.record()
-    )
+    storage.set_trial_system_attr(storage.create_new_trial(0, surplus), LEASE_KEY, lease.record())
     assert ledger.claim() is None
     assert all(ledger.finish(claim, COMPLETE, [0.5]) for claim in claims)
     assert ledger.claim() is None
