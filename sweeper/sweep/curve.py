@@ -55,6 +55,7 @@ class Place:
         length: Number of epochs of the whole trial; None if the task has not told it.
         stretches: The times in which it ran before it was put back.
         started: When its current worker took it over from one that died, in seconds since 1970.
+        untimed: Number of epochs that were run by workers that died, in a time that is not known.
     """
 
     decided_at: float = 0.0
@@ -62,6 +63,7 @@ class Place:
     length: float | None = None
     stretches: tuple[Stretch, ...] = ()
     started: float | None = None
+    untimed: float = 0.0
 
     @property
     def n_pauses(self) -> int:
@@ -100,6 +102,17 @@ def was_promoted(trial: FrozenTrial) -> bool:
     return n_pauses > 1 or (n_pauses == 1 and not is_paused(trial))
 
 
+def taken_over(trial: FrozenTrial, progress: int, now: float) -> Place:
+    """Return the place of a trial whose worker died, once another worker has it.
+
+    `progress` is that of the trial when the dead worker began, see `progress_of`; `now` is in
+    seconds since 1970.
+    """
+    place, curve = Place.of(trial), curve_of(trial)
+    untimed = _last_position(curve) - _last_position(curve[:progress])
+    return replace(place, is_paused=False, started=now, untimed=place.untimed + untimed)
+
+
 def curve_of(trial: FrozenTrial) -> list[Look]:
     """Return the values that a trial has reported, in order.
 
@@ -120,7 +133,10 @@ def looks_of(system_attrs: Mapping[str, Any]) -> Sequence[Sequence[float]]:
 
 def epochs_of(trial: FrozenTrial) -> float:
     """Return the number of epochs after which a trial reported its last value; 0 without one."""
-    curve = curve_of(trial)
+    return _last_position(curve_of(trial))
+
+
+def _last_position(curve: Sequence[Look]) -> float:
     return curve[-1][0] if curve else 0.0
 
 
@@ -148,9 +164,9 @@ def start_of(trial: FrozenTrial) -> float | None:
     """Return when the last worker of a trial began with it, in seconds since 1970."""
     started = Place.of(trial).started
     # Optuna sets the time anew when a waiting trial is run, but not when a worker is replaced.
-    if trial.datetime_start is None:
+    if started is not None or trial.datetime_start is None:
         return started
-    return max(trial.datetime_start.timestamp(), started or 0.0)
+    return trial.datetime_start.timestamp()
 
 
 def end_of(trial: FrozenTrial) -> float | None:

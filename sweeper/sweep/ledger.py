@@ -41,6 +41,7 @@ from sweeper.sweep.curve import (
     looks_of,
     progress_of,
     start_of,
+    taken_over,
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
@@ -335,8 +336,8 @@ class Ledger:
         before = 0 if previous is None else previous.cuts
         claim = self._claim_running(trial, _deaths(trial), before + cuts)
         if self.budget.promotion is not None:
-            place = replace(Place.of(trial), is_paused=False, started=time.time())
-            self.write_place(trial._trial_id, place)
+            progress = 0 if previous is None else previous.progress
+            self.write_place(trial._trial_id, taken_over(trial, progress, time.time()))
         return claim
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:

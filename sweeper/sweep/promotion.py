@@ -241,18 +241,19 @@ class Halving:
         """Return the time that an unfinished trial needs to its end, with a margin, in seconds.
 
         Where the length of a trial is not known, it reaches to the next rung. The first seed
-        alone reports epochs, so the time of the others is counted in full. `now` is in seconds
-        since 1970.
+        alone reports epochs, so the time of the others is counted in full. Without an epoch whose
+        time is known it is 0. `now` is in seconds since 1970.
         """
         own = self._contender(trial)
-        if not own.epochs:
-            return 0.0
         length = self._length or self.rungs.next_after(own.epochs)
         # A running trial has come further than to its last report, by less than one more.
         further = 0.0
         if own.is_running:
             further = own.epochs - (own.looks[-2][0] if len(own.looks) > 1 else 0.0)
-        seconds_per_epoch = seconds_of(trial, now) / (own.epochs + further)
+        timed = own.epochs + further - Place.of(trial).untimed
+        if timed <= EPSILON:
+            return 0.0
+        seconds_per_epoch = seconds_of(trial, now) / timed
         return MARGIN * seconds_per_epoch * max(0.0, self._rule.repeats * length - own.epochs)
 
     def _contender(self, trial: FrozenTrial) -> Contender:

@@ -481,7 +481,16 @@ def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(
     assert (again.number, again.attempt) == (0, 1)
     abandon(storage, again)
     ledger.claim()
-    assert Place.of(storage.get_trial(claim.trial_id)).started == pytest.approx(time.time(), abs=9)
+    taken = Place.of(storage.get_trial(claim.trial_id))
+    assert taken.started == pytest.approx(time.time(), abs=9)
+    assert taken.untimed == 0
+
+
+def test_the_epochs_of_a_worker_that_died_are_not_timed(make_ledger, storage, reported) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    ledger.release(reported(ledger, 0.5))
+    abandon(storage, reported(ledger, 0.4, 0.3))
+    assert Place.of(storage.get_trial(ledger.claim().trial_id)).untimed == 2
 
 
 def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, storage, pause) -> None:

@@ -255,6 +255,15 @@ def test_a_trial_that_runs_is_timed_by_its_next_report() -> None:
     assert seconds == pytest.approx(1.5 * 8 * 30 / 3)
 
 
+def test_epochs_that_took_an_unknown_time_do_not_speed_a_trial_up() -> None:
+    stretch = Stretch(0.0, 60.0, "host 1")
+    trial = trial_of(0, "p", [0.5] * 16, length=20.0, stretches=(stretch,), untimed=15.0)
+    seconds = Halving(RULE, [trial]).seconds_to_finish(trial, now=99.0)
+    assert seconds == pytest.approx(1.5 * 4 * 60)
+    trial = trial_of(0, "p", [0.5] * 15, length=20.0, stretches=(stretch,), untimed=15.0)
+    assert not Halving(RULE, [trial]).seconds_to_finish(trial, now=99.0)
+
+
 def test_looks_within_an_epoch_are_part_of_the_curve() -> None:
     rule = Promotion(3, 0.25, maximize=True)
     trials = [trial_of(n, "p", []) for n in range(3)]
