@@ -14,6 +14,10 @@ PLACE_KEY = "sweeper:place"
 LOOKS_KEY = "sweeper:looks"
 # The values of the config keys that a later command may raise, when the trial ran last.
 GROWN_KEY = "sweeper:grown"
+# The place of a trial's last pause, and of its end, among all pauses and ends in the study. Times
+# would not do, because the clocks and time zones of hosts may disagree.
+PAUSE_ORDER_KEY = "sweeper:pause_order"
+END_ORDER_KEY = "sweeper:end_order"
 # A trial's last step, where its reports are not kept because it has several objectives.
 STEP_KEY = "sweeper:step"
 
@@ -174,3 +178,19 @@ def end_of(trial: FrozenTrial) -> float | None:
     if trial.datetime_complete is not None:
         return trial.datetime_complete.timestamp()
     return Place.of(trial).stretches[-1].end if is_paused(trial) else None
+
+
+def end_order(trial: FrozenTrial) -> tuple[int, float, int]:
+    """Return a key that sorts finished trials in the order in which they ended.
+
+    Those that another version or program has ended come first, in the order of their times.
+    """
+    return trial.system_attrs.get(END_ORDER_KEY, 0), end_of(trial) or 0.0, trial.number
+
+
+def pause_order(trial: FrozenTrial) -> tuple[int, float, int]:
+    """Return a key that sorts trials in the order in which they were paused last, else ended."""
+    pauses = [stretch.end for stretch in Place.of(trial).stretches if stretch.is_pause]
+    if not pauses:
+        return end_order(trial)
+    return trial.system_attrs.get(PAUSE_ORDER_KEY, 0), pauses[-1], trial.number

@@ -32,7 +32,9 @@ from sweeper.sweep.budget import (
 )
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import (
+    END_ORDER_KEY,
     LOOKS_KEY,
+    PAUSE_ORDER_KEY,
     PLACE_KEY,
     STEP_KEY,
     Place,
@@ -197,6 +199,7 @@ class Ledger:
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
+                self._note_order(claim, PAUSE_ORDER_KEY)
                 self._put_back(self.stored(claim), claim.lease, paused=True)
                 return True
         return False
@@ -264,6 +267,7 @@ class Ledger:
                 return False
             for key, value in (user_attrs or {}).items():
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
+            self._note_order(claim, END_ORDER_KEY)
             try:
                 self._study.tell(claim.number, values, state)
             except ValueError:
@@ -277,6 +281,13 @@ class Ledger:
     def _ended_commands(self) -> list[str]:
         attrs = self._storage.get_study_user_attrs(self._study_id)
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
+
+    def _note_order(self, claim: Claim, key: str) -> None:
+        """Record the place of a trial's pause or end among those of all trials."""
+        keys = (PAUSE_ORDER_KEY, END_ORDER_KEY)
+        orders = (t.system_attrs.get(each, 0) for t in self.trials() for each in keys)
+        order = 1 + max(orders, default=0)
+        self._storage.set_trial_system_attr(claim.trial_id, key, order)
 
     def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
         """Let a trial wait for a later worker, with the deaths since it last made progress."""

@@ -78,7 +78,7 @@ def test_a_dead_worker_whose_clock_was_ahead_takes_no_time_from_the_next_one() -
     assert seconds_of(trial, BEGIN - 3593) == 7
 
 
-def test_the_epochs_of_dead_workers_are_known_to_have_no_time() -> None:
+def test_the_epochs_of_dead_workers_have_no_known_time() -> None:
     trial = create_trial(
         state=TrialState.RUNNING,
         intermediate_values=dict.fromkeys(range(15), 0.5),

@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -98,6 +99,23 @@ def test_a_stop_rule_ends_the_study(make_ledger, storage) -> None:
     ledger.finish(ledger.claim(), COMPLETE, [0.4])
     ledger.finish(ledger.claim(), COMPLETE, [0.5])
     assert ledger.claim() is None
+
+
+@pytest.mark.parametrize("is_pause", [False, True])
+def test_patience_counts_trials_as_they_end_whatever_the_clocks_of_their_hosts_say(
+    make_ledger, storage, reported, is_pause
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    claims = [reported(ledger, value) for value in (0.6, 0.5, 0.4)]
+    for claim, value in zip(reversed(claims), (0.4, 0.5, 0.6), strict=True):
+        assert ledger.pause(claim) if is_pause else ledger.finish(claim, COMPLETE, [value])
+    best = (trials := storage.get_all_trials(0))[0]
+    if is_pause:
+        best.system_attrs[PLACE_KEY] = Place(stretches=(Stretch(0, 1, "slow"),)).record()
+    else:
+        best.datetime_complete -= timedelta(hours=2)
+    assert StopRule(None, 2, maximize=True).reason(trials) is None
+    assert StopRule(None, 2, maximize=False).reason(trials) is not None
 
 
 def test_a_trial_of_another_study_does_not_count(make_ledger, storage) -> None:
