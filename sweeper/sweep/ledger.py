@@ -109,8 +109,8 @@ class Ledger:
         """Claim a trial, or return None if there is none.
 
         The foremost trial comes first if it needs all of the time that is left. Then comes an
-        abandoned one, one that waits to be run, one that is promoted, and a new one. Once the
-        budget is spent, abandoned trials are put back instead.
+        abandoned one, one that waits to be run, one that is promoted, and a new one. Abandoned
+        trials that the budget has no room for are put back.
 
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
@@ -120,9 +120,8 @@ class Ledger:
         while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
             with self.locked(), suppress(UpdateFinishedTrialError):
-                trials = self.trials()
+                trials = self._settled_trials()
                 if self.budget.is_spent(trials, time.time()):
-                    self._put_back_abandoned(trials)
                     return None
                 if self._fail_hopeless(trials):
                     continue
@@ -142,12 +141,11 @@ class Ledger:
     def has_work(self) -> bool:
         """Return whether a worker could claim a trial now.
 
-        Once the budget is spent, abandoned trials are put back.
+        Abandoned trials that the budget has no room for are put back.
         """
         with self.locked():
-            trials, now = self.trials(), time.time()
-            if self.budget.is_spent(trials, now):
-                self._put_back_abandoned(trials)
+            trials = self._settled_trials()
+            if self.budget.is_spent(trials, time.time()):
                 return False
             following = (
                 self._next_urgent(trials)
@@ -331,15 +329,24 @@ class Ledger:
         abandoned = list(filter(self._is_abandoned, trials))
         return next(self.budget.wanted(abandoned, trials), None)
 
-    def _put_back_abandoned(self, trials: Sequence[FrozenTrial]) -> None:
-        """Put back the trials whose workers died, when no worker may run them any more.
+    def _settled_trials(self) -> list[FrozenTrial]:
+        """Put back the trials whose workers died, if no worker may run them; return all trials.
 
-        Otherwise they would seem to run for ever, and what follows the search would wait for them.
+        Otherwise they would seem to run for ever. What follows the search would wait for them, and
+        they would hold the places of others.
         """
-        for trial in filter(self._is_abandoned, trials):
-            with suppress(UpdateFinishedTrialError):
-                claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
-                self._put_back(self.stored(claim), claim.lease)
+        trials = self.trials()
+        abandoned = list(filter(self._is_abandoned, trials))
+        if not abandoned:
+            return trials
+        is_spent = self.budget.is_spent(trials, time.time())
+        wanted = [] if is_spent else list(self.budget.wanted(abandoned, trials))
+        for trial in abandoned:
+            if trial not in wanted:
+                with suppress(UpdateFinishedTrialError):
+                    claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
+                    self._put_back(self.stored(claim), claim.lease)
+        return self.trials()
 
     def _take_over(self, trial: FrozenTrial, cuts: int = 1) -> Claim:
         """Claim a trial whose worker died, with that many cuts more than before."""

@@ -610,6 +610,19 @@ def test_a_lower_number_of_trials_is_not_exceeded_by_those_whose_workers_died(
     assert lowered.claim().number == 4
 
 
+def test_a_trial_whose_worker_died_does_not_hold_the_place_of_an_earlier_one(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=3)
+    done, put_back, dead = ledger.claim(), ledger.claim(), ledger.claim()
+    ledger.finish(done, COMPLETE, [0.5])
+    ledger.release(put_back)
+    abandon(storage, dead)
+    assert make_ledger(n_trials=2).has_work()
+    assert make_ledger(n_trials=2).claim().number == put_back.number
+    assert states(storage)[dead.number] == TrialState.WAITING
+
+
 def test_a_surplus_trial_of_a_grid_whose_worker_died_before_it_failed_is_not_run(
     make_ledger, storage
 ) -> None:
