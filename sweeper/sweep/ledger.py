@@ -283,7 +283,9 @@ class Ledger:
     def _note_order(self, claim: Claim, key: str) -> None:
         """Record the place of a trial's pause or end among those of all trials."""
         keys = (PAUSE_ORDER_KEY, END_ORDER_KEY)
-        orders = (t.system_attrs.get(each, 0) for t in self.trials() for each in keys)
+        # Of a database, the read may be a second old. Trials that ended in it may get equal places.
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        orders = (t.system_attrs.get(each, 0) for t in trials for each in keys)
         order = 1 + max(orders, default=0)
         self._storage.set_trial_system_attr(claim.trial_id, key, order)
 
