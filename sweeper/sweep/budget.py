@@ -134,25 +134,31 @@ class Budget:
         return may_begin or next(self.runnable(trials), None) is not None
 
     def runnable(self, trials: Sequence[FrozenTrial]) -> Iterator[FrozenTrial]:
-        """Yield the trials that wait, are not paused, and may be run.
+        """Yield the trials that wait, are not paused, and may be run."""
+        waiting = [t for t in trials if t.state == TrialState.WAITING and not self.is_paused(t)]
+        return self.wanted(waiting, trials)
+
+    def wanted(
+        self, left: Sequence[FrozenTrial], trials: Sequence[FrozenTrial]
+    ) -> Iterator[FrozenTrial]:
+        """Yield those that may be run of the trials that workers have left, or have yet to begin.
 
         Promoted ones always may, since they counted before. If a command has lowered `n_trials`,
         there are more of the others than it asked for. Once the stop rule is met, none of them may.
         """
-        waiting = [t for t in trials if t.state == TrialState.WAITING and not self.is_paused(t)]
-        if not waiting:
-            return
-        yield from filter(self.is_promoted, waiting)
-        if self.stop_reason(trials) is None and self._has_place(trials):
-            others = (t for t in waiting if not self.is_promoted(t))
+        yield from filter(self.is_promoted, left)
+        others = [t for t in left if not self.is_promoted(t)]
+        if others and not self.only_finishes(trials) and self._has_place(trials, others):
             yield from (t for t in others if self.admits(t, trials))
 
-    def _has_place(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Return whether fewer trials are finished or run than were asked for."""
+    def _has_place(self, trials: Sequence[FrozenTrial], left: Sequence[FrozenTrial]) -> bool:
+        """Return whether the trials without those that workers have left are too few."""
         if self.exhaustive or self.n_trials is None:
             return True
-        n_running = sum(t.state == TrialState.RUNNING for t in trials)
-        return self.n_finished(trials) + n_running < self.n_trials
+        numbers = {t.number for t in left}
+        unfinished = [t for t in trials if t.number not in numbers and not t.state.is_finished()]
+        n_going = sum(t.state == TrialState.RUNNING or self.is_promoted(t) for t in unfinished)
+        return self.n_finished(trials) + n_going < self.n_trials
 
     def is_promoted(self, trial: FrozenTrial) -> bool:
         """Return whether a trial was paused, promoted, and not paused again since.
@@ -185,6 +191,10 @@ class Budget:
             return None
         seconds = halving.seconds_to_finish(foremost, now)
         return foremost if now + seconds >= self.deadline else None
+
+    def may_be_taken_up(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether a worker may take up a trial now: it is paused, or was put back."""
+        return self.is_paused(trial) or any(t.number == trial.number for t in self.runnable(trials))
 
     def stop_reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the stop rule ends the study, or None."""

@@ -14,6 +14,10 @@ PLACE_KEY = "sweeper:place"
 LOOKS_KEY = "sweeper:looks"
 # The values of the config keys that a later command may raise, when the trial ran last.
 GROWN_KEY = "sweeper:grown"
+# The place of a trial's last pause, and of its end, among all pauses and ends in the study. Times
+# would not do, because the clocks and time zones of hosts may disagree.
+PAUSE_ORDER_KEY = "sweeper:pause_order"
+END_ORDER_KEY = "sweeper:end_order"
 # A trial's last step, where its reports are not kept because it has several objectives.
 STEP_KEY = "sweeper:step"
 
@@ -48,18 +52,22 @@ class Place:
     """How far a trial may run, and whether it waits there for its promotion.
 
     Args:
-        target: Index of the rung at which the next decision on the trial is due.
+        decided_at: Position, in epochs, at which the study let it go on last; 0 if it has not yet.
+            The next decision is due at the first rung beyond. It is no number of a rung, because
+            the rungs lie elsewhere once trials are longer.
         is_paused: True if it waits at a rung.
         length: Number of epochs of the whole trial; None if the task has not told it.
         stretches: The times in which it ran before it was put back.
         started: When its current worker took it over from one that died, in seconds since 1970.
+        untimed: Number of epochs that were run by workers that died, in a time that is not known.
     """
 
-    target: int = 0
+    decided_at: float = 0.0
     is_paused: bool = False
     length: float | None = None
     stretches: tuple[Stretch, ...] = ()
     started: float | None = None
+    untimed: float = 0.0
 
     @property
     def n_pauses(self) -> int:
@@ -98,6 +106,17 @@ def was_promoted(trial: FrozenTrial) -> bool:
     return n_pauses > 1 or (n_pauses == 1 and not is_paused(trial))
 
 
+def taken_over(trial: FrozenTrial, progress: int, now: float) -> Place:
+    """Return the place of a trial whose worker died, once another worker has it.
+
+    `progress` is that of the trial when the dead worker began, see `progress_of`; `now` is in
+    seconds since 1970.
+    """
+    place, curve = Place.of(trial), curve_of(trial)
+    untimed = _last_position(curve) - _last_position(curve[:progress])
+    return replace(place, is_paused=False, started=now, untimed=place.untimed + untimed)
+
+
 def curve_of(trial: FrozenTrial) -> list[Look]:
     """Return the values that a trial has reported, in order.
 
@@ -114,6 +133,15 @@ def looks_of(system_attrs: Mapping[str, Any]) -> Sequence[Sequence[float]]:
     """Return the values from within epochs, each with its position."""
     looks: Sequence[Sequence[float]] = system_attrs.get(LOOKS_KEY, ())
     return looks
+
+
+def epochs_of(trial: FrozenTrial) -> float:
+    """Return the number of epochs after which a trial reported its last value; 0 without one."""
+    return _last_position(curve_of(trial))
+
+
+def _last_position(curve: Sequence[Look]) -> float:
+    return curve[-1][0] if curve else 0.0
 
 
 def progress_of(trial: FrozenTrial) -> int:
@@ -140,9 +168,9 @@ def start_of(trial: FrozenTrial) -> float | None:
     """Return when the last worker of a trial began with it, in seconds since 1970."""
     started = Place.of(trial).started
     # Optuna sets the time anew when a waiting trial is run, but not when a worker is replaced.
-    if trial.datetime_start is None:
+    if started is not None or trial.datetime_start is None:
         return started
-    return max(trial.datetime_start.timestamp(), started or 0.0)
+    return trial.datetime_start.timestamp()
 
 
 def end_of(trial: FrozenTrial) -> float | None:
@@ -150,3 +178,19 @@ def end_of(trial: FrozenTrial) -> float | None:
     if trial.datetime_complete is not None:
         return trial.datetime_complete.timestamp()
     return Place.of(trial).stretches[-1].end if is_paused(trial) else None
+
+
+def end_order(trial: FrozenTrial) -> tuple[int, float, int]:
+    """Return a key that sorts finished trials in the order in which they ended.
+
+    Those that another version or program has ended come first, in the order of their times.
+    """
+    return trial.system_attrs.get(END_ORDER_KEY, 0), end_of(trial) or 0.0, trial.number
+
+
+def pause_order(trial: FrozenTrial) -> tuple[int, float, int]:
+    """Return a key that sorts trials in the order in which they were paused last, else ended."""
+    pauses = [stretch.end for stretch in Place.of(trial).stretches if stretch.is_pause]
+    if not pauses:
+        return end_order(trial)
+    return trial.system_attrs.get(PAUSE_ORDER_KEY, 0), pauses[-1], trial.number

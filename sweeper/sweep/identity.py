@@ -82,27 +82,39 @@ def difference(stored: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
     Keys that steer in one of them are not compared, nor those that may grow and have grown.
     """
-    steering = [*stored.get(STEERING, ()), *new.get(STEERING, ())]
     grown = [key for key in new.get(GROWING, ()) if _has_grown(key, stored, new)]
     shared = common_growing(stored, new)
+    steering = [*stored.get(STEERING, ()), *new.get(STEERING, ())]
     steering += [key for key in grown if key in shared]
     olds, news = (_comparable(record, steering) for record in (stored, new))
-    if not any(key.startswith(CONFIG) for key in olds):  # an earlier version did not record them
-        news = {key: value for key, value in news.items() if not key.startswith(CONFIG)}
-    if not (METRIC in olds and METRIC in news):  # the objectives of a list need no names
-        olds, news = ({k: v for k, v in each.items() if k != METRIC} for each in (olds, news))
-    changed = [k for k in sorted({*olds, *news}) if olds.get(k) != news.get(k)]
-    typed = [k for k in changed if not k.startswith(CONFIG)]
-    overridden = [k.removeprefix(OVERRIDE).lstrip("+~") for k in typed if k.startswith(OVERRIDE)]
-    in_files = [k for k in changed if k.startswith(CONFIG)]
-    keys = typed + [k for k in in_files if not steers(k.removeprefix(CONFIG), overridden)]
     lines = [
         f"{_change(key, olds.get(key), news.get(key))}"
         f"{NOT_GROWING if key.partition(' ')[2] in grown else ''}"
-        for key in keys
+        for key in _changed_keys(olds, news)
     ]
     more = [f"and {len(lines) - MAX_SHOWN} more"] if len(lines) > MAX_SHOWN else []
     return "; ".join(lines[:MAX_SHOWN] + more)
+
+
+def _changed_keys(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose values differ, first what a command says, then what files say.
+
+    A value in a file is left out if an override of it, or of what it lies below, differs.
+    """
+    differing = [k for k in sorted({*olds, *news}) if olds.get(k) != news.get(k)]
+    changed = [k for k in differing if _are_comparable(k, olds, news)]
+    typed = [k for k in changed if not k.startswith(CONFIG)]
+    overridden = [k.removeprefix(OVERRIDE).lstrip("+~") for k in typed if k.startswith(OVERRIDE)]
+    in_files = [k for k in changed if k.startswith(CONFIG)]
+    return typed + [k for k in in_files if not steers(k.removeprefix(CONFIG), overridden)]
+
+
+def _are_comparable(key: str, olds: Mapping[str, Any], news: Mapping[str, Any]) -> bool:
+    """Return whether both records would have a key."""
+    if key == METRIC:  # the objectives of a list need no names
+        return key in olds and key in news
+    # An earlier version did not record the values of the config.
+    return not key.startswith(CONFIG) or any(each.startswith(CONFIG) for each in olds)
 
 
 def common_growing(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

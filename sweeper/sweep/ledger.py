@@ -29,19 +29,21 @@ from sweeper.sweep.budget import (
     THREADS_KEY,
     THREADS_VARIABLE,
     Budget,
-    is_own,
 )
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import (
+    END_ORDER_KEY,
     LOOKS_KEY,
+    PAUSE_ORDER_KEY,
     PLACE_KEY,
     STEP_KEY,
     Place,
     Stretch,
-    curve_of,
+    epochs_of,
     looks_of,
     progress_of,
     start_of,
+    taken_over,
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
@@ -106,8 +108,9 @@ class Ledger:
     def claim(self, should_leave: Callable[[], bool] = lambda: False) -> Claim | None:
         """Claim a trial, or return None if there is none.
 
-        An abandoned trial comes first, then one that waits to be run, one that is promoted, and a
-        new one. Once the budget is spent, abandoned trials are put back instead.
+        The foremost trial comes first if it needs all of the time that is left. Then comes an
+        abandoned one, one that waits to be run, one that is promoted, and a new one. Abandoned
+        trials that the budget has no room for are put back.
 
         Before it returns None it waits until it is known whether the workers of other hosts live.
         """
@@ -117,17 +120,12 @@ class Ledger:
         while not should_leave():
             # A worker that does not share the folder may end a trial after its state was read.
             with self.locked(), suppress(UpdateFinishedTrialError):
-                trials = self.trials()
+                trials = self._settled_trials()
                 if self.budget.is_spent(trials, time.time()):
-                    self._put_back_abandoned(trials)
                     return None
                 if self._fail_hopeless(trials):
                     continue
-                claim = (
-                    self._claim_abandoned(trials)
-                    or self._claim_waiting(trials)
-                    or self._claim_promoted(trials)
-                )
+                claim = self._claim_existing(trials)
                 if claim is None and self.budget.stop_reason(trials) is None:
                     claim = self._claim_new(trials)
                 uncertain = self.uncertain(trials)
@@ -143,14 +141,17 @@ class Ledger:
     def has_work(self) -> bool:
         """Return whether a worker could claim a trial now.
 
-        Once the budget is spent, abandoned trials are put back.
+        Abandoned trials that the budget has no room for are put back.
         """
         with self.locked():
-            trials, now = self.trials(), time.time()
-            if self.budget.is_spent(trials, now):
-                self._put_back_abandoned(trials)
+            trials = self._settled_trials()
+            if self.budget.is_spent(trials, time.time()):
                 return False
-            following = self._next_abandoned(trials) or self._next_promoted(trials)
+            following = (
+                self._next_urgent(trials)
+                or self._next_abandoned(trials)
+                or self.budget.next_promoted(trials)
+            )
             return following is not None or self.budget.has_room(trials)
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
@@ -196,6 +197,7 @@ class Ledger:
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
+                self._note_order(claim, PAUSE_ORDER_KEY)
                 self._put_back(self.stored(claim), claim.lease, paused=True)
                 return True
         return False
@@ -263,6 +265,7 @@ class Ledger:
                 return False
             for key, value in (user_attrs or {}).items():
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
+            self._note_order(claim, END_ORDER_KEY)
             try:
                 self._study.tell(claim.number, values, state)
             except ValueError:
@@ -277,6 +280,15 @@ class Ledger:
         attrs = self._storage.get_study_user_attrs(self._study_id)
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
 
+    def _note_order(self, claim: Claim, key: str) -> None:
+        """Record the place of a trial's pause or end among those of all trials."""
+        keys = (PAUSE_ORDER_KEY, END_ORDER_KEY)
+        # Of a database, the read may be a second old. Trials that ended in it may get equal places.
+        trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        orders = (t.system_attrs.get(each, 0) for t in trials for each in keys)
+        order = 1 + max(orders, default=0)
+        self._storage.set_trial_system_attr(claim.trial_id, key, order)
+
     def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
         """Let a trial wait for a later worker, with the deaths since it last made progress."""
         if self.budget.promotion is not None:
@@ -288,12 +300,27 @@ class Ledger:
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
-        deaths = 0 if progress_of(trial) > lease.progress else lease.deaths
+        deaths = 0 if paused or progress_of(trial) > lease.progress else lease.deaths
         self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def _write_lease(self, trial_id: int, lease: Lease) -> None:
         self._storage.set_trial_system_attr(trial_id, LEASE_KEY, lease.record())
+
+    def _claim_existing(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        return (
+            self._take_up(self._next_urgent(trials))
+            or self._claim_abandoned(trials)
+            or self._claim_waiting(trials)
+            or self._take_up(self.budget.next_promoted(trials))
+        )
+
+    def _next_urgent(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the trial that needs all of the time until the deadline, if it waits."""
+        urgent = self.budget.urgent(trials, time.time())
+        if urgent is None or not self.budget.may_be_taken_up(urgent, trials):
+            return None
+        return urgent
 
     def _claim_abandoned(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         trial = self._next_abandoned(trials)
@@ -302,19 +329,26 @@ class Ledger:
     def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return an abandoned trial that is still wanted, or None."""
         abandoned = list(filter(self._is_abandoned, trials))
-        if abandoned and self.budget.only_finishes(trials):
-            abandoned = list(filter(self.budget.is_promoted, abandoned))
-        return next(iter(abandoned), None)
+        return next(self.budget.wanted(abandoned, trials), None)
 
-    def _put_back_abandoned(self, trials: Sequence[FrozenTrial]) -> None:
-        """Put back the trials whose workers died, when no worker may run them any more.
+    def _settled_trials(self) -> list[FrozenTrial]:
+        """Put back the trials whose workers died, if no worker may run them; return all trials.
 
-        Otherwise they would seem to run for ever, and what follows the search would wait for them.
+        Otherwise they would seem to run for ever. What follows the search would wait for them, and
+        they would hold the places of others.
         """
-        for trial in filter(self._is_abandoned, trials):
-            with suppress(UpdateFinishedTrialError):
-                claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
-                self._put_back(self.stored(claim), claim.lease)
+        trials = self.trials()
+        abandoned = list(filter(self._is_abandoned, trials))
+        if not abandoned:
+            return trials
+        is_spent = self.budget.is_spent(trials, time.time())
+        wanted = [] if is_spent else list(self.budget.wanted(abandoned, trials))
+        for trial in abandoned:
+            if trial not in wanted:
+                with suppress(UpdateFinishedTrialError):
+                    claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
+                    self._put_back(self.stored(claim), claim.lease)
+        return self.trials()
 
     def _take_over(self, trial: FrozenTrial, cuts: int = 1) -> Claim:
         """Claim a trial whose worker died, with that many cuts more than before."""
@@ -322,8 +356,8 @@ class Ledger:
         before = 0 if previous is None else previous.cuts
         claim = self._claim_running(trial, _deaths(trial), before + cuts)
         if self.budget.promotion is not None:
-            place = replace(Place.of(trial), is_paused=False, started=time.time())
-            self.write_place(trial._trial_id, place)
+            progress = 0 if previous is None else previous.progress
+            self.write_place(trial._trial_id, taken_over(trial, progress, time.time()))
         return claim
 
     def _is_abandoned(self, trial: FrozenTrial) -> bool:
@@ -356,32 +390,23 @@ class Ledger:
         return _deaths(trial) if self._is_abandoned(trial) else 0
 
     def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        for trial in self.budget.runnable(trials):
-            if self._set_running(trial):
-                previous = Lease.read(trial.system_attrs)
-                deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
-                return self._claim_running(trial, deaths, cuts)
-        return None
+        claims = map(self._take_up, self.budget.runnable(trials))
+        return next((claim for claim in claims if claim is not None), None)
 
-    def _claim_promoted(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        """Claim the paused trial that is promoted, if any."""
-        trial, rule = self._next_promoted(trials), self.budget.promotion
-        if rule is None or trial is None or not self._set_running(trial):
+    def _take_up(self, trial: FrozenTrial | None) -> Claim | None:
+        """Claim a trial that waits, if any; return None if another worker did so first.
+
+        If it is paused, it is promoted.
+        """
+        if trial is None or not self._set_running(trial):
             return None
-        place, curve = Place.of(trial), curve_of(trial)
-        rungs = rule.rungs(rule.length_in(filter(is_own, trials)))
-        target = rungs.n_reached(curve[-1][0]) if curve else place.target
         previous = Lease.read(trial.system_attrs)
-        claim = self._claim_running(trial, 0, previous.cuts if previous else 1)
-        self.write_place(trial._trial_id, replace(place, target=target, is_paused=False))
+        deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
+        claim = self._claim_running(trial, deaths, cuts)
+        if self.budget.promotion is not None and Place.of(trial).is_paused:
+            place = replace(Place.of(trial), decided_at=epochs_of(trial), is_paused=False)
+            self.write_place(trial._trial_id, place)
         return claim
-
-    def _next_promoted(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return the paused trial that goes on next; if time is short, the foremost one."""
-        urgent = self.budget.urgent(trials, time.time())
-        if urgent is not None and self.budget.is_paused(urgent):
-            return urgent
-        return self.budget.next_promoted(trials)
 
     def _mark(self, trial: FrozenTrial) -> str:
         """Return what identifies a trial in the lock file, which two studies may share."""
@@ -433,9 +458,7 @@ class Ledger:
         # Meanwhile an earlier trial may have failed, or been put back: nobody else takes it, if the
         # others saw this trial run and left.
         trials = self.trials()
-        return (
-            self._claim_waiting(trials) or self._claim_promoted(trials) or self._claim_new(trials)
-        )
+        return self._claim_existing(trials) or self._claim_new(trials)
 
 
 def _deaths(trial: FrozenTrial) -> int:

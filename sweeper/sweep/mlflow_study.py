@@ -18,7 +18,7 @@ from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
 from sweeper.sweep.counts import Counts
-from sweeper.sweep.curve import Place, end_of, is_paused, start_of
+from sweeper.sweep.curve import Place, end_of, end_order, is_paused, start_of
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.front import best_trials, chosen_trial
@@ -253,7 +253,7 @@ class MLflowStudy:
         best: list[float] = []
         choices: list[Callable[[float, float], float]]
         choices = [max if d == StudyDirection.MAXIMIZE else min for d in study.directions]
-        for step, trial in enumerate(sorted(counting, key=lambda t: (end_of(t) or 0.0, t.number))):
+        for step, trial in enumerate(sorted(counting, key=end_order)):
             best = best or list(trial.values)
             triples = zip(choices, best, trial.values, strict=True)
             best = [choose(old, new) for choose, old, new in triples]

@@ -50,7 +50,7 @@ class Pausing:
         if not curve or (length is not None and curve[-1][0] >= length):
             return False  # its end is not worth a pause
         n_reached = rungs.n_reached(curve[-1][0])
-        is_due = n_reached > Place.of(stored).target
+        is_due = n_reached > rungs.n_reached(Place.of(stored).decided_at)
         if not is_due and self._ledger.budget.deadline is None:
             return False
         with self._ledger.locked():
@@ -59,7 +59,7 @@ class Pausing:
             if not self._goes_on(trial, trials, is_due):
                 return True
             if is_due:
-                place = replace(Place.of(trial), target=n_reached, is_paused=False)
+                place = replace(Place.of(trial), decided_at=curve[-1][0], is_paused=False)
                 self._ledger.write_place(self._claim.trial_id, place)
             return False
 
@@ -70,7 +70,7 @@ class Pausing:
         urgent = budget.urgent(trials, time.time())
         if urgent is not None and urgent.number == trial.number:
             return True
-        if urgent is not None and budget.is_paused(urgent):
+        if urgent is not None and budget.may_be_taken_up(urgent, trials):
             return False
         halving = Halving(self._rule, filter(is_own, trials))
         return not is_due or halving.goes_on(trial, budget.has_room(trials))

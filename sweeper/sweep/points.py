@@ -119,15 +119,23 @@ class EarlierTrial(Protocol):
 
 
 def enqueue(study: optuna.Study, first: FirstPoints, again: bool = False) -> None:
-    """Enqueue the points that the study does not have yet, and add the trials if it has none.
+    """Enqueue the points and add the trials that the study does not have yet.
 
     again: the points whose trials have all failed are enqueued once more.
     """
     for point in first.points:
         if point:
             study.enqueue_trial(point, skip_if_exists=not (again and _has_failed(study, point)))
-    if first.trials and all(is_own(t) for t in study.get_trials(deepcopy=False)):
-        study.add_trials(map(_imported, first.trials))
+    # An earlier command may have added some, until it was interrupted.
+    imported = [t for t in study.get_trials(deepcopy=False) if not is_own(t)]
+    known = {_content(t.params, t.values or ()) for t in imported}
+    for number, trial in enumerate(first.trials):
+        if _content(trial.point, trial.values) not in known:
+            study.add_trial(_imported(trial, number))
+
+
+def _content(point: Mapping[str, Any], values: Sequence[float]) -> tuple[Any, ...]:
+    return frozenset(point.items()), tuple(values)
 
 
 def _has_failed(study: optuna.Study, point: Params) -> bool:
@@ -137,12 +145,14 @@ def _has_failed(study: optuna.Study, point: Params) -> bool:
     return bool(same) and all(t.state is TrialState.FAIL for t in same)
 
 
-def _imported(trial: EarlierTrial) -> FrozenTrial:
+def _imported(trial: EarlierTrial, number: int) -> FrozenTrial:
     return optuna.trial.create_trial(
         params=dict(trial.point),
         distributions=dict(trial.distributions),
         values=list(trial.values),
         user_attrs={IMPORTED_KEY: True},
+        # A database tells by it that a trial whose answer was lost has been written.
+        system_attrs={IMPORTED_KEY: number},
     )
 
 

@@ -5,7 +5,6 @@ of the trials that have passed its last rung. Decisions are derived from the tri
 alone, so any worker on any host can make them.
 """
 
-import copy
 import math
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -169,7 +168,7 @@ class Contender:
         trial: The trial.
         looks: Its curve.
         n_rungs: Number of rungs that it has reached.
-        place: How far it may run.
+        n_decided: Number of rungs up to the last one at which it was to go on.
         is_paused: True if it waits for its promotion.
         is_complete: True if it was trained to its end, and has reported values. False if a later
             command has raised the number of epochs.
@@ -178,7 +177,7 @@ class Contender:
     trial: FrozenTrial
     looks: Sequence[Look]
     n_rungs: int
-    place: Place
+    n_decided: int
     is_paused: bool
     is_complete: bool
 
@@ -214,18 +213,17 @@ class Halving:
         """
         promoted = self._promotable()
         if promoted is None and not has_room:
-            promoted = self._to_finish()
+            promoted = self._to_finish(self._contenders)
         return None if promoted is None else promoted.trial
 
     def goes_on(self, trial: FrozenTrial, has_room: bool) -> bool:
         """Return whether a running trial that has reached its rung goes on at once."""
         if self._is_pilot(trial):
             return True
-        own, compared = replace(self._contender(trial), is_paused=True), copy.copy(self)
+        own = replace(self._contender(trial), is_paused=True)
         others = [s for s in self._contenders if s.trial.number != trial.number]
-        compared._contenders = [*others, own]
-        is_in_top = own in compared._top(own.n_rungs - 1)
-        return is_in_top or (not has_room and compared._to_finish() is own)
+        is_in_top = own in self._top(own.n_rungs - 1, [*others, own])
+        return is_in_top or (not has_room and self._to_finish([*others, own]) is own)
 
     def foremost(self) -> FrozenTrial | None:
         """Return the trial that has come furthest, and of these the best, if it is not complete.
@@ -243,18 +241,19 @@ class Halving:
         """Return the time that an unfinished trial needs to its end, with a margin, in seconds.
 
         Where the length of a trial is not known, it reaches to the next rung. The first seed
-        alone reports epochs, so the time of the others is counted in full. `now` is in seconds
-        since 1970.
+        alone reports epochs, so the time of the others is counted in full. Without an epoch whose
+        time is known it is 0. `now` is in seconds since 1970.
         """
         own = self._contender(trial)
-        if not own.epochs:
-            return 0.0
         length = self._length or self.rungs.next_after(own.epochs)
         # A running trial has come further than to its last report, by less than one more.
         further = 0.0
         if own.is_running:
             further = own.epochs - (own.looks[-2][0] if len(own.looks) > 1 else 0.0)
-        seconds_per_epoch = seconds_of(trial, now) / (own.epochs + further)
+        timed = own.epochs + further - Place.of(trial).untimed
+        if timed <= EPSILON:
+            return 0.0
+        seconds_per_epoch = seconds_of(trial, now) / timed
         return MARGIN * seconds_per_epoch * max(0.0, self._rule.repeats * length - own.epochs)
 
     def _contender(self, trial: FrozenTrial) -> Contender:
@@ -262,7 +261,8 @@ class Halving:
         n_rungs = self.rungs.n_reached(looks[-1][0]) if looks else 0
         is_complete = trial.state == TrialState.COMPLETE and bool(looks)
         is_complete = is_complete and not self._rule.has_shorter_run(trial)
-        return Contender(trial, looks, n_rungs, Place.of(trial), is_paused(trial), is_complete)
+        n_decided = self.rungs.n_reached(Place.of(trial).decided_at)
+        return Contender(trial, looks, n_rungs, n_decided, is_paused(trial), is_complete)
 
     def _is_pilot(self, trial: FrozenTrial) -> bool:
         """Return whether a trial is the first one, and is to show how long a trial is."""
@@ -274,15 +274,15 @@ class Halving:
         """Return the best paused trial that is in the top of its rung, the highest rung first."""
         paused = [s for s in self._contenders if s.is_paused]
         for rung in sorted({s.n_rungs - 1 for s in paused if s.n_rungs}, reverse=True):
-            for contender in self._top(rung):
+            for contender in self._top(rung, self._contenders):
                 if contender.is_paused and contender.n_rungs == rung + 1:
                     return contender
         # A trial that was paused before the length was known may lie before the first rung.
         return next((s for s in paused if not s.n_rungs), None)
 
-    def _top(self, rung: int) -> list[Contender]:
+    def _top(self, rung: int, contenders: Sequence[Contender]) -> list[Contender]:
         """Return the trials that may go on from a rung, the best one first."""
-        members = [s for s in self._contenders if s.n_rungs > rung or s.is_complete]
+        members = [s for s in contenders if s.n_rungs > rung or s.is_complete]
         position, in_race = self.rungs.at(rung), self.rungs.is_in_race(rung)
         score = self._best_score_until if in_race else self._score_at
         members.sort(key=lambda s: (-score(position, s), s.trial.number))
@@ -290,17 +290,17 @@ class Halving:
             return members[: self._rule.finish]
         return members[: len(members) // self._rule.reduction_factor]
 
-    def _to_finish(self) -> Contender | None:
+    def _to_finish(self, contenders: Sequence[Contender]) -> Contender | None:
         """Return the paused trial that is trained on once there is no trial to start."""
-        paused = [s for s in self._contenders if s.is_paused]
+        paused = [s for s in contenders if s.is_paused]
         if not paused:
             return None
-        complete = [s for s in self._contenders if s.is_complete]
+        complete = [s for s in contenders if s.is_complete]
         waiting = [s for s in paused if not self.rungs.is_in_race(s.n_rungs - 1)]
         first = max(waiting, key=self._order, default=None)
         # Those that run towards a higher rung than that of the first will be ahead of it.
         ahead = 0 if first is None else first.n_rungs
-        running = [s for s in self._contenders if s.is_running and s.place.target >= ahead]
+        running = [s for s in contenders if s.is_running and s.n_decided >= ahead]
         n_behind = len(paused) - len(waiting)  # in the race
         n_in_race = len(complete) + len(running) + n_behind
         n_wanted = self._rule.finish + (SPARE if self.rungs.has_race else 0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.curve import Place, curve_of
+from sweeper.sweep.curve import Place, curve_of, pause_order
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class StopRule:
     def reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the study ends, or None if it goes on.
 
-        The trials count in the order in which they ended or were paused last. A trial that was
+        The trials count in the order in which they were paused last, else ended. A trial that was
         paused counts with its last value, but the study does not end because of that value alone.
         """
         results = [result for t in trials if (result := _value(t)) is not None]
@@ -37,7 +37,8 @@ class StopRule:
         if self._is_reached(reached):
             return f"the best value reached {reached:.6g}"
         ended = [t for t in trials if _counts(t)]
-        ended.sort(key=lambda t: (_end(t), t.number))
+        # So a rule that is met stays met while trials that were paused before are finished.
+        ended.sort(key=pause_order)
         best: float | None = None
         n_since_best = 0
         for trial in ended:
@@ -69,16 +70,6 @@ def _counts(trial: FrozenTrial) -> bool:
     """Return whether a trial has ended well, or was paused, though it may run again."""
     has_ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
     return has_ended or (not trial.state.is_finished() and Place.of(trial).n_pauses > 0)
-
-
-def _end(trial: FrozenTrial) -> float:
-    """Return when a trial was paused last, else when it ended, in seconds since 1970.
-
-    A rule that is met stays met while trials that were paused before are finished.
-    """
-    pauses = [s.end for s in Place.of(trial).stretches if s.is_pause]
-    ended = trial.datetime_complete
-    return max(pauses) if pauses else math.inf if ended is None else ended.timestamp()
 
 
 def _last_value(trial: FrozenTrial) -> float | None:

@@ -13,6 +13,7 @@ from sweeper.sweep.curve import (
     is_paused,
     seconds_of,
     start_of,
+    taken_over,
     was_promoted,
 )
 
@@ -27,7 +28,7 @@ def test_a_place_survives_its_record() -> None:
     assert Place.of(trial) == Place(1, True, 5.0, (STRETCH,))
     assert Place.of(create_trial(state=TrialState.WAITING)) == Place()
     later = {PLACE_KEY: PAUSED[PLACE_KEY] | {"of a later version": 1}}
-    assert Place.of(create_trial(state=TrialState.WAITING, system_attrs=later)).target == 1
+    assert Place.of(create_trial(state=TrialState.WAITING, system_attrs=later)).decided_at == 1
 
 
 @pytest.mark.parametrize("steps", [(0, 1, 2), (1, 2, 3), (100, 200, 300)])
@@ -68,3 +69,24 @@ def test_a_trial_that_a_dead_worker_had_is_timed_from_the_next_one_on() -> None:
     trial = create_trial(state=TrialState.RUNNING, system_attrs=taken_over)
     trial.datetime_start = START
     assert seconds_of(trial, BEGIN + 907) == 37
+
+
+def test_a_dead_worker_whose_clock_was_ahead_takes_no_time_from_the_next_one() -> None:
+    taken = {PLACE_KEY: Place(started=BEGIN - 3600).record()}
+    trial = create_trial(state=TrialState.RUNNING, system_attrs=taken)
+    trial.datetime_start = START
+    assert seconds_of(trial, BEGIN - 3593) == 7
+
+
+def test_the_epochs_of_dead_workers_have_no_known_time() -> None:
+    trial = create_trial(
+        state=TrialState.RUNNING,
+        intermediate_values=dict.fromkeys(range(15), 0.5),
+        system_attrs={LOOKS_KEY: [[0.25, 0.9]]},
+    )
+    place = taken_over(trial, 0, BEGIN)
+    assert (place.untimed, place.started) == (15, BEGIN)
+    trial.system_attrs[PLACE_KEY] = place.record()
+    trial.intermediate_values[15] = 0.5
+    assert taken_over(trial, 16, BEGIN).untimed == 16
+    assert taken_over(trial, 17, BEGIN).untimed == 15

@@ -20,7 +20,9 @@ from sqlalchemy.exc import (
 from sweeper.errors import TrainingError
 from sweeper.sweep import database
 from sweeper.sweep.budget import Budget
+from sweeper.sweep.elsewhere.fitting import Fitted
 from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.points import FirstPoints, enqueue
 from sweeper.sweep.storage import open_storage, read_trials
 from sweeper.sweep.study import open_study
 
@@ -142,6 +144,17 @@ def test_a_write_whose_answer_was_lost_is_not_written_twice(flaky, after) -> Non
     assert storage.set_trial_state_values(trial_id, TrialState.COMPLETE, [1.0])
     [trial] = read_trials(storage, 1)
     assert (trial.params, trial.value) == ({"x": 0.5}, 1.0)
+
+
+def test_a_trial_of_another_study_whose_answer_was_lost_is_not_added_twice(flaky) -> None:
+    storage = flaky("create_new_trial", after=True)
+    study = optuna.load_study(study_name="s", storage=storage)
+    fits = [
+        Fitted({"x": x}, {"x": DISTRIBUTION}, True, (x,), frozenset(), frozenset())
+        for x in (0.2, 0.3)
+    ]
+    enqueue(study, FirstPoints(trials=fits))
+    assert [t.value for t in read_trials(storage, 1)] == [0.2, 0.3]
 
 
 def test_a_server_that_stays_away_ends_the_command(flaky, monkeypatch) -> None:

@@ -1,5 +1,6 @@
 import time
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from optuna.trial import TrialState, create_trial
@@ -98,6 +99,23 @@ def test_a_stop_rule_ends_the_study(make_ledger, storage) -> None:
     ledger.finish(ledger.claim(), COMPLETE, [0.4])
     ledger.finish(ledger.claim(), COMPLETE, [0.5])
     assert ledger.claim() is None
+
+
+@pytest.mark.parametrize("is_pause", [False, True])
+def test_patience_counts_trials_as_they_end_whatever_the_clocks_of_their_hosts_say(
+    make_ledger, storage, reported, is_pause
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    claims = [reported(ledger, value) for value in (0.6, 0.5, 0.4)]
+    for claim, value in zip(reversed(claims), (0.4, 0.5, 0.6), strict=True):
+        assert ledger.pause(claim) if is_pause else ledger.finish(claim, COMPLETE, [value])
+    best = (trials := storage.get_all_trials(0))[0]
+    if is_pause:
+        best.system_attrs[PLACE_KEY] = Place(stretches=(Stretch(0, 1, "slow"),)).record()
+    else:
+        best.datetime_complete -= timedelta(hours=2)
+    assert StopRule(None, 2, maximize=True).reason(trials) is None
+    assert StopRule(None, 2, maximize=False).reason(trials) is not None
 
 
 def test_a_trial_of_another_study_does_not_count(make_ledger, storage) -> None:
@@ -425,6 +443,41 @@ def test_near_the_time_limit_the_foremost_trial_goes_on_first(
     assert [short.claim().number, short.claim().number] == [0, 3]
 
 
+@pytest.mark.parametrize("leave", [Ledger.pause, Ledger.release])
+def test_near_the_time_limit_no_enqueued_trial_comes_before_the_foremost_one(
+    make_ledger, storage, reported, leave
+) -> None:
+    for _ in range(4):
+        storage.create_new_trial(0, create_trial(state=TrialState.WAITING))
+    begun = make_ledger(n_trials=9, **PROMOTING)
+    first = begun.claim()
+    foremost, running = reported(begun, 0.3, 0.3, 0.3), reported(begun, 0.1)
+    begun.release(first)
+    leave(begun, foremost)
+    stretch = Stretch(0, 100, "w", is_pause=leave is Ledger.pause)
+    place = replace(
+        Place.of(storage.get_trial(foremost.trial_id)), length=30.0, stretches=(stretch,)
+    )
+    storage.set_trial_system_attr(foremost.trial_id, PLACE_KEY, place.record())
+    ledger = make_ledger(n_trials=9, deadline=time.time() + 1000, **PROMOTING)
+    assert Pausing(ledger, running).pauses()
+    assert ledger.has_work()
+    assert ledger.claim().number == foremost.number
+
+
+def test_no_trial_is_paused_for_a_foremost_one_that_nobody_may_run(
+    make_ledger, storage, reported
+) -> None:
+    before = make_ledger(n_trials=3, **PROMOTING)
+    foremost, running = reported(before, 0.3, 0.3, 0.3), reported(before, 0.1)
+    place = Place(decided_at=1.0, length=30.0, stretches=(Stretch(0, 100, "w", is_pause=False),))
+    before.write_place(running.trial_id, replace(place, stretches=()))
+    before.release(foremost)
+    before.write_place(foremost.trial_id, place)
+    keys = {"n_trials": 1, **PROMOTING}
+    assert not Pausing(make_ledger(deadline=time.time() + 1000, **keys), running).pauses()
+
+
 def test_a_value_from_within_an_epoch_is_recorded_once(make_ledger, storage) -> None:
     ledger = make_ledger(**PROMOTING)
     claim = ledger.claim()
@@ -446,7 +499,16 @@ def test_a_trial_that_was_put_back_keeps_the_time_that_it_took(
     assert (again.number, again.attempt) == (0, 1)
     abandon(storage, again)
     ledger.claim()
-    assert Place.of(storage.get_trial(claim.trial_id)).started == pytest.approx(time.time(), abs=9)
+    taken = Place.of(storage.get_trial(claim.trial_id))
+    assert taken.started == pytest.approx(time.time(), abs=9)
+    assert taken.untimed == 0
+
+
+def test_the_epochs_of_a_worker_that_died_are_not_timed(make_ledger, storage, reported) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    ledger.release(reported(ledger, 0.5))
+    abandon(storage, reported(ledger, 0.4, 0.3))
+    assert Place.of(storage.get_trial(ledger.claim().trial_id)).untimed == 2
 
 
 def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, storage, pause) -> None:
@@ -527,6 +589,53 @@ def test_a_lower_number_of_trials_is_not_exceeded_by_those_that_wait(
     lowered = make_ledger(n_trials=2)  # without the pruner, paused trials wait like any other
     assert (lowered.claim().number, lowered.claim()) == (0, None)
     assert not lowered.has_work()
+
+
+def test_a_lower_number_of_trials_is_not_exceeded_by_those_whose_workers_died(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=6)
+    claims = [ledger.claim() for _ in range(6)]
+    for claim in claims[1:3]:
+        ledger.finish(claim, COMPLETE, [0.5])
+    for claim in claims[3:]:
+        abandon(storage, claim)
+    lowered = make_ledger(n_trials=4)
+    # Two are complete and the first one runs, so that one place is left.
+    retry = lowered.claim()
+    assert (retry.number, lowered.claim()) == (3, None)
+    assert not lowered.has_work()
+    assert lowered.finish(claims[0], COMPLETE, [0.5])
+    assert lowered.finish(retry, FAIL)
+    assert lowered.claim().number == 4
+
+
+def test_a_trial_whose_worker_died_does_not_hold_the_place_of_an_earlier_one(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=3)
+    done, put_back, dead = ledger.claim(), ledger.claim(), ledger.claim()
+    ledger.finish(done, COMPLETE, [0.5])
+    ledger.release(put_back)
+    abandon(storage, dead)
+    assert make_ledger(n_trials=2).has_work()
+    assert make_ledger(n_trials=2).claim().number == put_back.number
+    assert states(storage)[dead.number] == TrialState.WAITING
+
+
+def test_a_surplus_trial_of_a_grid_whose_worker_died_before_it_failed_is_not_run(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger(n_trials=2, exhaustive=True, grid=[{"x": 1}, {"x": 2}])
+    claims = [ledger.claim(), ledger.claim()]
+    attrs = storage.get_trial(claims[1].trial_id).system_attrs
+    surplus = create_trial(state=TrialState.RUNNING, system_attrs=attrs)
+    lease = replace(claims[1].lease, pid=2**22 + 1)
+    storage.set_trial_system_attr(storage.create_new_trial(0, surplus), LEASE_KEY, lease.record())
+    assert ledger.claim() is None
+    assert all(ledger.finish(claim, COMPLETE, [0.5]) for claim in claims)
+    assert ledger.claim() is None
+    assert states(storage) == [COMPLETE, COMPLETE, TrialState.WAITING]
 
 
 def test_a_promoted_trial_is_finished_after_the_number_of_trials_was_lowered(

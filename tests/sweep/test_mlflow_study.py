@@ -21,7 +21,7 @@ from torch import nn
 
 from sweeper.locks import locked
 from sweeper.sweep.budget import FAILURE_KEY
-from sweeper.sweep.curve import PLACE_KEY
+from sweeper.sweep.curve import END_ORDER_KEY, PLACE_KEY
 from sweeper.sweep.finals.final_records import SCORES_RECORD, Scores
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import StudyInfo
@@ -172,25 +172,29 @@ def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(
     assert [(point.step, point.value) for point in history] == [(0, 0.1), (1, 0.2), (2, 0.2)]
 
 
+def best_so_far(study) -> list[tuple[int, float]]:
+    """Return the steps and values of the best values so far that a study records."""
+    points: list[tuple[Any, ...]] = []
+    tracker = SimpleNamespace(log_metrics=lambda *point: points.append(point))
+    MLflowStudy("loss")._log_best_so_far(tracker, study)
+    return [(step, *values.values()) for values, step, _ in points]
+
+
 def test_a_low_number_that_completes_late_only_adds_to_the_best_values_so_far() -> None:
-    storage = optuna.storages.InMemoryStorage()
-    study = optuna.create_study(storage=storage)
+    study = optuna.create_study()
     late = study.ask()
     for value in (0.3, 0.2):
         study.add_trial(create_trial(value=value))
-
-    def logged() -> list[tuple[Any, ...]]:
-        points: list[tuple[Any, ...]] = []
-        tracker = SimpleNamespace(log_metrics=lambda *point: points.append(point))
-        MLflowStudy("loss")._log_best_so_far(tracker, study)
-        return points
-
-    first = logged()
+    assert best_so_far(study) == [(0, 0.3), (1, 0.2)]
     study.tell(late, 0.1)
-    assert logged()[:2] == first
-    assert [(step, *values.values()) for values, step, _ in logged()] == [
-        (0, 0.3), (1, 0.2), (2, 0.1)
-    ]  # fmt: skip
+    assert best_so_far(study) == [(0, 0.3), (1, 0.2), (2, 0.1)]
+
+
+def test_the_best_values_so_far_have_the_order_in_which_trials_ended_not_their_times() -> None:
+    study = optuna.create_study()
+    for order, value in ((3, 0.1), (1, 0.3), (2, 0.2)):
+        study.add_trial(create_trial(value=value, system_attrs={END_ORDER_KEY: order}))
+    assert best_so_far(study) == [(0, 0.3), (1, 0.2), (2, 0.1)]
 
 
 def test_the_scores_of_a_former_winner_are_not_shown_as_those_of_the_new_one(

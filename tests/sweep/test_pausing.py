@@ -37,6 +37,25 @@ def test_the_next_rung_depends_on_the_length_of_a_trial(make_ledger, length, run
     assert Pausing(elsewhere, claim).next_rung(0, length) is None
 
 
+def test_a_promoted_trial_that_has_become_longer_is_compared_at_its_next_rung(
+    make_ledger, storage, reported
+) -> None:
+    ledger = make_ledger(n_trials=3, promotion=Promotion(finish=1, pauses=True, config_length=10.0))
+    for value in (0.2, 0.1, 0.3):
+        claim = reported(ledger, *[value] * 4)
+        Pausing(ledger, claim).note_length(10.0)
+        ledger.pause(claim)
+    claim = ledger.claim()
+    assert claim.number == 1  # the fourth epoch ends with the third rung of ten epochs
+    Pausing(ledger, claim).note_length(30.0)  # now it ends with the second, and the next is at 14
+    for step in range(4, 14):
+        storage.set_trial_intermediate_value(claim.trial_id, step, 0.9)
+    for other in (0, 2):
+        for step in range(4, 14):
+            storage.set_trial_intermediate_value(other, step, 0.5)
+    assert Pausing(ledger, claim).pauses()
+
+
 def test_a_trial_is_not_paused_at_its_end(make_ledger, storage, reported) -> None:
     ledger = make_ledger(n_trials=9, **PROMOTING)
     claim = reported(ledger, 0.5)

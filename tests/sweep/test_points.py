@@ -110,11 +110,25 @@ def test_a_point_whose_trials_have_failed_is_enqueued_again_once(
     assert all(t.state == TrialState.WAITING for t in added)
 
 
+def earlier(x, value):
+    return Fitted({"x": x}, {"x": Float(0, 5)}, True, (value,), frozenset(), frozenset())
+
+
+def test_trials_of_another_study_that_an_interrupted_command_did_not_add_are_added_later(
+    storage,
+) -> None:
+    study = optuna.create_study(storage=storage)
+    trials = [earlier(x, 2.0 * x) for x in (0.1, 0.2, 0.3)]
+    enqueue(study, FirstPoints([], trials[:2]))
+    for _ in range(2):
+        enqueue(study, FirstPoints([], trials))
+    assert [t.value for t in study.trials] == [0.2, 0.4, 0.6]
+
+
 def test_trials_of_another_study_are_added_once_and_do_not_count(storage) -> None:
     study = optuna.create_study(storage=storage)
-    earlier = Fitted({"x": 1.0}, {"x": Float(0, 5)}, True, (2.0,), frozenset(), frozenset())
     for _ in range(2):
-        enqueue(study, FirstPoints([{"x": 0.0}], [earlier]))
+        enqueue(study, FirstPoints([{"x": 0.0}], [earlier(1.0, 2.0)]))
     states = [(t.state.name, t.values, is_own(t)) for t in study.trials]
     assert states == [("WAITING", None, True), ("COMPLETE", [2.0], False)]
     assert not Budget(1).n_finished(study.trials)

@@ -96,7 +96,7 @@ def test_without_a_trial_to_start_the_foremost_is_trained_to_its_end() -> None:
 
 def test_no_more_trials_are_finished_at_a_time_than_are_missing() -> None:
     trials = [("p", [0.5]), ("p", [0.4])]
-    ahead, behind = ({"target": 1}, {"target": 0})
+    ahead, behind = ({"decided_at": 1}, {"decided_at": 0})
     running = [trial_of(2, "r", [0.6], **ahead), trial_of(3, "c", [0.7] * 9)]
     all_four = [*(trial_of(n, *t) for n, t in enumerate(trials)), *running]
     assert Halving(RULE, all_four).next_trial(has_room=False) is None
@@ -139,7 +139,7 @@ def test_no_trial_more_than_finish_is_trained_to_its_end_without_a_race() -> Non
 )
 def test_those_who_finish_are_the_best_at_every_epoch_of_the_race(others, goes_on) -> None:
     trials = [trial_of(n, "r", [0.1, 0.1, 0.1, value, 0.9]) for n, value in enumerate(others)]
-    own = trial_of(len(others), "r", [0.1, 0.45, 0.1, 0.1], target=2)  # it counts at its best
+    own = trial_of(len(others), "r", [0.1, 0.45, 0.1, 0.1], decided_at=3)  # it counts at its best
     assert Halving(LONG, [*trials, own]).goes_on(own, has_room=False) == goes_on
 
 
@@ -151,7 +151,7 @@ def test_a_trial_that_fell_behind_in_the_race_is_trained_on_only_if_a_better_one
 
 
 def test_one_more_trial_than_finish_comes_into_the_race() -> None:
-    ahead = {"target": 2}
+    ahead = {"decided_at": 3}
     waiting, complete = ("p", [0.1, 0.1, 0.5]), ("c", [0.7] * 8)
     assert promoted(waiting, complete, complete, has_room=False, rule=LONG) == 0
     behind = ("p", [0.1, 0.1, 0.55, 0.6])
@@ -253,6 +253,15 @@ def test_a_trial_that_runs_is_timed_by_its_next_report() -> None:
     trial.datetime_start = datetime.fromtimestamp(0)
     seconds = Halving(RULE, [trial]).seconds_to_finish(trial, now=30.0)
     assert seconds == pytest.approx(1.5 * 8 * 30 / 3)
+
+
+def test_epochs_that_took_an_unknown_time_do_not_speed_a_trial_up() -> None:
+    stretch = Stretch(0.0, 60.0, "host 1")
+    trial = trial_of(0, "p", [0.5] * 16, length=20.0, stretches=(stretch,), untimed=15.0)
+    seconds = Halving(RULE, [trial]).seconds_to_finish(trial, now=99.0)
+    assert seconds == pytest.approx(1.5 * 4 * 60)
+    trial = trial_of(0, "p", [0.5] * 15, length=20.0, stretches=(stretch,), untimed=15.0)
+    assert not Halving(RULE, [trial]).seconds_to_finish(trial, now=99.0)
 
 
 def test_looks_within_an_epoch_are_part_of_the_curve() -> None:

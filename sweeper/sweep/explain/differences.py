@@ -73,44 +73,59 @@ def differences(command: StudyCommand, fixed: Sequence[str], winner: Texts) -> D
         ConfigError: a config cannot be composed.
     """
     config = default_config(command, fixed)
-    groups = {key: text for key, text in winner.items() if _is_group(config, key)}
-    plain = {key: text for key, text in winner.items() if key not in groups}
+    groups = [key for key in winner if _is_group(config, key)]
+    plain = [key for key in winner if key not in groups]
     options = default_options(command, fixed) if groups else {}
-    defaults: dict[str, str | None] = {key: options.get(key.lstrip("+~")) for key in groups}
-    changed = {k: t for k, t in groups.items() if (d := defaults[k]) and not same(d, t)}
-
+    defaults = {key: options.get(key.lstrip("+~")) for key in groups}
+    changed = [k for k in groups if (d := defaults[k]) and not same(d, winner[k])]
     dependent = {key for key in groups if key.lstrip("+~") not in options}
     overrides, owners = _overrides_by_group(command, fixed, winner, changed, dependent)
 
-    from_start = {k: t for k, t in groups.items() if defaults[k] is None and k not in owners}
+    from_start = {k: winner[k] for k in groups if defaults[k] is None and k not in owners}
     start = _lines(winner, from_start)
-    before = config = default_config(command, [*fixed, *start]) if start else config
-    for group, lines in overrides.items():
-        after = default_config(command, [*lines, *start])
-        owners |= {key: group for key in plain if _value(after, key) != _value(before, key)}
-        before = after
+    config = default_config(command, [*fixed, *start]) if start else config
+    steps = {group: default_config(command, [*ls, *start]) for group, ls in overrides.items()}
+    owners |= _owners(config, steps, plain)
 
-    for key in plain:
-        is_lacking = key in owners and _value(config, key) is _ABSENT
-        defaults[key] = None if is_lacking else _text(config, key)
-    differing = {k for k, d in defaults.items() if d is None or not same(d, winner[k])}
-    differing -= from_start.keys()
-    found = [
-        Difference(
-            key,
-            default,
-            text,
-            {
-                k: (defaults[k], winner[k])
-                for k in winner
-                if k in differing and owners.get(k) == key
-            },
-        )
+    defaults |= {key: _default(config, key, key in owners) for key in plain}
+    changes = {
+        key: (default, text)
         for key, text in winner.items()
-        if key in differing and key not in owners and (default := defaults[key]) is not None
+        if key not in from_start and ((default := defaults[key]) is None or not same(default, text))
+    }
+    shared = {key: text for key, text in winner.items() if key not in changes}
+    return Differences(config, _found(changes, owners), shared, from_start)
+
+
+def _owners(
+    config: DictConfig, steps: Mapping[str, DictConfig], keys: Sequence[str]
+) -> dict[str, str]:
+    """Return the group that changed the value of a key last, for each key with such a group.
+
+    `steps` are the configs after each group was changed, one after the other.
+    """
+    owners, before = dict[str, str](), config
+    for group, after in steps.items():
+        owners |= {key: group for key in keys if _value(after, key) != _value(before, key)}
+        before = after
+    return owners
+
+
+def _default(config: DictConfig, key: str, has_owner: bool) -> str | None:
+    """Return the default of a key; None if only an option of the winner has the key."""
+    is_lacking = has_owner and _value(config, key) is _ABSENT
+    return None if is_lacking else _text(config, key)
+
+
+def _found(
+    changes: Mapping[str, tuple[str | None, str]], owners: Mapping[str, str]
+) -> list[Difference]:
+    """Return the differences, each with the changes of the keys that it owns."""
+    return [
+        Difference(key, default, text, {k: c for k, c in changes.items() if owners.get(k) == key})
+        for key, (default, text) in changes.items()
+        if key not in owners and default is not None
     ]
-    shared = {key: text for key, text in winner.items() if key not in differing}
-    return Differences(config, found, shared, from_start)
 
 
 def _overrides_by_group(
