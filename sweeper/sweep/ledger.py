@@ -189,6 +189,17 @@ class Ledger:
                 claim.trial_id, LOOKS_KEY, [*looks, (epochs, value)]
             )
 
+    def keep(self, claim: Claim, key: str, value: Any) -> bool:
+        """Write a user attribute of the trial.
+
+        Return False, and write nothing, when the trial no longer belongs to this worker.
+        """
+        with self.locked(), suppress(UpdateFinishedTrialError):
+            if self.owns(claim):
+                self._storage.set_trial_user_attr(claim.trial_id, key, value)
+                return True
+        return False
+
     def pause(self, claim: Claim) -> bool:
         """Put the trial back as paused: it waits for its promotion.
 

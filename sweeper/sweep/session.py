@@ -161,10 +161,10 @@ class Session:
         stored = self.ledger.stored(claim)
         threads = os.environ.get(THREADS_VARIABLE)
         if stored.user_attrs.get(THREADS_KEY, "") != threads:
-            self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
+            self.ledger.keep(claim, THREADS_KEY, threads)
         grown = _numbers(config, self._spec.growing)
         if stored.user_attrs.get(GROWN_KEY, {}) != grown:
-            self._storage.set_trial_user_attr(claim.trial_id, GROWN_KEY, grown)
+            self.ledger.keep(claim, GROWN_KEY, grown)
         done = [tuple(values) for values in stored.user_attrs.get(REPEATS_KEY, ())]
         with current_trial.reported_by(reporter):
             self._spec.observers.trial_started(reporter.info)
@@ -183,8 +183,8 @@ class Session:
             self._end_trial(claim, verdict)
 
     def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:
-        def keep(values: Sequence[Values]) -> None:
-            self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, values)
+        def keep(values: Sequence[Values]) -> bool:
+            return self.ledger.keep(claim, REPEATS_KEY, values)
 
         return Attempt(
             self._spec,
