@@ -199,8 +199,8 @@ class DatabaseStorage(BaseStorage):
             return self._storage.set_trial_state_values(trial_id, state, values)
 
         def write_again() -> bool:
-            written = self._storage.get_trial(trial_id).state == state
-            return written if written and state != TrialState.RUNNING else write()
+            # If another worker has set it running, the token of the lease tells whose trial it is.
+            return self._storage.get_trial(trial_id).state == state or write()
 
         with self._lock:
             written = patient(write, again=write_again)

@@ -144,6 +144,15 @@ def test_a_write_whose_answer_was_lost_is_not_written_twice(flaky, after) -> Non
     assert (trial.params, trial.value) == ({"x": 0.5}, 1.0)
 
 
+def test_a_claim_whose_answer_was_lost_is_a_claim(flaky, tmp_path) -> None:
+    storage = flaky("set_trial_state_values", after=True)
+    study = open_study("s", storage)
+    study.enqueue_trial({"x": 0.5})
+    claim = Ledger(study, storage, tmp_path, Budget(n_trials=1, lease_seconds=0.1)).claim()
+    assert claim.holds(storage.get_trial(claim.trial_id))
+    assert (claim.attempt, claim.lease.deaths) == (0, 0)
+
+
 def test_a_server_that_stays_away_ends_the_command(flaky, monkeypatch) -> None:
     monkeypatch.setattr(database, "OUTAGE_SECONDS", -1.0)
     storage = flaky("get_study_user_attrs", after=False)
