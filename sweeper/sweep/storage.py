@@ -137,7 +137,8 @@ def open_storage(storage: str | BaseStorage | None, folder: Path) -> BaseStorage
         _conceal(storage)
         return get_storage(storage)
     if storage is None or storage.endswith(".log"):
-        return _open_journal(folder / JOURNAL if storage is None else Path(storage))
+        # A task may change the working folder while the journal is in use.
+        return _open_journal((folder / JOURNAL if storage is None else Path(storage)).absolute())
     engine: dict[str, Any] | None = None
     if storage.startswith("sqlite"):
         engine = {"connect_args": {"timeout": SQLITE_TIMEOUT_SECONDS}}

@@ -60,6 +60,18 @@ def test_a_storage_can_be_a_url_or_a_path(tmp_path, url) -> None:
     assert [s.study_name for s in reopened.get_all_studies()] == ["s"]
 
 
+def test_a_journal_stays_where_it_is_when_a_task_changes_the_working_folder(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = open_storage("studies.log", tmp_path / "unused")
+    (tmp_path / "0").mkdir()
+    monkeypatch.chdir(tmp_path / "0")
+    optuna.create_study(study_name="s", storage=storage)
+    reopened = open_storage(str(tmp_path / "studies.log"), tmp_path / "unused")
+    assert [s.study_name for s in reopened.get_all_studies()] == ["s"]
+
+
 def test_two_processes_may_create_a_database_at_the_same_moment(tmp_path) -> None:
     url, ready = f"sqlite:///{tmp_path}/new.db", threading.Barrier(3)
 
