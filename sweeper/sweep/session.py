@@ -13,6 +13,7 @@ import optuna
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
@@ -39,7 +40,6 @@ from sweeper.sweep.results.trial_folder import (
     with_own_folder,
 )
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
 from sweeper.sweep.taken_points import TakenPoints
 from sweeper.sweep.verdict import (
@@ -74,10 +74,11 @@ class Session:
         context: HydraContext,
         composer: Composer,
         interrupt: Interrupt,
+        storage: BaseStorage,
     ) -> None:
         self._spec, self._task, self._context = spec, task, context
         self._composer, self._interrupt = composer, interrupt
-        self._storage = open_storage(spec.storage, spec.folder)
+        self._storage = storage
         sampler, pruner = spec.sampler.sampler(), spec.pruner.pruner()
         self._study = open_study(spec.name, self._storage, sampler, pruner)
         self._live = LiveSpace(spec.space, composer)
