@@ -6,8 +6,9 @@
     |-- DataError         a data set that is missing, empty or unreadable
     |-- CheckpointError   a checkpoint that is missing, damaged or of another model
     `-- TrainingError     training that cannot continue, such as a loss that is not finite
+        `-- OutageError   the database of a study that stays away; no trial is to blame
 
-All but `TrainingError` are raised before the first training step.
+All but the last two are raised before the first training step.
 """
 
 
@@ -33,3 +34,7 @@ class CheckpointError(SweeperError):
 
 class TrainingError(SweeperError):
     """Training that cannot continue, such as a loss that is not finite."""
+
+
+class OutageError(TrainingError):
+    """The database of a study stays away, so its trials cannot go on; none of them has failed."""

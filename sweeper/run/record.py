@@ -10,6 +10,7 @@ from typing import Any
 
 from sweeper import trial
 from sweeper.cli.git import commit_of
+from sweeper.errors import OutageError
 from sweeper.files import reason_of, write_text
 from sweeper.run.naming import override_key
 from sweeper.secrets import masked_uri, without_password
@@ -57,7 +58,8 @@ def finish_failed(tracker: Tracker, error: BaseException) -> None:
     if isinstance(error, KeyboardInterrupt):
         tracker.finish("KILLED", "interrupted")
     else:
-        tracker.finish("FAILED", without_password(str(error)) or type(error).__name__)
+        reason = without_password(str(error)) or type(error).__name__
+        tracker.finish("KILLED" if isinstance(error, OutageError) else "FAILED", reason)
 
 
 def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:

@@ -23,7 +23,7 @@ from sweeper.sweep.job import run_trial_job
 from sweeper.sweep.reporter import StudyReporter
 from sweeper.sweep.results.trial_folder import has_files
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.verdict import Verdict, judge_error, judge_return
+from sweeper.sweep.verdict import Verdict, judge_error, judge_return, judge_stop
 from sweeper.text import printable
 
 SEED_KEY = "seed"
@@ -45,7 +45,7 @@ class Attempt:
         reporter: Connection of the task to the trial.
         params: Parameters of the trial by config key.
         keep: Function that stores the values of the seeds that are done, so that a later attempt
-            goes on with the next seed.
+            goes on with the next seed. It returns False if another worker has the trial now.
     """
 
     spec: StudySpec
@@ -54,7 +54,7 @@ class Attempt:
     composer: Composer
     reporter: StudyReporter
     params: Params
-    keep: Callable[[Sequence[Values]], object]
+    keep: Callable[[Sequence[Values]], bool]
 
     def run(self, config: DictConfig, done: Sequence[Values]) -> Verdict:
         """Run the task and return the verdict on its return value or its error.
@@ -73,7 +73,8 @@ class Attempt:
             if verdict.state != TrialState.COMPLETE:
                 return verdict
             all_values.append(verdict.values)
-            self.keep(all_values)
+            if not self.keep(all_values):
+                return judge_stop("lost")
         return mean_verdict(all_values)
 
     def _run_seed(self, config: DictConfig, seed: int, number: int) -> Verdict:

@@ -40,14 +40,14 @@ class Board:
     """
 
     def __init__(self, study: optuna.Study, spec: StudySpec, in_terminal: bool) -> None:
-        self._spec = spec
+        self._spec, self._pauses = spec, spec.budget.promotion is not None
         self._maximize = [d == optuna.study.StudyDirection.MAXIMIZE for d in study.directions]
         self._console = Console(soft_wrap=True, highlight=False, markup=False)
         self._live = in_terminal and self._console.is_terminal
         trials = _own_trials(study)
-        self._printed = {(t.number, _event(t)) for t in trials}
-        self._done = {t.number for t in trials if _is_done(t)}
-        self._n_tried_before, self._start_seconds = _n_tried(trials), time.monotonic()
+        self._printed = {(t.number, _event(t, self._pauses)) for t in trials}
+        self._done = {t.number for t in trials if _is_done(t, self._pauses)}
+        self._n_tried_before, self._start_seconds = self._n_tried(trials), time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="board", daemon=True)
 
@@ -108,11 +108,11 @@ class Board:
 
     def _print_new(self, trials: Sequence[FrozenTrial]) -> None:
         for t in trials:
-            event = _event(t)
+            event = _event(t, self._pauses)
             if event is None or (t.number, event) in self._printed:
                 continue
             self._printed.add((t.number, event))
-            if _is_done(t):
+            if _is_done(t, self._pauses):
                 self._done.add(t.number)
             else:  # a promoted trial has failed, and another one takes its place
                 self._done.discard(t.number)
@@ -120,7 +120,7 @@ class Board:
 
     def line(self, trial: FrozenTrial) -> str:
         """Return a line on what has become of a trial last, with the number of trials done."""
-        event = _event(trial)
+        event = _event(trial, self._pauses)
         n_done, n_trials = len(self._done), self._spec.budget.n_trials
         # A worker that has joined may have a larger budget.
         total = "" if n_trials is None or n_done > n_trials else f"/{n_trials}"
@@ -142,11 +142,15 @@ class Board:
             maximize=self._maximize,
             n_trials=budget.n_trials,
             seconds=time.monotonic() - self._start_seconds,
-            n_tried=_n_tried(trials) - self._n_tried_before,
+            n_tried=self._n_tried(trials) - self._n_tried_before,
             seconds_left=left,
-            pauses=budget.promotion is not None,
+            pauses=self._pauses,
             unicode=can_show(BLOCKS, self._console.file),
         )
+
+    def _n_tried(self, trials: Sequence[FrozenTrial]) -> int:
+        """Return the number of trials that have ended, or were paused at least once."""
+        return sum(t.state == TrialState.FAIL or _is_done(t, self._pauses) for t in trials)
 
     def _print_best(self, trials: Sequence[FrozenTrial]) -> None:
         """Leave the best trials on the terminal, once the picture is gone."""
@@ -165,8 +169,13 @@ class Event:
     n_pauses: int
 
 
-def _event(trial: FrozenTrial) -> Event | None:
-    """Return what has become of a trial last: it was paused, promoted or ended."""
+def _event(trial: FrozenTrial, pauses: bool) -> Event | None:
+    """Return what has become of a trial last: it was paused, promoted or ended.
+
+    pauses: True if the command pauses trials. Otherwise those that are paused wait to be run.
+    """
+    if not pauses:
+        return Event(trial.state.name.lower(), 0) if trial.state.is_finished() else None
     place = Place.of(trial)
     n_pauses = place.n_pauses
     if is_paused(trial):
@@ -178,15 +187,10 @@ def _event(trial: FrozenTrial) -> Event | None:
     return Event(trial.state.name.lower(), n_pauses) if trial.state.is_finished() else None
 
 
-def _is_done(trial: FrozenTrial) -> bool:
+def _is_done(trial: FrozenTrial, pauses: bool) -> bool:
     """Return whether a trial has ended well, or was paused at least once."""
-    has_stopped = trial.state.is_finished() or Place.of(trial).n_pauses > 0
+    has_stopped = trial.state.is_finished() or (pauses and Place.of(trial).n_pauses > 0)
     return has_stopped and trial.state != TrialState.FAIL
-
-
-def _n_tried(trials: Sequence[FrozenTrial]) -> int:
-    """Return the number of trials that have ended, or were paused at least once."""
-    return sum(t.state == TrialState.FAIL or _is_done(t) for t in trials)
 
 
 def _value_of(trial: FrozenTrial) -> str:

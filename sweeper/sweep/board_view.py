@@ -57,7 +57,7 @@ def picture(
     height: int = 40,
 ) -> list[str]:
     """Return the picture of a study and of the jobs that follow the search."""
-    counts = Counts.of(trials)
+    counts = Counts.of(trials, frame.pauses)
     names = short_names(varied_first(trials))
     running = [t for t in trials if t.state == TrialState.RUNNING]
     lines = [

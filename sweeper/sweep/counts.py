@@ -23,13 +23,18 @@ class Counts:
     running: int
 
     @staticmethod
-    def of(trials: Iterable[FrozenTrial]) -> "Counts":
-        """Return the counts of these trials."""
+    def of(trials: Iterable[FrozenTrial], pauses: bool = True) -> "Counts":
+        """Return the counts of these trials.
+
+        pauses: True if the command pauses trials. Otherwise it runs those that an earlier command
+            has paused, so they are not counted.
+        """
         own = [t for t in trials if is_own(t) and not was_not_needed(t)]
         states = [t.state for t in own]
         names = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
         complete, pruned, failed, running = map(states.count, names)
-        return Counts(complete, pruned, sum(map(is_paused, own)), failed, running)
+        paused = sum(map(is_paused, own)) if pauses else 0
+        return Counts(complete, pruned, paused, failed, running)
 
     @property
     def done(self) -> int:

@@ -31,7 +31,7 @@ from sqlalchemy.exc import (
     ResourceClosedError,
 )
 
-from sweeper.errors import TrainingError
+from sweeper.errors import OutageError
 from sweeper.text import shortened
 
 log = logging.getLogger(__name__)
@@ -48,12 +48,12 @@ _OF_THE_STATEMENT = (DataError, IntegrityError, NotSupportedError, ProgrammingEr
 class DatabaseStorage(BaseStorage):
     """Optuna's storage in a database, which waits up to `OUTAGE_SECONDS` for its server.
 
-    Except for creating and deleting studies, the methods wait. They raise a TrainingError if the
+    Except for creating and deleting studies, the methods wait. They raise an OutageError if the
     server was away for longer.
     """
 
     def __init__(self, storage: BaseStorage) -> None:
-        self._storage = storage
+        self._storage, self._patient = storage, Patience()
         self._lock = threading.RLock()
         self._trials: dict[int, FrozenTrial] = {}
         self._read_study: int | None = None
@@ -76,33 +76,33 @@ class DatabaseStorage(BaseStorage):
         self._storage.delete_study(study_id)
 
     def set_study_user_attr(self, study_id: int, key: str, value: Any) -> None:
-        patient(lambda: self._storage.set_study_user_attr(study_id, key, value))
+        self._patient(lambda: self._storage.set_study_user_attr(study_id, key, value))
 
     def set_study_system_attr(self, study_id: int, key: str, value: Any) -> None:
-        patient(lambda: self._storage.set_study_system_attr(study_id, key, value))
+        self._patient(lambda: self._storage.set_study_system_attr(study_id, key, value))
 
     def get_study_id_from_name(self, study_name: str) -> int:
-        return patient(lambda: self._storage.get_study_id_from_name(study_name))
+        return self._patient(lambda: self._storage.get_study_id_from_name(study_name))
 
     def get_study_name_from_id(self, study_id: int) -> str:
-        return patient(lambda: self._storage.get_study_name_from_id(study_id))
+        return self._patient(lambda: self._storage.get_study_name_from_id(study_id))
 
     def get_study_directions(self, study_id: int) -> list[StudyDirection]:
-        return patient(lambda: self._storage.get_study_directions(study_id))
+        return self._patient(lambda: self._storage.get_study_directions(study_id))
 
     def get_study_user_attrs(self, study_id: int) -> dict[str, Any]:
-        return patient(lambda: self._storage.get_study_user_attrs(study_id))
+        return self._patient(lambda: self._storage.get_study_user_attrs(study_id))
 
     def get_study_system_attrs(self, study_id: int) -> dict[str, Any]:
-        return patient(lambda: self._storage.get_study_system_attrs(study_id))
+        return self._patient(lambda: self._storage.get_study_system_attrs(study_id))
 
     def get_all_studies(self) -> list[FrozenStudy]:
-        return patient(self._storage.get_all_studies)
+        return self._patient(self._storage.get_all_studies)
 
     # Reads of trials
 
     def get_trial_id_from_study_id_trial_number(self, study_id: int, trial_number: int) -> int:
-        return patient(
+        return self._patient(
             lambda: self._storage.get_trial_id_from_study_id_trial_number(study_id, trial_number)
         )
 
@@ -110,7 +110,7 @@ class DatabaseStorage(BaseStorage):
         with self._lock:
             if self._is_fresh(self._read_study) and trial_id in self._trials:
                 return self._trials[trial_id]
-            trial = patient(lambda: self._storage.get_trial(trial_id))
+            trial = self._patient(lambda: self._storage.get_trial(trial_id))
             if trial_id in self._trials:
                 self._trials[trial_id] = trial
             return trial
@@ -124,7 +124,7 @@ class DatabaseStorage(BaseStorage):
         with self._lock:
             if not self._is_fresh(study_id):
                 started = _seconds()
-                read = patient(lambda: self._storage.get_all_trials(study_id, deepcopy=False))
+                read = self._patient(lambda: self._storage.get_all_trials(study_id, deepcopy=False))
                 self._trials = {t._trial_id: t for t in read}
                 self._read_study, self._read_seconds = study_id, started
             trials = [t for t in self._trials.values() if states is None or t.state in states]
@@ -139,7 +139,7 @@ class DatabaseStorage(BaseStorage):
     def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
         with self._lock:
             n_before = len(self._trials) if self._is_fresh(study_id) else None
-            trial_id = patient(
+            trial_id = self._patient(
                 lambda: self._storage.create_new_trial(study_id, template_trial),
                 again=lambda: self._created(study_id, template_trial),
             )
@@ -186,7 +186,7 @@ class DatabaseStorage(BaseStorage):
                 write()
 
         with self._lock:
-            patient(write, again=write_again)
+            self._patient(write, again=write_again)
             if (trial := self._copy(trial_id)) is not None:
                 value = distribution.to_external_repr(param_value_internal)
                 trial.params = trial.params | {param_name: value}
@@ -199,11 +199,11 @@ class DatabaseStorage(BaseStorage):
             return self._storage.set_trial_state_values(trial_id, state, values)
 
         def write_again() -> bool:
-            written = self._storage.get_trial(trial_id).state == state
-            return written if written and state != TrialState.RUNNING else write()
+            # If another worker has set it running, the token of the lease tells whose trial it is.
+            return self._storage.get_trial(trial_id).state == state or write()
 
         with self._lock:
-            written = patient(write, again=write_again)
+            written = self._patient(write, again=write_again)
             if written and (trial := self._copy(trial_id)) is not None:
                 trial.state = state
                 trial.values = trial.values if values is None else list(values)
@@ -214,7 +214,7 @@ class DatabaseStorage(BaseStorage):
         self, trial_id: int, step: int, intermediate_value: float
     ) -> None:
         with self._lock:
-            patient(
+            self._patient(
                 lambda: self._storage.set_trial_intermediate_value(
                     trial_id, step, intermediate_value
                 )
@@ -225,13 +225,13 @@ class DatabaseStorage(BaseStorage):
 
     def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
         with self._lock:
-            patient(lambda: self._storage.set_trial_user_attr(trial_id, key, value))
+            self._patient(lambda: self._storage.set_trial_user_attr(trial_id, key, value))
             if (trial := self._copy(trial_id)) is not None:
                 trial.user_attrs = trial.user_attrs | {key: value}
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         with self._lock:
-            patient(lambda: self._storage.set_trial_system_attr(trial_id, key, value))
+            self._patient(lambda: self._storage.set_trial_system_attr(trial_id, key, value))
             if (trial := self._copy(trial_id)) is not None:
                 trial.system_attrs = trial.system_attrs | {key: value}
 
@@ -252,42 +252,58 @@ def _seconds() -> float:
     return time.monotonic() if clock is None else time.clock_gettime(clock)
 
 
-def patient(call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
-    """Return what `call` returns; while the server is away, wait and call again.
+class Patience:
+    """Calls of one database, which wait while its server is away.
 
-    `again` replaces `call` after a failure, since a write may have reached the server although its
-    answer did not arrive.
-
-    Raises:
-        TrainingError: the server was away for `OUTAGE_SECONDS`.
+    A call that finds the server away waits only as long as the one that found it so first. So
+    nobody waits anew once a call has given up.
     """
-    deadline, has_told = None, False
-    while True:
-        try:
-            result = call()
-        except (StorageInternalError, DBAPIError) as error:
-            cause = _reason_of_absence(error)
-            if cause is None:
-                raise
-            now = time.monotonic()
-            deadline = deadline or now + OUTAGE_SECONDS
-            # Not at once, since a transaction may fail only because of another one.
-            if not has_told and now > deadline - OUTAGE_SECONDS + QUIET_SECONDS:
-                has_told = True
-                log.warning(
-                    "The study's database is away (%s); waiting up to %g s", cause, OUTAGE_SECONDS
-                )
-            if now > deadline:
-                raise TrainingError(
-                    f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause}); the same "
-                    "command resumes the study"
-                ) from error
-            time.sleep(PAUSE_SECONDS)
-            call = again or call
-            continue
-        if has_told:
-            log.warning("The study's database is back")
-        return result
+
+    def __init__(self) -> None:
+        # When a call had no answer, in monotonic seconds; None once one has been answered again.
+        self._since: float | None = None
+
+    def __call__(self, call: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+        """Return what `call` returns; while the server is away, wait and call again.
+
+        `again` replaces `call` after a failure, since a write may have reached the server although
+        its answer did not arrive.
+
+        Raises:
+            OutageError: the server was away for `OUTAGE_SECONDS`.
+        """
+        since, has_told = None, False
+        while True:
+            try:
+                result = call()
+            except (StorageInternalError, DBAPIError) as error:
+                cause = _reason_of_absence(error)
+                if cause is None:
+                    raise
+                now = time.monotonic()
+                # Answers to other calls do not prolong the wait of this one.
+                since = since or self._since or now
+                self._since = since
+                if now - since > OUTAGE_SECONDS:
+                    raise OutageError(
+                        f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause}); the "
+                        "same command resumes the study"
+                    ) from error
+                # Not at once, since a transaction may fail only because of another one.
+                if not has_told and now - since > QUIET_SECONDS:
+                    has_told = True
+                    log.warning(
+                        "The study's database is away (%s); waiting up to %g s",
+                        cause,
+                        OUTAGE_SECONDS,
+                    )
+                time.sleep(PAUSE_SECONDS)
+                call = again or call
+                continue
+            if has_told:
+                log.warning("The study's database is back")
+            self._since = None
+            return result
 
 
 def _reason_of_absence(error: BaseException) -> str | None:

@@ -164,14 +164,15 @@ class Ledger:
 
     def renew(self, claim: Claim) -> bool:
         """Renew the lease; return False when the trial no longer belongs to this worker."""
+        # A look at the other leases, which tells later if they lapsed. It comes before the lock, so
+        # that nobody waits for a worker that waits for its database.
+        self.uncertain(self.trials())
         with self.locked(), suppress(UpdateFinishedTrialError):
-            trials = self.trials()
-            trial = next(t for t in trials if t._trial_id == claim.trial_id)
+            trial = self.stored(claim)
             if not claim.holds(trial):
                 return False
             lease = Lease.read(trial.system_attrs) or claim.lease
             self._write_lease(claim.trial_id, replace(lease, renewals=lease.renewals + 1))
-            self.uncertain(trials)  # a look at the other leases, which tells later if they lapsed
             return True
         return False
 
@@ -189,6 +190,17 @@ class Ledger:
             self._storage.set_trial_system_attr(
                 claim.trial_id, LOOKS_KEY, [*looks, (epochs, value)]
             )
+
+    def keep(self, claim: Claim, key: str, value: Any) -> bool:
+        """Write a user attribute of the trial.
+
+        Return False, and write nothing, when the trial no longer belongs to this worker.
+        """
+        with self.locked(), suppress(UpdateFinishedTrialError):
+            if self.owns(claim):
+                self._storage.set_trial_user_attr(claim.trial_id, key, value)
+                return True
+        return False
 
     def pause(self, claim: Claim) -> bool:
         """Put the trial back as paused: it waits for its promotion.

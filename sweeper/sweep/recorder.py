@@ -165,7 +165,8 @@ class _Desk:
 
     def with_storage(self, study: StudyInfo) -> StudyInfo:
         """Return the description of the study with its storage."""
-        return replace(study, storage=self._open_storage(*self.place))
+        storage, folder = self.place
+        return replace(study, storage=self._open_storage(storage, folder, waits=True))
 
     def early(self) -> Any:
         """Return the figures that were begun early, or None; wait until they are drawn."""

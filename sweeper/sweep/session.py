@@ -13,6 +13,7 @@ import optuna
 from hydra.types import HydraContext, TaskFunction
 from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from sweeper import trial as current_trial
@@ -39,7 +40,6 @@ from sweeper.sweep.results.trial_folder import (
     with_own_folder,
 )
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import open_study
 from sweeper.sweep.taken_points import TakenPoints
 from sweeper.sweep.verdict import (
@@ -74,10 +74,11 @@ class Session:
         context: HydraContext,
         composer: Composer,
         interrupt: Interrupt,
+        storage: BaseStorage,
     ) -> None:
         self._spec, self._task, self._context = spec, task, context
         self._composer, self._interrupt = composer, interrupt
-        self._storage = open_storage(spec.storage, spec.folder)
+        self._storage = storage
         sampler, pruner = spec.sampler.sampler(), spec.pruner.pruner()
         self._study = open_study(spec.name, self._storage, sampler, pruner)
         self._live = LiveSpace(spec.space, composer)
@@ -161,10 +162,10 @@ class Session:
         stored = self.ledger.stored(claim)
         threads = os.environ.get(THREADS_VARIABLE)
         if stored.user_attrs.get(THREADS_KEY, "") != threads:
-            self._storage.set_trial_user_attr(claim.trial_id, THREADS_KEY, threads)
+            self.ledger.keep(claim, THREADS_KEY, threads)
         grown = _numbers(config, self._spec.growing)
         if stored.user_attrs.get(GROWN_KEY, {}) != grown:
-            self._storage.set_trial_user_attr(claim.trial_id, GROWN_KEY, grown)
+            self.ledger.keep(claim, GROWN_KEY, grown)
         done = [tuple(values) for values in stored.user_attrs.get(REPEATS_KEY, ())]
         with current_trial.reported_by(reporter):
             self._spec.observers.trial_started(reporter.info)
@@ -183,8 +184,8 @@ class Session:
             self._end_trial(claim, verdict)
 
     def _attempt(self, claim: Claim, reporter: StudyReporter) -> Attempt:
-        def keep(values: Sequence[Values]) -> None:
-            self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, values)
+        def keep(values: Sequence[Values]) -> bool:
+            return self.ledger.keep(claim, REPEATS_KEY, values)
 
         return Attempt(
             self._spec,

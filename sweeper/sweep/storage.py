@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Generator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from optuna.storages.journal._file import get_lock_file
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, OutageError
 from sweeper.locks import locked
 from sweeper.secrets import (
     ODD_PASSWORD,
@@ -127,33 +128,43 @@ def _damaged(journal: Path, error: Exception) -> ConfigError:
     )
 
 
-def open_storage(storage: str | BaseStorage | None, folder: Path) -> BaseStorage:
+def open_storage(
+    storage: str | BaseStorage | None, folder: Path, waits: bool = False
+) -> BaseStorage:
     """Open a database URL, a journal file (`*.log`), or for None the journal in `folder`.
+
+    waits: wait for a database whose server is away, as those do who use it. A command does not, so
+        that an address with a mistake in it is an error at once.
 
     Raises:
         ConfigError: the database cannot be opened, or its driver is not installed.
+        OutageError: its server was away for too long.
     """
     if isinstance(storage, BaseStorage):
         _conceal(storage)
         return get_storage(storage)
     if storage is None or storage.endswith(".log"):
-        return _open_journal(folder / JOURNAL if storage is None else Path(storage))
+        # A task may change the working folder while the journal is in use.
+        return _open_journal((folder / JOURNAL if storage is None else Path(storage)).absolute())
     engine: dict[str, Any] | None = None
     if storage.startswith("sqlite"):
         engine = {"connect_args": {"timeout": SQLITE_TIMEOUT_SECONDS}}
     url = connectable(revealed(storage))
     remember(url)
     check_driver("hydra.sweeper.storage", url)
+    from sweeper.sweep.database import DatabaseStorage, Patience  # imports SQLAlchemy
+
     try:
-        storage = get_storage(_opened_database(url, engine))
+        opened = partial(_opened_database, url, engine)
+        database = get_storage(Patience()(opened) if waits else opened())
+    except OutageError:
+        raise
     except Exception as error:  # SQLAlchemy, the driver or Optuna
         # Where the end of the password is unclear, their messages may quote a part of it.
         reason = ODD_PASSWORD if is_ambiguous(url) else _reason(error)
         message = f"hydra.sweeper.storage={masked_uri(url)}: cannot be opened: {reason}"
         raise ConfigError(message) from (None if is_ambiguous(url) else error)
-    from sweeper.sweep.database import DatabaseStorage  # imports SQLAlchemy
-
-    return DatabaseStorage(storage)
+    return DatabaseStorage(database)
 
 
 def _opened_database(url: str, engine: dict[str, Any] | None) -> RDBStorage:

@@ -19,6 +19,7 @@ from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.finals.finals_session import FinalsSession
 from sweeper.sweep.session import Session
 from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.storage import open_storage
 from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,8 @@ class Worker:
     def _run_trials(self) -> WorkerReport:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         with Interrupt() as interrupt:
-            arguments = (self.spec, self.task, self.context, self.composer, interrupt)
+            storage = open_storage(self.spec.storage, self.spec.folder, waits=True)
+            arguments = (self.spec, self.task, self.context, self.composer, interrupt, storage)
             session = Session(*arguments)
             _run_all(session, interrupt)
             if self.spec.finals.is_needed and not interrupt.requested:

@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 
 from hydra._internal.callbacks import Callbacks
 from hydra.core.plugins import Plugins
+from hydra.core.utils import JobStatus
 from optuna.trial import TrialState
 
 from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.errors import SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
+from sweeper.secrets import without_password
 from sweeper.sweep.curve import progress_of
 from sweeper.sweep.guard import GRACE_SECONDS
 from sweeper.sweep.lease import Lease
@@ -49,10 +51,12 @@ class Workers:
 
         A launcher may return, or raise, although a worker died and left its trial behind. The
         workers are then launched again, as long as there is work and the last launch made progress.
+        So the error of a worker matters only if the others could not finish the study.
 
         Raises:
             TrainingError: no trial made progress, because the launcher failed or its workers ended
                 early.
+            Exception: no trial made progress; it is the error of a worker.
         """
         # A system that sends SIGTERM will not wait, so the launcher is then left behind.
         hurry = threading.Timer(LEAVE_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
@@ -94,14 +98,18 @@ class Workers:
             self._say_uncertain()
         while not interrupt.requested:
             failure = self._launch(self._n_workers(), interrupt)
+            if failure is not None and not self.plan.spec.own_process and self._running():
+                raise failure  # nobody takes over the trial of a process that lives
             self._wait_for_others(interrupt)
             if interrupt.requested or not self._has_work():
+                _tell(failure)
                 return
             after = self._progress()
             if before == after:
                 raise failure or TrainingError(
                     "the workers ended although trials are left; the same command resumes the study"
                 )
+            _tell(failure)
             before = after
 
     def _wait_for_others(self, interrupt: Interrupt) -> None:
@@ -152,8 +160,8 @@ class Workers:
         trials = (t for work in self.work for t in work.trials())
         return [(t.state, progress_of(t), Lease.read(t.system_attrs)) for t in trials]
 
-    def _launch(self, n: int, interrupt: Interrupt) -> SweeperError | None:
-        """Run `n` workers to their end; return an error if the launcher itself failed."""
+    def _launch(self, n: int, interrupt: Interrupt) -> Exception | None:
+        """Run `n` workers to their end; return the error of the launcher or of a worker."""
         # No callbacks, because those of the user are meant for trials, not for workers.
         context = replace(self.worker.context, callbacks=Callbacks())
         foreign = self.plan.spec.foreign_launcher
@@ -170,13 +178,11 @@ class Workers:
             if not foreign or WANTS_TRACEBACK:
                 raise
             name = self.worker.master.hydra.runtime.choices["hydra/launcher"]
-            reason = f"{type(error).__name__}: {in_one_line(error)}"
-            log.warning("The launcher %s failed (%s)", name, shortened(reason, 300))
-            return TrainingError(f"hydra/launcher={name} failed: {reason}")
-        if not interrupt.requested:
-            for each in returns:
-                _ = each.return_value  # raises the error of a worker, if there is one
-        return None
+            return TrainingError(f"hydra/launcher={name} failed: {_in_words(error)}")
+        if interrupt.requested:
+            return None
+        errors = [each._return_value for each in returns if each.status == JobStatus.FAILED]
+        return next(iter(errors), None)
 
     def _end_foreign_workers(self, has_left: threading.Event) -> None:
         """Ask the workers, through the storage, to put back their trials and leave."""
@@ -201,7 +207,7 @@ class Workers:
     def _end_command(self) -> Sequence[Work]:
         """Ask the workers to leave; return their work, read through a storage of its own."""
         spec = self.plan.spec
-        works = work_of(spec, open_storage(spec.storage, spec.folder))
+        works = work_of(spec, open_storage(spec.storage, spec.folder, waits=True))
         for work in works:
             work.ledger.end_command()
         return works
@@ -219,3 +225,15 @@ class Workers:
             return 1
         most = max(work.size() for work in self.work)
         return int(min(n_workers(self.plan.settings.n_jobs), most))
+
+
+def _tell(failure: Exception | None) -> None:
+    """Log the error of a worker or a launcher that did not end the study."""
+    if failure is not None:
+        log.warning("A worker ended early: %s", _in_words(failure))
+
+
+def _in_words(error: Exception) -> str:
+    """Return an error in one line, with its type unless its message is a complete sentence."""
+    kind = "" if isinstance(error, SweeperError) else f"{type(error).__name__}: "
+    return shortened(f"{kind}{without_password(in_one_line(error))}", 300)

@@ -195,6 +195,23 @@ def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: 
     assert study.cuts() == 0
 
 
+def test_a_worker_that_starts_while_the_server_is_away_waits_for_it(
+    study: Study, server: Server
+) -> None:
+    process = study.start()
+    wait_for_a_trial(process)
+    pid = worker_in_a_trial(study, process)
+    server.stop()
+    os.kill(pid, signal.SIGKILL)
+    time.sleep(6)
+    server.start()
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, out
+    study.assert_exact()
+    assert "ended early" not in out
+    assert study.cuts() == 1
+
+
 @pytest.mark.parametrize(
     "address",
     [

@@ -178,7 +178,7 @@ def test_the_worker_of_another_launcher_that_is_killed_is_launched_again(app, wa
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     assert app.states() == ["COMPLETE"] * 6
-    assert "The launcher joblib failed (TerminatedWorkerError" in out + err
+    assert "hydra/launcher=joblib failed: TerminatedWorkerError" in out + err
     assert "Traceback" not in out + err
 
 

@@ -1,7 +1,9 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from sweeper.errors import OutageError, TrainingError
 from sweeper.run import record
 from sweeper.run.record import chosen_params, config_tag, searched_params
 from sweeper.tracking.tags import TAG_LENGTH, config_of
@@ -61,3 +63,19 @@ def test_a_tag_that_someone_else_wrote_is_no_config(text: str) -> None:
 def test_tags_of_the_user_are_added() -> None:
     tags = record.tags(CHOICES, "0", {"who": "me", "batch": 3})
     assert (tags["who"], tags["batch"], tags["model"]) == ("me", "3", "cnn")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (KeyboardInterrupt(), "KILLED", "interrupted"),
+        (OutageError("it is away"), "KILLED", "it is away"),
+        (TrainingError("the loss is nan"), "FAILED", "the loss is nan"),
+        (MemoryError(), "FAILED", "MemoryError"),
+    ],
+)
+def test_only_a_run_that_is_to_blame_has_failed(error, status, reason) -> None:
+    ended = []
+    tracker = SimpleNamespace(finish=lambda *end: ended.append(end))
+    record.finish_failed(tracker, error)
+    assert ended == [(status, reason)]

@@ -11,8 +11,10 @@ from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY, Budget
 from sweeper.sweep.curve import LOOKS_KEY, PLACE_KEY, Place, Stretch
 from sweeper.sweep.lease import LEASE_KEY, Lease
+from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 
+PROMOTION = Promotion(3, 1, 1, maximize=False, pauses=True)
 X = {"params": {"x": 0.25}, "distributions": {"x": FloatDistribution(0, 1)}}
 COMPLETE = create_trial(value=0.5, **X)
 FAILED = create_trial(state=TrialState.FAIL, user_attrs={FAILURE_KEY: "no memory"}, **X)
@@ -26,13 +28,17 @@ RUNNING = create_trial(
 
 @pytest.fixture
 def make_board():
-    """Return a function that makes the board of a study with these trials."""
+    """Return a function that makes the board of a study with these trials.
 
-    def make(*trials, direction="minimize"):
+    Those in `before` were there when its command began.
+    """
+
+    def make(*trials, direction="minimize", promotion=PROMOTION, before=()):
         study = optuna.create_study(direction=direction)
         sampler, pruner = optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
         recipe = SamplerRecipe(sampler)
-        spec = StudySpec("s", Path(), Space(), Budget(4), recipe, pruner)
+        spec = StudySpec("s", Path(), Space(), Budget(4, promotion=promotion), recipe, pruner)
+        study.add_trials(before)
         board = Board(study, spec, in_terminal=False)
         study.add_trials(trials)
         return board, study.trials
@@ -78,8 +84,21 @@ def test_more_trials_than_the_budget_have_no_total(make_board, capsys) -> None:
     assert "\n5 trials  " in f"\n{board.text(trials).plain}"
 
 
+def test_without_pauses_the_paused_trials_of_an_earlier_command_are_still_to_be_run(
+    make_board, capsys
+) -> None:
+    place = Place(is_paused=True, stretches=(Stretch(0.0, 1.0, "host 7"),))
+    attrs = {PLACE_KEY: place.record(), LOOKS_KEY: [[0.25, 0.5]]}
+    paused = create_trial(state=TrialState.WAITING, system_attrs=attrs, **X)
+    board, trials = make_board(COMPLETE, promotion=None, before=[paused, paused])
+    assert board.text(trials).plain.splitlines()[1].startswith("1 done, 0 running, 0 pruned")
+    assert "1 of 4 trials" in board.text(trials).plain
+    board._print_new(trials)
+    assert capsys.readouterr().out.startswith("[1/4] trial 2 complete 0.5")
+
+
 def test_the_picture_has_counts_and_running_trials(make_board) -> None:
-    board, trials = make_board(COMPLETE, FAILED, RUNNING)
+    board, trials = make_board(COMPLETE, FAILED, RUNNING, promotion=None)
     text = board.text(trials).plain
     assert "1 of 4 trials" in text
     assert "1 done, 1 running, 0 pruned, 1 failed" in text

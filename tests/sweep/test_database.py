@@ -1,5 +1,6 @@
 import logging
 import sqlite3
+import time
 from collections import Counter
 
 import optuna
@@ -17,11 +18,12 @@ from sqlalchemy.exc import (
     ResourceClosedError,
 )
 
-from sweeper.errors import TrainingError
+from sweeper.errors import OutageError
+from sweeper.locks import locked
 from sweeper.sweep import database
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.elsewhere.fitting import Fitted
-from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.ledger import LOCK_FILE, Ledger
 from sweeper.sweep.points import FirstPoints, enqueue
 from sweeper.sweep.storage import open_storage, read_trials
 from sweeper.sweep.study import open_study
@@ -157,11 +159,74 @@ def test_a_trial_of_another_study_whose_answer_was_lost_is_not_added_twice(flaky
     assert [t.value for t in read_trials(storage, 1)] == [0.2, 0.3]
 
 
+def test_a_claim_whose_answer_was_lost_is_a_claim(flaky, tmp_path) -> None:
+    storage = flaky("set_trial_state_values", after=True)
+    study = open_study("s", storage)
+    study.enqueue_trial({"x": 0.5})
+    claim = Ledger(study, storage, tmp_path, Budget(n_trials=1, lease_seconds=0.1)).claim()
+    assert claim.holds(storage.get_trial(claim.trial_id))
+    assert (claim.attempt, claim.lease.deaths) == (0, 0)
+
+
+def test_the_lock_is_free_while_a_renewal_waits_for_the_server(storages, flaky, tmp_path) -> None:
+    storage, _ = storages
+    ledger = Ledger(open_study("s", storage), storage, tmp_path, Budget(n_trials=1))
+    claim = ledger.claim()
+    flaky("get_all_trials", after=False)
+    failing = storage._storage.get_all_trials
+
+    def look(*args, **kwargs):
+        with locked(tmp_path / LOCK_FILE, wait=False):
+            return failing(*args, **kwargs)
+
+    storage._storage.get_all_trials = look
+    assert ledger.renew(claim)
+
+
 def test_a_server_that_stays_away_ends_the_command(flaky, monkeypatch) -> None:
     monkeypatch.setattr(database, "OUTAGE_SECONDS", -1.0)
     storage = flaky("get_study_user_attrs", after=False)
-    with pytest.raises(TrainingError, match="closed the connection.*the same command resumes"):
+    with pytest.raises(OutageError, match="closed the connection.*the same command resumes"):
         storage.get_study_user_attrs(1)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still while nobody sleeps."""
+    now = [1000.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    return now
+
+
+def test_once_a_call_has_given_up_the_next_ones_do_not_wait_anew(clock) -> None:
+    patience, answers = database.Patience(), iter([])
+
+    def call():
+        answer = next(answers, AWAY)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    for waited in (300, 0):
+        before = clock[0]
+        with pytest.raises(OutageError):
+            patience(call)
+        assert clock[0] - before == pytest.approx(waited, abs=1)
+    answers = iter(["back", AWAY, "here"])
+    assert [patience(call), patience(call)] == ["back", "here"]
+
+
+def test_a_call_that_is_never_answered_gives_up_though_others_are_answered(clock) -> None:
+    patience = database.Patience()
+
+    def call() -> None:
+        patience(lambda: "here")
+        raise AWAY
+
+    with pytest.raises(OutageError):
+        patience(call)
+    assert clock[0] == pytest.approx(1300, abs=1)
 
 
 def test_an_outage_is_told_once_and_so_is_its_end(caplog, monkeypatch) -> None:
@@ -176,7 +241,7 @@ def test_an_outage_is_told_once_and_so_is_its_end(caplog, monkeypatch) -> None:
         return answer
 
     with caplog.at_level(logging.WARNING):
-        assert database.patient(call) == "here"
+        assert database.Patience()(call) == "here"
     assert [m.partition(" (")[0] for m in caplog.messages] == [
         "The study's database is away",
         "The study's database is back",
@@ -214,7 +279,7 @@ def test_a_connection_that_breaks_in_a_transaction_is_waited_for(monkeypatch, ca
             raise answer
         return answer
 
-    assert database.patient(call) == "here"
+    assert database.Patience()(call) == "here"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +295,7 @@ def test_an_error_of_a_statement_or_a_file_is_raised_at_once(cause) -> None:
         raise wrapped(cause)
 
     with pytest.raises(StorageInternalError):
-        database.patient(call)
+        database.Patience()(call)
 
 
 def test_an_error_of_another_kind_is_raised_at_once(storages) -> None:

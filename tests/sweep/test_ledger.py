@@ -40,6 +40,17 @@ def test_no_more_trials_are_claimed_than_the_budget_allows(make_ledger) -> None:
     ]
 
 
+def test_an_attribute_is_written_only_while_the_trial_belongs_to_its_worker(
+    make_ledger, storage
+) -> None:
+    ledger = make_ledger()
+    claim = ledger.claim()
+    assert ledger.keep(claim, "repeats", [1])
+    storage.set_trial_state_values(claim.trial_id, FAIL)  # as another host may do
+    assert not ledger.keep(claim, "repeats", [1, 2])
+    assert storage.get_trial(claim.trial_id).user_attrs["repeats"] == [1]
+
+
 def test_a_failed_trial_does_not_count_towards_the_budget(make_ledger, storage) -> None:
     ledger = make_ledger(n_trials=1)
     ledger.finish(ledger.claim(), FAIL)

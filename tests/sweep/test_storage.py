@@ -7,9 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, OutageError
 from sweeper.locks import locked
+from sweeper.sweep import database
+from sweeper.sweep import storage as storage_module
 from sweeper.sweep.storage import KernelLock, open_storage
 
 
@@ -58,6 +61,43 @@ def test_a_storage_can_be_a_url_or_a_path(tmp_path, url) -> None:
     optuna.create_study(study_name="s", storage=storage)
     reopened = open_storage(url.format(tmp_path), tmp_path / "unused")
     assert [s.study_name for s in reopened.get_all_studies()] == ["s"]
+
+
+def test_a_journal_stays_where_it_is_when_a_task_changes_the_working_folder(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    storage = open_storage("studies.log", tmp_path / "unused")
+    (tmp_path / "0").mkdir()
+    monkeypatch.chdir(tmp_path / "0")
+    optuna.create_study(study_name="s", storage=storage)
+    reopened = open_storage(str(tmp_path / "studies.log"), tmp_path / "unused")
+    assert [s.study_name for s in reopened.get_all_studies()] == ["s"]
+
+
+def test_only_those_who_wait_open_a_database_whose_server_is_away_for_a_moment(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(database, "PAUSE_SECONDS", 0.0)
+    real, away = storage_module.RDBStorage, OperationalError("SELECT 1", {}, Exception("refused"))
+
+    def opened(*args, **kwargs):
+        error = next(failures, None)
+        if error is not None:
+            raise error
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(storage_module, "RDBStorage", opened)
+    failures = iter([away])
+    with pytest.raises(ConfigError, match=r"cannot be opened: .*refused"):
+        open_storage(f"sqlite:///{tmp_path}/o.db", tmp_path)
+    failures = iter([away])
+    storage = open_storage(f"sqlite:///{tmp_path}/o.db", tmp_path, waits=True)
+    assert storage.get_all_studies() == []
+    failures = iter([away])
+    monkeypatch.setattr(database, "OUTAGE_SECONDS", -1.0)
+    with pytest.raises(OutageError, match="refused"):
+        open_storage(f"sqlite:///{tmp_path}/other.db", tmp_path, waits=True)
 
 
 def test_two_processes_may_create_a_database_at_the_same_moment(tmp_path) -> None:

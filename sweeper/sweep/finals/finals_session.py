@@ -12,6 +12,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, open_dict, read_write
 from optuna.pruners import NopPruner
 from optuna.samplers import RandomSampler
+from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
 from sweeper import trial as current_trial
@@ -21,7 +22,7 @@ from sweeper.space.compose import Composer
 from sweeper.space.live import Params
 from sweeper.sweep.attempt import SEED_KEY, Attempt
 from sweeper.sweep.claim import Claim
-from sweeper.sweep.finals.agenda import Agenda
+from sweeper.sweep.finals.agenda import Agenda, finals_storage
 from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.ledger import WAIT_SECONDS
@@ -33,7 +34,6 @@ from sweeper.sweep.results.trial_folder import has_files, layout_of
 from sweeper.sweep.session import Session
 from sweeper.sweep.settings.recipes import PrunerRecipe, SamplerRecipe
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.storage import open_storage
 from sweeper.sweep.verdict import judge_error
 from sweeper.text import in_one_line
 from sweeper.trial import TrialInfo
@@ -44,7 +44,7 @@ FINALS_FOLDER = "finals"
 class FinalsSession(Session):
     """Runner of the jobs that follow the search, in one worker.
 
-    No job is pruned, and the observers of the study hear of none.
+    No job is pruned, and the observers of the study hear of none. `storage` is that of the search.
     """
 
     def __init__(
@@ -54,10 +54,12 @@ class FinalsSession(Session):
         context: HydraContext,
         composer: Composer,
         interrupt: Interrupt,
+        storage: BaseStorage,
     ) -> None:
-        super().__init__(_spec_of_jobs(spec), task, context, composer, interrupt)
+        jobs = finals_storage(spec, storage)
+        super().__init__(_spec_of_jobs(spec), task, context, composer, interrupt, jobs)
         self._search = spec
-        self._agenda = Agenda(spec, open_storage(spec.storage, spec.folder))
+        self._agenda = Agenda(spec, storage)
 
     def claim(self) -> Claim | None:
         """Return a job to do, or None if there is none or this worker should leave."""

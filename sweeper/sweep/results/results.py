@@ -169,7 +169,7 @@ class Results:
             write_text(self.spec.folder / FRONT_FILE, script)
 
     def _counts_line(self, interrupted: bool) -> str:
-        n = Counts.of(self.trials)
+        n = Counts.of(self.trials, pauses=self.spec.budget.promotion is not None)
         n_trials = self.spec.budget.n_trials
         total = "" if n_trials is None or n.done > n_trials else f" of {n_trials}"
         paused = f" and {n.paused} paused" if n.paused else ""

@@ -3,9 +3,12 @@ from dataclasses import replace
 import optuna
 import pytest
 from omegaconf import OmegaConf, open_dict, read_write
+from optuna.trial import TrialState, create_trial
 
 from sweeper.sweep.budget import Budget
+from sweeper.sweep.curve import PLACE_KEY, Place
 from sweeper.sweep.finals.stage import FinalStage
+from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.spec import SamplerRecipe, StudySpec
 from sweeper.sweep.verdict import Objectives
@@ -84,6 +87,24 @@ def test_a_study_without_a_complete_trial_has_no_best_folder(
     results.show(interrupted=True)
     assert not (tmp_path / "best").exists()
     assert "0 of 5 trials done" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("promotion", "text"),
+    [
+        (Promotion(3, 1, 1, maximize=False), "2 of 5 trials done, 0 of them pruned and 1 paused"),
+        (None, "1 of 5 trials done, 0 of them pruned, "),  # it waits to be run
+    ],
+)
+def test_a_paused_trial_is_done_only_for_a_command_that_pauses(
+    make_results, capsys, promotion, text
+) -> None:
+    results = make_results([1.0])
+    attrs = {PLACE_KEY: Place(is_paused=True).record()}
+    paused = create_trial(state=TrialState.WAITING, system_attrs=attrs)
+    spec = replace(results.spec, budget=Budget(5, promotion=promotion))
+    replace(results, spec=spec, trials=[*results.trials, paused]).show(interrupted=False)
+    assert text in capsys.readouterr().out
 
 
 def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
