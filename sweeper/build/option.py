@@ -130,7 +130,8 @@ class Option:
         name: str,
         node: Mapping[str, Any],
         ranges: Mapping[str, Any] | None = None,
-        trust: Trust = trust_all,
+        *,
+        trust: Trust,
     ) -> "Option":
         """Return the option for a config node with a `_target_` and arguments.
 
@@ -213,7 +214,8 @@ def option_or_none(
     name: str,
     node: Mapping[str, Any],
     ranges: Mapping[str, Any] | None = None,
-    trust: Trust = trust_all,
+    *,
+    trust: Trust,
 ) -> Option | None:
     """Return the option for a config node, or None for a node without target: `scheduler=none`.
 
@@ -222,7 +224,7 @@ def option_or_none(
     """
     if node.get("_target_") is None:
         return None
-    return Option.of_node(group, name, node, ranges, trust)
+    return Option.of_node(group, name, node, ranges, trust=trust)
 
 
 def _partial(
@@ -258,7 +260,7 @@ def _known(target: str) -> type | None:
     return known if known is getattr(sys.modules.get(module), name, None) else None
 
 
-def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = trust_all) -> Any:
+def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust) -> Any:
     """Call every `_target_` in the node; return the node with the results in their places.
 
     Nothing else in sweeper calls Hydra's `instantiate`, and nothing reaches it without `trust`.

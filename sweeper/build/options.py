@@ -13,14 +13,7 @@ from sweeper.build.epoch_metrics import require_epoch_metrics
 from sweeper.build.init_option import InitOption
 from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.build.model_option import ModelOption
-from sweeper.build.option import (
-    Option,
-    PlainOrConfig,
-    Trust,
-    option_or_none,
-    plain_node,
-    trust_all,
-)
+from sweeper.build.option import Option, PlainOrConfig, Trust, option_or_none, plain_node
 from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.describe import Description
 from sweeper.data.image_data import ImageData
@@ -48,11 +41,7 @@ class Options:
     """
 
     def __init__(
-        self,
-        cfg: PlainOrConfig,
-        choices: Mapping[str, str],
-        resumed: bool = False,
-        trust: Trust = trust_all,
+        self, cfg: PlainOrConfig, choices: Mapping[str, str], resumed: bool, trust: Trust
     ) -> None:
         model, data, loss, scheduler = (
             plain_node(cfg, group) for group in ("model", "data", "loss", "scheduler")
