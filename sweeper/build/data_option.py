@@ -10,7 +10,7 @@ import torch
 
 from sweeper.build.option import Option, Trust, instantiated, pop_keys
 from sweeper.data.describe import Description, describe
-from sweeper.data.file_source import FileSource
+from sweeper.data.file_source import DataSet, FileSource
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.inputs import Inputs
@@ -18,7 +18,6 @@ from sweeper.data.pipeline import Pipeline
 from sweeper.data.prepare import evaluation_files, evaluation_pipeline, prepare
 from sweeper.data.profile import Profile
 from sweeper.data.recognised import require_new_targets
-from sweeper.data.source import Source
 from sweeper.training.settings import TrainerSettings
 
 RUN_ARGUMENTS = frozenset(
@@ -65,9 +64,9 @@ class DataOption:
         size: int = self._prepare.arguments["batch_size"]
         return size
 
-    def source(self) -> Source:
+    def source(self) -> DataSet:
         """Build the data set, which reads nothing yet."""
-        source: Source = self._source()
+        source: DataSet = self._source()
         return source
 
     def describe(self) -> Description:
@@ -82,7 +81,7 @@ class DataOption:
 
     def prepared(
         self,
-        source: Source,
+        source: DataSet,
         seed: int,
         trainer: TrainerSettings,
         device: torch.device,

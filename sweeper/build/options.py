@@ -16,11 +16,12 @@ from sweeper.build.model_option import ModelOption
 from sweeper.build.option import Option, PlainOrConfig, Trust, option_or_none, plain_node
 from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.describe import Description
+from sweeper.data.file_source import DataSet
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
-from sweeper.data.source import Source, label_type_of
+from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, checked
@@ -108,7 +109,7 @@ class Options:
             return device.type == "cpu" and not self._model.slow_channels_last
         return trainer.channels_last
 
-    def source(self) -> Source:
+    def source(self) -> DataSet:
         """Build the data set, which reads nothing yet."""
         return self._data.source()
 

@@ -23,11 +23,11 @@ from sweeper.build.option import (
     trust_all,
 )
 from sweeper.build.options import Options
+from sweeper.data.file_source import DataSet
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
-from sweeper.data.source import Source
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
@@ -272,7 +272,7 @@ def network(cfg: DictConfig) -> Network:
     return Network(model, description.shape, recipe.options.batch_size)
 
 
-def source_of(cfg: DictConfig) -> Source:
+def source_of(cfg: DictConfig) -> DataSet:
     """Build only the data set of a composed config, with its `hydra` node; nothing is read.
 
     Raises:

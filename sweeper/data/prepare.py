@@ -11,7 +11,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.cache import OpenSplit
 from sweeper.data.decoding import Decoding
-from sweeper.data.file_source import FileSource, decoded_files
+from sweeper.data.file_source import DataSet, FileSource, decoded_files
 from sweeper.data.framing import ImageSize, Resize
 from sweeper.data.image_data import ImageData, Subset, evaluation_batch_size
 from sweeper.data.image_files import FileImages, FilePhotographs, pillow_mode
@@ -24,7 +24,6 @@ from sweeper.data.profile import Profile
 from sweeper.data.source import (
     Images,
     Indices,
-    Source,
     Split,
     class_counts,
     label_type_of,
@@ -39,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 def prepare(
-    source: Source,
+    source: DataSet,
     *,
     batch_size: PositiveInt,
     val_fraction: Fraction,
@@ -148,7 +147,7 @@ def prepare(
     )
 
 
-def _splits(source: Source, inputs: Inputs) -> dict[str, Split]:
+def _splits(source: DataSet, inputs: Inputs) -> dict[str, Split]:
     if not isinstance(source, FileSource):
         return source.splits(inputs.image_size)
     files = source.files()
