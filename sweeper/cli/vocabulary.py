@@ -3,7 +3,6 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +12,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.singleton import Singleton
-from hydra.version import VersionBase
 from omegaconf import OmegaConf
 
 from sweeper.cli.overrides import quoted
+from sweeper.hydra_state import OF_COMPOSITION, without_singletons
 from sweeper.hydra_versions import COMPOSING
 from sweeper.text import near_names
 
@@ -98,7 +96,10 @@ class Vocabulary:
         self._folders = [CONFIGS, *own]
         search_path = [f"file://{folder.absolute()}" for folder in own]
         first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
-        with _hydra_apart(), initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
+        with (
+            without_singletons(*OF_COMPOSITION),
+            initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING),
+        ):
             loader = GlobalHydra.instance().config_loader()
             choices = [c for c in map(_choice, overrides) if c is not None]
             texts = [f"{g}={quoted(o)}" for g, o in choices if o in _options(loader, g, own)]
@@ -191,20 +192,6 @@ class Vocabulary:
     @cached_property
     def _of_studies(self) -> list[str]:
         return [key for key in self.keys if key.startswith(OF_STUDIES)]
-
-
-@contextmanager
-def _hydra_apart() -> Iterator[None]:
-    """Set aside Hydra's state, which is that of a command or of a caller from Python."""
-    kinds = (GlobalHydra, VersionBase)
-    before = {kind: Singleton._instances.pop(kind, None) for kind in kinds}
-    try:
-        yield
-    finally:
-        for kind, instance in before.items():
-            Singleton._instances.pop(kind, None)
-            if instance is not None:
-                Singleton._instances[kind] = instance
 
 
 def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
