@@ -14,12 +14,11 @@ from sweeper.files import reason_of, write_text
 from sweeper.run.naming import override_key
 from sweeper.secrets import masked_uri, without_password
 from sweeper.summary.table import Summary
-from sweeper.tracking.tags import CONFIG, TAG_LENGTH, of_trial
+from sweeper.tracking.tags import CONFIG, TAG_LENGTH
 from sweeper.tracking.tracker import DatasetInfo, Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
-from sweeper.trial import TrialInfo
 from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
@@ -170,11 +169,6 @@ def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
         "classes": len(profile.classes),
     }
     return DatasetInfo(profile.name, data.digest, source, json.dumps(summary))
-
-
-def trial_tags(info: TrialInfo) -> dict[str, str]:
-    """Return the tags that link the run of a trial to its study and to other attempts at it."""
-    return of_trial(info.study, info.label, info.parent_id)
 
 
 def write_documents(
