@@ -20,7 +20,7 @@ from sweeper.run.pictures import draw_figures
 from sweeper.run.record import TrackEpochs, finish_failed
 from sweeper.run.served import network_to_record, record_model
 from sweeper.summary.table import Summary
-from sweeper.tracking.tags import STATE
+from sweeper.tracking.tags import BEST_PREFIX, STATE, below_prefix
 from sweeper.training.callback import Callback
 from sweeper.training.checkpoint_store import CheckpointStore, SaveCheckpoints
 from sweeper.training.experiment import Experiment
@@ -180,7 +180,7 @@ class Run:
         best = state.history[state.best_epoch - 1]
         shown = {*experiment.settings.metrics, headline(experiment.data.profile.label_type)}
         names = sorted(shown & best.keys())  # sizes of the network are no metrics of an epoch
-        scores = {f"best/{name.replace('/', '_')}": best[name] for name in names}
+        scores = {f"{BEST_PREFIX}{below_prefix(name)}": best[name] for name in names}
         scores |= self._sizes()
         waiting_for("scoring the test images")
         # Of a study, the winner alone is scored on the test split, when the search is over.
