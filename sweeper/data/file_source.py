@@ -53,9 +53,8 @@ def decoded_files(
     paths: tuple[Path, ...], mode: str, decoding: Decoding
 ) -> FileImages | FilePhotographs:
     """Return image files that are decoded in this way, on access."""
-    if decoding.size is None:
-        return FilePhotographs(paths, mode, decoding)
-    return FileImages(paths, decoding.size, mode, decoding.resize, decoding.background)
+    kind = FilePhotographs if decoding.size is None else FileImages
+    return kind(paths, mode, decoding)
 
 
 @runtime_checkable

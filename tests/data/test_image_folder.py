@@ -95,7 +95,8 @@ def test_a_large_jpeg_decoded_at_reduced_scale_is_nearly_the_same(tmp_path: Path
     ramp = np.linspace(0, 255, 800).astype(np.uint8)
     picture = Image.fromarray(np.stack([np.tile(ramp, (600, 1))] * 3, axis=-1))
     picture.save(tmp_path / "ramp.jpg", quality=95)
-    (pixels,) = FileImages((tmp_path / "ramp.jpg",), (16, 16), "RGB", "squash")[np.array([0])]
+    squash = Decoding((16, 16), "squash")
+    (pixels,) = FileImages((tmp_path / "ramp.jpg",), "RGB", squash)[np.array([0])]
     expected = np.array(picture.resize((16, 16), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
     assert np.abs(pixels.astype(int) - expected.astype(int)).max() <= 4
 
@@ -267,5 +268,5 @@ def test_16_bit_levels_are_scaled_in_png_and_pgm(tmp_path: Path) -> None:
     header = b"P5 16 16 65535\n"
     (tmp_path / "ramp.pgm").write_bytes(header + ramp.astype(">u2").tobytes())
     paths = tuple(tmp_path / f"ramp.{suffix}" for suffix in ("png", "pgm"))
-    images = FileImages(paths, (16, 16), "L")[np.arange(2)]
+    images = FileImages(paths, "L", Decoding((16, 16)))[np.arange(2)]
     assert images[0].ravel().tolist() == images[1].ravel().tolist() == list(range(256))
