@@ -163,6 +163,14 @@ def unusable_folder(path: Path) -> str | None:
     return None
 
 
+def unusable_file(path: Path) -> str | None:
+    """Return why no file can be written at a path whose folder must exist, or None if one can."""
+    problem = unusable_folder(path.parent)
+    if problem is None and not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}"
+    return problem
+
+
 def _optional_folder_name(value: Any) -> str | None:
     if value is None:
         return None

@@ -1,6 +1,6 @@
 """A trained network restored from its checkpoint, ready to classify images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,20 @@ def _restored(
 def trusted_packages(arguments: Arguments) -> list[str]:
     """Return the packages that `trust=PACKAGE,...` names."""
     return [name for name in arguments.values.get("trust", "").split(",") if name]
+
+
+def require_split(split: str, data: ImageData, names: Iterable[str]) -> None:
+    """Check that `split=NAME` names one of these splits, and that the data has it.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    known = [name for name in names if name in data.sizes]
+    if split not in known:
+        choices = " or ".join(f"split={name}" for name in known)
+        raise ConfigError(
+            f"split={split}: data={data.profile.name} has no such split; type {choices}"
+        )
 
 
 def _config(text: object, overrides: Sequence[str], path: Path) -> DictConfig:
