@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweeper.build.option import Option, Trust, pop_keys, reason_of, require_kind
+from sweeper.build.option import Option, Trust, failure_reason, pop_keys, require_kind
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
@@ -161,7 +161,7 @@ class LossOption:
         try:
             adapter(outputs, labels)
         except Exception as error:  # the criterion may be anyone's
-            raise ConfigError(f"{self._criterion_option}: {reason_of(error)}") from error
+            raise ConfigError(f"{self._criterion_option}: {failure_reason(error)}") from error
 
 
 def _adapter_class(path: str) -> type[Adapter]:

@@ -170,7 +170,7 @@ class Option:
         except SweeperError:
             raise
         except Exception as error:  # a target may be any class or function
-            raise ConfigError(f"{self}: {reason_of(error)}") from error
+            raise ConfigError(f"{self}: {failure_reason(error)}") from error
 
     def __str__(self) -> str:
         values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
@@ -185,10 +185,10 @@ class Option:
         return name in inspect.signature(self.target).parameters
 
 
-def reason_of(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Return why a target failed, in one line; some types of errors say little without their name.
 
-    >>> reason_of(KeyError("width"))
+    >>> failure_reason(KeyError("width"))
     "KeyError: 'width'"
     """
     reason = in_one_line(error)
@@ -276,4 +276,4 @@ def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust) -> A
         reason = in_one_line(error.__cause__ or error)
         raise ConfigError(f"{group}={name}: {reason}") from error
     except Exception as error:  # such as a key of Hydra's own, _args_, with a wrong value
-        raise ConfigError(f"{group}={name}: {reason_of(error)}") from error
+        raise ConfigError(f"{group}={name}: {failure_reason(error)}") from error

@@ -221,9 +221,9 @@ def _example(key: str, value: str, arguments: Sequence[str]) -> str:
 def _for_removed_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     """Return the line for `~KEY` of a key or group that does not exist."""
     vocabulary, key = vocabulary_of(arguments), match[1]
-    found = vocabulary.places(key)
-    places = [each for each in found if not each.choice and each.key not in vocabulary.groups]
-    texts = "".join(f", or type {shell_word(f'~{place.key}')}" for place in places)
+    found = vocabulary.suggestions(key)
+    suggestions = [each for each in found if not each.choice and each.key not in vocabulary.groups]
+    texts = "".join(f", or type {shell_word(f'~{each.key}')}" for each in suggestions)
     return f"~{key}: there is no key {key}; leave it out{texts}"
 
 
