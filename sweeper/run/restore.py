@@ -54,7 +54,7 @@ class Restored:
         Raises:
             DataError: a file is not an image, or files have other channels than the data.
         """
-        files = self._recipe.files(paths, self.profile)
+        files = self._recipe.options.data_option.files(paths, self.profile)
         files.check_headers()
         return files
 
@@ -115,7 +115,7 @@ def _restored(
         classifier=recipe.classifier(model, adapter),
         profile=profile,
         pipeline=recipe.pipeline(profile),
-        batch_size=recipe.options.batch_size,
+        batch_size=recipe.options.data_option.batch_size,
         epoch=len(content["state"]["history"]),
         _identity=content["identity"],
         _recipe=recipe,
