@@ -53,8 +53,9 @@ def decoded_files(
     paths: tuple[Path, ...], mode: str, decoding: Decoding
 ) -> FileImages | FilePhotographs:
     """Return image files that are decoded in this way, on access."""
-    kind = FilePhotographs if decoding.size is None else FileImages
-    return kind(paths, mode, decoding)
+    if decoding.size is None:
+        return FilePhotographs(paths, mode, decoding)
+    return FileImages(paths, mode, decoding)
 
 
 @runtime_checkable
