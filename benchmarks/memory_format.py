@@ -52,7 +52,7 @@ def network(data: str, batch_size: int, overrides: tuple[str, ...]) -> tuple[nn.
     with open_dict(cfg):
         del cfg["hydra"]
     recipe = Recipe.of(cfg, named_choices(cfg, choices))
-    description = recipe.options.describe()
+    description = recipe.options.data_option.describe()
     adapter = recipe.options.unweighted_adapter(description.n_classes)
     model, _ = recipe.network(adapter, description.shape)
     return model, torch.randn(batch_size, *description.shape)

@@ -34,7 +34,7 @@ from torchvision.transforms import v2
 
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_folder import ImageFolder
-from sweeper.data.prepare import prepare
+from sweeper.data.prepare import PipelineKeys, RunNeeds, prepare
 
 WIDTH, HEIGHT, SIDE, BATCH_SIZE = 500, 375, 224, 64
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -56,8 +56,7 @@ def draw(root: Path, number: int) -> None:
 def prepared(root: Path, cache: Path) -> ImageData:
     """Return the data as `python -m sweeper data=image_folder` prepares it."""
     crop, flip = v2.RandomResizedCrop(SIDE), v2.RandomHorizontalFlip()
-    return prepare(
-        ImageFolder(str(root), "rgb", 0.0),
+    keys = PipelineKeys(
         batch_size=BATCH_SIZE,
         val_fraction=0.1,
         image_size=SIDE,
@@ -70,13 +69,9 @@ def prepared(root: Path, cache: Path) -> ImageData:
         cache_dir=cache,
         train_transform=[crop, flip],
         eval_transform=[],
-        seed=0,
-        min_image_size=1,
-        device=torch.device("cpu"),
-        channels_last=True,
-        train_limit=None,
-        val_limit=None,
     )
+    needs = RunNeeds(seed=0, min_image_size=1, device=torch.device("cpu"), channels_last=True)
+    return prepare(ImageFolder(str(root), "rgb", 0.0), keys, needs)
 
 
 def loader(root: Path, workers: int) -> DataLoader:

@@ -23,7 +23,7 @@ from sweeper.cli.waiting import is_waiting_shown, waiting_for
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import MAIN
-from sweeper.run.overview import config_text
+from sweeper.run.overview import built_text, config_text
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -53,6 +53,7 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
     waiting_for("importing torch")
     # torch takes seconds to import, and --help does not need it.
     from sweeper.run.invocation import Invocation
+    from sweeper.run.pointless import pointless_lines
     from sweeper.run.start import start
 
     invocation = Invocation.of_job(cfg)
@@ -63,11 +64,12 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
         remove_written(invocation.folder, written, invocation.start_folder)
         raise
     if in_words:
-        log.info("%s\n", "\n".join(filter(None, [known, run.overview])))
+        log.info("%s\n", "\n".join(filter(None, [known, built_text(run.experiment, run.summary)])))
     if trial.info() is None:
         typed = _typed(settings)
         unsearched = unsearched_line(typed, _params(settings))
-        for line in filter(None, [*repeated_lines(typed), unsearched, *run.pointless]):
+        pointless = pointless_lines(run.experiment)
+        for line in filter(None, [*repeated_lines(typed), unsearched, *pointless]):
             log.warning("%s", line)
     value = run.execute()
     if in_words and (steps := run.next_steps):

@@ -51,7 +51,7 @@ from sweeper.run.pictures import (
     result_figures,
     save_figures,
 )
-from sweeper.run.restore import Restored, restore, trusted_packages
+from sweeper.run.restore import Restored, require_split, restore, trusted_packages
 from sweeper.text import aligned, printable
 from sweeper.training.scoring import Batches, Predictions, predictions_of
 
@@ -184,10 +184,7 @@ def _evaluation_set(restored: Restored, arguments: Arguments) -> EvaluationSet:
         return _images_of_folder(restored, Path(folder))
     data = restored.data()
     splits = {"val": data.val, "test": data.test}
-    if split not in splits or split not in data.sizes:
-        choices = " or ".join(f"split={name}" for name in splits if name in data.sizes)
-        name = data.profile.name
-        raise ConfigError(f"split={split}: data={name} has no such split; type {choices}")
+    require_split(split, data, splits)
     return EvaluationSet(
         split,
         splits[split](),

@@ -18,7 +18,7 @@ from sweeper.cli.leaving import leave
 from sweeper.cli.messages import check_words, flag_error, run_command
 from sweeper.cli.overrides import quoted
 from sweeper.cli.repeated import repeated_lines
-from sweeper.cli.typed import unusable_folder
+from sweeper.cli.typed import unusable_file
 from sweeper.cli.waiting import hide_waiting, waiting_for, waiting_line
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError
@@ -99,9 +99,7 @@ def _summary(built: "Network") -> "Summary":
 
 
 def _require_picture(path: Path) -> None:
-    problem = unusable_folder(path.parent)
-    if problem is None and not path.parent.is_dir():
-        problem = f"there is no folder {path.parent}"
+    problem = unusable_file(path)
     if problem is None and (path.suffix.lower() != ".png" or path.is_dir()):
         problem = "it is not the name of a PNG file"
     if problem is not None:

@@ -39,11 +39,11 @@ from torch import Tensor
 
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.cli.leaving import leave
-from sweeper.cli.typed import unusable_folder
+from sweeper.cli.typed import unusable_file
 from sweeper.data.batches import Streaming
 from sweeper.data.image_files import image_paths
 from sweeper.errors import ConfigError, DataError
-from sweeper.run.restore import Restored, restore, trusted_packages
+from sweeper.run.restore import Restored, require_split, restore, trusted_packages
 from sweeper.text import aligned, printable
 
 N_IMAGES = 10
@@ -189,9 +189,7 @@ def _grid(arguments: Arguments) -> Path | None:
     if text == "null":
         return None
     path = Path(text)
-    problem = unusable_folder(path.parent)
-    if problem is None and not path.parent.is_dir():
-        problem = f"there is no folder {path.parent}"
+    problem = unusable_file(path)
     if problem is None and (not path.suffix or path.is_dir()):
         problem = "it is not the name of an image file"
     if problem is not None:
@@ -222,11 +220,7 @@ def _of_split(split: str, typed: int | None, restored: Restored) -> Shown:
         ConfigError: there is no such split, or it has fewer images.
     """
     data = restored.data()
-    if split not in data.sizes:
-        choices = " or ".join(f"split={name}" for name in data.sizes)
-        raise ConfigError(
-            f"split={split}: data={data.profile.name} has no such split; type {choices}"
-        )
+    require_split(split, data, data.sizes)
     size = data.sizes[split]
     count = min(N_IMAGES, size) if typed is None else typed
     if count > size:

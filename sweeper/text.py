@@ -87,6 +87,12 @@ def named_rows(rows: Iterable[tuple[str, str]], width: int = 14) -> str:
     return "\n".join(f"{name:<{width - 1}} {text}".rstrip() for name, text in rows)
 
 
+def listed(words: Sequence[object]) -> str:
+    """Return one word or more as a list in a sentence: `a`, `a and b`, `a, b and c`."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun: `1 trial`, `1,437 images`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

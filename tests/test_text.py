@@ -1,6 +1,6 @@
 import pytest
 
-from sweeper.text import binary_size, did_you_mean, in_one_line, shortened
+from sweeper.text import binary_size, did_you_mean, in_one_line, listed, shortened
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_sizes_are_in_units_of_1024(nbytes, text) -> None:
 )
 def test_a_longer_text_is_cut_to_the_length(arguments, text) -> None:
     assert shortened(*arguments) == text
+
+
+@pytest.mark.parametrize(
+    ("words", "text"), [(["lr"], "lr"), ((3, 14), "3 and 14"), (["a", "b", "c"], "a, b and c")]
+)
+def test_words_are_listed_as_in_a_sentence(words, text) -> None:
+    assert listed(words) == text

@@ -17,10 +17,11 @@ from sweeper.secrets import MASK
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.command import recorded_command
 from sweeper.sweep.curve import is_paused
-from sweeper.sweep.elsewhere.address import absolute, open_existing
+from sweeper.sweep.elsewhere.address import open_existing
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage_place import absolute
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]

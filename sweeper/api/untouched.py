@@ -10,14 +10,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.singleton import Singleton
-from hydra.core.utils import JobRuntime
-from hydra.version import VersionBase
-
-OF_AN_APPLICATION = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
-"""Hydra's singletons that belong to one application; the caller may have one open."""
+from sweeper.hydra_state import OF_AN_APPLICATION, without_singletons
 
 
 @contextmanager
@@ -30,21 +23,10 @@ def untouched() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         stack.enter_context(contextlib.chdir("."))
-        for context in (_hydra, _environment, _logging, _random_numbers):
+        stack.enter_context(without_singletons(*OF_AN_APPLICATION))
+        for context in (_environment, _logging, _random_numbers):
             stack.enter_context(context())
         yield
-
-
-@contextmanager
-def _hydra() -> Iterator[None]:
-    before = {c: Singleton._instances.pop(c, None) for c in OF_AN_APPLICATION}
-    try:
-        yield
-    finally:
-        for each, instance in before.items():
-            Singleton._instances.pop(each, None)
-            if instance is not None:
-                Singleton._instances[each] = instance
 
 
 @contextmanager

@@ -4,12 +4,12 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from sweeper.build.option import Option, Trust, trust_all
+from sweeper.build.option import Option, Trust
 from sweeper.errors import ConfigError
 from sweeper.training.callback import Callback
 
 
-def callback_option(name: str, node: Any, trust: Trust = trust_all) -> Option:
+def callback_option(name: str, node: Any, trust: Trust) -> Option:
     """Return the option for the node `callbacks.<name>`, with all its arguments checked.
 
     Raises:

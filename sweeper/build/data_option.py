@@ -1,8 +1,7 @@
 """The option of the group `data`: a source, and how its images are prepared."""
 
-import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,22 @@ import torch
 
 from sweeper.build.option import Option, Trust, instantiated, pop_keys
 from sweeper.data.describe import Description, describe
-from sweeper.data.file_source import FileSource
+from sweeper.data.file_source import DataSet, FileSource
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.inputs import Inputs
 from sweeper.data.pipeline import Pipeline
-from sweeper.data.prepare import evaluation_files, evaluation_pipeline, prepare
+from sweeper.data.prepare import (
+    PipelineKeys,
+    RunNeeds,
+    evaluation_files,
+    evaluation_pipeline,
+    prepare,
+)
 from sweeper.data.profile import Profile
 from sweeper.data.recognised import require_new_targets
-from sweeper.data.source import Source
+from sweeper.schema import parsed
 from sweeper.training.settings import TrainerSettings
-
-RUN_ARGUMENTS = frozenset(
-    ["source", "seed", "min_image_size", "device", "channels_last"]
-    + ["train_limit", "val_limit", "test_limit"]
-)
-"""The arguments of `prepare` that the run provides. In a data option these names may be arguments
-of its target."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +45,12 @@ class DataOption:
 
     def __init__(self, name: str, node: dict[str, Any], min_image_size: int, trust: Trust) -> None:
         pop_keys("data", DataKeys, node)
-        pipeline = {key: node.pop(key) for key in _pipeline_keys() & node.keys()}
+        names = {field.name for field in fields(PipelineKeys)}
+        pipeline = {key: node.pop(key) for key in names & node.keys()}
         self._source = Option.of_node("data", name, node, trust=trust)
         for key in ("train_transform", "eval_transform"):
             require_new_targets(pipeline.get(key), f"data.{key}")
-        self._prepare = Option("data", name, prepare, instantiated("data", name, pipeline, trust))
+        self._keys = parsed("data", PipelineKeys, instantiated("data", name, pipeline, trust))
         self._min_image_size = min_image_size
 
     @property
@@ -62,12 +61,11 @@ class DataOption:
     @property
     def batch_size(self) -> int:
         """The number of images in a training batch."""
-        size: int = self._prepare.arguments["batch_size"]
-        return size
+        return self._keys.batch_size
 
-    def source(self) -> Source:
+    def source(self) -> DataSet:
         """Build the data set, which reads nothing yet."""
-        source: Source = self._source()
+        source: DataSet = self._source()
         return source
 
     def describe(self) -> Description:
@@ -82,7 +80,7 @@ class DataOption:
 
     def prepared(
         self,
-        source: Source,
+        source: DataSet,
         seed: int,
         trainer: TrainerSettings,
         device: torch.device,
@@ -94,8 +92,7 @@ class DataOption:
             DataError: the data is missing or cannot be read.
             ConfigError: a setting does not fit the data.
         """
-        data: ImageData = self._prepare(
-            source=source,
+        needs = RunNeeds(
             seed=seed,
             min_image_size=self._min_image_size,
             device=device,
@@ -103,6 +100,9 @@ class DataOption:
             train_limit=trainer.train_limit,
             val_limit=trainer.val_limit,
             test_limit=trainer.test_limit,
+        )
+        data: ImageData = Option("data", self.name, prepare, {})(
+            source=source, keys=self._keys, needs=needs
         )
         return data
 
@@ -129,15 +129,4 @@ class DataOption:
 
     @property
     def _inputs(self) -> Inputs:
-        arguments = self._prepare.arguments
-        names = inspect.signature(Inputs.of).parameters.keys() & arguments.keys()
-        return Inputs.of(
-            source=self.name,
-            min_image_size=self._min_image_size,
-            **{name: arguments[name] for name in names},
-        )
-
-
-def _pipeline_keys() -> set[str]:
-    """Return the keys of a data option that are arguments of `prepare`."""
-    return inspect.signature(prepare).parameters.keys() - RUN_ARGUMENTS
+        return self._keys.inputs(self.name, self._min_image_size)

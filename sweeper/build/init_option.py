@@ -10,9 +10,9 @@ from sweeper.build.option import (
     SEARCH,
     Option,
     Trust,
+    failure_reason,
     option_or_none,
     pop_keys,
-    reason_of,
 )
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.models.init import LAYER_TYPES, Fill, LayerType, initialise
@@ -87,6 +87,8 @@ def _fill(option: Option | None) -> Fill:
             raise
         except Exception as error:  # the target may be any function
             hint = "; type constant or normal instead" if option.group == "init.norm" else ""
-            raise ConfigError(f"{option.group}={option.name}: {reason_of(error)}{hint}") from error
+            raise ConfigError(
+                f"{option.group}={option.name}: {failure_reason(error)}{hint}"
+            ) from error
 
     return checked_fill

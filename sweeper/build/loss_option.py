@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sweeper.build.option import Option, Trust, pop_keys, reason_of, require_kind, trust_all
+from sweeper.build.option import Option, Trust, failure_reason, pop_keys, require_kind
 from sweeper.data.profile import Profile
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter, class_weights
@@ -57,7 +57,7 @@ class LossOption:
         ConfigError: `adapter` names no adapter, or an argument suits neither criterion nor adapter.
     """
 
-    def __init__(self, name: str, node: dict[str, Any], trust: Trust = trust_all) -> None:
+    def __init__(self, name: str, node: dict[str, Any], trust: Trust) -> None:
         self._keys = pop_keys("loss", LossKeys, node)
         trust(self._keys.adapter)
         self._adapter_class = _adapter_class(self._keys.adapter)
@@ -66,7 +66,7 @@ class LossOption:
         )
         arguments = {key: node.pop(key) for key in (names - of_run) & node.keys()}
         self._adapter_arguments = checked("loss", self._adapter_class, arguments)
-        self._criterion_option = Option.of_node("loss", name, node, LOSS_RANGES, trust)
+        self._criterion_option = Option.of_node("loss", name, node, LOSS_RANGES, trust=trust)
 
     @property
     def name(self) -> str:
@@ -161,7 +161,7 @@ class LossOption:
         try:
             adapter(outputs, labels)
         except Exception as error:  # the criterion may be anyone's
-            raise ConfigError(f"{self._criterion_option}: {reason_of(error)}") from error
+            raise ConfigError(f"{self._criterion_option}: {failure_reason(error)}") from error
 
 
 def _adapter_class(path: str) -> type[Adapter]:

@@ -8,7 +8,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from sweeper.build.option import Option, Trust, pop_keys, reason_of, require_kind
+from sweeper.build.option import Option, Trust, failure_reason, pop_keys, require_kind
 from sweeper.errors import ConfigError, SweeperError
 from sweeper.schema import ImageShape
 
@@ -71,5 +71,5 @@ class ModelOption:
             except Exception as error:  # the network may be anyone's
                 raise ConfigError(
                     f"model={self.name} cannot take {batch_size} images of shape {input_shape}: "
-                    f"{reason_of(error)}"
+                    f"{failure_reason(error)}"
                 ) from error

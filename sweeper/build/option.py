@@ -130,7 +130,8 @@ class Option:
         name: str,
         node: Mapping[str, Any],
         ranges: Mapping[str, Any] | None = None,
-        trust: Trust = trust_all,
+        *,
+        trust: Trust,
     ) -> "Option":
         """Return the option for a config node with a `_target_` and arguments.
 
@@ -169,7 +170,7 @@ class Option:
         except SweeperError:
             raise
         except Exception as error:  # a target may be any class or function
-            raise ConfigError(f"{self}: {reason_of(error)}") from error
+            raise ConfigError(f"{self}: {failure_reason(error)}") from error
 
     def __str__(self) -> str:
         values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
@@ -184,10 +185,10 @@ class Option:
         return name in inspect.signature(self.target).parameters
 
 
-def reason_of(error: Exception) -> str:
+def failure_reason(error: Exception) -> str:
     """Return why a target failed, in one line; some types of errors say little without their name.
 
-    >>> reason_of(KeyError("width"))
+    >>> failure_reason(KeyError("width"))
     "KeyError: 'width'"
     """
     reason = in_one_line(error)
@@ -213,7 +214,8 @@ def option_or_none(
     name: str,
     node: Mapping[str, Any],
     ranges: Mapping[str, Any] | None = None,
-    trust: Trust = trust_all,
+    *,
+    trust: Trust,
 ) -> Option | None:
     """Return the option for a config node, or None for a node without target: `scheduler=none`.
 
@@ -222,7 +224,7 @@ def option_or_none(
     """
     if node.get("_target_") is None:
         return None
-    return Option.of_node(group, name, node, ranges, trust)
+    return Option.of_node(group, name, node, ranges, trust=trust)
 
 
 def _partial(
@@ -258,7 +260,7 @@ def _known(target: str) -> type | None:
     return known if known is getattr(sys.modules.get(module), name, None) else None
 
 
-def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = trust_all) -> Any:
+def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust) -> Any:
     """Call every `_target_` in the node; return the node with the results in their places.
 
     Only `sweeper.sweep.settings.nodes` calls Hydra's `instantiate` too, for what stands in
@@ -276,4 +278,4 @@ def instantiated(group: str, name: str, node: dict[str, Any], trust: Trust = tru
         reason = in_one_line(error.__cause__ or error)
         raise ConfigError(f"{group}={name}: {reason}") from error
     except Exception as error:  # such as a key of Hydra's own, _args_, with a wrong value
-        raise ConfigError(f"{group}={name}: {reason_of(error)}") from error
+        raise ConfigError(f"{group}={name}: {failure_reason(error)}") from error

@@ -1,7 +1,7 @@
 """The chosen options of all groups: checked all at once, built one by one when they are needed."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -13,21 +13,11 @@ from sweeper.build.epoch_metrics import require_epoch_metrics
 from sweeper.build.init_option import InitOption
 from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.build.model_option import ModelOption
-from sweeper.build.option import (
-    Option,
-    PlainOrConfig,
-    Trust,
-    option_or_none,
-    plain_node,
-    trust_all,
-)
+from sweeper.build.option import Option, PlainOrConfig, Trust, option_or_none, plain_node
 from sweeper.build.updates_option import UpdatesOption
-from sweeper.data.describe import Description
 from sweeper.data.image_data import ImageData
-from sweeper.data.image_files import FileImages, FilePhotographs
-from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
-from sweeper.data.source import Source, label_type_of
+from sweeper.data.source import label_type_of
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, checked
@@ -48,18 +38,14 @@ class Options:
     """
 
     def __init__(
-        self,
-        cfg: PlainOrConfig,
-        choices: Mapping[str, str],
-        resumed: bool = False,
-        trust: Trust = trust_all,
+        self, cfg: PlainOrConfig, choices: Mapping[str, str], resumed: bool, trust: Trust
     ) -> None:
         model, data, loss, scheduler = (
             plain_node(cfg, group) for group in ("model", "data", "loss", "scheduler")
         )
         self._model = ModelOption(choices["model"], model, trust)
         self._init = InitOption(choices, plain_node(cfg, "init"), resumed, trust)
-        self._data = DataOption(choices["data"], data, self._model.min_image_size, trust)
+        self.data_option = DataOption(choices["data"], data, self._model.min_image_size, trust)
         self._loss = LossOption(choices["loss"], loss, trust)
         self.updates = UpdatesOption(choices, plain_node(cfg, "optimizer"), scheduler, trust)
         stopping = plain_node(cfg, "stopping")
@@ -81,31 +67,17 @@ class Options:
             DataError: the data is missing or cannot be read.
             ConfigError: the loss, a metric or a setting does not fit the data.
         """
-        source = self._data.source()
+        source = self.data_option.source()
         label_type = label_type_of(source)
-        self._loss.require_label_type(label_type, self._data.name)
-        require_epoch_metrics(settings.metrics, label_type, self._data.name)
+        self._loss.require_label_type(label_type, self.data_option.name)
+        require_epoch_metrics(settings.metrics, label_type, self.data_option.name)
         is_last = self.channels_last(trainer, device)
-        prepared = self._data.prepared(source, settings.seed, trainer, device, is_last)
+        prepared = self.data_option.prepared(source, settings.seed, trainer, device, is_last)
         if trainer.overfit:
             prepared = dataclasses.replace(prepared, train_pipeline=prepared.eval_pipeline)
         if self._loss.is_per_image:
             return prepared
         return dataclasses.replace(prepared, eval_batch_size=prepared.batch_size)
-
-    def pipeline(
-        self, profile: Profile, trainer: TrainerSettings, device: torch.device
-    ) -> Pipeline:
-        """Build the transforms from decoded images to the network's input, as for evaluation."""
-        return self._data.pipeline(profile, device, self.channels_last(trainer, device))
-
-    def files(self, paths: Sequence[Path], profile: Profile) -> FileImages | FilePhotographs:
-        """Return image files, decoded as the pipeline for evaluation takes them.
-
-        Raises:
-            DataError: the images of the data had another number of channels than files have.
-        """
-        return self._data.files(paths, profile)
 
     def channels_last(self, trainer: TrainerSettings, device: torch.device) -> bool:
         """Return whether images and weights are in the memory format channels_last.
@@ -119,22 +91,6 @@ class Options:
             return device.type == "cpu" and not self._model.slow_channels_last
         return trainer.channels_last
 
-    def source(self) -> Source:
-        """Build the data set, which reads nothing yet."""
-        return self._data.source()
-
-    def describe(self) -> Description:
-        """Return the shape of the network's input and the number of classes.
-
-        The data is read only if its source cannot describe itself.
-        """
-        return self._data.describe()
-
-    @property
-    def batch_size(self) -> int:
-        """The number of images in a training batch."""
-        return self._data.batch_size
-
     def unweighted_adapter(self, n_classes: int) -> Adapter:
         """Build the adapter for a number of classes, without class weights.
 
@@ -143,8 +99,8 @@ class Options:
         Raises:
             ConfigError: the loss does not fit the type of the data's labels.
         """
-        label_type = label_type_of(self._data.source())
-        self._loss.require_label_type(label_type, self._data.name)
+        label_type = label_type_of(self.data_option.source())
+        self._loss.require_label_type(label_type, self.data_option.name)
         return self._loss.build_unweighted(n_classes, label_type)
 
     def adapter(self, profile: Profile) -> Adapter:
@@ -164,7 +120,7 @@ class Options:
             ConfigError: the network cannot take the images, or the loss cannot read its outputs.
         """
         model = self._model.build(input_shape=input_shape, num_classes=adapter.n_outputs)
-        outputs = self._model.outputs_for_blank(model, input_shape, self.batch_size)
+        outputs = self._model.outputs_for_blank(model, input_shape, self.data_option.batch_size)
         output_shape = self._loss.checked_output_shape(adapter, outputs, self._model.name)
         self._init.apply(model)
         return model, output_shape
@@ -177,7 +133,8 @@ class Options:
         Raises:
             ConfigError: it cannot, or the batches are too small.
         """
-        self._loss.require_computable(adapter, outputs, profile, self.batch_size, self._model.name)
+        batch_size = self.data_option.batch_size
+        self._loss.require_computable(adapter, outputs, profile, batch_size, self._model.name)
 
     def callbacks(self) -> tuple[Callback, ...]:
         """Build the user's own callbacks.

@@ -1,6 +1,6 @@
 """A whole config, checked first, and the functions that build or verify what it describes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -23,11 +23,10 @@ from sweeper.build.option import (
     trust_all,
 )
 from sweeper.build.options import Options
+from sweeper.data.file_source import DataSet
 from sweeper.data.image_data import ImageData
-from sweeper.data.image_files import FileImages, FilePhotographs
 from sweeper.data.pipeline import Pipeline
 from sweeper.data.profile import Profile
-from sweeper.data.source import Source
 from sweeper.errors import ConfigError
 from sweeper.losses import Adapter
 from sweeper.schema import ImageShape, parsed
@@ -148,16 +147,9 @@ class Recipe:
         )
 
     def pipeline(self, profile: Profile) -> Pipeline:
-        """Return the transforms from images decoded like `files` to the network's input."""
-        return self.options.pipeline(profile, self.trainer, self.device)
-
-    def files(self, paths: Sequence[Path], profile: Profile) -> FileImages | FilePhotographs:
-        """Return image files decoded as those of the data, for `pipeline`.
-
-        Raises:
-            DataError: the images of the data had another number of channels than files have.
-        """
-        return self.options.files(paths, profile)
+        """Return the transforms from decoded images to the network's input, as for evaluation."""
+        is_last = self.options.channels_last(self.trainer, self.device)
+        return self.options.data_option.pipeline(profile, self.device, is_last)
 
 
 def build(cfg: PlainOrConfig, choices: Mapping[str, str], folder: Path) -> Experiment:
@@ -264,21 +256,21 @@ def network(cfg: DictConfig) -> Network:
         SweeperError: the network cannot be built.
     """
     recipe = Recipe.of(*_without_hydra(cfg))
-    description = recipe.options.describe()
+    description = recipe.options.data_option.describe()
     adapter = recipe.options.unweighted_adapter(description.n_classes)
     model, _ = _without_values(lambda device: recipe.network(adapter, description.shape, device))
     if recipe.trainer.activation_checkpointing:
         _checkpoint_activations(model)
-    return Network(model, description.shape, recipe.options.batch_size)
+    return Network(model, description.shape, recipe.options.data_option.batch_size)
 
 
-def source_of(cfg: DictConfig) -> Source:
+def source_of(cfg: DictConfig) -> DataSet:
     """Build only the data set of a composed config, with its `hydra` node; nothing is read.
 
     Raises:
         ConfigError: the config is invalid.
     """
-    return Recipe.of(*_without_hydra(cfg)).options.source()
+    return Recipe.of(*_without_hydra(cfg)).options.data_option.source()
 
 
 def _root_values(cfg: PlainOrConfig) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
-from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind, trust_all
+from sweeper.build.option import Option, Trust, option_or_none, pop_keys, require_kind
 from sweeper.errors import ConfigError
 from sweeper.schema import OPTIMIZER_RANGES, SCHEDULER_RANGES
 from sweeper.training.finetune import parameter_groups, scale_rates
@@ -47,14 +47,16 @@ class UpdatesOption:
         choices: Mapping[str, str],
         optimizer: dict[str, Any],
         scheduler: dict[str, Any],
-        trust: Trust = trust_all,
+        trust: Trust,
     ) -> None:
         self._optimizer = Option.of_node(
-            "optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES, trust
+            "optimizer", choices["optimizer"], optimizer, OPTIMIZER_RANGES, trust=trust
         )
         self._scheduler_keys = pop_keys("scheduler", SchedulerKeys, scheduler)
         name = choices["scheduler"]
-        self._scheduler = option_or_none("scheduler", name, scheduler, SCHEDULER_RANGES, trust)
+        self._scheduler = option_or_none(
+            "scheduler", name, scheduler, SCHEDULER_RANGES, trust=trust
+        )
         horizon = self._scheduler_keys.horizon
         if self._scheduler is not None and horizon in self._scheduler.arguments:
             raise ConfigError(

@@ -20,10 +20,11 @@ overrides    writes values as Hydra overrides, and overrides as a command to typ
 git          the commit and the changes of the code in a git repository
 waiting      the line on a terminal that says what the command waits for
 next_steps   the commands to type after a run or a study
-program      the program of this process, or the one that a call from Python stands for
+program      the program of this process, or the one that a call from Python stands for, and
+             whether its arguments ask for a study
 
 `messages` uses `rewording` and `advice`; both read the `vocabulary`. `app`, `inspect`, `arguments`,
 `sweep` and `api` use `messages`; `run`, `sweep`, `launch` and `api` use `interrupts`; `run`,
-`sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use `git`; `sweep` and
-`api` use `program`; the commands, `run` and `sweep` use `waiting` and `next_steps`.
+`sweep`, `space`, `api` and `inspect` use `overrides`; `run` and `sweep` use `git`; `sweep`,
+`launch` and `api` use `program`; the commands, `run` and `sweep` use `waiting` and `next_steps`.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.shells import DASHES, split_value
 from sweeper.cli.sweeps import as_typed
-from sweeper.cli.vocabulary import MEANT_VALUES, Place, Vocabulary, option_texts, plain
+from sweeper.cli.vocabulary import MEANT_VALUES, Suggestion, Vocabulary, option_texts, plain
 from sweeper.text import near_names
 
 COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
@@ -37,10 +37,10 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     key, _, value = override.lstrip("+~").partition("=")
     if key in vocabulary.groups:
         return f"{override}: {key} is a group; {choose_one(key, vocabulary)}"
-    places = _packages(key, vocabulary) or vocabulary.places(key)
+    suggestions = _packages(key, vocabulary) or vocabulary.suggestions(key)
     name = key.rpartition(".")[2]
     values = MEANT_VALUES.get(plain(name), [value])
-    texts = [_as_typed(place, value) for place in places for value in values]
+    texts = [_as_typed(each, value) for each in suggestions for value in values]
     group = key.partition(".")[0]
     chosen = vocabulary.choices.get(group)
     owner = f"{group}={chosen} has no key {name}" if chosen and "." in key else None
@@ -50,12 +50,12 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     return f"{problem}; type {' or '.join(texts)}"
 
 
-def _packages(key: str, vocabulary: Vocabulary) -> list[Place]:
+def _packages(key: str, vocabulary: Vocabulary) -> list[Suggestion]:
     """Return the groups that a `GROUP@PACKAGE` may mean, whose package does not exist."""
     group, at, package = key.partition("@")
     known = [each for each in vocabulary.groups if at and each.partition("@")[0] == group]
     same = [each for each in known if plain(each).endswith(f".{plain(package)}")]
-    return [Place(each) for each in same or known]
+    return [Suggestion(each) for each in same or known]
 
 
 def option_advice(group: str, option: str, vocabulary: Vocabulary) -> str:
@@ -78,12 +78,12 @@ def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str
         return f"{flag}: is a flag of training alone; type python -m sweeper {flag}"
     if near and not equals:
         return f"{flag}: there is no such flag; type {' or '.join(near)}"
-    places = vocabulary.places(name)
-    if not places:
+    suggestions = vocabulary.suggestions(name)
+    if not suggestions:
         return f"{flag}: there is no such flag; type KEY=VALUE without dashes"
     if not equals:
         value = following if following and "=" not in following else "VALUE"
-    texts = [_as_typed(place, value) for place in places]
+    texts = [_as_typed(each, value) for each in suggestions]
     return f"{flag}: keys have no dashes; type {' or '.join(texts)}"
 
 
@@ -95,8 +95,8 @@ def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
         if spaced is not None:
             shown = " ".join(words[i : i + 3 if after == "=" else i + 2])
             key, _, value = spaced.partition("=")
-            places = () if vocabulary.has(key) else vocabulary.places(key)
-            texts = [_as_typed(place, value) for place in places] or [as_typed(spaced)]
+            suggestions = () if vocabulary.has(key) else vocabulary.suggestions(key)
+            texts = [_as_typed(each, value) for each in suggestions] or [as_typed(spaced)]
             return f"{shown}: has spaces around =; type {' or '.join(texts)}"
         if "=" not in word and not word.startswith("~"):
             if i and (split := split_value(words[i - 1], words[i:])):
@@ -153,10 +153,10 @@ def _hint_for(word: str, after: str | None, vocabulary: Vocabulary) -> str:
     ]
     if options:
         return f"type {' or '.join(options)}"
-    places = [Place(word)] if vocabulary.has(word) else vocabulary.places(word)
-    if places:
+    suggestions = [Suggestion(word)] if vocabulary.has(word) else vocabulary.suggestions(word)
+    if suggestions:
         value = after if after and "=" not in after and not after.startswith("-") else "VALUE"
-        return f"type {' or '.join(_as_typed(place, value) for place in places)}"
+        return f"type {' or '.join(_as_typed(each, value) for each in suggestions)}"
     key, colon, value = word.partition(":")
     if colon and vocabulary.has(key):
         return f"type {as_typed(f'{key}={value}')}"
@@ -174,6 +174,6 @@ def _known(key: str, vocabulary: Vocabulary) -> str:
     return "--cfg job shows the keys"
 
 
-def _as_typed(place: Place, value: str) -> str:
-    override = as_typed(f"{place.key}={value}")
-    return f"{place.choice} {override}" if place.choice else override
+def _as_typed(suggestion: Suggestion, value: str) -> str:
+    override = as_typed(f"{suggestion.key}={value}")
+    return f"{suggestion.choice} {override}" if suggestion.choice else override

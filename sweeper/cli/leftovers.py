@@ -8,9 +8,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from sweeper.hydra_state import as_hydra_config
 
 OUTPUTS = "outputs"
 """The folder of the runs, whose empty folders may be removed."""
@@ -26,14 +27,11 @@ class NoteFolders(Callback):
     """Hydra callback that notes which folders the run creates; its folder may be in any file."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        previous = HydraConfig.instance().cfg
-        HydraConfig.instance().cfg = config  # type: ignore[assignment]  # for ${hydra:...}
         try:
-            _of_this_run[:] = _missing(str(config.hydra.run.dir))
+            with as_hydra_config(config):
+                _of_this_run[:] = _missing(str(config.hydra.run.dir))
         except Exception:  # a resolver may raise anything; Hydra reports it when it runs the job
             _of_this_run.clear()
-        finally:
-            HydraConfig.instance().cfg = previous
 
     def on_run_end(self, config: DictConfig, **_: Any) -> None:
         _of_this_run.clear()

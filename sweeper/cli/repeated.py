@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
 
-from sweeper.cli.typed import leaves, parsed
+from sweeper.cli.typed import keys_within, parsed
 from sweeper.secrets import without_password
 from sweeper.text import shortened
 
@@ -37,7 +37,7 @@ def _keys(override: Override) -> set[str]:
     key = override.get_key_element().lstrip("+~")
     if override.is_delete() or override.is_sweep_override():
         return {key}
-    every = [inner for inner, _ in leaves(key, override.value())]
+    every = [inner for inner, _ in keys_within(key, override.value())]
     return {inner for inner in every if not any(each.startswith(f"{inner}.") for each in every)}
 
 

@@ -9,6 +9,7 @@ from hydra._internal.utils import _locate  # `get_object` also logs its errors
 
 from sweeper.cli.advice import choose_one, key_advice, option_advice, vocabulary_of
 from sweeper.cli.overrides import shell_word
+from sweeper.cli.program import is_multirun
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
 from sweeper.cli.typed import overrides_in, parsed
 from sweeper.cli.vocabulary import OF_OTHER_GROUPS, Vocabulary, option_texts
@@ -220,9 +221,9 @@ def _example(key: str, value: str, arguments: Sequence[str]) -> str:
 def _for_removed_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     """Return the line for `~KEY` of a key or group that does not exist."""
     vocabulary, key = vocabulary_of(arguments), match[1]
-    found = vocabulary.places(key)
-    places = [each for each in found if not each.choice and each.key not in vocabulary.groups]
-    texts = "".join(f", or type {shell_word(f'~{place.key}')}" for place in places)
+    found = vocabulary.suggestions(key)
+    suggestions = [each for each in found if not each.choice and each.key not in vocabulary.groups]
+    texts = "".join(f", or type {shell_word(f'~{each.key}')}" for each in suggestions)
     return f"~{key}: there is no key {key}; leave it out{texts}"
 
 
@@ -264,11 +265,6 @@ def _for_mapping(match: "re.Match[str]", arguments: Sequence[str]) -> str | None
     if not isinstance(vocabulary_of(arguments).value(key), Mapping):
         return None
     return f"{match[0]}: {key} has keys of its own; type +{key}.KEY=VALUE"
-
-
-def is_multirun(arguments: Sequence[str]) -> bool:
-    """Return whether a command line has the flag of a study."""
-    return any(a == "-m" or (len(a) > 3 and "--multirun".startswith(a)) for a in arguments)
 
 
 _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | None]]] = (

@@ -66,7 +66,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
             _check_option(line, value)
         if isinstance(value, list):
             _check_list(line, override.key_or_group, value)
-        for key, inner in leaves(override.key_or_group, value):
+        for key, inner in keys_within(override.key_or_group, value):
             if key in CHECKS and "${" not in str(inner):
                 problem = CHECKS[key](inner)
                 if problem:
@@ -133,12 +133,12 @@ def _check_list(line: str, group: str, options: Sequence[Any]) -> None:
         )
 
 
-def leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+def keys_within(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Yield a key with its value, and those below it."""
     yield key, value
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from leaves(f"{key}.{name}", inner)
+            yield from keys_within(f"{key}.{name}", inner)
 
 
 def _folder(value: Any) -> str | None:
@@ -161,6 +161,14 @@ def unusable_folder(path: Path) -> str | None:
     if not os.access(existing, os.W_OK | os.X_OK):
         return f"Permission denied: you may not write to {existing}; type another path"
     return None
+
+
+def unusable_file(path: Path) -> str | None:
+    """Return why no file can be written at a path whose folder must exist, or None if one can."""
+    problem = unusable_folder(path.parent)
+    if problem is None and not path.parent.is_dir():
+        problem = f"there is no folder {path.parent}"
+    return problem
 
 
 def _optional_folder_name(value: Any) -> str | None:

@@ -3,7 +3,6 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +12,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.singleton import Singleton
-from hydra.version import VersionBase
 from omegaconf import OmegaConf
 
 from sweeper.cli.overrides import quoted
+from sweeper.hydra_state import OF_COMPOSITION, without_singletons
 from sweeper.hydra_versions import COMPOSING
 from sweeper.text import near_names
 
@@ -74,7 +72,7 @@ MAX_CANDIDATES = 4
 
 
 @dataclass(frozen=True)
-class Place:
+class Suggestion:
     """A key that exists, and the option that has it if that is not chosen."""
 
     key: str
@@ -98,7 +96,10 @@ class Vocabulary:
         self._folders = [CONFIGS, *own]
         search_path = [f"file://{folder.absolute()}" for folder in own]
         first = [f"hydra.searchpath=[{','.join(map(quoted, search_path))}]"] if search_path else []
-        with _hydra_apart(), initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING):
+        with (
+            without_singletons(*OF_COMPOSITION),
+            initialize_config_dir(str(CONFIGS), job_name="sweeper", **COMPOSING),
+        ):
             loader = GlobalHydra.instance().config_loader()
             choices = [c for c in map(_choice, overrides) if c is not None]
             texts = [f"{g}={quoted(o)}" for g, o in choices if o in _options(loader, g, own)]
@@ -137,45 +138,45 @@ class Vocabulary:
         ]
         return {path.stem: _loaded(path) for path in paths}
 
-    def places(self, word: str) -> list[Place]:
-        """Return where a key, or its last part, is meant to be; the likeliest places alone."""
+    def suggestions(self, word: str) -> list[Suggestion]:
+        """Return where a key, or its last part, is meant to be; the likeliest ones alone."""
         name = plain(word.rpartition(".")[2])
         synonym = SYNONYMS.get(name, name)
         found = self._exact(word, name) or self._with_part(word, name)
         return (found or self._exact(word, synonym) or self._near(word, name))[:MAX_CANDIDATES]
 
-    def _exact(self, word: str, name: str) -> list[Place]:
+    def _exact(self, word: str, name: str) -> list[Suggestion]:
         if name in self.groups and "." not in word:
-            return [Place(name)]
-        own = [Place(k) for k in self.keys if name in (plain(k), plain(k.rpartition(".")[2]))]
-        of_experiment = [place for place in own if not place.key.startswith("hydra.")]
+            return [Suggestion(name)]
+        own = [Suggestion(k) for k in self.keys if name in (plain(k), plain(k.rpartition(".")[2]))]
+        of_experiment = [each for each in own if not each.key.startswith("hydra.")]
         if of_experiment:
             return of_experiment
         in_others = list(self._in_other_options(name))
         of_group = [p for p in in_others if p.key.startswith(word.partition(".")[0] + ".")]
-        of_studies = [place for place in own if place.key.startswith(OF_STUDIES)]
-        nested = [Place(group) for group in self.groups if group.rpartition("/")[2] == name]
+        of_studies = [each for each in own if each.key.startswith(OF_STUDIES)]
+        nested = [Suggestion(group) for group in self.groups if group.rpartition("/")[2] == name]
         return of_group or in_others or of_studies or nested
 
-    def _in_other_options(self, name: str) -> Iterator[Place]:
+    def _in_other_options(self, name: str) -> Iterator[Suggestion]:
         for group in self.groups:
             if "/" in group or group in OF_OTHER_GROUPS:
                 continue
             for option, content in self.files(group).items():
                 for key, _ in leaves(content):
                     if plain(key.rpartition(".")[2]) == name and not _is_internal(key):
-                        yield Place(f"{group}.{key}", f"{group}={option}")
+                        yield Suggestion(f"{group}.{key}", f"{group}={option}")
 
-    def _with_part(self, word: str, name: str) -> list[Place]:
+    def _with_part(self, word: str, name: str) -> list[Suggestion]:
         """Return the keys of the typed group with this part: `finalist_seeds` has `seeds`."""
-        return [Place(key) for key in self._of_group(word) if name in _name(key).split("_")]
+        return [Suggestion(key) for key in self._of_group(word) if name in _name(key).split("_")]
 
-    def _near(self, word: str, name: str) -> list[Place]:
+    def _near(self, word: str, name: str) -> list[Suggestion]:
         """Return the keys whose name is similar, those in the same group alone if there are any."""
         roots = [group for group in self.groups if "/" not in group and "." not in word]
         for keys in (self._of_group(word), [*roots, *self._typed], self._of_studies):
             for near in near_names(name, map(_name, keys), cutoff=0.7)[:1]:
-                return [Place(key) for key in keys if _name(key) == near]
+                return [Suggestion(key) for key in keys if _name(key) == near]
         return []
 
     def _of_group(self, word: str) -> list[str]:
@@ -191,20 +192,6 @@ class Vocabulary:
     @cached_property
     def _of_studies(self) -> list[str]:
         return [key for key in self.keys if key.startswith(OF_STUDIES)]
-
-
-@contextmanager
-def _hydra_apart() -> Iterator[None]:
-    """Set aside Hydra's state, which is that of a command or of a caller from Python."""
-    kinds = (GlobalHydra, VersionBase)
-    before = {kind: Singleton._instances.pop(kind, None) for kind in kinds}
-    try:
-        yield
-    finally:
-        for kind, instance in before.items():
-            Singleton._instances.pop(kind, None)
-            if instance is not None:
-                Singleton._instances[kind] = instance
 
 
 def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:

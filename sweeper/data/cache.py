@@ -98,7 +98,7 @@ def _open_photographs(
         try:
             with _replacing(folder) as partial:
                 index = photo_cache.write(files, partial)
-                _write_array(partial / LABELS, np.ascontiguousarray(labels))
+                photo_cache.write_array(partial / LABELS, np.ascontiguousarray(labels))
                 digest = photo_cache.digest(index, labels, classes)
                 meta = {"channels": files.channels, "classes": classes, "digest": digest}
                 _write_meta(partial, meta)
@@ -219,7 +219,7 @@ def _checksum(folder: Path, meta: Mapping[str, Any]) -> int:
 def _write(folder: Path, images: NDArray[np.uint8], split: OpenSplit) -> None:
     with _replacing(folder) as partial:
         for name, array in ((IMAGES, images), (LABELS, split.labels)):
-            _write_array(partial / name, np.ascontiguousarray(array))
+            photo_cache.write_array(partial / name, np.ascontiguousarray(array))
         meta = {"shape": images.shape, "classes": split.classes, "digest": split.digest}
         _write_meta(partial, meta)
 
@@ -227,13 +227,6 @@ def _write(folder: Path, images: NDArray[np.uint8], split: OpenSplit) -> None:
 def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
     text = json.dumps({**meta, "crc32": _checksum(folder, meta)})
     (folder / "meta.json").write_text(text, encoding="utf-8")
-
-
-def _write_array(path: Path, array: NDArray[Any]) -> None:
-    """Write an array as `np.save` does, whose error on a full disk does not give the reason."""
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.data)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
-from sweeper.data.file_source import FileSource
+from sweeper.data.file_source import DataSet, FileSource
 from sweeper.data.framing import Size
 from sweeper.data.inputs import Inputs
 from sweeper.data.source import Source
@@ -26,10 +26,10 @@ class SelfDescribing(Protocol):
     """A source that can describe its images and classes without reading them."""
 
     def describe(self, image_size: int | Size | None) -> Description:
-        """Describe the images that `splits` decodes with the same `image_size`."""
+        """Describe the images as they are decoded with this `image_size`."""
 
 
-def describe(source: Source, inputs: Inputs) -> Description:
+def describe(source: DataSet, inputs: Inputs) -> Description:
     """Return the network's input shape and the number of classes that `prepare` would produce.
 
     A source without a method `describe` is read.

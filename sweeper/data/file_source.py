@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from sweeper.data.contents import digest_of_files
 from sweeper.data.decoding import Decoding
 from sweeper.data.image_files import FileImages, FilePhotographs
-from sweeper.data.source import Decoded, Indices, Split, fingerprint
+from sweeper.data.source import Decoded, Indices, Source, Split, fingerprint
 
 Labels = tuple[Indices, tuple[str, ...]]
 """The labels of a split, (N, ...), and the names of the classes."""
@@ -55,12 +55,21 @@ def decoded_files(
     """Return image files that are decoded in this way, on access."""
     if decoding.size is None:
         return FilePhotographs(paths, mode, decoding)
-    return FileImages(paths, decoding.size, mode, decoding.resize, decoding.background)
+    return FileImages(paths, mode, decoding)
 
 
 @runtime_checkable
 class FileSource(Protocol):
-    """A source of image files, which are decoded as the settings of the run say."""
+    """A data set of image files, which are decoded as the settings of the run say.
+
+    Like a `Source` it may have an attribute `label_type` and a method `describe`.
+    """
+
+    name: str
 
     def files(self) -> dict[str, LabelledFiles]:
         """Return the files of `train`, and of `val` and `test` if there are any."""
+
+
+DataSet = Source | FileSource
+"""A data set: it decodes its images itself, or names files."""

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from sweeper.data.decoding import WHITE, Colour, Decoding, upright_size
-from sweeper.data.framing import Resize, Size
+from sweeper.data.decoding import Decoding, upright_size
+from sweeper.data.framing import Size
 from sweeper.data.inverse import to_pil
 from sweeper.data.source import Indices
 from sweeper.errors import DataError
@@ -86,21 +86,20 @@ def pillow_mode(channels: int) -> str:
 
 @dataclass(frozen=True)
 class FileImages:
-    """Image files that are decoded on access, all in one `size`, (height, width).
+    """Image files that are decoded on access, all in one size.
 
-    `mode` is Pillow's mode, L or RGB: one letter a channel.
+    `mode` is Pillow's mode, L or RGB: one letter a channel. `decoding` has the `size`.
     """
 
     paths: tuple[Path, ...]
-    size: Size
     mode: str
-    resize: Resize = "crop"
-    background: Colour = WHITE
+    decoding: Decoding
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of all images, (N, C, H, W)."""
-        return len(self.paths), len(self.mode), *self.size
+        assert self.decoding.size is not None
+        return len(self.paths), len(self.mode), *self.decoding.size
 
     def __getitem__(self, indices: Indices) -> NDArray[np.uint8]:
         """Decode the images with these indices, (n, C, H, W) uint8.
@@ -128,8 +127,7 @@ class FileImages:
 
     def _pixels(self, path: Path) -> NDArray[np.uint8]:
         """Return the pixels of the image in the file, (C, H, W) uint8."""
-        decoding = Decoding(self.size, self.resize, None, self.background)
-        pixels = with_image(path, lambda image: decoding.pixels(image, self.mode))
+        pixels = with_image(path, lambda image: self.decoding.pixels(image, self.mode))
         return pixels.transpose(2, 0, 1)
 
 

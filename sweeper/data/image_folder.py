@@ -7,12 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from sweeper.data.decoding import Decoding
 from sweeper.data.describe import Description
 from sweeper.data.file_source import LabelledFiles
 from sweeper.data.framing import Size
 from sweeper.data.image_files import image_paths, pillow_mode
-from sweeper.data.source import Indices, Split, required_size
+from sweeper.data.source import Indices, required_size
 from sweeper.data.split import FIXED_SEED, hold_out, permutation
 from sweeper.errors import DataError
 from sweeper.schema import Probability
@@ -46,16 +45,6 @@ class ImageFolder:
         """
         size = required_size(self.name, image_size)
         return Description((len(self._mode), *size), len(_classes(self._train_folder())))
-
-    def splits(self, image_size: int | Size | None) -> dict[str, Split]:
-        """Return `train`, and `val` and `test` if there are any, cropped to one size.
-
-        Raises:
-            ConfigError: `image_size` is None.
-            DataError: a folder is missing, is empty or has an unexpected name.
-        """
-        decoding = Decoding(required_size(self.name, image_size))
-        return {name: files.split(decoding) for name, files in self.files().items()}
 
     def files(self) -> dict[str, LabelledFiles]:
         """Return the files of `train`, and of `val` and `test` if there are any.

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,19 +57,19 @@ def write(files: FilePhotographs, folder: Path) -> Indices:
             file.write(photograph.data)
 
         index = _decode(files, keep)
-    write_index(folder, index)
+    write_array(folder / INDEX, index)
     return index
 
 
-def write_index(folder: Path, index: Indices) -> None:
-    """Write the index of photographs into the folder.
+def write_array(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as `np.save` does, whose error on a full disk does not give the reason.
 
     Raises:
         OSError: the disk is full.
     """
-    with (folder / INDEX).open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(index))
-        file.write(index.data)
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data)
 
 
 def read(folder: Path, channels: int, verify: bool) -> tuple[PackedPhotographs, Indices]:

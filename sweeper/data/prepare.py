@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.cache import OpenSplit
 from sweeper.data.decoding import Decoding
-from sweeper.data.file_source import FileSource, decoded_files
+from sweeper.data.file_source import DataSet, FileSource, decoded_files
 from sweeper.data.framing import ImageSize, Resize
 from sweeper.data.image_data import ImageData, Subset, evaluation_batch_size
 from sweeper.data.image_files import FileImages, FilePhotographs, pillow_mode
@@ -24,7 +25,6 @@ from sweeper.data.profile import Profile
 from sweeper.data.source import (
     Images,
     Indices,
-    Source,
     Split,
     class_counts,
     label_type_of,
@@ -38,50 +38,74 @@ from sweeper.schema import Fraction, ImageShape
 log = logging.getLogger(__name__)
 
 
-def prepare(
-    source: Source,
-    *,
-    batch_size: PositiveInt,
-    val_fraction: Fraction,
-    image_size: ImageSize | None,
-    mean: list[float] | None,
-    std: list[PositiveFloat] | None,
-    resident: bool | Literal["auto"],
-    resident_limit_gib: PositiveFloat,
-    num_workers: NonNegativeInt,
-    cache_dir: Path,
-    train_transform: list[Callable[..., Any]],
-    eval_transform: list[Callable[..., Any]],
-    seed: NonNegativeInt,
-    min_image_size: NonNegativeInt,
-    device: torch.device,
-    channels_last: bool,
-    train_limit: PositiveInt | None,
-    val_limit: PositiveInt | None,
-    test_limit: PositiveInt | None = None,
-    resize: Resize = "squash",
-    background: str | list[int] = "white",
-) -> ImageData:
-    """Read and split a data set, and build the pipelines of its batches.
+@dataclass(frozen=True)
+class PipelineKeys:
+    """The keys that all data sets share; `conf/pipeline.yaml` says what they mean."""
+
+    batch_size: PositiveInt
+    val_fraction: Fraction
+    image_size: ImageSize | None
+    mean: list[float] | None
+    std: list[PositiveFloat] | None
+    resident: bool | Literal["auto"]
+    resident_limit_gib: PositiveFloat
+    num_workers: NonNegativeInt
+    cache_dir: Path
+    train_transform: list[Callable[..., Any]]
+    eval_transform: list[Callable[..., Any]]
+    resize: Resize = "squash"
+    background: str | list[int] = "white"
+
+    def inputs(self, source: str, min_image_size: int) -> Inputs:
+        """Return the settings of sizes and transforms, for a network that takes such images.
+
+        Raises:
+            ConfigError: a transform does what is done for all images, or the background is no
+                colour.
+        """
+        return Inputs.of(
+            source,
+            self.image_size,
+            self.resize,
+            self.background,
+            self.train_transform,
+            self.eval_transform,
+            min_image_size,
+        )
+
+
+@dataclass(frozen=True)
+class RunNeeds:
+    """What a run needs of its data.
 
     `min_image_size` is the smallest height and width that the network takes. `train_limit`,
     `val_limit` and `test_limit` are the largest numbers of images to use.
+    """
+
+    seed: int
+    min_image_size: int
+    device: torch.device
+    channels_last: bool
+    train_limit: int | None = None
+    val_limit: int | None = None
+    test_limit: int | None = None
+
+
+def prepare(source: DataSet, keys: PipelineKeys, needs: RunNeeds) -> ImageData:
+    """Read and split a data set, and build the pipelines of its batches.
 
     Raises:
         DataError: the data cannot be read.
         ConfigError: the settings do not fit the data.
     """
-    inputs = Inputs.of(
-        source.name,
-        image_size,
-        resize,
-        background,
-        train_transform,
-        eval_transform,
-        min_image_size,
-    )
+    inputs, device = keys.inputs(source.name, needs.min_image_size), needs.device
     placement = Placement(
-        resident, resident_limit_gib, num_workers, cache_dir.expanduser(), device, channels_last
+        keys.resident,
+        keys.resident_limit_gib,
+        keys.num_workers,
+        keys.cache_dir.expanduser(),
+        device,
+        needs.channels_last,
     )
     splits = placement.open_all(source.name, _splits(source, inputs))
     label_type = label_type_of(source)
@@ -91,28 +115,30 @@ def prepare(
         shown = f"data={source.name}: {name}{where}"
         require_labels(shown, split.labels, label_type, len(splits["train"].classes))
     digests = tuple((name, split.digest) for name, split in splits.items())
+    limits = needs.train_limit, needs.val_limit, needs.test_limit
     indices, statistics_indices = kept(
         "indices",
-        (digests, val_fraction, seed, train_limit, val_limit, test_limit),
-        lambda: subset_indices(labels, val_fraction, seed, train_limit, val_limit, test_limit),
+        (digests, keys.val_fraction, needs.seed, *limits),
+        lambda: subset_indices(labels, keys.val_fraction, needs.seed, *limits),
     )
 
     train = splits["train"]
     probes, image_shape = _probes(train, indices["train"][:1], device)
     steps = inputs.steps(probes, device)
     input_shape = steps.input_shape
-    if steps.enlarge or inputs.is_enlarged(image_size):
+    if steps.enlarge or inputs.is_enlarged(keys.image_size):
         log.info(
             "images are enlarged to %dx%d, the smallest size that the model takes", *input_shape[1:]
         )
     statistics = statistics_for(
-        train, statistics_indices, steps.evaluation, input_shape[0], mean, std
+        train, statistics_indices, steps.evaluation, input_shape[0], keys.mean, keys.std
     )
-    normalise = Normalise(statistics, input_shape, device, channels_last)
+    normalise = Normalise(statistics, input_shape, device, needs.channels_last)
 
-    if len(indices["train"]) < min(2, batch_size):
+    n_train = len(indices["train"])
+    if n_train < min(2, keys.batch_size):
         raise ConfigError(
-            f"trainer.train_limit={train_limit} leaves {len(indices['train'])} training image: "
+            f"trainer.train_limit={needs.train_limit} leaves {n_train} training image: "
             f"expected at least 2; type trainer.train_limit=2 or more, or data.batch_size=1"
         )
     feeds = {name: placement.feed(split) for name, split in splits.items()}
@@ -125,7 +151,7 @@ def prepare(
         image_shape=image_shape,
         input_shape=input_shape,
         class_counts=tuple(counts.tolist()),
-        n_train=len(indices["train"]),
+        n_train=n_train,
         mean=statistics.mean,
         std=statistics.std,
     )
@@ -135,8 +161,8 @@ def prepare(
         former_digest=_combined_digest(
             [split.former_digest or split.digest for split in splits.values()]
         ),
-        batch_size=batch_size,
-        seed=seed,
+        batch_size=keys.batch_size,
+        seed=needs.seed,
         # If the source has no `val`, the validation images are in the feed of `train`.
         subsets={
             name: Subset(feeds.get(name, feeds["train"]), subset)
@@ -144,11 +170,11 @@ def prepare(
         },
         train_pipeline=Pipeline((*steps.train, *steps.enlarge), normalise),
         eval_pipeline=Pipeline((*steps.evaluation, *steps.enlarge), normalise),
-        eval_batch_size=evaluation_batch_size(batch_size, input_shape, device),
+        eval_batch_size=evaluation_batch_size(keys.batch_size, input_shape, device),
     )
 
 
-def _splits(source: Source, inputs: Inputs) -> dict[str, Split]:
+def _splits(source: DataSet, inputs: Inputs) -> dict[str, Split]:
     if not isinstance(source, FileSource):
         return source.splits(inputs.image_size)
     files = source.files()

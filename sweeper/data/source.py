@@ -121,8 +121,8 @@ def required_size(source: str, image_size: int | tuple[int, int] | None) -> tupl
     return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
-def label_type_of(source: Source) -> LabelType:
-    """Return the `label_type` of the source, `multiclass` by default."""
+def label_type_of(source: object) -> LabelType:
+    """Return the `label_type` of a data set, `multiclass` by default."""
     label_type: LabelType = getattr(source, "label_type", "multiclass")
     return label_type
 

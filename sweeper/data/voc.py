@@ -4,14 +4,13 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sweeper.data import voc_lists
-from sweeper.data.decoding import Decoding
 from sweeper.data.describe import Description
 from sweeper.data.file_source import LabelledFiles, Labels
 from sweeper.data.framing import Size
-from sweeper.data.source import Split, fingerprint, required_size
+from sweeper.data.source import fingerprint, required_size
 from sweeper.data.voc_annotations import (
     VOC_CLASSES,
     Annotations,
@@ -67,17 +66,6 @@ class Voc:
         annotations = self._annotations(self._ids_by_split())
         return Description((3, *size), len(annotations.classes))
 
-    def splits(self, image_size: int | Size | None) -> dict[str, Split]:
-        """Return the splits of `files`, cropped to one size.
-
-        Raises:
-            ConfigError: `image_size` is None.
-            DataError: a file is missing or damaged, an image is listed twice, or the download
-                fails.
-        """
-        decoding = Decoding(required_size(self.name, image_size))
-        return {name: files.split(decoding) for name, files in self.files().items()}
-
     def files(self) -> dict[str, LabelledFiles]:
         """Return `train`, and `val` and `test` if they are listed; download a missing year first.
 
@@ -94,15 +82,6 @@ class Voc:
             name: self._labelled(ids, annotations, annotations_key)
             for name, ids in ids_by_split.items()
         }
-
-    def annotation(self, image_id: str) -> dict[str, Any]:
-        """Return the annotation of an image as torchvision's `VOCDetection` does.
-
-        Raises:
-            DataError: the file is missing or damaged.
-        """
-        (file,) = voc_lists.annotation_files(self._folder / "Annotations", [image_id])
-        return read_annotation(file)
 
     def boxed_images(self) -> Iterator[BoxedImage]:
         """Yield the training images with their boxes; nothing if the data is not there.

@@ -9,6 +9,7 @@ from sweeper.figures.lettering import fitted, text_width
 from sweeper.figures.style import MARGIN, WIDTH, StyledFigure, new_figure, panel, styled
 
 TITLE_SIZE = 10.5  # points
+_COLUMNS = 8
 _GAP, _LINE = 0.12, 0.19  # inches: between cells, and of a line of a title
 _LARGEST, _WIDEST = 2.2, 2.0  # inches: of an image, and of a cell that grows with its title
 
@@ -17,11 +18,10 @@ _LARGEST, _WIDEST = 2.2, 2.0  # inches: of an image, and of a cell that grows wi
 def image_grid(
     images: Sequence[Image],
     titles: Sequence[str],
-    columns: int = 8,
     heading: str = "",
     about: str = "",
 ) -> StyledFigure:
-    """Draw images in rows of `columns`, each under its title, without smoothing enlarged pixels.
+    """Draw images in rows of eight, each under its title, without smoothing enlarged pixels.
 
     Images that are more than twice as wide as high get fewer and wider columns.
 
@@ -30,12 +30,12 @@ def image_grid(
     """
     aspect = max((image.width / image.height for image in images), default=1.0)
     stretch = max(1.0, aspect / 2)
-    columns = max(1, min(round(columns / stretch), len(images)))
+    columns = max(1, min(round(_COLUMNS / stretch), len(images)))
     rows = max(1, -(-len(images) // columns))
     n_lines = max((title.count("\n") + 1 for title in titles), default=1)
     room = WIDTH - 2 * MARGIN
     # Few images are larger; a long title widens the cells.
-    width = max(min(room / columns, _LARGEST * stretch), room * stretch / 8)
+    width = max(min(room / columns, _LARGEST * stretch), room * stretch / _COLUMNS)
     longest = max(
         (text_width(line, TITLE_SIZE) for t in titles for line in t.split("\n")), default=0
     )

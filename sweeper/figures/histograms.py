@@ -16,9 +16,7 @@ _BINS = 64
 
 
 @styled()
-def histograms(
-    values: Mapping[str, NDArray[np.float32]], heading: str, about: str = ""
-) -> StyledFigure:
+def histograms(values: Mapping[str, NDArray[np.float32]], heading: str) -> StyledFigure:
     """Draw a histogram of each layer's finite values, with their mean and standard deviation.
 
     The extreme 0.1 % of the values at either end are not drawn. Of a network with more than 30
@@ -32,7 +30,7 @@ def histograms(
     columns = max(1, min(5, len(names)))
     rows = max(1, -(-len(names) // columns))
     note = f"{len(names)} of {len(values)} layers" if len(names) < len(values) else ""
-    about = joined(about, "each with its mean and standard deviation", note)
+    about = joined("each with its mean and standard deviation", note)
     figure = new_figure(2.6 * columns, 1.9 * rows, heading, about)
     cells: NDArray[Any] = figure.subplots(rows, columns, squeeze=False)
     for axes in cells.flat[len(names) :]:

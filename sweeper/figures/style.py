@@ -130,15 +130,12 @@ def new_figure(
     return figure
 
 
-def panel(
-    figure: StyledFigure, left: float, bottom: float, width: float, height: float, **options: Any
-) -> Any:
+def panel(figure: StyledFigure, left: float, bottom: float, width: float, height: float) -> Any:
     """Return new axes of this place and size in inches, from the lower left of the figure."""
     whole_width, whole_height = figure.get_size_inches()
     with styled():
         return figure.add_axes(
-            (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height),
-            **options,
+            (left / whole_width, bottom / whole_height, width / whole_width, height / whole_height)
         )
 
 

@@ -7,6 +7,7 @@ starts any worker, the server ends with it.
 import atexit
 from collections.abc import Sequence
 
+from sweeper.cli.program import is_multirun
 from sweeper.launch.fork_server import ForkServer, can_fork
 
 _servers: list[ForkServer] = []
@@ -35,5 +36,4 @@ def runs_study(arguments: Sequence[str]) -> bool:
     """Return whether a command line is that of a study with workers on this machine."""
     flags = [argument for argument in arguments if argument.startswith("-")]
     launchers = [a.partition("=")[2] for a in arguments if a.startswith("hydra/launcher=")]
-    is_multirun = any(f == "-m" or (len(f) > 3 and "--multirun".startswith(f)) for f in flags)
-    return is_multirun and len(flags) == 1 and all(name == "local" for name in launchers)
+    return is_multirun(flags) and len(flags) == 1 and all(name == "local" for name in launchers)

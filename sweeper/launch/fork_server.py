@@ -4,14 +4,13 @@ import os
 import select
 import signal
 import socket
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from sweeper.cli.leaving import reap
+from sweeper.launch.child import child_environment, start_child
 from sweeper.launch.resources import THREAD_VARIABLES
 
 LOST = 1  # the exit code of a process whose server died, so that nobody knows it
@@ -60,16 +59,11 @@ class ForkServer:
 
     def __init__(self, modules: Sequence[str]) -> None:
         own, other = socket.socketpair()
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         # Libraries start threads when they are imported, unless they are told to use one alone.
-        environment = {**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1"), "PYTHONPATH": path}
+        environment = child_environment(dict.fromkeys(THREAD_VARIABLES, "1"))
         with other:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "sweeper.launch.server", str(other.fileno()), *modules],
-                env=environment,
-                pass_fds=[other.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
+            self._process = start_child(
+                "sweeper.launch.server", [other.fileno()], modules, environment
             )
         self._socket = own
         self._connection: Any = None

@@ -4,13 +4,11 @@ import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, Protocol
 
+from sweeper.launch.child import child_environment, start_child
 from sweeper.launch.early import current_server
 from sweeper.launch.spawned import SpawnedProcess
 
@@ -96,10 +94,11 @@ def start_slot(environment: dict[str, str], payload: bytes) -> Slot:
 def _with_descriptors(environment: dict[str, str]) -> Slot:
     parent_socket, child_socket = socket.socketpair()
     lifeline_read, lifeline_write = os.pipe()
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    variables = {**os.environ, **environment, "PYTHONPATH": path}
+    variables = child_environment(environment)
     descriptors = (child_socket.fileno(), lifeline_read)
-    process = _forked(variables, descriptors) or _fresh(variables, descriptors)
+    process = _forked(variables, descriptors) or start_child(
+        "sweeper.launch.process", descriptors, environment=variables
+    )
     child_socket.close()
     os.close(lifeline_read)
     connection = Connection(parent_socket.detach())
@@ -111,13 +110,3 @@ def _forked(variables: dict[str, str], descriptors: tuple[int, int]) -> Process 
     if (server := current_server()) is None:
         return None
     return server.fork("sweeper.launch.process:main", variables, descriptors)
-
-
-def _fresh(variables: dict[str, str], descriptors: tuple[int, int]) -> Process:
-    return subprocess.Popen(
-        [sys.executable, "-m", "sweeper.launch.process", *map(str, descriptors)],
-        env=variables,
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,
-    )

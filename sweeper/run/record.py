@@ -15,12 +15,11 @@ from sweeper.files import reason_of, write_text
 from sweeper.run.naming import override_key
 from sweeper.secrets import masked_uri, without_password
 from sweeper.summary.table import Summary
-from sweeper.tracking.tags import CONFIG, TAG_LENGTH, of_trial
+from sweeper.tracking.tags import BEST_PREFIX, CONFIG, TAG_LENGTH, below_prefix
 from sweeper.tracking.tracker import DatasetInfo, Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
-from sweeper.trial import TrialInfo
 from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
@@ -67,7 +66,7 @@ def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:
     values = [metrics[state.metric] for metrics in state.history[: epoch + 1]]
     best = max(values) if state.direction == "maximize" else min(values)
     # MLflow's comparison page opens with the metric that was logged first: the objective.
-    return {f"best/{state.metric.replace('/', '_')}": best} | state.history[epoch]
+    return {f"{BEST_PREFIX}{below_prefix(state.metric)}": best} | state.history[epoch]
 
 
 def flat_config(content: Mapping[str, Any], choices: Mapping[str, str]) -> dict[str, str]:
@@ -172,11 +171,6 @@ def dataset_info(experiment: Experiment, source: str) -> DatasetInfo:
         "classes": len(profile.classes),
     }
     return DatasetInfo(profile.name, data.digest, source, json.dumps(summary))
-
-
-def trial_tags(info: TrialInfo) -> dict[str, str]:
-    """Return the tags that link the run of a trial to its study and to other attempts at it."""
-    return of_trial(info.study, info.label, info.parent_id)
 
 
 def write_documents(

@@ -1,6 +1,6 @@
 """A trained network restored from its checkpoint, ready to classify images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,7 @@ class Restored:
         Raises:
             DataError: a file is not an image, or files have other channels than the data.
         """
-        files = self._recipe.files(paths, self.profile)
+        files = self._recipe.options.data_option.files(paths, self.profile)
         files.check_headers()
         return files
 
@@ -115,7 +115,7 @@ def _restored(
         classifier=recipe.classifier(model, adapter),
         profile=profile,
         pipeline=recipe.pipeline(profile),
-        batch_size=recipe.options.batch_size,
+        batch_size=recipe.options.data_option.batch_size,
         epoch=len(content["state"]["history"]),
         _identity=content["identity"],
         _recipe=recipe,
@@ -125,6 +125,20 @@ def _restored(
 def trusted_packages(arguments: Arguments) -> list[str]:
     """Return the packages that `trust=PACKAGE,...` names."""
     return [name for name in arguments.values.get("trust", "").split(",") if name]
+
+
+def require_split(split: str, data: ImageData, names: Iterable[str]) -> None:
+    """Check that `split=NAME` names one of these splits, and that the data has it.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    known = [name for name in names if name in data.sizes]
+    if split not in known:
+        choices = " or ".join(f"split={name}" for name in known)
+        raise ConfigError(
+            f"split={split}: data={data.profile.name} has no such split; type {choices}"
+        )
 
 
 def _config(text: object, overrides: Sequence[str], path: Path) -> DictConfig:

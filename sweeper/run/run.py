@@ -16,13 +16,11 @@ from sweeper.files import reason_of
 from sweeper.objectives import SIZES, TEST, headline
 from sweeper.run.closing import interrupted_line, results_table
 from sweeper.run.invocation import Invocation
-from sweeper.run.overview import built_text
 from sweeper.run.pictures import draw_figures
-from sweeper.run.pointless import pointless_lines
 from sweeper.run.record import TrackEpochs, finish_failed
 from sweeper.run.served import network_to_record, record_model
 from sweeper.summary.table import Summary
-from sweeper.tracking.tags import STATE
+from sweeper.tracking.tags import BEST_PREFIX, STATE, below_prefix
 from sweeper.training.callback import Callback
 from sweeper.training.checkpoint_store import CheckpointStore, SaveCheckpoints
 from sweeper.training.experiment import Experiment
@@ -54,16 +52,6 @@ class Run:
     """The value of `time.perf_counter` at the start of the command."""
     scores: dict[str, float] = field(default_factory=dict)
     """The metrics and sizes of the best network, once it is evaluated."""
-
-    @property
-    def overview(self) -> str:
-        """What was built, in lines: the sizes of data and network, and the device."""
-        return built_text(self.experiment, self.summary)
-
-    @property
-    def pointless(self) -> list[str]:
-        """What is legal and cannot be meant, a line for each value."""
-        return list(pointless_lines(self.experiment))
 
     @property
     def next_steps(self) -> str:
@@ -192,7 +180,7 @@ class Run:
         best = state.history[state.best_epoch - 1]
         shown = {*experiment.settings.metrics, headline(experiment.data.profile.label_type)}
         names = sorted(shown & best.keys())  # sizes of the network are no metrics of an epoch
-        scores = {f"best/{name.replace('/', '_')}": best[name] for name in names}
+        scores = {f"{BEST_PREFIX}{below_prefix(name)}": best[name] for name in names}
         scores |= self._sizes()
         waiting_for("scoring the test images")
         # Of a study, the winner alone is scored on the test split, when the search is over.

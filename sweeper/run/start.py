@@ -21,6 +21,7 @@ from sweeper.run.trust import parsed_config
 from sweeper.secrets import masked_uri
 from sweeper.summary.table import summarise
 from sweeper.text import printable
+from sweeper.tracking.tags import of_trial
 from sweeper.tracking.tracker import Resumed, RunInfo
 from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
@@ -155,7 +156,7 @@ def _run_info(
     info = trial.info()
     if info is not None:
         name = f"trial {info.label}"
-        tags |= record.trial_tags(info)
+        tags |= of_trial(info.study, info.label, info.parent_id)
         params = record.searched_params(config, info.params)
     else:
         name = settings.run_name or run_name(invocation.choices, invocation.overrides)

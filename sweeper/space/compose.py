@@ -17,13 +17,13 @@ import cloudpickle  # type: ignore[import-untyped]
 from hydra._internal.config_repository import ConfigRepository
 from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.overrides import override_line
+from sweeper.hydra_state import as_hydra_config
 from sweeper.space.copies import Template
 from sweeper.space.space import Space, Value
 
@@ -200,13 +200,8 @@ def job_subdir(config: DictConfig) -> str:
     """Return the job's folder, relative to that of the sweep, from `hydra.sweep.subdir`."""
     if has_numbered_subdir(config):
         return str(config.hydra.job.num)  # to parse the interpolation takes 1 ms
-    previous = HydraConfig.instance().cfg
-    # `${hydra:...}` is resolved against this config. `set_config` would copy all of it.
-    HydraConfig.instance().cfg = config  # type: ignore[assignment]
-    try:
+    with as_hydra_config(config):
         return str(config.hydra.sweep.subdir)
-    finally:
-        HydraConfig.instance().cfg = previous
 
 
 def _set_job(

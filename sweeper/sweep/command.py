@@ -19,8 +19,9 @@ from sweeper.concealment import concealed_override
 from sweeper.errors import ConfigError
 from sweeper.files import write_text
 from sweeper.secrets import MASK, masked_uri, without_password
-from sweeper.sweep.elsewhere.address import absolute, check_file, open_existing
+from sweeper.sweep.elsewhere.address import check_file, open_existing
 from sweeper.sweep.storage import JOURNAL
+from sweeper.sweep.storage_place import absolute
 
 COMMAND_FILE = "study.yaml"
 COMMAND_KEY = "sweeper:command"

@@ -258,7 +258,7 @@ class MLflowStudy:
             triples = zip(choices, best, trial.values, strict=True)
             best = [choose(old, new) for choose, old, new in triples]
             named = zip(self._metric_names(), best, strict=True)
-            metrics = {f"best_so_far/{_metric_key(name)}": value for name, value in named}
+            metrics = {f"best_so_far/{tags.below_prefix(name)}": value for name, value in named}
             tracker.log_metrics(metrics, step, _milliseconds(end_of(trial)))
 
     def _metrics(self, study: optuna.Study, best: FrozenTrial | None) -> dict[str, float]:
@@ -274,7 +274,7 @@ class MLflowStudy:
 
     def _best_metrics(self, values: Sequence[float]) -> dict[str, float]:
         named = zip(self._metric_names(), values, strict=True)
-        return {f"best/{_metric_key(name)}": value for name, value in named}
+        return {f"{tags.BEST_PREFIX}{tags.below_prefix(name)}": value for name, value in named}
 
     def _metric_names(self) -> list[str]:
         return [self.metric] if isinstance(self.metric, str) else list(self.metric)
@@ -297,10 +297,6 @@ def _group_key(group: str) -> str:
 
 def _milliseconds(seconds: float | None) -> int | None:
     return None if seconds is None else int(seconds * 1000)
-
-
-def _metric_key(metric: str) -> str:
-    return metric.replace("/", "_")
 
 
 def _status(study: StudyInfo) -> Status:

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from sweeper.cli.messages import user_message
 from sweeper.cli.typed import CHECKS, unusable_folder
 from sweeper.errors import ConfigError
+from sweeper.hydra_settings import LocalLauncherConf
 from sweeper.launch.resources import n_workers
 from sweeper.space.check_options import check_options
 from sweeper.space.compose import Composer
@@ -41,7 +42,6 @@ from sweeper.sweep.verification import verification
 log = logging.getLogger(__name__)
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def plan_study(
     if settings.custom_search_space:
         imported_function("custom_search_space", settings.custom_search_space)
     launcher = config.hydra.launcher
-    if launcher._target_ == LOCAL_LAUNCHER:
+    if launcher._target_ == LocalLauncherConf._target_:
         check_number_of_processes("hydra.launcher.n_jobs", launcher.get("n_jobs"))
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
@@ -205,7 +205,7 @@ def _spec(
         finals=_finals(settings, live),
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
-        foreign_launcher=launcher not in (BASIC_LAUNCHER, LOCAL_LAUNCHER),
+        foreign_launcher=launcher not in (BASIC_LAUNCHER, LocalLauncherConf._target_),
     )
 
 

@@ -31,6 +31,7 @@ from hydra.core.utils import configure_log
 from sweeper.cli.leaving import leave, reap
 from sweeper.errors import ConfigError
 from sweeper.hydra_versions import as_main
+from sweeper.launch.child import start_child
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
 from sweeper.tracking.courier import VARIABLE, Courier
@@ -52,15 +53,8 @@ class Recorder:
         if self._process is not None:
             return
         own, other = socket.socketpair()
-        path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         with other:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "sweeper.sweep.recorder", str(other.fileno())],
-                env={**os.environ, "PYTHONPATH": path},
-                pass_fds=[other.fileno()],
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            self._process = start_child("sweeper.sweep.recorder", [other.fileno()])
         self._connection = Connection(own.detach())
 
     def call(self, *request: Any) -> Any:

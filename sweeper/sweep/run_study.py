@@ -27,7 +27,6 @@ from sweeper.sweep.announcement import options_text, plan_line, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
 from sweeper.sweep.command import PART_VARIABLE, StudyCommand
-from sweeper.sweep.elsewhere.address import absolute, file_of
 from sweeper.sweep.finals.agenda import search_is_over
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
@@ -36,6 +35,7 @@ from sweeper.sweep.recorder import Recorder, recorded, recorder_of
 from sweeper.sweep.results.best_folder import BEST_FOLDER
 from sweeper.sweep.results.results import Results
 from sweeper.sweep.storage import JOURNAL, open_storage
+from sweeper.sweep.storage_place import absolute, file_of
 from sweeper.sweep.study import (
     MULTIRUN_FILE,
     PARENT_KEY,

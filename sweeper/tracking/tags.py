@@ -32,6 +32,7 @@ STATE = "sweeper.state"
 PAUSED = "paused"
 """The state of a trial that may go on."""
 BEST_PREFIX = "best/"
+"""What the names of the best values, and of the best trial's tags, begin with."""
 MODEL_KEY = "sweeper.model"
 """On a model: the record that it was made of, so that no second model is made of it."""
 CONFIG = "mlflow.sweeper.config"
@@ -42,6 +43,17 @@ TAG_LENGTH = 8000
 
 RUN_NAME = "mlflow.runName"
 """MLflow's own tag for the name of a run."""
+
+
+def below_prefix(metric: str) -> str:
+    """Return the name that a metric has below a prefix, such as `best/` or `best_so_far/`.
+
+    MLflow shows one group of charts for all that is before the last slash of a name.
+
+    >>> BEST_PREFIX + below_prefix("val/accuracy")
+    'best/val_accuracy'
+    """
+    return metric.replace("/", "_")
 
 
 def with_dotted_names(values: Any) -> Any:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from sweeper.errors import ConfigError
 from sweeper.files import reason_of
-from sweeper.tracking.tracker import BuildModel, RunInfo, Status
+from sweeper.tracking.tracker import NullTracker, RunInfo, Status
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -51,17 +51,14 @@ def _spares_the_run(
     return spared
 
 
-class TensorBoardTracker:
+class TensorBoardTracker(NullTracker):
     """A tracker for one run at a time. A resumed run keeps the events of its finished epochs.
+
+    TensorBoard keeps no models.
 
     Raises:
         ConfigError: the package `tensorboard` is not installed.
     """
-
-    uri: str | None = None
-    run_id: str | None = None
-    page: str | None = None
-    wants_model: bool = False
 
     def __init__(self) -> None:
         if importlib.util.find_spec("tensorboard") is None:
@@ -135,12 +132,6 @@ class TensorBoardTracker:
 
         if self._register("graph", 0):
             write_graph(self._writer, model, images)
-
-    def begin_model(self, build: BuildModel) -> None:
-        """Do nothing: TensorBoard keeps no models."""
-
-    def log_model(self, build: BuildModel, metrics: Mapping[str, float], step: int) -> None:
-        """Do nothing: TensorBoard keeps no models."""
 
     @_spares_the_run
     def set_tags(self, tags: Mapping[str, str]) -> None:

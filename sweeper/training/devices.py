@@ -8,7 +8,7 @@ import torch
 
 from sweeper.errors import ConfigError
 
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def available_device(name: str) -> torch.device:
@@ -43,4 +43,4 @@ def autocast(device: torch.device, precision: str) -> Callable[[], AbstractConte
         raise ConfigError(
             "trainer.precision=fp16 needs a GPU: type trainer.precision=bf16 or fp32 on the CPU"
         )
-    return partial(torch.autocast, device.type, dtype=PRECISIONS[precision])
+    return partial(torch.autocast, device.type, dtype=AUTOCAST_TYPES[precision])

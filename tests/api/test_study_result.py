@@ -12,8 +12,8 @@ import sweeper
 from sweeper.errors import ConfigError
 from sweeper.sweep.budget import FAILURE_KEY, IMPORTED_KEY, SURPLUS
 from sweeper.sweep.command import StudyCommand
-from sweeper.sweep.elsewhere.address import absolute
 from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage_place import absolute
 from sweeper.sweep.study import IDENTITY_KEY, set_aside, set_folder_aside
 from sweeper.sweep.verdict import DUPLICATE_KEY
 

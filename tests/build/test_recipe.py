@@ -140,6 +140,7 @@ class Net(nn.Sequential):
         (["model=mlp", "model.batch_norm=true", "data.batch_size=1"], r"cannot take 1 images"),
         (["model=torchvision", "model.name=resnet19"], r"resnet18"),
         (["data=image_folder"], r"^data\.root has no value: type data\.root="),
+        (["~data.batch_size"], r"^data\.batch_size has no value: type data\.batch_size="),
         (["init=normal", "init.std=-1"], r"^init=normal: .*std"),
         (["init.weights=nowhere.pt"], r"^init\.weights=nowhere\.pt cannot be read \(No such file"),
         (["init.weights=5"], r"^init\.weights=5: expected"),

@@ -154,8 +154,8 @@ def test_a_key_that_is_like_no_other_gets_the_keys_of_its_group() -> None:
 def test_the_users_own_options_are_known(tmp_path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model/mine.yaml").write_text("_target_: my.Net\nflavour: sweet\n")
-    places = Vocabulary([], str(tmp_path)).places("flavour")
-    assert [(place.key, place.choice) for place in places] == [("model.flavour", "model=mine")]
+    found = Vocabulary([], str(tmp_path)).suggestions("flavour")
+    assert [(each.key, each.choice) for each in found] == [("model.flavour", "model=mine")]
 
 
 def test_torchvisions_names_are_read_without_its_import() -> None:

@@ -1,6 +1,7 @@
 """A small data set in memory, `prepare` with default arguments, and folders of images."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from PIL import Image
 
 from sweeper.data.image_data import ImageData
-from sweeper.data.prepare import prepare
+from sweeper.data.prepare import PipelineKeys, RunNeeds, prepare
 from sweeper.data.source import Decoded, Split, fingerprint
 
 
@@ -75,7 +76,9 @@ def prepared(tmp_path: Path) -> Callable[..., ImageData]:
             "val_limit": None,
             "test_limit": None,
         }
-        return prepare(source, **(defaults | settings))
+        values = defaults | settings
+        keys = PipelineKeys(**{each.name: values.pop(each.name) for each in fields(PipelineKeys)})
+        return prepare(source, keys, RunNeeds(**values))
 
     return prepare_with
 

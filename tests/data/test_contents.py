@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from torchvision.transforms import v2
 
+from sweeper.data.decoding import Decoding
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_folder import ImageFolder
 from sweeper.data.voc import Voc
@@ -129,7 +130,7 @@ def test_a_damaged_digest_is_computed_again(
 
 def test_a_file_that_cannot_be_read_is_named(root: Path, refuses: Any, prepared: Any) -> None:
     prepared(folder(root), image_size=8)
-    split = folder(root).splits(8)["train"]
+    split = folder(root).files()["train"].split(Decoding((8, 8)))
     (root / "elm/003.png").unlink()
     assert split.contents is not None
     with refuses(DataError, r"elm/003\.png cannot be read: No such file"):

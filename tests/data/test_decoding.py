@@ -156,10 +156,11 @@ def test_a_circle_stays_a_circle(tmp_path: Path, size: tuple[int, int]) -> None:
     image = Image.new("L", (120, 80))
     ImageDraw.Draw(image).ellipse((50, 30, 70, 50), 255)
     image.save(tmp_path / "a.png")
-    shown = FileImages((tmp_path / "a.png",), size, "L")[np.array([0])][0, 0] > 127
+    shown = FileImages((tmp_path / "a.png",), "L", Decoding(size))[np.array([0])][0, 0] > 127
     high, wide = shown.any(axis=1).sum(), shown.any(axis=0).sum()
     assert abs(int(high) - int(wide)) <= 1
-    squashed = FileImages((tmp_path / "a.png",), (40, 20), "L", "squash")[np.array([0])][0, 0] > 127
+    squash = Decoding((40, 20), "squash")
+    squashed = FileImages((tmp_path / "a.png",), "L", squash)[np.array([0])][0, 0] > 127
     assert squashed.any(axis=1).sum() > 2 * squashed.any(axis=0).sum()
 
 

@@ -8,9 +8,9 @@ from torchvision.transforms import v2
 
 from sweeper.data.describe import Description, describe
 from sweeper.data.digits import Digits
+from sweeper.data.file_source import DataSet
 from sweeper.data.image_folder import ImageFolder
 from sweeper.data.inputs import Inputs
-from sweeper.data.source import Source
 from sweeper.data.torchvision_sets import LAYOUTS, TorchvisionSet
 from sweeper.errors import ConfigError, DataError
 
@@ -28,7 +28,7 @@ SETTINGS = [
 ]
 
 
-def described(source: Source, **settings: Any) -> Description:
+def described(source: DataSet, **settings: Any) -> Description:
     """Describe a source with some settings, and the others of a plain data set."""
     plain: dict[str, Any] = {"image_size": None, "resize": "squash", "background": "white"}
     plain |= {"train_transform": [], "eval_transform": [], "min_image_size": 1}

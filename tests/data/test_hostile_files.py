@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from sweeper.data.cache import _checksum, open_cached
+from sweeper.data.decoding import Decoding
 from sweeper.data.image_files import FileImages
 from sweeper.data.image_folder import ImageFolder
 from sweeper.data.voc_annotations import Annotations
@@ -38,7 +39,7 @@ def test_an_image_that_would_fill_the_memory_is_refused_by_its_header(
 ) -> None:
     path = tmp_path / "bomb.png"
     path.write_bytes(png(*size))
-    files = FileImages((path,), (8, 8), "RGB")
+    files = FileImages((path,), "RGB", Decoding((8, 8)))
     started = time.process_time()
     for read in (files.check_headers, lambda: files[np.array([0])]):
         with refuses(DataError, r"bomb\.png cannot be read as an image: .*decompression bomb"):
@@ -54,7 +55,7 @@ def test_a_text_that_would_fill_the_memory_is_not_decompressed(
     whole = png(8, 8)
     (tmp_path / "text.png").write_bytes(whole[:33] + chunk + whole[33:])
     with refuses(DataError, r"text\.png cannot be read as an image"):
-        FileImages((tmp_path / "text.png",), (8, 8), "L")[np.array([0])]
+        FileImages((tmp_path / "text.png",), "L", Decoding((8, 8)))[np.array([0])]
 
 
 def trees(root: Path) -> ImageFolder:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sweeper.data.decoding import Decoding
 from sweeper.data.image_files import FileImages
 from sweeper.data.image_folder import ImageFolder
 from sweeper.errors import ConfigError, DataError
@@ -81,7 +82,8 @@ def test_images_are_decoded_to_min_image_size(image_tree: Any, prepared: Any) ->
 
 def test_pixels_equal_those_resized_by_pillow(image_tree: Any) -> None:
     root = image_tree({"oak": 2, "elm": 2})
-    decoded = source(root, test_fraction=0.0).splits(6)["train"].load()
+    files = source(root, test_fraction=0.0).files()["train"]
+    decoded = files.split(Decoding((6, 6))).load()
     expected = Image.open(root / "oak" / "001.png").resize((6, 6), Image.Resampling.BILINEAR)
     assert (
         decoded.images[np.array([3])][0].transpose(1, 2, 0).tolist() == np.array(expected).tolist()
@@ -93,7 +95,8 @@ def test_a_large_jpeg_decoded_at_reduced_scale_is_nearly_the_same(tmp_path: Path
     ramp = np.linspace(0, 255, 800).astype(np.uint8)
     picture = Image.fromarray(np.stack([np.tile(ramp, (600, 1))] * 3, axis=-1))
     picture.save(tmp_path / "ramp.jpg", quality=95)
-    (pixels,) = FileImages((tmp_path / "ramp.jpg",), (16, 16), "RGB", "squash")[np.array([0])]
+    squash = Decoding((16, 16), "squash")
+    (pixels,) = FileImages((tmp_path / "ramp.jpg",), "RGB", squash)[np.array([0])]
     expected = np.array(picture.resize((16, 16), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
     assert np.abs(pixels.astype(int) - expected.astype(int)).max() <= 4
 
@@ -115,8 +118,8 @@ def test_hidden_files_and_other_files_are_ignored(image_tree: Any) -> None:
     (root / "oak" / "._000.png").write_text("written by macOS")
     (root / "oak" / "notes.txt").write_text("not an image")
     (root / ".thumbnails").mkdir()
-    decoded = source(root, test_fraction=0.0).splits(6)["train"].load()
-    assert (len(decoded.labels), decoded.classes) == (6, ("elm", "oak"))
+    labels, classes = source(root, test_fraction=0.0).files()["train"].labels()
+    assert (len(labels), classes) == (6, ("elm", "oak"))
 
 
 @pytest.mark.parametrize("suffix", ["bmp", "gif", "tiff", "webp", "jfif", "ppm"])
@@ -244,7 +247,7 @@ def test_ambiguous_folder_names_are_an_error(tmp_path, folders, message) -> None
             (tmp_path / split / name).mkdir(parents=True)
             Image.new("L", (8, 8)).save(tmp_path / split / name / "0.png")
     with pytest.raises(DataError, match=message):
-        ImageFolder(str(tmp_path), "gray", 0.1).splits(8)
+        ImageFolder(str(tmp_path), "gray", 0.1).files()
 
 
 def test_16_bit_levels_are_scaled_and_hidden_folders_ignored(tmp_path) -> None:
@@ -254,7 +257,8 @@ def test_16_bit_levels_are_scaled_and_hidden_folders_ignored(tmp_path) -> None:
         (tmp_path / name / "folder.png").mkdir()
         Image.fromarray(levels).save(tmp_path / name / "0.png")
         Image.fromarray(levels).save(tmp_path / name / ".thumbs/1.png")
-    train = ImageFolder(str(tmp_path), "gray", 0.0).splits(2)["train"].load()
+    files = ImageFolder(str(tmp_path), "gray", 0.0).files()["train"]
+    train = files.split(Decoding((2, 2))).load()
     assert train.images[np.array([0, 1])][:, 0].tolist() == 2 * [[[0, 0], [1, 255]]]
 
 
@@ -264,5 +268,5 @@ def test_16_bit_levels_are_scaled_in_png_and_pgm(tmp_path: Path) -> None:
     header = b"P5 16 16 65535\n"
     (tmp_path / "ramp.pgm").write_bytes(header + ramp.astype(">u2").tobytes())
     paths = tuple(tmp_path / f"ramp.{suffix}" for suffix in ("png", "pgm"))
-    images = FileImages(paths, (16, 16), "L")[np.arange(2)]
+    images = FileImages(paths, "L", Decoding((16, 16)))[np.arange(2)]
     assert images[0].ravel().tolist() == images[1].ravel().tolist() == list(range(256))

@@ -166,7 +166,7 @@ def test_a_damaged_cache_is_rebuilt(
     "index", [[[2**62, 2**62, 0]], [[-1, -1, 0]], [[1, 1, 0]] * 2, [[0, 5, 0]]]
 )
 def test_a_forged_index_is_refused(tmp_path: Path, index: list[list[int]]) -> None:
-    photo_cache.write_index(tmp_path, np.array(index))
+    photo_cache.write_array(tmp_path / "index.npy", np.array(index))
     (tmp_path / "pixels.bin").write_bytes(b"123")
     with pytest.raises(ValueError, match="do not belong together"):
         photo_cache.read(tmp_path, 3, verify=True)
@@ -180,7 +180,7 @@ def test_a_full_disk_leaves_photographs_in_memory(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("sweeper.data.photo_cache.write_index", full)
+    monkeypatch.setattr("sweeper.data.photo_cache.write_array", full)
     settings = {"cache_dir": photos.parent / "other", **RANDOM}
     data = prepared(folder(photos), **settings)
     assert equal(epochs(expected), epochs(data))
@@ -373,5 +373,5 @@ def test_a_box_that_never_fits_is_the_largest_in_the_centre(
 
 def test_an_index_is_written_as_json_would_show_it(tmp_path: Path) -> None:
     index = np.array([[2, 3, 7], [1, 1, 9]])
-    photo_cache.write_index(tmp_path, index)
+    photo_cache.write_array(tmp_path / "index.npy", index)
     assert json.dumps(np.load(tmp_path / "index.npy").tolist()) == "[[2, 3, 7], [1, 1, 9]]"

@@ -15,6 +15,7 @@ from PIL import Image
 from torchvision.datasets import VOCDetection, voc
 from torchvision.transforms import v2
 
+from sweeper.data.decoding import Decoding
 from sweeper.data.voc import Voc
 from sweeper.data.voc_annotations import VOC_CLASSES, read_annotation
 from sweeper.errors import ConfigError, DataError
@@ -75,7 +76,7 @@ def test_the_lists_are_the_splits_and_the_labels_equal_torchvisions(
 
 
 def test_pixels_equal_those_of_the_listed_image_cropped_by_torchvision(voc_root: Path) -> None:
-    decoded = source(voc_root).splits(30)["val"].load()
+    decoded = source(voc_root).files()["val"].split(Decoding((30, 30))).load()
     picture = Image.open(inside(voc_root, "JPEGImages/val_0003.jpg"))
     expected = np.array(v2.CenterCrop(30)(v2.Resize(30)(picture)))
     assert decoded.images[np.array([3])][0].transpose(1, 2, 0).tolist() == expected.tolist()
@@ -83,10 +84,11 @@ def test_pixels_equal_those_of_the_listed_image_cropped_by_torchvision(voc_root:
 
 def test_an_annotation_is_the_dict_that_torchvision_gives(voc_root: Path) -> None:
     theirs = [target for _, target in VOCDetection(voc_root, "2012", "val")]
-    ids = inside(voc_root, LIST).read_text().split()
-    assert [source(voc_root).annotation(each) for each in ids] == theirs
+    files = [f"Annotations/{each}.xml" for each in inside(voc_root, LIST).read_text().split()]
+    assert [read_annotation(inside(voc_root, file)) for file in files] == theirs
     boxed = next(source(voc_root).boxed_images())
-    objects = source(voc_root).annotation("train_0000")["annotation"]["object"]
+    annotation = read_annotation(inside(voc_root, f"Annotations/{boxed.name}.xml"))
+    objects = annotation["annotation"]["object"]
     assert [(box.name, str(int(box.left))) for box in boxed.boxes] == [
         (each["name"], each["bndbox"]["xmin"]) for each in objects
     ]
@@ -144,7 +146,7 @@ def test_difficult_objects_count_only_if_configured(tree: Path) -> None:
         annotation.append(ElementTree.fromstring(text))
     inside(tree, "Annotations/val_0000.xml").write_bytes(ElementTree.tostring(annotation))
     without, counted = (
-        source(tree, difficult=difficult).splits(8)["val"].load().labels[0].tolist()
+        source(tree, difficult=difficult).files()["val"].labels()[0][0].tolist()
         for difficult in (False, True)
     )
     assert (without, counted) == ([0, 1, 0], [1, 1, 0])
@@ -152,7 +154,7 @@ def test_difficult_objects_count_only_if_configured(tree: Path) -> None:
 
 def test_an_image_without_objects_has_no_class(tree: Path) -> None:
     inside(tree, "Annotations/val_0000.xml").write_text("<annotation/>")
-    assert source(tree).splits(8)["val"].load().labels[0].tolist() == [0, 0, 0]
+    assert source(tree).files()["val"].labels()[0][0].tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -167,8 +169,8 @@ def test_a_part_of_voc_has_all_20_classes_and_other_data_only_its_own(
 ) -> None:
     for split, name in zip(("train", "val", "test"), named, strict=True):
         annotate(tree, split, name)
-    for split in source(tree).splits(8).values():
-        assert split.load().classes == classes
+    for files in source(tree).files().values():
+        assert files.labels()[1] == classes
 
 
 def test_without_lists_val_depends_on_the_seed_and_test_does_not(tree: Path, prepared: Any) -> None:
@@ -210,9 +212,10 @@ def test_a_changed_file_is_read_again(tree: Path, prepared: Any, file: str, resi
 
 def test_a_streamed_tree_is_read_without_torchvision(voc_root: Path) -> None:
     code = (
-        "import sys; from sweeper.data.voc import Voc\n"
+        "import sys; from sweeper.data.decoding import Decoding; from sweeper.data.voc import Voc\n"
         f"source = Voc({str(voc_root)!r}, 2012, False, False, 0.1)\n"
-        "assert len(source.splits(8)['val'].stream().labels) == 8\n"
+        "split = source.files()['val'].split(Decoding((8, 8)))\n"
+        "assert len(split.stream().labels) == 8\n"
         "assert not [m for m in sys.modules if m.startswith('torchvision')], 'imported'\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -273,29 +276,29 @@ def test_an_unreadable_file_is_named_in_one_line(
 def test_a_missing_folder_is_named(tree: Path, folder: str) -> None:
     shutil.rmtree(inside(tree, folder))
     with pytest.raises(DataError, match=rf"VOC2012/{folder}\S* cannot be read: No such file"):
-        source(tree, download=True).splits(8)
+        source(tree, download=True).files()
 
 
 def test_a_list_that_is_not_text_is_named(tree: Path) -> None:
     inside(tree, LIST).write_bytes(b"\xff\xfe\x00")
     with pytest.raises(DataError, match=r"val\.txt is not a list of ids"):
-        source(tree).splits(8)
+        source(tree).files()
 
 
 def test_a_single_image_cannot_be_held_out(draw_voc: Any, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"type data\.test_fraction=0"):
-        source(draw_voc(tmp_path, train=1)).splits(8)
+        source(draw_voc(tmp_path, train=1)).files()
 
 
-def test_image_size_is_required(voc_root: Path) -> None:
+def test_image_size_is_required(voc_root: Path, prepared: Any) -> None:
     with pytest.raises(ConfigError, match=r"data\.image_size=null"):
-        source(voc_root).splits(None)
+        prepared(source(voc_root), image_size=None)
 
 
 def test_a_missing_year_is_an_error_with_what_to_type(tmp_path: Path) -> None:
     expected = r"expected a folder VOCdevkit/VOC2007 there; type data\.root=FOLDER"
     with pytest.raises(DataError, match=expected):
-        source(tmp_path, 2007).splits(8)
+        source(tmp_path, 2007).files()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -303,7 +306,7 @@ def test_a_missing_year_is_an_error_with_what_to_type(tmp_path: Path) -> None:
 def test_the_folder_of_every_year_is_that_of_torchvision(tmp_path: Path, year: int) -> None:
     folder = voc.DATASET_YEAR_DICT[str(year)]["base_dir"]
     with pytest.raises(DataError, match=f"expected a folder {folder} there"):
-        source(tmp_path, year).splits(8)
+        source(tmp_path, year).files()
 
 
 @pytest.fixture
@@ -329,8 +332,8 @@ def test_a_year_is_downloaded_completely_and_once(
     tmp_path: Path, downloads: list[str], year: int, expected: list[str] | None
 ) -> None:
     for _ in range(2):
-        splits = source(tmp_path / "root", year, download=True).splits(8)
-        assert len(splits["val"].load().labels) == 8
+        files = source(tmp_path / "root", year, download=True).files()
+        assert len(files["val"].labels()[0]) == 8
     assert downloads == (expected or [f"{year} train"])
     assert [path.name for path in (tmp_path / "root").iterdir() if path.name[0] == "."] == []
 
@@ -343,5 +346,5 @@ def test_a_failed_download_is_one_line_and_leaves_no_file(
 
     monkeypatch.setattr("torchvision.datasets.VOCDetection", fail)
     with refuses(DataError, "could not be downloaded .* found or corrupted"):
-        source(tmp_path / "root", download=True).splits(8)
+        source(tmp_path / "root", download=True).files()
     assert list((tmp_path / "root").iterdir()) == []

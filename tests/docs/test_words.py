@@ -92,4 +92,4 @@ def is_known(key: str, value: str, vocabulary: Vocabulary) -> bool:
         return set(options) <= {*vocabulary.options(key), "mine", "null"}
     if key.startswith(ADDED) or ("." not in key and "/" not in key):
         return True  # an argument of a command or of a function
-    return vocabulary.has(key) or any(place.key == key for place in vocabulary.places(key))
+    return vocabulary.has(key) or any(each.key == key for each in vocabulary.suggestions(key))

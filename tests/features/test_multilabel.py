@@ -20,7 +20,7 @@ def voc(shapes) -> tuple[str, ...]:
 
 def chance(shapes) -> float:
     """Return the mean average precision of a random ranking: the share of images with a class."""
-    labels = Voc(str(shapes), 2012, False, False, 0.1).splits(32)["val"].load().labels
+    labels, _ = Voc(str(shapes), 2012, False, False, 0.1).files()["val"].labels()
     return float(labels.mean())
 
 

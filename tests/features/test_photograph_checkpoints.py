@@ -104,7 +104,7 @@ def test_a_picture_is_predicted_as_it_is_evaluated(trained, photos, capsys, way:
     path = trained(*WAYS[way])
     restored = restore(path, ["trainer.device=cpu"])
     data = restored.data()
-    files = restored._recipe.options.source().files()["test"].paths
+    files = restored._recipe.options.data_option.source().files()["test"].paths
     paths = [files[i] for i in data.subsets["test"].indices.tolist()]
     expected = torch.cat([images for images, _ in data.test()])
     assert torch.equal(inputs_of_files(restored, paths), expected)

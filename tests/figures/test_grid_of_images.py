@@ -7,7 +7,7 @@ from sweeper.figures.grid_of_images import image_grid
 @pytest.mark.parametrize(("number", "rows"), [(1, 1), (8, 1), (9, 2)])
 def test_an_image_grid_has_a_cell_for_each_image(number: int, rows: int) -> None:
     images = [Image.new("RGB", (4, 4), (255, 0, 0))] * number
-    figure = image_grid(images, [f"title {i}" for i in range(number)], columns=8)
+    figure = image_grid(images, [f"title {i}" for i in range(number)])
     [axes] = figure.axes
     assert [text.get_text() for text in axes.texts] == [f"title {i}" for i in range(number)]
     assert len({image.get_extent()[3] for image in axes.images}) == rows

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from sweeper import trial
-from sweeper.build.options import Options
+from sweeper.build.recipe import Recipe
 from sweeper.errors import ConfigError
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.loop import fit
@@ -207,7 +207,7 @@ def test_an_invalid_watch_setting_is_refused_before_the_run_is_tracked(
 def test_a_watch_node_that_is_no_mapping_is_refused(composed, value) -> None:
     config = composed(f"tracking.watch={value}")
     with pytest.raises(ConfigError, match=r"tracking\.watch=.*group of keys; type tracking"):
-        Options(config.cfg, config.choices)
+        Recipe.of(config.cfg, config.choices)
 
 
 def test_an_epoch_is_drawn_before_it_is_tracked(ran, tracked) -> None:

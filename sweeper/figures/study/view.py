@@ -172,9 +172,9 @@ class StudyView:
         head = "1 trial" if n == 1 else f"{n} trials"
         return f"{head}: {', '.join(parts)}" if len(parts) > 1 else " ".join([head, *self.counts])
 
-    def is_better(self, value: float, other: float, objective: int = 0) -> bool:
-        """Return whether a value is better than another one."""
-        return value > other if self.maximize[objective] else value < other
+    def is_better(self, value: float, other: float) -> bool:
+        """Return whether a value of the first objective is better than another one."""
+        return value > other if self.maximize[0] else value < other
 
     def heading(self, *parts: str) -> str:
         """Return the line under the title of a figure: study, network, data and further parts."""

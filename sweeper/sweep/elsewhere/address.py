@@ -1,6 +1,6 @@
-"""Where a storage is, and how a study that must be there is opened: no file is created for it.
+"""Which storages are the same, and how a study that must be there is opened.
 
-A storage is the file of a journal or of an SQLite database, or the URL of a server.
+No file is created for it.
 """
 
 from pathlib import Path
@@ -12,40 +12,10 @@ from sweeper.errors import ConfigError
 from sweeper.secrets import connectable, masked_uri, revealed
 from sweeper.sweep.finals.stage import without_finals
 from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage_place import file_of
 from sweeper.text import shortened
 
 MAX_SHOWN = 200  # characters of a list of studies
-_FILE_URI = "file:"
-
-
-def _sqlite(storage: str) -> tuple[str, str] | None:
-    """Return what an SQLite URL has before the path of its file, and that; None for another URL.
-
-    The query is part of the path.
-    """
-    scheme, slashes, path = storage.partition(":///")
-    if not slashes or scheme.partition("+")[0] != "sqlite":
-        return None
-    uri = _FILE_URI if path.startswith(_FILE_URI) else ""
-    return f"{scheme}{slashes}{uri}", path.removeprefix(uri)
-
-
-def absolute(storage: str, folder: Path) -> str:
-    """Return a storage whose path, if it is relative to `folder`, is absolute."""
-    sqlite = _sqlite(storage)
-    if sqlite is not None:
-        return f"{sqlite[0]}{folder / sqlite[1]}"
-    return storage if "://" in storage else str(folder / storage)
-
-
-def file_of(storage: str | BaseStorage) -> Path | None:
-    """Return the file of a storage; None for a server."""
-    if not isinstance(storage, str):
-        return None
-    sqlite = _sqlite(storage)
-    if sqlite is not None:
-        return Path(sqlite[1].partition("?")[0])
-    return None if "://" in storage else Path(storage)
 
 
 def address(storage: str | Path | BaseStorage) -> str:

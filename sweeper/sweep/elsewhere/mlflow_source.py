@@ -112,6 +112,7 @@ def _values(logged: Mapping[str, float], metrics: Sequence[str]) -> tuple[float,
 
     A run logs its best value of `val/accuracy` as `best/val_accuracy`.
     """
-    names = [(f"best/{m.replace('/', '_')}", m, m.replace("/", "_")) for m in metrics]
+    below = map(tags.below_prefix, metrics)
+    names = [(f"{tags.BEST_PREFIX}{b}", m, b) for m, b in zip(metrics, below, strict=True)]
     values = [next((logged[n] for n in each if n in logged), None) for each in names]
     return tuple(v for v in values if v is not None) if None not in values else ()

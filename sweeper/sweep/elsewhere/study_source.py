@@ -12,7 +12,7 @@ from sweeper.errors import ConfigError
 from sweeper.secrets import MASK, connectable, masked_uri, revealed
 from sweeper.sweep.budget import is_own
 from sweeper.sweep.command import COMMAND_FILE, recorded_command
-from sweeper.sweep.elsewhere.address import absolute, address, file_of, open_existing
+from sweeper.sweep.elsewhere.address import address, open_existing
 from sweeper.sweep.elsewhere.finding import Finding, Findings
 from sweeper.sweep.elsewhere.sources import Source
 from sweeper.sweep.identity import CONFIG, METRIC
@@ -20,6 +20,7 @@ from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import JOURNAL, open_storage
+from sweeper.sweep.storage_place import absolute, file_of
 from sweeper.sweep.study import IDENTITY_KEY
 
 OPTION = "option "

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from sweeper.sweep.explain.ablation import Ablation
 from sweeper.sweep.explain.differences import Difference
-from sweeper.text import aligned
+from sweeper.text import aligned, listed
 
 SHARE_OF_NOTHING = 0.05  # of the whole gain; a change that brings less did not matter
 
@@ -132,8 +132,7 @@ def _of_rest(found: Sequence[Change]) -> str:
 
 
 def _names(found: Sequence[Change]) -> str:
-    *first, last = (change.key for change in found)
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed([change.key for change in found])
 
 
 def _shown(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sweeper.sweep.finals.race import FinalPlace
 from sweeper.sweep.results.deviation import with_deviation
-from sweeper.text import plural, printable
+from sweeper.text import listed, plural, printable
 
 SCORES_RECORD = "sweeper:scores"
 FINALISTS_RECORD = "sweeper:finalists"
@@ -140,8 +140,7 @@ class Finalists:
         winner = f"{alike[0]} ({params})" if params else str(alike[0])
         seeds = plural(len(self.places[0].values), "further seed")
         if len(alike) > 1:
-            names = f"{', '.join(map(str, alike[:-1]))} and {alike[-1]}"
-            together = f"Trials {names} cannot be told apart with {seeds}"
+            together = f"Trials {listed(alike)} cannot be told apart with {seeds}"
             return f"{together}; trial {winner} has the best mean"
         tested = [p for p in self.places[1:] if p.p is not None]
         if not tested:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from sweeper.figures.study.ticks import number_text
 from sweeper.figures.study.view import Parameter, StudyView, TrialView, value_text
 from sweeper.sweep.picture.importances import FEWEST, SURE
-from sweeper.text import epochs_text
+from sweeper.text import epochs_text, listed
 
 EDGE = 0.1
 """How near to its end a value lies at the edge of a range, as a fraction of the range."""
@@ -148,9 +148,8 @@ def _negligible(view: StudyView) -> Iterator[str]:
     names = [name for name, share in view.importances.items() if share < NEGLIGIBLE]
     if names:
         shown = names if len(names) <= 3 else [*names[:2], f"{len(names) - 2} others"]
-        text = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
         each = "its importance is" if len(names) == 1 else "each has an importance"
-        yield f"Fix {text}: {each} below {NEGLIGIBLE:.0%}."
+        yield f"Fix {listed(shown)}: {each} below {NEGLIGIBLE:.0%}."
 
 
 def _ties(view: StudyView) -> Iterator[str]:

@@ -4,16 +4,15 @@ Both may depend on anything, on the time and the host too, so the worker records
 unless they are the usual ones.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial
 
+from sweeper.hydra_state import as_hydra_config
 from sweeper.launch.output import OUTPUT_FILE
 from sweeper.space.compose import job_subdir
 from sweeper.space.live import LiveSpace
@@ -40,7 +39,7 @@ class TrialLayout:
     def of(config: DictConfig) -> "TrialLayout":
         """Return the layout of a trial with this config."""
         subdir = job_subdir(config)
-        with _as_hydra_config(config):
+        with as_hydra_config(config):
             output_subdir = config.hydra.output_subdir
         return TrialLayout(subdir, None if output_subdir is None else str(output_subdir))
 
@@ -113,14 +112,3 @@ def has_files(folder: Path, config: DictConfig) -> bool:
     names = {OUTPUT_FILE, f"{config.hydra.job.name}.log", *Path(subdir or "").parts[:1]}
     files = (path for path in folder.rglob("*") if path.is_file())
     return any(path.relative_to(folder).parts[0] not in names for path in files)
-
-
-@contextmanager
-def _as_hydra_config(config: DictConfig) -> Iterator[None]:
-    """Resolve `${hydra:...}` against this config."""
-    previous = HydraConfig.instance().cfg
-    HydraConfig.instance().cfg = config  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        HydraConfig.instance().cfg = previous

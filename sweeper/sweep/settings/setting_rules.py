@@ -18,6 +18,7 @@ from sweeper.cli.typed import unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.schema import meanings
 from sweeper.secrets import without_password
+from sweeper.sweep.storage_place import file_of
 from sweeper.text import did_you_mean, in_one_line, printable
 
 DIRECTIONS, STUDIES = ("minimize", "maximize"), ("resume", "fresh", "compare")
@@ -107,9 +108,8 @@ def _check_storage_folder(storage: Any) -> None:
         if problem or Path(storage).is_dir():
             raise refused("storage", storage, "the path of a file that can be written", hint)
         return
-    scheme, _, path = storage.partition(":///")
-    database = path.partition("?")[0]
-    if scheme.partition("+")[0] == "sqlite" and not Path(database).absolute().parent.is_dir():
+    file = file_of(storage)
+    if file is not None and not file.absolute().parent.is_dir():
         raise refused("storage", storage, "a file in a folder that exists", hint)
 
 

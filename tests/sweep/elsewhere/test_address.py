@@ -4,7 +4,8 @@ import optuna
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.sweep.elsewhere.address import absolute, address, file_of, open_existing
+from sweeper.sweep.elsewhere.address import address, open_existing
+from sweeper.sweep.storage_place import absolute, file_of
 
 
 @pytest.mark.parametrize(

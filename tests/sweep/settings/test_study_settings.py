@@ -187,11 +187,22 @@ def test_every_key_is_checked_and_none_can_be_removed(composed) -> None:
 
 
 @pytest.mark.parametrize(
-    "storage", ["/dev/null/x.log", "sqlite:////no/such/x.db", "sqlite+pysqlite:////no/such/x.db"]
+    "storage",
+    [
+        "/dev/null/x.log",
+        "sqlite:////no/such/x.db",
+        "sqlite+pysqlite:////no/such/x.db",
+        "sqlite:///file:/no/such/x.db?uri=true",
+    ],
 )
 def test_a_storage_in_a_folder_that_cannot_be_is_refused(storage) -> None:
     with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.storage=.*: must be .*; type"):
         read_settings({**KEYS, "storage": storage})
+
+
+def test_the_path_of_a_database_may_be_a_uri_of_sqlite(tmp_path) -> None:
+    storage = f"sqlite:///file:{tmp_path}/x.db?uri=true"
+    assert read_settings({**KEYS, "storage": storage}).storage == storage
 
 
 @pytest.mark.parametrize(

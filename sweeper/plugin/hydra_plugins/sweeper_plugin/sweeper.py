@@ -12,9 +12,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from sweeper.errors import SweeperError
+from sweeper.hydra_settings import LocalLauncherConf
 from sweeper.secrets import without_password
-
-LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
 
 
 class StudySweeper(Sweeper):
@@ -41,7 +40,7 @@ class StudySweeper(Sweeper):
         loader = cast(ConfigLoader, ConcealingLoader(hydra_context.config_loader))
         self.hydra_context = replace(hydra_context, config_loader=loader)
         self.config, self._task = config, task_function
-        if config.hydra.launcher._target_ == LOCAL_LAUNCHER:
+        if config.hydra.launcher._target_ == LocalLauncherConf._target_:
             _start_server(task_function)
 
     def sweep(self, arguments: list[str]) -> Any:
