@@ -52,6 +52,9 @@ EXPECTED = {
 }
 """What the typed keys of Hydra and its plugins take, in the words of the checks of all others."""
 
+OTHERS_OF_HYDRA = ("Config group override must be", "Unknown plugin class")
+"""The first words of Hydra's errors of other types."""
+
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """The errors of a write to a full disk. They name no file."""
 
@@ -221,7 +224,7 @@ def user_message(error: Exception) -> str | None:
     if isinstance(error, OverrideParseException):
         return _parse_message(error)
     is_hydras = isinstance(error, HydraException | OmegaConfBaseException)
-    if is_hydras or str(error).startswith("Config group override must be"):
+    if is_hydras or str(error).startswith(OTHERS_OF_HYDRA):
         return _composition_message(error)
     if isinstance(error, OSError) and error.filename is not None:
         hint = "; hydra.run.dir=PATH writes to another folder" if _is_hydras(error) else ""

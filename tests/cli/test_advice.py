@@ -361,12 +361,32 @@ def test_values_to_try_may_be_numbers(override) -> None:
             ["--multirun", "hydra.sweeper.n_jobs=1,2"],
             "hydra.sweeper.n_jobs=1,2: has several values, and a key of Hydra's has one; type one",
         ),
+        (
+            "Sweeping over Hydra's configuration is not supported : "
+            "'hydra.sweeper.params.x=interval(0,1)'",
+            ["--multirun", "hydra.sweeper.params.x=interval(0,1)"],
+            "hydra.sweeper.params.x=interval(0,1): a sweep is a text there; "
+            "type 'x=interval(0,1)' in its place",
+        ),
+        (
+            "Key 'direction' not in 'BasicSweeperConf'",
+            ["--multirun", "hydra/sweeper=basic", "optimizer.lr=0.1,0.2"],
+            "hydra/sweeper=basic: python -m sweeper has a sweeper of its own; leave it out: lists",
+        ),
     ],
 )
 def test_what_hydra_cannot_compose_says_what_to_type(message, arguments, line) -> None:
     found = better_line(message, arguments)
     assert found is not None
     assert found.startswith(line)
+
+
+def test_the_class_of_another_sweeper_in_a_file_is_to_be_removed() -> None:
+    path = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+    error = RuntimeError(f"Unknown plugin class : '{path}'")
+    line = line_for(error, ["--multirun", "search=mine"])
+    assert line is not None
+    assert line.startswith(f"hydra.sweeper._target_={path}: is not installed; remove _target_")
 
 
 def test_an_empty_number_says_that_a_value_is_missing() -> None:
