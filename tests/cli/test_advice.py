@@ -67,6 +67,19 @@ def line_of(*overrides: str) -> str:
         ("recipe=digits_cnn", "experiment=digits_cnn"),
         ("experiment_name=x", "tracking.experiment=x"),
         ("trainer.accelerator=cpu", "trainer.device=cpu"),
+        ("trainer.accelerator=gpu", "trainer.device=cuda"),
+        ("trainer.devices=2", "trainer.device=cuda or trainer.device=cpu"),
+        ("trainer=gpu", "trainer.device=cuda"),
+        ("trainer=mps", "trainer.device=mps"),
+        ("optimized_metric=val/acc", "metric=val/accuracy"),
+        ("optimized_metric=val/loss", "metric=val/loss"),
+        ("logger=many_loggers", "tracking=all"),
+        ("ckpt_path=last.pt", "resume=last.pt"),
+        ("hparams_search=lenet", "search=lenet"),
+        ("debug=fdr", "trainer=debug"),
+        ("debug=limit", "trainer=quick"),
+        ("debug=overfit", "trainer=overfit"),
+        ("arch=ResNet-34", "model=resnet34"),
         ("trainer.gradient_clip_val=1", "trainer.clip_norm=1"),
         ("optimizer.l2=0.1", "optimizer.weight_decay=0.1"),
         ("loss=categorical_crossentropy", "loss=cross_entropy"),
@@ -134,6 +147,18 @@ def test_a_number_in_place_of_a_text_says_how_to_type_it() -> None:
     assert line_for(error, ["tracking.register=5"]) == (
         "tracking.register=5: expected a valid string; type \"tracking.register='5'\" for a text"
     )
+
+
+@pytest.mark.parametrize(
+    ("override", "end"),
+    [
+        ("logger=wandb", "; choose one of tracking=all, tracking=csv, tracking=mlflow, "),
+        ("hparams_search=mnist_optuna", "; choose one of search=auto, search=cnn, "),
+        ("train=false", "; leave it out: python -m sweeper trains, and python -m sweeper.evaluate"),
+    ],
+)
+def test_what_would_be_refused_too_is_not_advised(override, end) -> None:
+    assert f"{override}: there is no key {override.partition('=')[0]}{end}" in line_of(override)
 
 
 def test_a_key_of_other_options_is_named_with_each_of_them() -> None:
