@@ -8,7 +8,7 @@ from typing import Any
 from hydra._internal.utils import _locate  # `get_object` also logs its errors
 
 from sweeper.cli.advice import choose_one, key_advice, option_advice, vocabulary_of
-from sweeper.cli.overrides import shell_word
+from sweeper.cli.overrides import bare_key, shell_word
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
 from sweeper.cli.typed import overrides_in, parsed
 from sweeper.cli.vocabulary import OF_OTHER_GROUPS, Vocabulary, option_texts
@@ -38,7 +38,7 @@ def better_line(message: str, arguments: Sequence[str]) -> str | None:
 def _for_unknown_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     key = match[1]
     typed = (a for a in arguments if not a.startswith("-"))
-    override = next((a for a in typed if a.lstrip("+~").partition("=")[0] == key), None)
+    override = next((a for a in typed if bare_key(a) == key), None)
     return override and key_advice(override, vocabulary_of(arguments))
 
 

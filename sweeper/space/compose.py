@@ -23,7 +23,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.overrides import override_line
+from sweeper.cli.overrides import bare_key, override_line
 from sweeper.space.copies import Template
 from sweeper.space.space import Space, Value
 
@@ -79,7 +79,7 @@ class Composer:
 
     def is_group(self, key: str) -> bool:
         """Return whether `key`, without its prefix and package, is a config group."""
-        group = key.lstrip("+~").partition("@")[0]
+        group = bare_key(key).partition("@")[0]
         if group not in self._groups:
             self._groups[group] = self._configs.group_exists(group)
         return self._groups[group]
@@ -186,7 +186,7 @@ class Composer:
 
 def _overlap(keys: Iterable[str]) -> bool:
     """Return whether one of the keys lies within another, so that their order matters."""
-    paths = [key.lstrip("+~") for key in keys]
+    paths = list(map(bare_key, keys))
     parents = {path[:i] for path in paths for i, c in enumerate(path) if c == "."}
     return len(set(paths)) < len(paths) or any(path in parents for path in paths)
 

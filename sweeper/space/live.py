@@ -20,7 +20,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from sweeper.cli.overrides import override_text, values_below
+from sweeper.cli.overrides import bare_key, override_text, values_below
 from sweeper.cli.sweeps import sweep_advice
 from sweeper.errors import ConfigError
 from sweeper.space.compose import Composer
@@ -161,7 +161,7 @@ class LiveSpace:
         return self._blocks[cache_key]
 
     def _has_override(self, line: str) -> bool:
-        return self.space.has_override(line.partition("=")[0])
+        return self.space.has_override(bare_key(line))
 
 
 def suggest(trial: optuna.Trial, live: LiveSpace) -> Params:
@@ -199,7 +199,7 @@ def config_key(name: str) -> str:
 
 
 def _config_path(group: str) -> str:
-    return group.lstrip("+~").partition("@")[0].replace("/", ".")
+    return bare_key(group).partition("@")[0].replace("/", ".")
 
 
 def _no_sweep(line: str) -> str:
