@@ -100,15 +100,16 @@ class LiveSpace:
     def probes(self, options: Params) -> Iterator[Params]:
         """Yield points with these options that together contain the values of every parameter.
 
-        For an interval, only its ends are used. For a list, its ends and up to `MAX_PROBES` values
-        between them are used.
+        For an interval, its ends are used, and a fraction if they are whole. For a list, its ends
+        and up to `MAX_PROBES` values between them are used.
         """
         first = self.extreme_point(options, last=False)
         yield first
         yield self.extreme_point(options, last=True)
         for parameter in self.parameters(options).values():
             if parameter.key not in options:
-                for value in (parameter.values or ())[1:-1][:MAX_PROBES]:
+                inner = (parameter.values or ())[1:-1][:MAX_PROBES]
+                for value in inner if parameter.fraction is None else (parameter.fraction,):
                     yield first | {parameter.key: value}
 
     def first_point(self) -> Params:

@@ -61,6 +61,25 @@ class Parameter:
         assert isinstance(self.distribution, (IntDistribution, FloatDistribution))
         return self.distribution.low, self.distribution.high
 
+    @property
+    def fraction(self) -> float | None:
+        """A value with a fraction in an interval whose ends are whole; None for anything else.
+
+        The ends of such an interval suit a key that takes whole numbers, and its values do not.
+        """
+        d = self.distribution
+        if self.values is not None or not isinstance(d, FloatDistribution) or d.low == d.high:
+            return None
+        return d.low + 0.5 if d.low.is_integer() and d.high.is_integer() else None
+
+    @property
+    def whole(self) -> str:
+        """The override that samples the whole numbers of the interval alone."""
+        low, high = self.ends
+        interval = f"int(interval({low:.0f},{high:.0f}))"
+        is_log = getattr(self.distribution, "log", False)
+        return f"{self.key}={f'tag(log,{interval})' if is_log else interval}"
+
     def stored(self, value: Any) -> Value:
         """Return a plain value in the form in which Optuna stores it for this parameter."""
         form, text = storable(value), override_text(value)
