@@ -42,6 +42,7 @@ from sweeper.tracking.uri import check_driver
 
 JOURNAL = "journal.log"
 """The journal in the folder of a study that has no other storage."""
+JOURNAL_SUFFIX = ".log"
 SQLITE_TIMEOUT_SECONDS = 60
 CREATION_PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds to wait before a new database is opened again, whose tables another process creates."""
@@ -136,7 +137,7 @@ def open_storage(storage: str | BaseStorage | None, folder: Path) -> BaseStorage
     if isinstance(storage, BaseStorage):
         _conceal(storage)
         return get_storage(storage)
-    if storage is None or storage.endswith(".log"):
+    if storage is None or storage.endswith(JOURNAL_SUFFIX):
         return _open_journal(folder / JOURNAL if storage is None else Path(storage))
     engine: dict[str, Any] | None = None
     if storage.startswith("sqlite"):
