@@ -20,6 +20,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
@@ -117,6 +118,22 @@ class Composer:
         with open_dict(config.hydra):  # each worker has its own share of the threads and GPUs
             config.hydra.job.env_set.update({k: os.environ[k] for k in config.hydra.job.env_copy})
         return config
+
+    @cached_property
+    def starts_study(self) -> bool:
+        """Whether the config starts a study without --multirun, by its own `hydra.mode`."""
+        typed: Any = OmegaConf.to_container(self.master.hydra.overrides.hydra, resolve=False)
+        others = [line for line in typed if bare_key(line) != "hydra.mode"]
+        try:
+            config = self.master
+            if others != typed:  # what was typed replaced what the config says
+                lines: Any = OmegaConf.to_container(self.master.hydra.overrides.task, resolve=False)
+                config = self._loader.load_configuration(
+                    str(config.hydra.job.config_name), [*others, *lines], RunMode.MULTIRUN
+                )
+            return bool(config.hydra.mode == RunMode.MULTIRUN)
+        except Exception:  # a file may have changed since
+            return False
 
     def _option_key(self, params: Mapping[str, Value]) -> tuple[str, ...]:
         structural = {k: v for k, v in params.items() if self._is_structural(k)}

@@ -27,6 +27,8 @@ from sweeper.sweep.storage import JOURNAL, JOURNAL_SUFFIX
 COMMAND_FILE = "study.yaml"
 COMMAND_KEY = "sweeper:command"
 OBJECT = "object:"
+STARTS_STUDY_KEY = "sweeper:starts_study"
+"""The attribute of a study whose command starts one without --multirun too."""
 PART_VARIABLE = "SWEEPER_IS_PART"
 """The environment variable of a command that another one runs and sums up: it says in one line what
 it runs, and nothing of its results."""
