@@ -101,7 +101,8 @@ class StudySweeperConf:
 
     # Search space: a mapping of config keys to sweeps in Hydra's grammar, such as
     # {optimizer.lr: "interval(0.001, 0.1)"}. Overrides on the command line take precedence. The
-    # mapping is open: 'hydra.sweeper.params.x="interval(0,1)"' adds a key, with or without a +.
+    # mapping is open: "hydra.sweeper.params.x='interval(0,1)'", with both pairs of quotes, adds a
+    # key, with or without a +.
     params: Any = field(default_factory=open_mapping)
 
     # Search space in the form of Hydra 1.1, which `params` replaces: a mapping of config keys to

@@ -12,13 +12,13 @@ from omegaconf import OmegaConf
 from optuna import Study as OptunaStudy
 from optuna.trial import FrozenTrial
 
-from sweeper.cli.overrides import command_line, override_line
+from sweeper.cli.overrides import bare_key, override_line
 from sweeper.cli.program import standing_in
 from sweeper.secrets import masked_uri
 from sweeper.space.live import config_key
-from sweeper.sweep.command import StudyCommand
-from sweeper.sweep.identity import CONFIG
-from sweeper.sweep.results.ended_trial import threads_prefix
+from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
+from sweeper.sweep.identity import FULL_GRID, METRIC, OVERRIDE
+from sweeper.sweep.results.ended_trial import retraining
 from sweeper.sweep.results.front import Choice, parse_choice
 from sweeper.sweep.results.trial_folder import TrialLayout
 from sweeper.sweep.study import IDENTITY_KEY, MULTIRUN_FILE
@@ -95,32 +95,53 @@ def recorded_choice(study: OptunaStudy, folder: Path) -> Choice:
     No interpolation of a file is resolved.
     """
     try:
-        config: Any = OmegaConf.to_container(OmegaConf.load(folder / MULTIRUN_FILE), resolve=False)
         identity = study.user_attrs.get(IDENTITY_KEY, {})
-        names = str(identity.get(f"{CONFIG}hydra.sweeper.metric", "")).split(", ")
-        return parse_choice(config["hydra"]["sweeper"]["best"], len(study.directions), names)
+        names = str(identity.get(METRIC, "")).split(", ")
+        return parse_choice(_recorded_keys(folder)["best"], len(study.directions), names)
     except Exception:  # an earlier version, or someone, has written the file
         return None
 
 
+def _recorded_keys(folder: Path) -> Mapping[str, Any]:
+    """Return the unresolved values of `hydra.sweeper` of a study's last command."""
+    config: Any = OmegaConf.to_container(OmegaConf.load(folder / MULTIRUN_FILE), resolve=False)
+    keys: Mapping[str, Any] = config["hydra"]["sweeper"]
+    return keys
+
+
 def recorded_lines(
-    trial: FrozenTrial, folder: Path, command: StudyCommand
+    trial: FrozenTrial, study: OptunaStudy, folder: Path, command: StudyCommand
 ) -> tuple[Sequence[str], str]:
     """Return overrides and command of a trial from the overrides that Hydra has written for it.
 
-    If it has written none, the parameters are known at least.
+    If the files are gone, they are those that all trials share, and the trial's parameters.
     """
     files = sorted((folder / _layout(trial).subdir).rglob("overrides.yaml"), key=_depth)
-    lines: Any = [override_line(config_key(name), v) for name, v in trial.params.items()]
+    lines: Any = _stored_lines(trial, study)
     if files:
         lines = OmegaConf.to_container(OmegaConf.load(files[0]), resolve=False)
+    try:
+        steering = list(_recorded_keys(folder)["steering"])
+    except Exception:  # as in `recorded_choice`
+        steering = []
+    starts_study = study.user_attrs.get(STARTS_STUDY_KEY, False)
     with standing_in(command.program, command.arguments):
-        return lines, threads_prefix(trial) + command_line(_repeatable(lines))
+        return lines, retraining(trial, lines, steering, starts_study)
+
+
+def _stored_lines(trial: FrozenTrial, study: OptunaStudy) -> list[str]:
+    """Return the overrides of a trial as far as the study itself has them."""
+    params = [override_line(config_key(name), value) for name, value in trial.params.items()]
+    keys = set(map(bare_key, params))
+    record = study.user_attrs.get(IDENTITY_KEY, {}).items()
+    typed = [str(v) for k, v in record if k.startswith(OVERRIDE) and k != OVERRIDE + FULL_GRID]
+    return [*(line for line in typed if bare_key(line) not in keys), *params]
 
 
 def _layout(trial: FrozenTrial) -> TrialLayout:
     return TrialLayout.recorded(trial) or TrialLayout(str(trial.number))
 
 
-def _depth(file: Path) -> tuple[int, Path]:
-    return len(file.parts), file
+def _depth(file: Path) -> tuple[int, int, Path]:
+    """Return the place of a file among others: one of `seed-9` comes before one of `seed-10`."""
+    return len(file.parts), len(str(file)), file

@@ -113,7 +113,9 @@ class Study:
         name, opened = open_existing(uri, command.study)
         study = optuna.load_study(study_name=name, storage=opened)
         choice = recorded_choice(study, place)
-        return _study(study, place, choice, lambda trial: recorded_lines(trial, place, command))
+        return _study(
+            study, place, choice, lambda trial: recorded_lines(trial, study, place, command)
+        )
 
 
 def sweep(*overrides: str, config_dir: str | Path | None = None) -> Study:

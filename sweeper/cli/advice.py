@@ -7,14 +7,21 @@ from pathlib import Path
 from sweeper.cli.overrides import shell_word
 from sweeper.cli.shells import DASHES, split_value
 from sweeper.cli.sweeps import as_typed
-from sweeper.cli.vocabulary import MEANT_VALUES, Suggestion, Vocabulary, option_texts, plain
+from sweeper.cli.vocabulary import MEANT, MEANT_VALUES, Suggestion, Vocabulary, option_texts, plain
 from sweeper.text import near_names
 
 COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
 """The commands beside `python -m sweeper`."""
 
 FLAGS = ("--multirun", "--help", "--cfg", "--info", "--config-dir", "--version", "--hydra-help")
+PLACEHOLDER = "VALUE"
 CHECKPOINTS = (".pt", ".pth", ".ckpt")
+
+
+ONE_COMMAND_EACH = (
+    "leave it out: python -m sweeper trains, and python -m sweeper.evaluate checkpoint=FILE "
+    "evaluates a checkpoint"
+)
 
 
 def vocabulary_of(arguments: Sequence[str]) -> Vocabulary:
@@ -40,13 +47,15 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     suggestions = _packages(key, vocabulary) or vocabulary.suggestions(key)
     name = key.rpartition(".")[2]
     values = MEANT_VALUES.get(plain(name), [value])
-    texts = [_as_typed(each, value) for each in suggestions for value in values]
+    texts = [text for each in values for text in _typed(suggestions, each, vocabulary)]
     group = key.partition(".")[0]
     chosen = vocabulary.choices.get(group)
     owner = f"{group}={chosen} has no key {name}" if chosen and "." in key else None
     problem = f"{override}: {owner or f'there is no key {key}'}"
+    if key in ("train", "test"):
+        return f"{problem}; {ONE_COMMAND_EACH}"
     if not texts:
-        return f"{problem}; {_known(key, vocabulary)}"
+        return f"{problem}; {_choice(suggestions, vocabulary) or _known(key, vocabulary)}"
     return f"{problem}; type {' or '.join(texts)}"
 
 
@@ -82,9 +91,10 @@ def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str
     if not suggestions:
         return f"{flag}: there is no such flag; type KEY=VALUE without dashes"
     if not equals:
-        value = following if following and "=" not in following else "VALUE"
-    texts = [_as_typed(each, value) for each in suggestions]
-    return f"{flag}: keys have no dashes; type {' or '.join(texts)}"
+        value = following if following and "=" not in following else PLACEHOLDER
+    texts = _typed(suggestions, value, vocabulary)
+    hint = f"type {' or '.join(texts)}" if texts else _choice(suggestions, vocabulary)
+    return f"{flag}: keys have no dashes; {hint}"
 
 
 def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
@@ -96,7 +106,7 @@ def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
             shown = " ".join(words[i : i + 3 if after == "=" else i + 2])
             key, _, value = spaced.partition("=")
             suggestions = () if vocabulary.has(key) else vocabulary.suggestions(key)
-            texts = [_as_typed(each, value) for each in suggestions] or [as_typed(spaced)]
+            texts = _typed(suggestions, value, vocabulary) or [as_typed(spaced)]
             return f"{shown}: has spaces around =; type {' or '.join(texts)}"
         if "=" not in word and not word.startswith("~"):
             if i and (split := split_value(words[i - 1], words[i:])):
@@ -155,8 +165,9 @@ def _hint_for(word: str, after: str | None, vocabulary: Vocabulary) -> str:
         return f"type {' or '.join(options)}"
     suggestions = [Suggestion(word)] if vocabulary.has(word) else vocabulary.suggestions(word)
     if suggestions:
-        value = after if after and "=" not in after and not after.startswith("-") else "VALUE"
-        return f"type {' or '.join(_as_typed(each, value) for each in suggestions)}"
+        value = after if after and "=" not in after and not after.startswith("-") else PLACEHOLDER
+        texts = _typed(suggestions, value, vocabulary)
+        return f"type {' or '.join(texts)}" if texts else _choice(suggestions, vocabulary)
     key, colon, value = word.partition(":")
     if colon and vocabulary.has(key):
         return f"type {as_typed(f'{key}={value}')}"
@@ -172,6 +183,28 @@ def _known(key: str, vocabulary: Vocabulary) -> str:
     if 0 < len(inside) <= 24:
         return f"its keys are {', '.join(k.removeprefix(f'{group}.') for k in inside)}"
     return "--cfg job shows the keys"
+
+
+def _choice(suggestions: Sequence[Suggestion], vocabulary: Vocabulary) -> str:
+    """Return the end of a line about the first group that is suggested; empty if there is none."""
+    group = next((each.key for each in suggestions if each.key in vocabulary.groups), None)
+    return choose_one(group, vocabulary) if group else ""
+
+
+def _typed(suggestions: Sequence[Suggestion], value: str, vocabulary: Vocabulary) -> list[str]:
+    """Return what to type for a value of what is suggested; of a group, only options it has."""
+    return [text for each in suggestions for text in _typed_at(each, value, vocabulary)]
+
+
+def _typed_at(suggestion: Suggestion, value: str, vocabulary: Vocabulary) -> list[str]:
+    if meant := MEANT.get(f"{suggestion.key}={value}"):
+        return [meant]
+    is_one = re.fullmatch(r"[\w./-]+", value) and value != PLACEHOLDER
+    # Hydra's plugins have options that are not installed, and messages that say how to do it.
+    is_own = suggestion.key in vocabulary.groups and not suggestion.key.startswith("hydra/")
+    if is_one and is_own and value not in vocabulary.options(suggestion.key):
+        return [as_typed(text) for text in option_texts(vocabulary, suggestion.key, value)]
+    return [_as_typed(suggestion, value)]
 
 
 def _as_typed(suggestion: Suggestion, value: str) -> str:

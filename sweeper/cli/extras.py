@@ -1,6 +1,6 @@
 """Plugins of Hydra that are not installed with this package, and how to install them."""
 
-from sweeper.text import to_install, to_install_extra
+from sweeper.text import to_install_extra
 
 LAUNCHER_EXTRAS = {
     "joblib": "joblib",
@@ -9,15 +9,20 @@ LAUNCHER_EXTRAS = {
 }
 """Hydra's official launchers, and the extra of this package that installs each."""
 
-SWEEPERS = ("optuna", "ax", "nevergrad")
-"""Hydra's official sweepers, which are packages of their own."""
+OTHER_SWEEPERS = {
+    "optuna": "since the default uses Optuna too",
+    **dict.fromkeys(["ax", "nevergrad"], "since the default searches with Optuna in its place"),
+}
+"""Hydra's official sweepers, and why nobody needs to install them.
+
+The official Optuna sweeper for Hydra 1.3 needs Optuna 2, so to install it would break this package.
+"""
 
 
 def installing(group: str, option: str) -> str | None:
-    """Return what to type to install an option of Hydra's plugins, or None for another option."""
+    """Return what to type for an option of Hydra's plugins, or None for another option."""
     if group == "hydra/launcher" and option in LAUNCHER_EXTRAS:
         return to_install_extra(LAUNCHER_EXTRAS[option])
-    if group == "hydra/sweeper" and option in SWEEPERS:
-        needed = to_install(f"hydra-{option}-sweeper")
-        return f"leave it out, since the default uses Optuna too, or {needed}"
+    if group == "hydra/sweeper" and option in OTHER_SWEEPERS:
+        return f"leave it out, {OTHER_SWEEPERS[option]}"
     return None

@@ -19,6 +19,7 @@ from sweeper.cli.advice import flag_advice, vocabulary_of, word_advice
 from sweeper.cli.extras import installing
 from sweeper.cli.interrupts import exit_code
 from sweeper.cli.leftovers import Leftovers
+from sweeper.cli.overrides import bare_key
 from sweeper.cli.rewording import better_line
 from sweeper.cli.shells import leftover_advice, variable_advice
 from sweeper.cli.sweeps import comma_advice, has_comma_in_number
@@ -51,6 +52,9 @@ EXPECTED = {
     BooleanNode: "true or false",
 }
 """What the typed keys of Hydra and its plugins take, in the words of the checks of all others."""
+
+OTHERS_OF_HYDRA = ("Config group override must be", "Unknown plugin class")
+"""The first words of Hydra's errors of other types."""
 
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """The errors of a write to a full disk. They name no file."""
@@ -121,7 +125,7 @@ def line_for(error: Exception, arguments: Sequence[str]) -> str | None:
         return _unforeseen(error, overrides)
     if better := _better_line(message, arguments):
         return better
-    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    keys = [bare_key(override) for override in overrides]
     is_ours = isinstance(error, SweeperError) or isinstance(error.__cause__, SweeperError)
     is_ours = is_ours or getattr(error, "errno", None) in FULL_DISK
     if is_ours or not keys or any(key in message for key in keys):
@@ -221,7 +225,7 @@ def user_message(error: Exception) -> str | None:
     if isinstance(error, OverrideParseException):
         return _parse_message(error)
     is_hydras = isinstance(error, HydraException | OmegaConfBaseException)
-    if is_hydras or str(error).startswith("Config group override must be"):
+    if is_hydras or str(error).startswith(OTHERS_OF_HYDRA):
         return _composition_message(error)
     if isinstance(error, OSError) and error.filename is not None:
         hint = "; hydra.run.dir=PATH writes to another folder" if _is_hydras(error) else ""

@@ -57,6 +57,11 @@ def _key_text(key: Any) -> str:
     return _SPECIAL_IN_KEYS.sub(r"\\\1", text)
 
 
+def bare_key(override: str) -> str:
+    """Return the key of an override, or a key, without the prefixes `+`, `++` and `~`."""
+    return override.partition("=")[0].lstrip("+~")
+
+
 def override_line(key: str, value: Any) -> str:
     """Return the override `key=value`. A text must already be in Hydra's override grammar."""
     return f"{key}={'null' if value is None else value}"

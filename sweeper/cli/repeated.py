@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import Override
 
+from sweeper.cli.overrides import bare_key
 from sweeper.cli.typed import keys_within, parsed
 from sweeper.secrets import without_password
 from sweeper.text import shortened
@@ -34,7 +35,7 @@ def repeated_lines(overrides: Sequence[str]) -> list[str]:
 
 def _keys(override: Override) -> set[str]:
     """Return the keys that an override sets: those of the values in a mapping, else its own."""
-    key = override.get_key_element().lstrip("+~")
+    key = bare_key(override.get_key_element())
     if override.is_delete() or override.is_sweep_override():
         return {key}
     every = [inner for inner, _ in keys_within(key, override.value())]

@@ -8,15 +8,17 @@ from typing import Any
 from hydra._internal.utils import _locate  # `get_object` also logs its errors
 
 from sweeper.cli.advice import choose_one, key_advice, option_advice, vocabulary_of
-from sweeper.cli.overrides import shell_word
+from sweeper.cli.overrides import bare_key, shell_word
 from sweeper.cli.program import is_multirun
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
 from sweeper.cli.typed import overrides_in, parsed
 from sweeper.cli.vocabulary import OF_OTHER_GROUPS, Vocabulary, option_texts
 
 OWN_OPTIONS = "leave it out, or type --config-dir FOLDER for a folder with your own options"
+OWN_SWEEPER = "hydra/sweeper=sweeper"
 ADD_MULTIRUN = "add --multirun to your command line"
 """What a call from Python says in other words."""
+OF_PARAMS = "hydra.sweeper.params."
 _OTHER_WORD = re.compile(r"(?<=[\d.])\s*(?!(?:ms|min|h|d)$)[A-Za-z]*$")
 """A word behind a number, if it is no unit that would change the number."""
 _FLOAT = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d)?"
@@ -37,7 +39,7 @@ def better_line(message: str, arguments: Sequence[str]) -> str | None:
 def _for_unknown_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
     key = match[1]
     typed = (a for a in arguments if not a.startswith("-"))
-    override = next((a for a in typed if a.lstrip("+~").partition("=")[0] == key), None)
+    override = next((a for a in typed if bare_key(a) == key), None)
     return override and key_advice(override, vocabulary_of(arguments))
 
 
@@ -256,7 +258,29 @@ def _for_config_path(match: "re.Match[str]", arguments: Sequence[str]) -> str:
 
 
 def _for_sweep_of_hydras_key(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    key, _, sweep = match[1].partition("=")
+    if key.startswith(OF_PARAMS):
+        text = as_typed(f"{key.removeprefix(OF_PARAMS)}={sweep}")
+        return f"{match[1]}: a sweep is a text there; type {text} in its place"
     return f"{match[1]}: has several values, and a key of Hydra's has one; type one of them"
+
+
+def _for_other_plugin(match: "re.Match[str]", arguments: Sequence[str]) -> str:
+    """Return the line for a file that sets the class of a plugin beside the option for it."""
+    path, kind = match[1], "launcher" if match[1].endswith("Launcher") else "sweeper"
+    return (
+        f"hydra.{kind}._target_={path}: is not installed; remove _target_ from hydra.{kind} in "
+        f"your file, since the option of hydra/{kind} sets it"
+    )
+
+
+def _for_key_of_other_sweeper(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a sweeper that does not have the keys of this application's own."""
+    typed = [a for a in arguments if a.startswith("hydra/sweeper=") and a != OWN_SWEEPER]
+    if not typed:
+        return None
+    grid = ": lists alone run as a grid" if match[2] == "Basic" else ""
+    return f"{typed[-1]}: python -m sweeper has a sweeper of its own; leave it out{grid}"
 
 
 def _for_mapping(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
@@ -283,6 +307,8 @@ _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | 
     (r"Cannot find primary config '(.+?)'\.", _for_config_name),
     (r"Primary config directory not found.* directory '(.+?)' exists", _for_config_path),
     (r"Sweeping over Hydra's configuration is not supported : '(.+)'", _for_sweep_of_hydras_key),
+    (r"Unknown plugin class : '(.+)'", _for_other_plugin),
+    (r"Key '(.+?)' not in '(\w+)SweeperConf'", _for_key_of_other_sweeper),
     (r"Could not delete from config\. '(.+?)' does not exist", _for_removed_key),
     (r"Ambiguous value for argument '(.+?)' 1\.", _for_missing_multirun),
     (r"Sweep parameters? '(.+?)' requires? --multirun", _for_missing_multirun),

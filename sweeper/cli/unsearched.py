@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeper.cli.overrides import values_below
+from sweeper.cli.overrides import bare_key, values_below
 
 STUDY_KEYS = ("hydra.sweeper.", "hydra/sweeper", "search=")
 NO_SEARCH = ("search=none", "search=null")
@@ -17,9 +17,9 @@ def unsearched_line(overrides: Sequence[str], params: Mapping[str, Any] | None) 
     overrides: those of the command line.
     params: `hydra.sweeper.params`, the search space that `search=NAME` has filled.
     """
-    typed = {override.lstrip("+~").partition("=")[0] for override in overrides}
+    typed = set(map(bare_key, overrides))
     asking = [o for o in overrides if o.lstrip("+").startswith(STUDY_KEYS) and o not in NO_SEARCH]
-    searched = {key.lstrip("+~") for key, _ in values_below(params or {})}
+    searched = {bare_key(key) for key, _ in values_below(params or {})}
     if not asking or (searched and typed >= searched):
         return None
     return f"{asking[0]}: nothing is searched in a single run; add --multirun to start a study"

@@ -32,8 +32,13 @@ SYNONYMS = {
     "cuda": "device",
     "amp": "precision",
     "gpus": "device",
+    "devices": "device",
     "checkpoint": "resume",
     "ckpt": "resume",
+    "ckpt_path": "resume",
+    "optimized_metric": "metric",
+    "hparams_search": "search",
+    "debug": "trainer",
     "pretrained": "weights",
     "output_dir": "dir",
     "net": "model",
@@ -63,8 +68,19 @@ SYNONYMS = {
 OF_OTHER_GROUPS = ("search", "experiment")
 """Groups without keys of their own: their options choose options and values of other groups."""
 
-MEANT_VALUES = {"gpu": ("cuda", "cpu"), "cuda": ("cuda", "cpu"), "gpus": ("cuda", "cpu")}
+MEANT_VALUES = dict.fromkeys(["gpu", "cuda", "gpus", "devices"], ("cuda", "cpu"))
 """The values of our keys, for words that take other values: `gpu=0`."""
+
+MEANT = {
+    "trainer.device=gpu": "trainer.device=cuda",
+    **{f"trainer={name}": f"trainer.device={name}" for name in ("cpu", "cuda", "mps")},
+    "trainer=gpu": "trainer.device=cuda",
+    "trainer=fdr": "trainer=debug",
+    "trainer=limit": "trainer=quick",
+    "tracking=many_loggers": "tracking=all",
+    **dict.fromkeys(["metric=val/acc", "metric=val/acc_best"], "metric=val/accuracy"),
+}
+"""What to type for options and values that other programs have, and this one refuses."""
 
 OF_STUDIES = ("hydra.sweeper.", "hydra.launcher.", "hydra.run.", "hydra.sweep.")
 NOT_KEYS = ("_target_", "search", "defaults")
@@ -200,6 +216,8 @@ def option_texts(vocabulary: Vocabulary, group: str, option: str) -> list[str]:
     It may be written in another way, be the class that an option stands for, or be a value of one
     of the keys of an option: `model=resnet18` is `model=torchvision model.name=resnet18`.
     """
+    if meant := MEANT.get(f"{group}={option}"):
+        return [meant]
     files = vocabulary.files(group)
     wanted = squeezed(Path(option).stem if option.endswith(".yaml") else option)
     known = vocabulary.options(group)

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from sweeper.cli.overrides import bare_key
 from sweeper.secrets import masked_uri
 from sweeper.text import in_one_line, shortened
 
@@ -41,7 +42,7 @@ def run_name(choices: Mapping[str, str], overrides: Sequence[str]) -> str:
 
 def override_key(override: str) -> str:
     """Return the config key of an override; that of `init@init.conv=constant` is `init.conv`."""
-    key = override.partition("=")[0].lstrip("+~")
+    key = bare_key(override)
     name, at, package = key.partition("@")
     return package if at else name.replace("/", ".")
 

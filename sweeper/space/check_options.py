@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from sweeper.cli.messages import user_message
+from sweeper.cli.overrides import to_type
 from sweeper.errors import ConfigError
 from sweeper.space.compose import job_subdir
 from sweeper.space.live import LiveSpace, Params
@@ -73,15 +74,24 @@ def check_options(live: LiveSpace, verify_all: VerifyAll | None = None) -> None:
     points = [point for options in live.option_choices() for point in live.probes(options)]
     errors = _errors(live, points, verify_all)
     failed = [(p, e) for p, e in zip(points, errors, strict=True) if e is not None]
+    hints = [_whole_hint(live, point) for point, _ in failed]
     points_of: dict[str, list[Params]] = {}
-    for point, error in failed:
-        points_of.setdefault(reason_of_error(error), []).append(point)
+    for (point, error), hint in zip(failed, hints, strict=True):
+        reason = reason_of_error(error) + (hint if all(hints) else "")
+        points_of.setdefault(reason, []).append(point)
     if len(points_of) == 1 and len(failed) == len(points) > 1:
         lines = [f"{reason_of_error(failed[0][1])} (at each point of the search space)"]
     else:
         lines = [f"{_points_text(live, each)}: {reason}" for reason, each in points_of.items()]
     if lines:
         raise ConfigError("\n".join(lines)) from failed[0][1]
+
+
+def _whole_hint(live: LiveSpace, point: Params) -> str:
+    """Return what to type if a point has a fraction that the key may not take; else nothing."""
+    parameters = live.parameters(point).values()
+    fractions = [p for p in parameters if p.fraction is not None and p.fraction == point[p.key]]
+    return "".join(f"; {to_type(p.whole)}" for p in fractions)
 
 
 def _errors(

@@ -19,10 +19,11 @@ from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from sweeper.cli.overrides import override_line
+from sweeper.cli.overrides import bare_key, override_line
 from sweeper.hydra_state import as_hydra_config
 from sweeper.space.copies import Template
 from sweeper.space.space import Space, Value
@@ -79,7 +80,7 @@ class Composer:
 
     def is_group(self, key: str) -> bool:
         """Return whether `key`, without its prefix and package, is a config group."""
-        group = key.lstrip("+~").partition("@")[0]
+        group = bare_key(key).partition("@")[0]
         if group not in self._groups:
             self._groups[group] = self._configs.group_exists(group)
         return self._groups[group]
@@ -117,6 +118,22 @@ class Composer:
         with open_dict(config.hydra):  # each worker has its own share of the threads and GPUs
             config.hydra.job.env_set.update({k: os.environ[k] for k in config.hydra.job.env_copy})
         return config
+
+    @cached_property
+    def starts_study(self) -> bool:
+        """Whether the config starts a study without --multirun, by its own `hydra.mode`."""
+        typed: Any = OmegaConf.to_container(self.master.hydra.overrides.hydra, resolve=False)
+        others = [line for line in typed if bare_key(line) != "hydra.mode"]
+        try:
+            config = self.master
+            if others != typed:  # what was typed replaced what the config says
+                lines: Any = OmegaConf.to_container(self.master.hydra.overrides.task, resolve=False)
+                config = self._loader.load_configuration(
+                    str(config.hydra.job.config_name), [*others, *lines], RunMode.MULTIRUN
+                )
+            return bool(config.hydra.mode == RunMode.MULTIRUN)
+        except Exception:  # a file may have changed since
+            return False
 
     def _option_key(self, params: Mapping[str, Value]) -> tuple[str, ...]:
         structural = {k: v for k, v in params.items() if self._is_structural(k)}
@@ -186,7 +203,7 @@ class Composer:
 
 def _overlap(keys: Iterable[str]) -> bool:
     """Return whether one of the keys lies within another, so that their order matters."""
-    paths = [key.lstrip("+~") for key in keys]
+    paths = list(map(bare_key, keys))
     parents = {path[:i] for path in paths for i, c in enumerate(path) if c == "."}
     return len(set(paths)) < len(paths) or any(path in parents for path in paths)
 

@@ -7,6 +7,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.distributions import CategoricalDistribution
 
+from sweeper.cli.overrides import bare_key
 from sweeper.space.space import Parameter, Value
 
 _NONE_YET = object()
@@ -18,7 +19,7 @@ def default_value(config: DictConfig, parameter: Parameter) -> Value:
     For a choice it is the listed value that leaves the config as it is. The config is not changed,
     but interpolations in it are resolved.
     """
-    key = parameter.key.lstrip("+~")
+    key = bare_key(parameter.key)
     groups = config.hydra.runtime.choices
     value = _plain(groups.get(key)) if key in groups else selected(config, key)
     if value is _NONE_YET:

@@ -20,7 +20,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from sweeper.cli.overrides import override_text, values_below
+from sweeper.cli.overrides import bare_key, override_text, values_below
 from sweeper.cli.sweeps import sweep_advice
 from sweeper.errors import ConfigError
 from sweeper.space.compose import Composer
@@ -100,15 +100,16 @@ class LiveSpace:
     def probes(self, options: Params) -> Iterator[Params]:
         """Yield points with these options that together contain the values of every parameter.
 
-        For an interval, only its ends are used. For a list, its ends and up to `MAX_PROBES` values
-        between them are used.
+        For an interval, its ends are used, and a fraction if they are whole. For a list, its ends
+        and up to `MAX_PROBES` values between them are used.
         """
         first = self.extreme_point(options, last=False)
         yield first
         yield self.extreme_point(options, last=True)
         for parameter in self.parameters(options).values():
             if parameter.key not in options:
-                for value in (parameter.values or ())[1:-1][:MAX_PROBES]:
+                inner = (parameter.values or ())[1:-1][:MAX_PROBES]
+                for value in inner if parameter.fraction is None else (parameter.fraction,):
                     yield first | {parameter.key: value}
 
     def first_point(self) -> Params:
@@ -161,7 +162,7 @@ class LiveSpace:
         return self._blocks[cache_key]
 
     def _has_override(self, line: str) -> bool:
-        return self.space.has_override(line.partition("=")[0])
+        return self.space.has_override(bare_key(line))
 
 
 def suggest(trial: optuna.Trial, live: LiveSpace) -> Params:
@@ -199,7 +200,7 @@ def config_key(name: str) -> str:
 
 
 def _config_path(group: str) -> str:
-    return group.lstrip("+~").partition("@")[0].replace("/", ".")
+    return bare_key(group).partition("@")[0].replace("/", ".")
 
 
 def _no_sweep(line: str) -> str:

@@ -22,7 +22,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
-from sweeper.cli.overrides import override_text, to_type
+from sweeper.cli.overrides import bare_key, override_text, to_type
 from sweeper.errors import ConfigError
 
 MAX_VALUES = 100_000
@@ -61,6 +61,25 @@ class Parameter:
         assert isinstance(self.distribution, (IntDistribution, FloatDistribution))
         return self.distribution.low, self.distribution.high
 
+    @property
+    def fraction(self) -> float | None:
+        """A value with a fraction in an interval whose ends are whole; None for anything else.
+
+        The ends of such an interval suit a key that takes whole numbers, and its values do not.
+        """
+        d = self.distribution
+        if self.values is not None or not isinstance(d, FloatDistribution) or d.low == d.high:
+            return None
+        return d.low + 0.5 if d.low.is_integer() and d.high.is_integer() else None
+
+    @property
+    def whole(self) -> str:
+        """The override that samples the whole numbers of the interval alone."""
+        low, high = self.ends
+        interval = f"int(interval({low:.0f},{high:.0f}))"
+        is_log = getattr(self.distribution, "log", False)
+        return f"{self.key}={f'tag(log,{interval})' if is_log else interval}"
+
     def stored(self, value: Any) -> Value:
         """Return a plain value in the form in which Optuna stores it for this parameter."""
         form, text = storable(value), override_text(value)
@@ -98,13 +117,15 @@ class Space:
 
     def has_override(self, key: str) -> bool:
         """Return whether the user swept or fixed `key`, with any prefix."""
-        return key in {k.lstrip("+~") for k in (*self.parameters, *self.fixed)}
+        return key in map(bare_key, (*self.parameters, *self.fixed))
 
 
 def parse_space(
     overrides: Iterable[str], loader: ConfigLoader | None = None, auto: bool | None = None
 ) -> Space:
     """Return the search space that the overrides describe; the last override of a key counts.
+
+    A key that an earlier override adds with `+` is added by a later one without it too.
 
     `auto` is that of `Space`; None makes it true if the overrides sweep nothing.
 
@@ -116,14 +137,20 @@ def parse_space(
     fixed: dict[str, str] = {}
     order: dict[str, None] = {}
     for override in parser.parse_overrides(list(overrides)):
-        key = override.get_key_element()
-        for known in (parameters, fixed, order):
-            known.pop(key, None)
+        key, line = override.get_key_element(), str(override.input_line)
+        plain = key.lstrip("+")  # `~key` removes a key, which a later override may add again
+        earlier = [each for each in order if each.lstrip("+") == plain]
+        if earlier and key == plain:
+            added = earlier[-1].removesuffix(plain)
+            key, line = added + key, added + line
+        for each in earlier:
+            for known in (parameters, fixed, order):
+                known.pop(each, None)
         order[key] = None
         if override.is_sweep_override():
             parameters[key] = _parameter(key, override)
         else:
-            fixed[key] = str(override.input_line)
+            fixed[key] = line
     is_auto = not parameters if auto is None else auto
     return Space(parameters, fixed, is_auto, tuple(order))
 

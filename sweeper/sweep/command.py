@@ -12,6 +12,8 @@ from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
+from optuna.storages import RDBStorage
+from optuna.storages.journal import JournalFileBackend
 
 from sweeper.cli.overrides import flags_and_overrides, quoted
 from sweeper.cli.program import program
@@ -20,11 +22,14 @@ from sweeper.errors import ConfigError
 from sweeper.files import write_text
 from sweeper.secrets import MASK, masked_uri, without_password
 from sweeper.sweep.elsewhere.address import check_file, open_existing
-from sweeper.sweep.storage import JOURNAL
+from sweeper.sweep.storage import JOURNAL, JOURNAL_SUFFIX
 from sweeper.sweep.storage_place import absolute
 
 COMMAND_FILE = "study.yaml"
 COMMAND_KEY = "sweeper:command"
+OBJECT = "object:"
+STARTS_STUDY_KEY = "sweeper:starts_study"
+"""The attribute of a study whose command starts one without --multirun too."""
 PART_VARIABLE = "SWEEPER_IS_PART"
 """The environment variable of a command that another one runs and sums up: it says in one line what
 it runs, and nothing of its results."""
@@ -37,6 +42,7 @@ class StudyCommand:
     Args:
         study: Name of the study.
         storage: Storage of the study, without its password; None for the journal in the folder.
+            That of an object without a URL or a file is `OBJECT` and the name of its class.
         program: Arguments of Python that run the application.
         arguments: Arguments of the application.
         cwd: Folder in which the command was started.
@@ -51,9 +57,9 @@ class StudyCommand:
     @staticmethod
     def current(study: str, storage: Any) -> "StudyCommand":
         """Return the command of this process."""
-        shown = masked_uri(storage) if isinstance(storage, str) else None
         arguments = tuple(without_password(argument) for argument in sys.argv[1:])
-        return StudyCommand(study, shown, tuple(program()), arguments, str(Path.cwd()))
+        place = _place_of(storage)
+        return StudyCommand(study, place, tuple(program()), arguments, str(Path.cwd()))
 
     @property
     def start_folder(self) -> Path:
@@ -67,9 +73,19 @@ class StudyCommand:
         return self.storage is not None and MASK in self.storage
 
     def place(self, folder: Path) -> str:
-        """Return the storage of the study in this folder, with an absolute path."""
+        """Return the storage of the study in this folder, with an absolute path.
+
+        Raises:
+            ConfigError: it is an object, which only the command itself can create.
+        """
         if self.storage is None:
             return str(folder / JOURNAL)
+        if self.storage.startswith(OBJECT):
+            raise ConfigError(
+                f"{folder}: the study is in a {self.storage.removeprefix(OBJECT)}, which has no "
+                "URL on record; start the study with hydra.sweeper.storage=URL, and its folder "
+                "leads to it"
+            )
         return absolute(self.storage, Path(self.cwd))
 
     def record(self) -> dict[str, Any]:
@@ -180,6 +196,18 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
         where = [concealed_override(f"hydra.sweeper.storage={quoted(place)}")]
     os.chdir(command.start_folder)
     return command.worker(overrides, where)
+
+
+def _place_of(storage: Any) -> str | None:
+    """Return how a storage is put on record."""
+    backend = getattr(storage, "_backend", None)
+    if isinstance(storage, RDBStorage):
+        storage = storage.url
+    elif isinstance(backend, JournalFileBackend) and backend._file_path.endswith(JOURNAL_SUFFIX):
+        storage = backend._file_path
+    if storage is None or isinstance(storage, str):
+        return storage and masked_uri(storage)
+    return f"{OBJECT}{type(storage).__qualname__}"
 
 
 def _content(file: Path) -> Any:

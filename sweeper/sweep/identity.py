@@ -18,7 +18,7 @@ from optuna.distributions import (
     json_to_distribution,
 )
 
-from sweeper.cli.overrides import override_text
+from sweeper.cli.overrides import bare_key, override_text
 from sweeper.secrets import masked_uri
 from sweeper.space.live import SEARCH_BLOCK, LiveSpace
 from sweeper.sweep.settings.study_settings import StudySettings
@@ -104,7 +104,7 @@ def _changed_keys(olds: Mapping[str, Any], news: Mapping[str, Any]) -> list[str]
     differing = [k for k in sorted({*olds, *news}) if olds.get(k) != news.get(k)]
     changed = [k for k in differing if _are_comparable(k, olds, news)]
     typed = [k for k in changed if not k.startswith(CONFIG)]
-    overridden = [k.removeprefix(OVERRIDE).lstrip("+~") for k in typed if k.startswith(OVERRIDE)]
+    overridden = [bare_key(k.removeprefix(OVERRIDE)) for k in typed if k.startswith(OVERRIDE)]
     in_files = [k for k in changed if k.startswith(CONFIG)]
     return typed + [k for k in in_files if not steers(k.removeprefix(CONFIG), overridden)]
 
@@ -225,7 +225,7 @@ def _short(value: Any) -> str:
 
 def steers(key: str, steering: Sequence[str]) -> bool:
     """Return whether a config key, or an override of it, is one of `steering` or lies below one."""
-    path = key.lstrip("+~").partition("@")[0].replace("/", ".")
+    path = bare_key(key).partition("@")[0].replace("/", ".")
     return any(path == each or path.startswith(f"{each}.") for each in steering)
 
 
@@ -250,7 +250,7 @@ def study_identity(settings: StudySettings, live: LiveSpace, is_grid: bool) -> S
 
 def _fixed_options(live: LiveSpace, steering: Sequence[str]) -> dict[str, Any]:
     """Return the chosen option of each config group that the study does not sweep."""
-    swept = {p.key.lstrip("+~") for p in live.group_parameters}
+    swept = {bare_key(p.key) for p in live.group_parameters}
     choices = live.composer.option_config(live.first_point()).hydra.runtime.choices
     own = {str(k): v for k, v in choices.items() if not str(k).startswith("hydra/")}
     return {k: v for k, v in own.items() if k not in swept and not steers(k, steering)}
@@ -263,11 +263,11 @@ def config_values(live: LiveSpace, steering: Sequence[str]) -> dict[str, str]:
     A value that differs between the options of a swept group is listed for each option.
     """
     values: dict[str, str] = {}
-    overridden = (key.lstrip("+~") for key in live.space.fixed if not live.composer.is_group(key))
+    overridden = (bare_key(key) for key in live.space.fixed if not live.composer.is_group(key))
     left_out = [*steering, *overridden]
     for options in live.option_choices():
         keys = (p.key for p in live.parameters(options).values())
-        swept = [key.lstrip("+~") for key in keys if not live.composer.is_group(key)]
+        swept = [bare_key(key) for key in keys if not live.composer.is_group(key)]
         config = live.composer.option_config(options)
         name = ",".join(f"{key}={value}" for key, value in options.items())
         for key, text in _leaves(config, ""):

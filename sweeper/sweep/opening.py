@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 import __main__
 from sweeper.cli.git import CodeState
-from sweeper.cli.overrides import override_text, to_type
+from sweeper.cli.overrides import bare_key, override_text, to_type
 from sweeper.hydra_settings import LocalLauncherConf
 from sweeper.launch.resources import n_workers
 from sweeper.objectives import headline, rescales
@@ -88,7 +88,7 @@ def measure_lines(plan: StudyPlan, config: DictConfig) -> Iterator[str]:
         others = [other if each == name else each for each in names]
         metric = others if len(others) > 1 else other
         for key in _searched(plan):
-            if rescales(key.lstrip("+"), name):
+            if rescales(bare_key(key), name):
                 advice = to_type(f"metric={override_text(metric)}")
                 yield f"{key} is searched, and changes what {name} measures; {advice}"
 

@@ -1,5 +1,6 @@
 """The plan of a study: settings and space, read and checked before the first trial."""
 
+import copy
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.messages import user_message
@@ -41,6 +42,7 @@ from sweeper.sweep.verification import verification
 
 log = logging.getLogger(__name__)
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
+NOW = "${now:"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
@@ -248,16 +250,43 @@ def _hydras(config: DictConfig, group: str, key: str) -> str:
         raise ConfigError(f"{user_message(error)}; type a plain value") from error
 
 
+def _resolved(config: DictConfig, text: str) -> str:
+    """Return a text that may stand below `hydra.sweep`, with its interpolations resolved.
+
+    Raises:
+        ConfigError: it cannot be resolved.
+    """
+    sweep = copy.deepcopy(config.hydra.sweep)
+    with read_write(sweep), open_dict(sweep):
+        sweep.dir = text
+    try:
+        return str(sweep.dir)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{user_message(error)}; type hydra.sweep.dir=PATH") from error
+
+
 def _folder(config: DictConfig, name: str) -> Path:
-    """Return `hydra.sweep.dir` if the user has set it, and `multirun/<study>` otherwise.
+    """Return the folder of the study: `hydra.sweep.dir`, with the study's name for any time in it.
+
+    With a time, as in Hydra's default, each command would have a folder, and so a study, of its
+    own. The part of the path from the first time on is replaced: `multirun/<study>`.
 
     Raises:
         ConfigError: it cannot be a folder, or nothing can be written to it.
     """
-    unresolved = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-    assert isinstance(unresolved, dict)
-    is_default = unresolved["dir"] == HYDRA_DEFAULT_SWEEP_DIR
-    folder = Path("multirun") / name if is_default else Path(_hydras(config, "sweep", "dir"))
+    text = str(config.hydra.sweep._get_node("dir")._value())
+    before, time, _ = text.partition(NOW)
+    if time:
+        parent = before[: before.rfind("/") + 1]
+        folder = Path(_resolved(config, parent)) / name
+        if text != HYDRA_DEFAULT_SWEEP_DIR:
+            log.info(
+                "The folder of the study is %s, without the time in hydra.sweep.dir, so that the "
+                "same command resumes it",
+                folder,
+            )
+    else:
+        folder = Path(_hydras(config, "sweep", "dir"))
     if problem := unusable_folder(folder):
         raise ConfigError(f"{folder}, the folder of the study: {problem} with hydra.sweep.dir=PATH")
     return folder.absolute()

@@ -26,7 +26,7 @@ from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_line, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
-from sweeper.sweep.command import PART_VARIABLE, StudyCommand
+from sweeper.sweep.command import PART_VARIABLE, STARTS_STUDY_KEY, StudyCommand
 from sweeper.sweep.finals.agenda import search_is_over
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.opening import announce
@@ -144,6 +144,8 @@ def _run_study(
             interrupt is None and search_is_over(spec, results.trials, time.time())
         )
         command = results.command(results.chosen) if results.chosen else ""
+        if results.chosen and plan.live.composer.starts_study:
+            study.set_user_attr(STARTS_STUDY_KEY, True)
         info = replace(info, has_ended=has_ended, train_again=command)
         page = observers.study_finished(info)
     return _conclude(plan, results, interrupt, page)

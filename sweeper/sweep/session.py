@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import optuna
@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.cli.messages import WANTS_TRACEBACK
+from sweeper.cli.overrides import shell_word
 from sweeper.secrets import without_password
 from sweeper.space.compose import Composer, has_numbered_subdir
 from sweeper.space.grid import all_points, required_grid
@@ -45,6 +46,7 @@ from sweeper.sweep.taken_points import TakenPoints
 from sweeper.sweep.verdict import (
     FAILURE_FILE,
     FAILURE_FILE_KEY,
+    EveryTrialError,
     Verdict,
     judge_error,
     judge_repeat,
@@ -155,7 +157,9 @@ class Session:
         if self._spec.custom_search_space is not None:
             get_method(self._spec.custom_search_space)(self._composer.master, trial)
             names = {p.name for p in self._live.parameters(params).values()}
-            params |= {k: v for k, v in trial.params.items() if k not in names}
+            added = {k: v for k, v in trial.params.items() if k not in names}
+            _check_not_typed(added, self._spec.space.fixed)
+            params |= added
         return params
 
     def _run_attempt(self, claim: Claim, config: DictConfig, reporter: StudyReporter) -> None:
@@ -269,6 +273,21 @@ class Session:
             params={},
             parent_id=self._spec.parent_id,
         )
+
+
+def _check_not_typed(suggested: Iterable[str], fixed: Mapping[str, str]) -> None:
+    """Check that `hydra.sweeper.custom_search_space` suggests no key that has one value.
+
+    Raises:
+        EveryTrialError: it does.
+    """
+    typed = {key.lstrip("+"): line for key, line in fixed.items()}
+    for key in suggested:
+        if line := typed.get(key.lstrip("+")):
+            raise EveryTrialError(
+                f"hydra.sweeper.custom_search_space suggests {key}, which {line} sets; leave out "
+                f"{shell_word(line)}, or do not suggest it"
+            )
 
 
 def _numbers(config: DictConfig, keys: Sequence[str]) -> dict[str, float]:

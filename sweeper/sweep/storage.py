@@ -43,6 +43,7 @@ from sweeper.tracking.uri import check_driver
 
 JOURNAL = "journal.log"
 """The journal in the folder of a study that has no other storage."""
+JOURNAL_SUFFIX = ".log"
 SQLITE_TIMEOUT_SECONDS = 60
 CREATION_PAUSES = (0.1, 0.3, 1.0, 2.0)
 """Seconds to wait before a new database is opened again, whose tables another process creates."""
@@ -143,7 +144,7 @@ def open_storage(
     if isinstance(storage, BaseStorage):
         _conceal(storage)
         return get_storage(storage)
-    if storage is None or storage.endswith(".log"):
+    if storage is None or storage.endswith(JOURNAL_SUFFIX):
         # A task may change the working folder while the journal is in use.
         return _open_journal((folder / JOURNAL if storage is None else Path(storage)).absolute())
     engine: dict[str, Any] | None = None

@@ -70,7 +70,11 @@ class Objectives:
         return "a finite number" if self.n == 1 else f"{self.n} finite numbers"
 
 
-class WrongTypeError(ValueError):
+class EveryTrialError(ValueError):
+    """An error that every trial of the study will raise."""
+
+
+class WrongTypeError(EveryTrialError):
     """A task returned something that is no objective value, as every trial will."""
 
 
@@ -85,7 +89,7 @@ def judge_return(value: Any, objectives: Objectives, stop_reason: str | None) ->
     try:
         return Verdict(TrialState.COMPLETE, objective_values(value, objectives))
     except WrongTypeError as error:
-        return Verdict(TrialState.FAIL, reason=str(error), user_attrs={FATAL_KEY: True})
+        return judge_error(error)
     except ValueError as error:
         return Verdict(TrialState.FAIL, reason=str(error))
 
@@ -109,6 +113,8 @@ def judge_error(error: BaseException, stop_reason: str | None = None) -> Verdict
         return judge_stop(stop_reason or "pruned")
     if isinstance(error, OutageError):
         return Verdict(None, reason=str(error))
+    if isinstance(error, EveryTrialError):
+        return Verdict(TrialState.FAIL, reason=str(error), user_attrs={FATAL_KEY: True})
     details = "".join(traceback.format_exception(error))
     try:
         text = in_one_line(error)

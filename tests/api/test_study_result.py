@@ -11,7 +11,8 @@ from optuna.trial import TrialState, create_trial
 import sweeper
 from sweeper.errors import ConfigError
 from sweeper.sweep.budget import FAILURE_KEY, IMPORTED_KEY, SURPLUS
-from sweeper.sweep.command import StudyCommand
+from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
+from sweeper.sweep.identity import FULL_GRID, OVERRIDE
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.storage_place import absolute
 from sweeper.sweep.study import IDENTITY_KEY, set_aside, set_folder_aside
@@ -55,6 +56,27 @@ def test_a_study_is_loaded_from_any_folder(study, storage) -> None:
     assert sweeper.Study.load(folder).best.value == 3.0
     assert sweeper.Study.load(os.path.relpath(folder)).best.value == 3.0
     assert list(Path().iterdir()) == []
+
+
+def test_a_trial_without_files_keeps_what_its_study_was_told(study) -> None:
+    folder = study(trial(3.0))
+    (folder / "multirun.yaml").write_text("hydra: {sweeper: {steering: [tags]}}")
+    told = optuna.load_study(study_name="s", storage=open_storage(None, folder))
+    lines = {"data": "data=mnist", "+tags.a": "+tags.a=b", "x": "x=5", FULL_GRID: FULL_GRID}
+    record = {f"{OVERRIDE}{key}": line for key, line in lines.items()}
+    told.set_user_attr(IDENTITY_KEY, record | {"option model": "cnn"})
+    told.set_user_attr(STARTS_STUDY_KEY, True)
+    best = sweeper.Study.load(folder).best
+    assert best.overrides == ("data=mnist", "+tags.a=b", "x=1.0")
+    assert best.command.endswith(" app.py data=mnist x=1.0 hydra.mode=RUN")
+
+
+def test_the_command_of_several_seeds_has_the_first(study) -> None:
+    folder = study(trial(3.0))
+    for seed in (10, 9):
+        (folder / f"0/seed-{seed}").mkdir(parents=True)
+        (folder / f"0/seed-{seed}/overrides.yaml").write_text(f"[x=1.0, seed={seed}]")
+    assert sweeper.Study.load(folder).best.command.endswith(" x=1.0 seed=9")
 
 
 def test_a_study_without_trials_has_an_empty_table(study) -> None:

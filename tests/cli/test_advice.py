@@ -67,6 +67,19 @@ def line_of(*overrides: str) -> str:
         ("recipe=digits_cnn", "experiment=digits_cnn"),
         ("experiment_name=x", "tracking.experiment=x"),
         ("trainer.accelerator=cpu", "trainer.device=cpu"),
+        ("trainer.accelerator=gpu", "trainer.device=cuda"),
+        ("trainer.devices=2", "trainer.device=cuda or trainer.device=cpu"),
+        ("trainer=gpu", "trainer.device=cuda"),
+        ("trainer=mps", "trainer.device=mps"),
+        ("optimized_metric=val/acc", "metric=val/accuracy"),
+        ("optimized_metric=val/loss", "metric=val/loss"),
+        ("logger=many_loggers", "tracking=all"),
+        ("ckpt_path=last.pt", "resume=last.pt"),
+        ("hparams_search=lenet", "search=lenet"),
+        ("debug=fdr", "trainer=debug"),
+        ("debug=limit", "trainer=quick"),
+        ("debug=overfit", "trainer=overfit"),
+        ("arch=ResNet-34", "model=resnet34"),
         ("trainer.gradient_clip_val=1", "trainer.clip_norm=1"),
         ("optimizer.l2=0.1", "optimizer.weight_decay=0.1"),
         ("loss=categorical_crossentropy", "loss=cross_entropy"),
@@ -134,6 +147,18 @@ def test_a_number_in_place_of_a_text_says_how_to_type_it() -> None:
     assert line_for(error, ["tracking.register=5"]) == (
         "tracking.register=5: expected a valid string; type \"tracking.register='5'\" for a text"
     )
+
+
+@pytest.mark.parametrize(
+    ("override", "end"),
+    [
+        ("logger=wandb", "; choose one of tracking=all, tracking=csv, tracking=mlflow, "),
+        ("hparams_search=mnist_optuna", "; choose one of search=auto, search=cnn, "),
+        ("train=false", "; leave it out: python -m sweeper trains, and python -m sweeper.evaluate"),
+    ],
+)
+def test_what_would_be_refused_too_is_not_advised(override, end) -> None:
+    assert f"{override}: there is no key {override.partition('=')[0]}{end}" in line_of(override)
 
 
 def test_a_key_of_other_options_is_named_with_each_of_them() -> None:
@@ -240,7 +265,17 @@ def test_a_flag_that_does_not_exist_finds_its_way(vocabulary, flag, after, end) 
         ("interval(1e-4,1e-1,log=true)", "tag(log,interval(1e-4,1e-1))"),
         ("suggest_float(1e-4,1e-1,log=True)", "tag(log,interval(1e-4,1e-1))"),
         ("uniform(0,1)", "interval(0,1)"),
-        ("randint(1,9)", "interval(1,9)"),
+        ("randint(1,9)", "range(1,9)"),
+        ("integer(1,6)", "int(interval(1,6))"),
+        ("int_range(1,6)", "int(interval(1,6))"),
+        ("lograndint(1,100)", "tag(log,int(interval(1,100)))"),
+        ("tune.randint(1, 6)", "range(1,6)"),
+        ("tune.loguniform(1e-4, 1e-1)", "tag(log,interval(1e-4,1e-1))"),
+        ("tune.choice([3, 5])", "choice(3,5)"),
+        ('trial.suggest_int("n", 16, 128)', "int(interval(16,128))"),
+        ('suggest_float("lr",1e-4,1e-1,log=True)', "tag(log,interval(1e-4,1e-1))"),
+        ("suggest_float(lr,1e-4,1e-1,log=True)", "tag(log,interval(1e-4,1e-1))"),
+        ('suggest_categorical("k",[3,5])', "choice(3,5)"),
         ("categorical(a,b)", "choice(a,b)"),
         ("choice[1,2]", "choice(1,2)"),
         ("(1,2)", "interval(1,2)"),
@@ -351,12 +386,32 @@ def test_values_to_try_may_be_numbers(override) -> None:
             ["--multirun", "hydra.sweeper.n_jobs=1,2"],
             "hydra.sweeper.n_jobs=1,2: has several values, and a key of Hydra's has one; type one",
         ),
+        (
+            "Sweeping over Hydra's configuration is not supported : "
+            "'hydra.sweeper.params.x=interval(0,1)'",
+            ["--multirun", "hydra.sweeper.params.x=interval(0,1)"],
+            "hydra.sweeper.params.x=interval(0,1): a sweep is a text there; "
+            "type 'x=interval(0,1)' in its place",
+        ),
+        (
+            "Key 'direction' not in 'BasicSweeperConf'",
+            ["--multirun", "hydra/sweeper=basic", "optimizer.lr=0.1,0.2"],
+            "hydra/sweeper=basic: python -m sweeper has a sweeper of its own; leave it out: lists",
+        ),
     ],
 )
 def test_what_hydra_cannot_compose_says_what_to_type(message, arguments, line) -> None:
     found = better_line(message, arguments)
     assert found is not None
     assert found.startswith(line)
+
+
+def test_the_class_of_another_sweeper_in_a_file_is_to_be_removed() -> None:
+    path = "hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper"
+    error = RuntimeError(f"Unknown plugin class : '{path}'")
+    line = line_for(error, ["--multirun", "search=mine"])
+    assert line is not None
+    assert line.startswith(f"hydra.sweeper._target_={path}: is not installed; remove _target_")
 
 
 def test_an_empty_number_says_that_a_value_is_missing() -> None:

@@ -43,23 +43,24 @@ def test_a_launcher_that_is_not_installed_is_named_with_its_extra(
     )
 
 
-def test_a_sweeper_that_is_not_installed_is_named_with_its_package(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("sweeper", "reason"),
+    [("optuna", "uses Optuna too"), ("ax", "searches with Optuna in its place")],
+)
+def test_nobody_is_told_to_install_an_official_sweeper(
+    monkeypatch: pytest.MonkeyPatch, sweeper: str, reason: str
 ) -> None:
     Plugins.instance()
     sweepers = ConfigStore.instance().repo["hydra"]["sweeper"]
-    monkeypatch.delitem(sweepers, "optuna.yaml", raising=False)
+    monkeypatch.delitem(sweepers, f"{sweeper}.yaml", raising=False)
     with (
         initialize_config_dir(str(CONFIGS), **COMPOSING),
         pytest.raises(MissingConfigException) as caught,
     ):
-        compose("config", ["hydra/sweeper=optuna"], return_hydra_config=True)
-    line = line_for(caught.value, ["--multirun", "hydra/sweeper=optuna"])
-    assert line is not None
-    assert "leave it out" in line
-    assert line.endswith(
-        "type python -m pip install hydra-optuna-sweeper, or with uv: python -m uv pip install "
-        "hydra-optuna-sweeper"
+        compose("config", [f"hydra/sweeper={sweeper}"], return_hydra_config=True)
+    line = line_for(caught.value, ["--multirun", f"hydra/sweeper={sweeper}"])
+    assert line == (
+        f"hydra/sweeper={sweeper}: is not installed; leave it out, since the default {reason}"
     )
 
 

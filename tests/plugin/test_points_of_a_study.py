@@ -51,10 +51,17 @@ def test_a_given_point_that_failed_is_tried_again_by_a_later_command(app) -> Non
 
 
 def test_a_space_of_a_function_ends_when_it_has_no_other_point(app) -> None:
-    out = app.run("hydra.sweeper.custom_search_space=spaces.two_points", "x=1",
+    out = app.run("hydra.sweeper.custom_search_space=spaces.two_points",
                   "hydra.sweeper.auto=false", "hydra.sweeper.n_trials=5", *BASIC)  # fmt: skip
     assert [t.state.name for t in app.trials()].count("COMPLETE") == 2
     assert "2 of 5 trials done, 0 of them pruned, 0 failed" in out
+
+
+def test_a_function_that_suggests_a_typed_key_ends_the_study(app) -> None:
+    out = app.run("hydra.sweeper.custom_search_space=spaces.two_points", "++x=1",
+                  "hydra.sweeper.auto=false", *BASIC, code=1)  # fmt: skip
+    assert "suggests x, which ++x=1 sets; leave out ++x=1, or do not suggest it" in out
+    assert app.states() == ["FAIL"]
 
 
 def test_the_value_of_a_repeated_trial_is_the_mean_over_its_seeds(app) -> None:

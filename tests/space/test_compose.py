@@ -4,12 +4,15 @@ from pathlib import Path
 
 import cloudpickle
 import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from sweeper.hydra_versions import COMPOSING
 from sweeper.space.compose import Composer
-from sweeper.space.space import parse_space
+from sweeper.space.space import Space, parse_space
 
 
 def composed_by_hydra(loader, master, lines):
@@ -116,3 +119,13 @@ def test_the_environment_that_a_job_copies_is_that_of_its_own_process(loader, mo
     sent = cloudpickle.dumps(composer)
     monkeypatch.setenv("SHARE", "one")
     assert pickle.loads(sent).compose({}, 0, Path()).hydra.job.env_set == {"SHARE": "one"}
+
+
+@pytest.mark.parametrize("typed", [[], ["hydra.mode=MULTIRUN"]])
+@pytest.mark.parametrize(("text", "expected"), [("{mode: MULTIRUN}", True), ("{}", False)])
+def test_a_config_may_start_a_study_without_the_flag(tmp_path, text, expected, typed) -> None:
+    (tmp_path / "config.yaml").write_text(f"x: 1\nhydra: {text}")
+    with initialize_config_dir(str(tmp_path), **COMPOSING):
+        loader = GlobalHydra.instance().config_loader()
+        master = loader.load_configuration("config", ["x=1,2", *typed], RunMode.MULTIRUN)
+        assert Composer(loader, master, Space()).starts_study is expected

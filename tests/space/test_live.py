@@ -101,6 +101,35 @@ def test_a_config_that_verify_refuses_is_listed_with_its_point(live) -> None:
     assert str(error.value) == "shape=plane: nothing is left of the image"
 
 
+@pytest.mark.parametrize(
+    ("sweep", "typed"),
+    [
+        ("interval(1,8)", "'x=int(interval(1,8))'"),
+        ("tag(log,interval(1,8))", "'x=tag(log,int(interval(1,8)))'"),
+    ],
+)
+def test_an_interval_of_a_key_that_takes_whole_numbers_is_refused_with_the_right_one(
+    live, sweep, typed
+) -> None:
+    def refuse_fractions(config):
+        if config.x != int(config.x):
+            raise ConfigError(f"x={config.x}: expected a valid integer")
+
+    with pytest.raises(ConfigError) as error:
+        check_options(live(f"x={sweep}", "steps=1,2"), verifying(refuse_fractions))
+    assert str(error.value).endswith(f": x=1.5: expected a valid integer; type {typed}")
+
+
+def test_an_interval_that_its_key_does_not_take_at_all_is_not_advised_as_whole_numbers(
+    live,
+) -> None:
+    def refuse(config):
+        raise ConfigError(f"x={config.x}: must be below 1")
+
+    with pytest.raises(ConfigError, match=r"must be below 1$"):
+        check_options(live("x=interval(1,8)"), verifying(refuse))
+
+
 def ask(storage, seed=0):
     study = optuna.create_study(storage=storage, sampler=optuna.samplers.RandomSampler(seed=seed))
     return study, study.ask()

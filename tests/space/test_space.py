@@ -59,6 +59,22 @@ def test_the_last_override_of_a_key_counts(lines, swept) -> None:
     assert bool(parse_space(lines).parameters) is swept
 
 
+@pytest.mark.parametrize(
+    ("lines", "fixed", "swept"),
+    [
+        (["k=interval(0,1)", "++k=0.5"], ["++k=0.5"], []),
+        (["k=0.5", "++k=interval(0,1)"], [], ["++k"]),
+        (["k=interval(0,1)", "++k=interval(0,2)"], [], ["++k"]),
+        (["+k=interval(0,1)", "k=0.5"], ["+k=0.5"], []),
+        (["~k", "+k=0.5"], ["~k", "+k=0.5"], []),
+    ],
+)
+def test_an_override_with_another_prefix_is_of_the_same_key(lines, fixed, swept) -> None:
+    space = parse_space(lines)
+    assert (list(space.fixed.values()), list(space.parameters)) == (fixed, swept)
+    assert list(space.order) == [*space.fixed, *space.parameters]
+
+
 @pytest.mark.parametrize("line", ["k=shuffle(1,2,3,4,5,6)", "k=shuffle(range(1,7))"])
 def test_a_shuffle_is_the_same_in_every_process(line) -> None:
     first, second = (parse_space([line]).parameters["k"].values for _ in range(2))

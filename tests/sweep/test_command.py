@@ -53,6 +53,28 @@ def test_the_studies_of_ablations_are_set_aside_with_their_study(recorded, stora
     assert recorded_command(moved / "explain" / "0").study == ablations[0]
 
 
+def test_a_storage_that_is_an_object_is_on_record_by_its_url_or_file(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    database = optuna.storages.RDBStorage("sqlite:///s.db")
+    journals = [
+        optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(name))
+        for name in ("s.log", "s.journal")
+    ]
+    commands = [StudyCommand.current("s", each) for each in (database, *journals)]
+    assert commands[0].place(tmp_path) == f"sqlite:///{tmp_path}/s.db"
+    assert commands[1].place(tmp_path) == f"{tmp_path}/s.log"
+    with pytest.raises(ConfigError, match=r"in a JournalStorage, .*hydra\.sweeper\.storage=URL"):
+        commands[2].place(tmp_path)
+
+
+def test_the_password_of_a_storage_that_is_an_object_is_not_on_record(monkeypatch) -> None:
+    database = optuna.storages.RDBStorage("sqlite://")
+    database.url = "postgresql://me:hushhush1@host/x"
+    command = StudyCommand.current("s", database)
+    assert command.storage == "postgresql://me:***@host/x"
+    assert command.lacks_password
+
+
 @pytest.mark.parametrize("text", ["", "a", "[1]", "study: s", "a: b: c"])
 def test_a_folder_whose_record_cannot_be_read_is_refused(tmp_path, refuses, text) -> None:
     (tmp_path / "study.yaml").write_text(text)

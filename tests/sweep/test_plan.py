@@ -20,6 +20,26 @@ def test_a_study_has_a_folder_of_its_name_unless_the_user_names_one(tmp_path, mo
     assert _folder(config("x=1 y"), "s") == tmp_path / "x=1 y"
 
 
+@pytest.mark.parametrize(
+    ("folder", "parent"),
+    [
+        ("${logs}/${hydra.job}/runs/${now:%Y-%m-%d}_${now:%H-%M-%S}", "/logs/mine/runs"),
+        ("runs/at_${now:%Y/%m}/x", "runs"),
+        ("/${now:%Y}", "/"),
+        ("${now:%Y}", ""),
+    ],
+)
+def test_a_time_in_the_folder_gives_way_to_the_name_of_the_study(
+    tmp_path, monkeypatch, caplog, folder, parent
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sweeper.sweep.plan.unusable_folder", lambda path: None)
+    whole = OmegaConf.create({"logs": "/logs", "hydra": {"job": "mine", "sweep": {"dir": folder}}})
+    with caplog.at_level("INFO"):
+        assert _folder(whole, "s") == tmp_path / parent / "s"
+    assert "without the time in hydra.sweep.dir" in caplog.text
+
+
 @pytest.mark.parametrize("folder", [HYDRA_DEFAULT_SWEEP_DIR, "multirun", "multirun/other"])
 def test_a_study_in_a_folder_that_cannot_be_is_refused(
     tmp_path, monkeypatch, refuses, folder

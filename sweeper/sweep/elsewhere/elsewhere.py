@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sweeper.cli.overrides import bare_key
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.elsewhere.finding import Findings, spread
-from sweeper.sweep.elsewhere.fitting import Fitted, bare, fit
+from sweeper.sweep.elsewhere.fitting import Fitted, fit
 from sweeper.sweep.elsewhere.mlflow_source import mlflow_findings
 from sweeper.sweep.elsewhere.sources import Source
 from sweeper.sweep.elsewhere.study_source import has_begun, study_findings
@@ -83,7 +84,7 @@ class Elsewhere:
 
     def _nothing_fits(self, source: Source, fits: Sequence[Fitted]) -> str:
         keys = self.live.parameters(next(self.live.option_choices()))
-        here = shortened(", ".join(map(bare, keys)), MAX_SHOWN)
+        here = shortened(", ".join(map(bare_key, keys)), MAX_SHOWN)
         if source.use == "trials":
             return f"no trial has a value for each parameter of this study: {here}; use: points"
         theirs = sorted({key for f in fits for key in (*f.unknown, *f.outside)})

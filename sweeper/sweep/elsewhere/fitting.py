@@ -12,6 +12,7 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from sweeper.cli.overrides import bare_key
 from sweeper.space.live import LiveSpace, Params, config_key
 from sweeper.space.space import Parameter, Value
 from sweeper.sweep.elsewhere.finding import Finding
@@ -52,14 +53,9 @@ def fit(live: LiveSpace, finding: Finding) -> Fitted:
         distributions={name: distribution for name, (_, distribution) in found.items()},
         is_whole=len(found) == len(parameters),
         values=finding.values,
-        unknown=frozenset(searched) - {bare(p.key) for p in parameters},
-        outside=frozenset(bare(p.key) for p, value in pairs if value is None),
+        unknown=frozenset(searched) - {bare_key(p.key) for p in parameters},
+        outside=frozenset(bare_key(p.key) for p, value in pairs if value is None),
     )
-
-
-def bare(key: str) -> str:
-    """Return a config key without the prefix that appends it."""
-    return key.lstrip("+~")
 
 
 def _fitting(
@@ -67,7 +63,7 @@ def _fitting(
 ) -> Iterator[tuple[Parameter, Value]]:
     """Yield the parameters that have a value, with the value; None if they cannot take it."""
     for parameter in parameters:
-        key = bare(parameter.key)
+        key = bare_key(parameter.key)
         if key in known:
             yield parameter, fitting_value(parameter, known[key])
 
@@ -108,4 +104,4 @@ def _typed(distribution: BaseDistribution, value: Any) -> Value:
 
 def _by_key(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values by config key, given those that Optuna stores by name."""
-    return {bare(config_key(name)): value for name, value in values.items()}
+    return {bare_key(config_key(name)): value for name, value in values.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.cli.overrides import override_text
+from sweeper.cli.overrides import bare_key, override_text
 from sweeper.sweep.command import StudyCommand
 from sweeper.sweep.explain.defaults_of import default_config, default_options
 
@@ -76,9 +76,9 @@ def differences(command: StudyCommand, fixed: Sequence[str], winner: Texts) -> D
     groups = [key for key in winner if _is_group(config, key)]
     plain = [key for key in winner if key not in groups]
     options = default_options(command, fixed) if groups else {}
-    defaults = {key: options.get(key.lstrip("+~")) for key in groups}
+    defaults = {key: options.get(bare_key(key)) for key in groups}
     changed = [k for k in groups if (d := defaults[k]) and not same(d, winner[k])]
-    dependent = {key for key in groups if key.lstrip("+~") not in options}
+    dependent = {key for key in groups if bare_key(key) not in options}
     overrides, owners = _overrides_by_group(command, fixed, winner, changed, dependent)
 
     from_start = {k: winner[k] for k in groups if defaults[k] is None and k not in owners}
@@ -145,7 +145,7 @@ def _overrides_by_group(
     for group in changed:
         lines += _lines(winner, [group])
         options = default_options(command, lines) if dependent else {}
-        new = [k for k in winner if k in dependent - owners.keys() and k.lstrip("+~") in options]
+        new = [k for k in winner if k in dependent - owners.keys() and bare_key(k) in options]
         owners |= dict.fromkeys(new, group)
         lines += _lines(winner, new)
         overrides[group] = [*lines]
@@ -174,5 +174,5 @@ def _text(config: DictConfig, key: str) -> str:
 
 
 def _value(config: DictConfig, key: str) -> Any:
-    value = OmegaConf.select(config, key.lstrip("+~"), default=_ABSENT)
+    value = OmegaConf.select(config, bare_key(key), default=_ABSENT)
     return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value

@@ -9,6 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
+from sweeper.cli.overrides import bare_key
 from sweeper.errors import ConfigError, TrainingError
 from sweeper.space.live import config_key
 from sweeper.sweep.command import StudyCommand, recorded_command
@@ -75,7 +76,7 @@ def explained(place: Path, bounds: Sequence[str] = ()) -> Explanation:
     if not all_of.found:
         return Explanation("default config", best.values[0], ())
     suffix = "-".join([str(best.number), *(b.replace("=", "-") for b in bounds)])
-    chosen = {key.lstrip("+~") for key in (*winner, *bounded)}
+    chosen = {bare_key(key) for key in (*winner, *bounded)}
     grown = _grown(best, chosen)
     raised = _raised(grown, command, fixed, winner, all_of)
     values = {**all_of.shared, **raised}.items()
@@ -139,7 +140,7 @@ def _check_bounds(bounds: Sequence[str], winner: Texts, study: str) -> None:
     Raises:
         ConfigError: one has.
     """
-    searched = {key.lstrip("+~") for key in winner}
+    searched = set(map(bare_key, winner))
     for bound in bounds:
         key = bound.partition("=")[0]
         if key in searched:

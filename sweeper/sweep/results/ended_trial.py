@@ -9,7 +9,7 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from optuna.trial import FrozenTrial
 
-from sweeper.cli.overrides import command_line
+from sweeper.cli.overrides import bare_key, command_line
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.attempt import SEED_KEY, first_seed
@@ -21,6 +21,7 @@ from sweeper.sweep.results.best_folder import link_best_folder, remove_best_fold
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
 
+RUN_ONCE = "hydra.mode=RUN"
 NAMES_OF_STUDY = ("run_name", "tags", "tracking.register")
 
 
@@ -51,12 +52,12 @@ class EndedTrial:
     @property
     def command(self) -> str:
         """The command that trains the trial again; if it has several seeds, the first of them."""
-        of_study = ["study", *self._names_of_study()]
-        lines = [line for line in self.overrides if not steers(line.partition("=")[0], of_study)]
-        names_seed = any(line.lstrip("+").startswith(f"{SEED_KEY}=") for line in lines)
-        seed = None if names_seed else self._seed(0)
+        config = self.live.composer.option_config(self.live.first_point())
+        steering = OmegaConf.select(config, "hydra.sweeper.steering") or ()
+        lines = self.overrides
+        seed = None if SEED_KEY in map(bare_key, lines) else self._seed(0)
         lines += [] if seed is None else [f"{SEED_KEY}={seed}"]
-        return threads_prefix(self.trial) + command_line([masked_uri(line) for line in lines])
+        return retraining(self.trial, lines, steering, self.live.composer.starts_study)
 
     @property
     def seed(self) -> int | None:
@@ -81,12 +82,6 @@ class EndedTrial:
         folders = [study_folder / each.subdir for each in recorded]
         link_best_folder(study_folder, source, configs, folders)
 
-    def _names_of_study(self) -> list[str]:
-        """Return the keys that name the run and the model of the study, not of a trial."""
-        config = self.live.composer.option_config(self.live.first_point())
-        steering = OmegaConf.select(config, "hydra.sweeper.steering") or ()
-        return [key for key in NAMES_OF_STUDY if steers(key, steering)]
-
     def _seed(self, number: int) -> int | None:
         """Return the seed of run `number`; None if the trial was run with one seed only."""
         if typical_repeat(self.trial) is None:
@@ -97,6 +92,23 @@ class EndedTrial:
             return first_seed(config) + number
         except Exception:  # the config may have changed since, in any way
             return None
+
+
+def retraining(
+    trial: FrozenTrial, overrides: Sequence[str], steering: Sequence[str], starts_study: bool
+) -> str:
+    """Return the command that trains a trial again, without what names its study's run and model.
+
+    Args:
+        trial: The trial.
+        overrides: The overrides that give its config.
+        steering: Those of the study, `hydra.sweeper.steering`.
+        starts_study: True if the config starts a study unless the command says otherwise.
+    """
+    of_study = ["study", *(key for key in NAMES_OF_STUDY if steers(key, steering))]
+    lines = [line for line in overrides if not steers(bare_key(line), of_study)]
+    lines += [RUN_ONCE] if starts_study else []
+    return threads_prefix(trial) + command_line([masked_uri(line) for line in lines])
 
 
 def threads_prefix(trial: FrozenTrial) -> str:

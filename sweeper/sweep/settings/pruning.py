@@ -8,6 +8,7 @@ from dataclasses import replace
 from omegaconf import DictConfig, OmegaConf
 from optuna.pruners import NopPruner
 
+from sweeper.cli.overrides import bare_key
 from sweeper.errors import ConfigError
 from sweeper.space.live import LiveSpace
 from sweeper.sweep.promotion import Promotion
@@ -75,7 +76,7 @@ def with_numbers(
     """
     if rule is None:
         return None
-    swept = {key.lstrip("+") for key in live.space.parameters}
+    swept = set(map(bare_key, live.space.parameters))
     config = live.composer.option_config(live.first_point())
     numbers = ((key, _number(config, key)) for key in growing if key not in swept)
     grown = tuple((key, number) for key, number in numbers if number is not None)

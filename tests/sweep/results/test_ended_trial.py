@@ -4,13 +4,29 @@ from optuna.trial import create_trial
 from sweeper.sweep.budget import THREADS_KEY
 from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.results.ended_trial import EndedTrial, threads_prefix
+from sweeper.sweep.results.ended_trial import EndedTrial, retraining, threads_prefix
 from sweeper.sweep.results.trial_folder import LAYOUT_KEY
 
 
 def test_a_number_of_threads_from_the_storage_is_no_command() -> None:
     trial = create_trial(value=1.0, user_attrs={THREADS_KEY: "1; touch x #"})
     assert threads_prefix(trial) == "OMP_NUM_THREADS='1; touch x #' "
+
+
+@pytest.mark.parametrize(
+    ("steering", "starts_study", "expected"),
+    [
+        (["run_name", "tags"], False, "x=1 tracking.register=m"),
+        (["tracking", "tags", "run_name"], True, "x=1 hydra.mode=RUN"),
+        ([], False, "run_name=n +tags.a=b x=1 tracking.register=m"),
+    ],
+)
+def test_a_trial_is_trained_again_once_and_not_under_its_studys_name(
+    steering, starts_study, expected
+) -> None:
+    overrides = ["study=fresh", "run_name=n", "+tags.a=b", "x=1", "tracking.register=m"]
+    command = retraining(create_trial(value=1.0), overrides, steering, starts_study)
+    assert command.endswith(f" {expected}")
 
 
 @pytest.mark.parametrize(("is_here", "kept"), [(True, "winner"), (False, None)])
