@@ -105,9 +105,7 @@ def prepare(
         log.info(
             "images are enlarged to %dx%d, the smallest size that the model takes", *input_shape[1:]
         )
-    statistics = statistics_for(
-        train, statistics_indices, steps.evaluation, input_shape[0], mean, std
-    )
+    statistics = statistics_for(train, statistics_indices, steps, mean, std)
     normalise = Normalise(statistics, input_shape, device, channels_last)
 
     if len(indices["train"]) < min(2, batch_size):
