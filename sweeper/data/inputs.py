@@ -11,7 +11,15 @@ from torch import Tensor
 from sweeper.data.decoding import Colour, Decoding, colour
 from sweeper.data.framing import Resize, Size, framed
 from sweeper.data.pipeline import InputSteps, apply_steps, common_output, enlarge_steps
-from sweeper.data.recognised import MARGIN, crop_side, flattened, n_flips, require_new, useful_side
+from sweeper.data.recognised import (
+    MARGIN,
+    crop_side,
+    flattened,
+    n_flips,
+    require_new,
+    tells_all,
+    useful_side,
+)
 from sweeper.data.source import Indices, Transform, required_size
 
 BLANK_SIDE = 512
@@ -103,7 +111,8 @@ class Inputs:
         output = [common_output(train, evaluation, probe) for probe in probes][0]
         enlarge = enlarge_steps(output, self.min_image_size)
         channels, height, width = apply_steps(enlarge, output).shape[1:]
-        return InputSteps(train, evaluation, enlarge, (channels, height, width))
+        name = "; ".join(map(str, evaluation)) if all(map(tells_all, self.evaluation)) else None
+        return InputSteps(train, evaluation, enlarge, (channels, height, width), name)
 
     def _steps(
         self, transforms: Sequence[Any], probe: Probe, device: torch.device

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from sweeper.data.batches import Streaming
 from sweeper.data.cache import OpenSplit
-from sweeper.data.pipeline import apply_steps
+from sweeper.data.pipeline import InputSteps, apply_steps
 from sweeper.data.source import Images, Indices, SizedImages, Transform
 from sweeper.data.statistics import Statistics, chunks_of, measure, training_statistics
 from sweeper.errors import ConfigError
@@ -21,18 +21,18 @@ CHUNK_OF_PHOTOGRAPHS = 64
 def statistics_for(
     train: OpenSplit,
     indices: Indices,
-    eval_steps: Sequence[Transform],
-    channels: int,
+    steps: InputSteps,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
 ) -> Statistics:
     """Return the mean and std from the config, or measure them on training images.
 
-    `indices` are the training images to measure on; `channels` are those of the network's input.
+    `indices` are the training images to measure on.
 
     Raises:
         ConfigError: `mean` or `std` has other than one value a channel.
     """
+    channels = steps.input_shape[0]
     for key, values in (("mean", mean), ("std", std)):
         if values is not None and len(values) != channels:
             raise ConfigError(
@@ -44,14 +44,13 @@ def statistics_for(
     images = train.images
     if not isinstance(images, Images):
         # Measured as the network sees them, or a large photograph would count more than others.
-        names = "; ".join(map(str, eval_steps))
-        after = _photographs_after(eval_steps, images, indices)
-        measured = training_statistics(train, indices, after, names)
+        after = _photographs_after(steps.evaluation, images, indices)
+        measured = training_statistics(train, indices, after, steps.evaluation_name)
     elif images.shape[1] == channels:
         measured = training_statistics(train, indices)
     else:  # a transform such as Grayscale changed the channels
         chunks = (torch.from_numpy(chunk) for chunk in chunks_of(images, indices))
-        measured = measure(_levels_after(eval_steps, chunk) for chunk in chunks)
+        measured = measure(_levels_after(steps.evaluation, chunk) for chunk in chunks)
     return Statistics(tuple(mean or measured.mean), tuple(std or measured.std))
 
 

@@ -44,12 +44,14 @@ class InputSteps:
     """The steps from a decoded batch to the network's input, before normalisation.
 
     `enlarge` comes after `train` as well as after `evaluation`. `input_shape` is (C, H, W).
+    `evaluation_name` says all that `evaluation` does; None if nothing says it.
     """
 
     train: tuple[Transform, ...]
     evaluation: tuple[Transform, ...]
     enlarge: tuple[Transform, ...]
     input_shape: ImageShape
+    evaluation_name: str | None
 
 
 def apply_steps(steps: Iterable[Transform], images: Tensor | list[Tensor]) -> Tensor:

@@ -130,9 +130,7 @@ def prepare(source: DataSet, keys: PipelineKeys, needs: RunNeeds) -> ImageData:
         log.info(
             "images are enlarged to %dx%d, the smallest size that the model takes", *input_shape[1:]
         )
-    statistics = statistics_for(
-        train, statistics_indices, steps.evaluation, input_shape[0], keys.mean, keys.std
-    )
+    statistics = statistics_for(train, statistics_indices, steps, keys.mean, keys.std)
     normalise = Normalise(statistics, input_shape, device, needs.channels_last)
 
     n_train = len(indices["train"])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
 from itertools import takewhile
 from typing import Any
 
@@ -21,6 +22,23 @@ def name_of(transform: object) -> str:
     """Return the name of a class of torchvision's transforms, v1 or v2; "" for anything else."""
     kind = type(transform)
     return kind.__name__ if kind.__module__.startswith(PREFIX) else ""
+
+
+def tells_all(transform: object) -> bool:
+    """Return whether the text of a transform, `str(transform)`, says all that it does.
+
+    It does for a transform of torchvision whose arguments are numbers and words. A function or an
+    inner transform may do something else under the same text, as a transform of one's own may.
+    """
+    if not name_of(transform) or getattr(transform, "_modules", None):
+        return False
+    return all(_is_plain(v) for name, v in vars(transform).items() if not name.startswith("_"))
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, int | float | str | Enum)
 
 
 def flattened(transforms: Sequence[Any]) -> Iterator[Any]:

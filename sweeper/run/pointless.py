@@ -1,17 +1,20 @@
 """Values that are legal and cannot be meant: a line for each, before the training."""
 
 from collections.abc import Iterator
+from functools import partial
 
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from sweeper.training.experiment import Experiment
+from sweeper.training.stopping import patience
 
 LARGE_LR = 10.0
 """A learning rate above it is larger than any that is in use."""
 
 
 def pointless_lines(experiment: Experiment) -> Iterator[str]:
-    """Yield what is wrong with the batch size, the learning rate and the kernels of the network."""
+    """Yield what is wrong with the batch size, the learning rate, the patience and the kernels."""
     data = experiment.data
     n_train = data.sizes["train"]
     if data.batch_size > n_train:
@@ -22,7 +25,24 @@ def pointless_lines(experiment: Experiment) -> Iterator[str]:
     lr = experiment.updates.lr
     if lr > LARGE_LR:
         yield f"optimizer.lr={lr:g}: is a very high learning rate; type a value such as 0.01"
+    yield from _patience_lines(experiment)
     yield from _kernel_lines(experiment.model, min(data.profile.input_shape[1:]))
+
+
+def _patience_lines(experiment: Experiment) -> Iterator[str]:
+    """Yield a line if the run stops as soon as the learning rate is lowered, or sooner."""
+    rule, scheduler = experiment.stopping, experiment.updates.schedule.scheduler
+    if not (isinstance(rule, partial) and rule.func is patience):
+        return
+    if not isinstance(scheduler, ReduceLROnPlateau):
+        return
+    stops, lowers = rule.keywords["patience"], scheduler.patience + 1
+    if stops <= lowers:
+        yield (
+            f"stopping.patience={stops}: scheduler.patience={scheduler.patience} lowers the "
+            f"learning rate after {lowers} epochs without improvement, and no epoch of training "
+            f"follows; type stopping.patience={2 * lowers}"
+        )
 
 
 def _kernel_lines(model: nn.Module, side: int) -> Iterator[str]:

@@ -109,6 +109,8 @@ def _restored(
     adapter = recipe.options.adapter(profile)
     model, _ = recipe.network(adapter, profile.input_shape)
     load_adapter(adapter, content["criterion"], path)
+    if adapter.needs_training_outputs and content["state"]["batch"]:
+        raise CheckpointError(_unlearned(path))
     load_weights(model, eval_weights(content), path)
     return Restored(
         path=path,
@@ -119,6 +121,17 @@ def _restored(
         epoch=len(content["state"]["history"]),
         _identity=content["identity"],
         _recipe=recipe,
+    )
+
+
+def _unlearned(path: Path) -> str:
+    """Return why a checkpoint from within an epoch cannot predict, and what to type instead."""
+    best = path.with_name("best.pt")
+    return (
+        f"{path} is of a run that was interrupted within an epoch, and its loss learns from the "
+        "training images at the end of an epoch how to predict: type "
+        + (f"checkpoint={best}, or " if best.is_file() else "")
+        + f"python -m sweeper resume={path} to finish the epoch"
     )
 
 

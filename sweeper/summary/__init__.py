@@ -7,7 +7,7 @@
       memory         the memory of a training batch
     graph            `graph_of` a network: its layers, and which outputs they take
     feature_maps     the outputs of chosen layers before and after their activation
-    calls            the calls of torch's functions, for receptive_field, graph and feature_maps
+    calls            the calls of torch's functions, for all of these but memory
 
 `run` and `sweeper.inspect` call `summarise`, `sweeper.inspect` calls `graph_of`, and
 `training.watch` calls `feature_maps`.

@@ -1,12 +1,15 @@
 """The layers of a network in the order of their calls, with shapes, sizes and operations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from sweeper.summary.calls import Calls
 from sweeper.summary.field import Field
 from sweeper.summary.receptive_field import FieldTracker
 
@@ -46,11 +49,34 @@ def rows_of(model: nn.Module, image: Tensor) -> tuple[Row, ...]:
         layer.register_forward_hook(partial(recorder.record, name))
         for name, layer in named_layers(model)
     ]
-    with recorder.tracker:
+    with recorder.tracker, recorder.linear:
         model(image)
     for hook in hooks:
         hook.remove()
     return tuple(recorder.rows)
+
+
+class _LinearCalls(Calls):
+    """A context that counts the multiply-adds of `linear`, which not only `nn.Linear` calls.
+
+    The attention of a Swin transformer calls it with the weights of layers that it does not call.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._multiply_adds = 0
+
+    def call(self, func: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        output = func(*args, **kwargs)
+        if func is functional.linear:
+            weight = args[1] if len(args) > 1 else kwargs["weight"]
+            self._multiply_adds += output.numel() * weight.shape[-1]
+        return output
+
+    def pop(self) -> int:
+        """Return the multiply-adds since the last call of this method."""
+        count, self._multiply_adds = self._multiply_adds, 0
+        return count
 
 
 class _Recorder:
@@ -59,6 +85,7 @@ class _Recorder:
     def __init__(self, image: Tensor) -> None:
         shape = tuple(image.shape[1:])
         self.tracker = FieldTracker(image)
+        self.linear = _LinearCalls()
         self.rows = [Row("image", "", shape, 0, 0, 0, image.nbytes, Field())]
         self._counted_layers: set[nn.Module] = set()
         self._storages = {image.untyped_storage()}
@@ -76,7 +103,7 @@ class _Recorder:
                 type=type(layer).__name__,
                 output_shape=tuple(tensor.shape[1:]),
                 parameters=sum(parameter.numel() for parameter in parameters),
-                multiply_adds=_multiply_adds(layer, inputs, tensor),
+                multiply_adds=self.linear.pop() + _multiply_adds(layer, inputs, tensor),
                 parameter_bytes=sum(parameter.nbytes for parameter in parameters),
                 activation_bytes=0 if storage in self._storages else storage.nbytes(),
                 field=self.tracker.field(tensor),
@@ -87,15 +114,17 @@ class _Recorder:
 
 
 def _multiply_adds(layer: nn.Module, inputs: object, output: Tensor) -> int:
-    """Return the number of multiply-adds: one for each weight of the filter of each output.
+    """Return the number of multiply-adds, without those of `linear`.
 
-    In a transposed convolution each input has a filter.
+    A convolution has one for each weight of the filter of each output. In a transposed convolution
+    each input has a filter.
     """
     if isinstance(layer, _ConvTransposeNd) and isinstance(inputs, tuple):
         return int(inputs[0].numel()) * layer.weight[0].numel()
-    if isinstance(layer, _ConvNd | nn.Linear):
+    if isinstance(layer, _ConvNd):
         return output.numel() * layer.weight[0].numel()
-    if isinstance(layer, nn.RNNBase):  # every weight is used once in each time step
+    # Neither shows a call of `linear`. Every weight is used once in each time step or token.
+    if isinstance(layer, nn.RNNBase | nn.MultiheadAttention):
         weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)
         return output.numel() // output.shape[-1] * weights
     return 0

@@ -19,8 +19,9 @@ class Summary:
 
     `parameters` is the number of all parameters of the model; a shared one counts once.
     `trainable` is the number of those that are not frozen. `multiply_adds` is for one image, and
-    includes convolutions, linear and recurrent layers, as in papers, but not the products inside
-    an attention. The rows are those of evaluation mode; `memory` is that of a training batch.
+    includes convolutions, linear and recurrent layers, and the projections of an attention, but
+    not its products of queries, keys and values, which papers count too. The rows are those of
+    evaluation mode; `memory` is that of a training batch.
     """
 
     rows: tuple[Row, ...]

@@ -85,10 +85,16 @@ def cosine_warm_restarts(
 ) -> CosineAnnealingWarmRestarts:
     """Return a CosineAnnealingWarmRestarts whose `cycles` cycles fill the run.
 
+    A cycle may end between two steps; the next step then continues the cycle after it.
+
     Source: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017).
     """
-    first_period = math.ceil(total_steps / sum(t_mult**cycle for cycle in range(cycles)))
-    return CosineAnnealingWarmRestarts(optimizer, first_period, t_mult, eta_min)
+    scheduler = CosineAnnealingWarmRestarts(optimizer, 1, t_mult, eta_min)
+    period = total_steps / sum(t_mult**cycle for cycle in range(cycles))
+    period *= 1 - 1e-9  # or a rounding error could put off a restart by a step
+    # torch's constructor takes whole periods only, which would end after a run of few steps.
+    scheduler.load_state_dict(scheduler.state_dict() | {"T_0": period, "T_i": period})
+    return scheduler
 
 
 def require_no_minimum_rate(arguments: Mapping[str, Any]) -> None:

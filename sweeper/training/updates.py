@@ -142,6 +142,10 @@ class Updates:
         if state.get("groups", self._group_names()) != self._group_names():
             raise ValueError("its parameter groups differ")
         self.optimizer.load_state_dict(state["optimizer"])
+        for parameter, values in self.optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.ndim and value.shape == parameter.shape:
+                    values[name] = _laid_out_as(parameter, value)
         if self.schedule.scheduler is not None:
             self.schedule.scheduler.load_state_dict(state["scheduler"])
         self._scaler.load_state_dict(state["scaler"])
@@ -149,4 +153,13 @@ class Updates:
             self._average.load_state_dict(state["ema"])
         for name, parameter in self._model.named_parameters():
             if name in state["gradients"]:
-                parameter.grad = state["gradients"][name].to(parameter.device)
+                parameter.grad = _laid_out_as(parameter, state["gradients"][name])
+
+
+def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:
+    """Return a copy of the value on the device and in the memory format of the parameter.
+
+    A checkpoint may be of a run in another format. torch would keep it, and its fused kernels on a
+    CPU pair the elements of parameter, gradient and moments by their places in memory.
+    """
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -9,7 +9,7 @@ import pytest
 import torch
 import torchvision.transforms as v1
 from PIL import ExifTags, Image
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as TF
 
@@ -129,6 +129,36 @@ def test_the_cache_is_read_again_and_statistics_too(
     second = prepared(folder(photos), **RANDOM)
     assert equal(batches, epochs(second))
     assert (first.digest, first.profile) == (second.digest, second.profile)
+
+
+class Gamma(nn.Module):
+    """A transform whose text says nothing of its argument."""
+
+    def __init__(self, gamma: float) -> None:
+        super().__init__()
+        self._gamma = gamma
+
+    def forward(self, image: Tensor) -> Tensor:
+        return (255 * (image / 255) ** self._gamma).to(torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        Gamma,
+        lambda gamma: v2.Lambda(Gamma(gamma).forward),
+        lambda gamma: v2.RandomApply([Gamma(gamma)], p=1.0),
+    ],
+    ids=["module", "function", "inner"],
+)
+def test_statistics_are_measured_again_for_another_argument_of_a_transform_of_ones_own(
+    photos: Path, prepared: Any, own: Any
+) -> None:
+    profiles = []
+    for gamma in (1.0, 3.0):
+        settings = RANDOM | {"eval_transform": [*RANDOM["eval_transform"], own(gamma)]}
+        profiles.append(prepared(folder(photos), **settings).profile)
+    assert profiles[0].mean[0] > profiles[1].mean[0] + 0.1
 
 
 @pytest.mark.parametrize("limit", [1e-9, 1.0])

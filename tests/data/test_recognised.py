@@ -7,7 +7,13 @@ import torch
 import torchvision.transforms as v1
 from torchvision.transforms import v2
 
-from sweeper.data.recognised import flattened, require_new, require_new_targets, useful_side
+from sweeper.data.recognised import (
+    flattened,
+    require_new,
+    require_new_targets,
+    tells_all,
+    useful_side,
+)
 from sweeper.errors import ConfigError
 
 DONE = "this is done already"
@@ -89,3 +95,26 @@ def test_compose_is_replaced_by_its_transforms() -> None:
 )
 def test_the_side_that_transforms_can_use(transforms: Any, side: int | None) -> None:
     assert useful_side(transforms) == side
+
+
+@pytest.mark.parametrize(
+    ("transform", "does"),
+    [
+        (v2.Resize((20, 30)), True),
+        (v1.Resize(20), True),
+        (v2.CenterCrop(3), True),
+        (v2.Pad(1, fill=[0, 1, 2]), True),
+        (v2.Pad(1, fill={torch.Tensor: 3}), False),
+        (v2.LinearTransformation(torch.eye(3), torch.zeros(3)), False),
+        (v2.Lambda(abs), False),
+        (v1.Lambda(abs), False),
+        (v2.RandomApply([v2.Lambda(abs)]), False),
+        (v1.RandomApply(torch.nn.ModuleList([v2.CenterCrop(3)])), False),
+        (torch.nn.Identity(), False),
+        (abs, False),
+    ],
+)
+def test_the_text_of_a_transform_tells_all_if_it_holds_nothing_but_values(
+    transform: Any, does: bool
+) -> None:
+    assert tells_all(transform) is does

@@ -19,6 +19,8 @@ from sweeper.predict import N_IMAGES, heading, predict, prediction_of
 from sweeper.run.restore import restore
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.checkpoint_file import write_checkpoint
+from sweeper.training.checkpoint_store import SaveCheckpoints
+from sweeper.training.state import RunState
 from sweeper.training.torch_settings import _default_threads
 
 QUICK = ("trainer.epochs=3", "model.channels=[4,8]", "optimizer.lr=0.01")
@@ -70,6 +72,30 @@ def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
     found = json.loads(capsys.readouterr().out)
     printed = metrics(caplog.text)
     assert {name: round(found[name], 4) for name in ("loss", "accuracy")} == printed
+
+
+@pytest.mark.parametrize(
+    ("epoch", "instead"),
+    [
+        (0, r"type python -m sweeper resume=\S+/last\.pt to finish the epoch$"),
+        (1, r"type checkpoint=\S+/best\.pt, or python -m sweeper resume=\S+/last\.pt"),
+    ],
+)
+@pytest.mark.parametrize("decay", ["null", "0.9"])
+def test_class_means_of_an_earlier_network_are_not_used(
+    ran, pictures, tmp_path, monkeypatch, refuses, epoch, instead, decay
+) -> None:
+    def interrupt(callback: SaveCheckpoints, state: RunState) -> None:
+        if (state.epoch, state.batch) == (epoch, 2):
+            state.interrupt()
+
+    monkeypatch.setattr(SaveCheckpoints, "on_batch_end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ran(*QUICK, "loss=triplet_margin", f"trainer.ema_decay={decay}")
+    words = [f"checkpoint={tmp_path}/run/checkpoints/last.pt"]
+    for tool, more in ((evaluate, []), (predict, [str(pictures), "grid=null"])):
+        with refuses(CheckpointError, rf"^\S+/last\.pt is of .* within an epoch.*{instead}"):
+            tool([*words, *more])
 
 
 def test_torch_is_set_as_in_training_with_the_threads_that_are_typed(checkpoint, pictures) -> None:

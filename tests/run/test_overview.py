@@ -34,6 +34,9 @@ def test_the_sizes_follow_once_they_are_known(built) -> None:
     assert max(map(len, lines)) < 80
 
 
+PLATEAU = ("scheduler=plateau", "stopping=patience")
+
+
 @pytest.mark.parametrize(
     ("overrides", "starts"),
     [
@@ -42,6 +45,13 @@ def test_the_sizes_follow_once_they_are_known(built) -> None:
         (("optimizer.lr=50",), ["optimizer.lr=50: is a very high learning rate"]),
         (("model.kernel_size=17",), ["the kernel of features.1.0 has 17 pixels"]),
         (("model.kernel_size=16",), []),
+        (
+            (*PLATEAU, "stopping.patience=4"),
+            ["stopping.patience=4: scheduler.patience=3 lowers the learning rate after 4 epochs"],
+        ),
+        ((*PLATEAU, "stopping.patience=5"), []),
+        ((*PLATEAU[:1], "stopping=up"), []),
+        ((*PLATEAU[1:], "stopping.patience=1"), []),
     ],
 )
 def test_a_value_that_cannot_be_meant_is_a_line(built, overrides, starts) -> None:

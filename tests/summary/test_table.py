@@ -49,6 +49,23 @@ def test_resnet50_has_the_published_totals() -> None:
     assert summary.multiply_adds == 4_089_184_256
 
 
+@pytest.mark.parametrize(
+    ("name", "products"),
+    [
+        ("vit_b_16", 12 * 2 * 197**2 * 768),  # 12 blocks, 197 tokens of 768 values, two products
+        ("swin_t", 2 * 49**2 * (2 * 64 * 96 + 2 * 16 * 192 + 6 * 4 * 384 + 2 * 768)),
+    ],
+)
+def test_a_transformer_has_the_published_operations_but_for_the_products(name, products) -> None:
+    from torchvision import models
+
+    with torch.device("meta"):
+        model = models.get_model(name)
+    published = models.get_model_weights(name).IMAGENET1K_V1.meta["_ops"]
+    total = summarise(model, (3, 224, 224), 1).multiply_adds + products
+    assert total / 1e9 == pytest.approx(published, abs=1e-3)
+
+
 def test_grouped_convolutions_count_the_channels_of_one_group() -> None:
     model = nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=False)
     assert summarise(model, (4, 6, 6), 1).multiply_adds == 9 * 8 * 36

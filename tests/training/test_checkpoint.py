@@ -163,6 +163,17 @@ def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path, same) -> None:
     same(more, whole)
 
 
+@pytest.mark.parametrize("before", ["true", "false"])
+def test_a_run_may_resume_in_another_memory_format(ran, tmp_path, before) -> None:
+    ran(*SMALL, "trainer.epochs=1", f"trainer.channels_last={before}", folder="first")
+    resume = ("trainer.epochs=2", f"resume={tmp_path}/first/checkpoints/last.pt")
+    weights = []
+    for after in ("true", "false"):
+        ran(*SMALL, *resume, f"trainer.channels_last={after}", folder=after)
+        weights.append(read_checkpoint(tmp_path / after / "checkpoints/last.pt")["model"])
+    torch.testing.assert_close(*weights, rtol=0, atol=1e-4)
+
+
 def test_a_run_cannot_resume_from_a_checkpoint_with_more_epochs(ran, tmp_path, refuses) -> None:
     ran(*SMALL, "trainer.epochs=2", folder="first")
     resume = f"resume={tmp_path}/first/checkpoints/last.pt"

@@ -1,5 +1,7 @@
 """Schedules against values computed by hand, and options with the horizon of a run."""
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -39,6 +41,25 @@ def test_warm_restarts_fill_the_run_with_growing_cycles(optimizer: SGD) -> None:
     scheduler = schedules.cosine_warm_restarts(optimizer, 14, cycles=3, t_mult=2, eta_min=0.0)
     starts = [step for step, rate in enumerate(rates(scheduler, 14)) if rate == 1.0]
     assert starts == [0, 2, 6]  # cycles of 2, 4 and 8 steps
+
+
+def test_the_last_warm_cycle_ends_with_a_run_of_any_length(optimizer: SGD) -> None:
+    scheduler = schedules.cosine_warm_restarts(optimizer, 10, cycles=3, t_mult=2, eta_min=0.1)
+    positions = [0, 0.7, 0.2, 0.55, 0.9, *(0.125 + 0.175 * step for step in range(5))]
+    expected = [0.1 + 0.9 * (1 + math.cos(math.pi * position)) / 2 for position in positions]
+    assert rates(scheduler, 10) == pytest.approx(expected)
+
+
+def test_a_rounding_error_does_not_put_off_a_restart(optimizer: SGD) -> None:
+    scheduler = schedules.cosine_warm_restarts(optimizer, 10, cycles=6, t_mult=1, eta_min=0.0)
+    assert rates(scheduler, 10)[5] == pytest.approx(1.0)
+
+
+def test_resumed_warm_restarts_have_the_same_rates(optimizer: SGD) -> None:
+    whole, rest = (schedules.cosine_warm_restarts(optimizer, 10, 3, 2, 0.0) for _ in range(2))
+    rates(whole, 4)
+    rest.load_state_dict(whole.state_dict())
+    assert rates(rest, 6) == rates(whole, 6)
 
 
 @pytest.mark.parametrize(

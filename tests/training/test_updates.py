@@ -1,5 +1,7 @@
 """Accumulation, clipping and averaging against values computed by hand."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -65,6 +67,28 @@ def test_an_unfinished_group_survives_a_checkpoint(model) -> None:
     restored.load_state_dict(updates.state_dict())
     restored.after_batch(other.weight.sum() * 2.0, 2, 2)
     assert other.weight.item() == pytest.approx(-3.0)
+
+
+@pytest.mark.parametrize("flipped", [False, True])
+def test_moments_and_gradients_follow_a_change_of_the_memory_format(flipped) -> None:
+    formats = [torch.channels_last, torch.contiguous_format][:: -1 if flipped else 1]
+    models = [nn.Conv2d(3, 4, 2, bias=False).to(memory_format=each) for each in formats]
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    saved, here = (
+        Updates(m, Adam(m.parameters(), fused=True), Schedule(None), scaler=scaler, accumulate=2)
+        for m in models
+    )
+    gradients = torch.randn(4, 4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    for batch in (1, 2, 3):
+        saved.after_batch((models[0].weight * gradients[batch - 1]).sum(), batch, 4)
+    models[1].load_state_dict(models[0].state_dict())
+    here.load_state_dict(copy.deepcopy(saved.state_dict()))
+    moments = [updates.optimizer.state_dict()["state"][0] for updates in (saved, here)]
+    assert torch.equal(models[0].weight.grad, models[1].weight.grad)
+    assert all(torch.equal(moments[0][name], moments[1][name]) for name in moments[0])
+    for model, updates in zip(models, (saved, here), strict=True):
+        updates.after_batch((model.weight * gradients[3]).sum(), 4, 4)
+    torch.testing.assert_close(models[0].weight, models[1].weight)
 
 
 @pytest.mark.parametrize("names", [["bias", "weight"], ["weight"]])
