@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 LOCAL_LAUNCHER = "hydra_plugins.sweeper_plugin.launcher.LocalLauncher"
+OWN_LAUNCHERS = (BASIC_LAUNCHER, LOCAL_LAUNCHER)
+"""The launchers whose workers are processes of this host, with its environment."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def plan_study(
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
-        check_options(live, verification(settings.verify, config, meanwhile))
+        verify_all = verification(settings.verify, config, meanwhile)
+        check_options(live, verify_all, launcher._target_ not in OWN_LAUNCHERS)
     settings = replace(settings, growing=growing_keys(settings, live))
     grid = _grid(settings, live)
     for key, value, none in _settings_of_seeds(settings):
@@ -205,7 +208,7 @@ def _spec(
         finals=_finals(settings, live),
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
-        foreign_launcher=launcher not in (BASIC_LAUNCHER, LOCAL_LAUNCHER),
+        foreign_launcher=launcher not in OWN_LAUNCHERS,
     )
 
 
