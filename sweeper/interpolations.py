@@ -63,7 +63,7 @@ def _node(config: DictConfig, key: str) -> Node | None:
     if path:
         parent = OmegaConf.select(config, path, throw_on_resolution_failure=False)
     if isinstance(parent, DictConfig):
-        return parent._get_node(name, validate_access=False)  # type: ignore[return-value]
+        return parent._get_node(name, validate_access=False)
     if isinstance(parent, ListConfig) and name.isdigit() and int(name) < len(parent):
         return parent._get_node(int(name), validate_access=False)  # type: ignore[return-value]
     return None
@@ -83,8 +83,8 @@ class _References(GrammarVisitor):
         del self.found[n_found:]
         return name
 
-    def _select(self, key: str, memo: Any = None) -> Any:
-        names = split_key(key)
+    def _select(self, key: Any, memo: Any = None) -> Any:
+        names = split_key(getattr(key, "raw", key))  # OmegaConf 2.4 has a class for keys
         n_up = next((i for i, name in enumerate(names) if name), 0)  # `.x` is beside the key
         name = ".".join([*self._path[:-n_up], *names[n_up:]] if n_up else names)
         self.found.append(name)
