@@ -39,7 +39,7 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
 
     If it cannot start, what Hydra has written for it is removed. Outside a study, a line warns of
     each override that cannot be meant. If `in_words`, it is said what is going to run, and what to
-    type when it has run.
+    type when it has run; a call from Python wants no such words.
 
     Raises:
         SweeperError: the config, the data or the checkpoint cannot be used, or training failed.
@@ -67,7 +67,8 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
         log.info("%s\n", "\n".join(filter(None, [known, built_text(run.experiment, run.summary)])))
     if trial.info() is None:
         typed = _typed(settings)
-        unsearched = unsearched_line(typed, _params(settings))
+        advice = "add --multirun" if in_words else "call sweeper.sweep"
+        unsearched = unsearched_line(typed, _params(settings), advice)
         pointless = pointless_lines(run.experiment)
         for line in filter(None, [*repeated_lines(typed), unsearched, *pointless]):
             log.warning("%s", line)

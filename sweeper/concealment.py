@@ -13,16 +13,10 @@ from typing import Any
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import (
-    DictConfig,
-    ListConfig,
-    Node,
-    OmegaConf,
-    ValueNode,
-    flag_override,
-)
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sweeper.hydra_versions import COMPARES_SWEEPERS
+from sweeper.interpolations import references, texts, value_node
 from sweeper.secrets import (
     INTERPOLATION,
     MASK,
@@ -39,7 +33,6 @@ from sweeper.secrets import (
 _QUOTED = r"'(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)'|\"(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)\""
 _SEGMENT = re.compile(rf"{_QUOTED}|(?:{INTERPOLATION}|\\.|[^'\",()\[\]{{}}])+")
 """A text in a list, a mapping or a sweep of Hydra's override grammar, quoted or not."""
-_REFERENCE = re.compile(r"\$\{(\.*[A-Za-z_][\w.]*)\}")
 
 
 class ConcealPasswords(Callback):
@@ -75,8 +68,8 @@ class ConcealingLoader:
 
         Hydra compares the sweeper and the launcher in it with those that it composes for a job.
         """
-        texts = _texts(master.hydra, "hydra") if "hydra" in master else ()
-        if not any(VARIABLE in node._value() for _, node in texts):
+        nodes = texts(master.hydra, "hydra") if "hydra" in master else ()
+        if not any(VARIABLE in node._value() for _, node in nodes):
             return master
         if self._own_config is None:
             name: Any = master.hydra.job.config_name
@@ -107,7 +100,7 @@ def conceal_config(config: DictConfig) -> None:
     The value that a URI refers to for its password is replaced as well, and so are passwords among
     the variables that Hydra sets for a job.
     """
-    for key, node in list(_texts(config, "")):
+    for key, node in list(texts(config, "")):
         text = node._value()
         is_override = key.startswith("hydra.overrides.")
         _set(node, concealed_override(text) if is_override else concealed(text, key))
@@ -127,20 +120,15 @@ def _variables(config: DictConfig) -> list[str]:
 
 def _conceal_referred(config: DictConfig, text: str, key: str, seen: Collection[str] = ()) -> None:
     """Replace the values to which `text`, at `key`, refers, also through other references."""
-    for reference in _REFERENCE.findall(text):
-        name = reference.lstrip(".")
-        n_up = len(reference) - len(name)  # `${.x}` is beside the key, `${..x}` a level above
-        other = ".".join([*(key.split(".")[:-n_up] if n_up else ()), name])
+    for other in references(config, text, key):
         if other not in seen:
             _conceal_value(config, other, [*seen, other])
 
 
 def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
     """Replace a value that is a password, and the overrides that set it."""
-    path, _, name = key.rpartition(".")
-    parent = OmegaConf.select(config, path) if path else config
-    node = parent._get_node(name) if isinstance(parent, DictConfig) else None
-    value = node._value() if isinstance(node, ValueNode) else None
+    node = value_node(config, key)
+    value = None if node is None else node._value()
     if value in (None, "", "???"):
         return
     if "${" in str(value):
@@ -149,7 +137,7 @@ def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
     interpolation = store(f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}", str(value))
     _set(node, interpolation)
     whole_word = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
-    for override_key, line in _texts(config, ""):
+    for override_key, line in texts(config, ""):
         name, equals, text = line._value().partition("=")
         sets_it = f"{key}.".startswith(f"{name.lstrip('+~')}.")
         if override_key.startswith("hydra.overrides.") and equals and sets_it:
@@ -279,19 +267,6 @@ def _unescaped(value: str) -> str:
 
 def _quoted(text: str) -> str:
     return QuotedString(text, Quote.single).with_quotes()
-
-
-def _texts(node: Node, key: str) -> Iterator[tuple[str, ValueNode]]:
-    """Yield the texts of a config, unresolved, with their keys."""
-    if isinstance(node, ValueNode):
-        if isinstance(node._value(), str):
-            yield key, node
-    elif isinstance(content := getattr(node, "_content", None), dict):
-        for name, child in content.items():
-            yield from _texts(child, f"{key}.{name}" if key else str(name))
-    elif isinstance(node, ListConfig) and isinstance(content, list):
-        for i, child in enumerate(content):
-            yield from _texts(child, f"{key}.{i}")
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -37,7 +37,7 @@ from PIL.Image import Image
 from sweeper.cli.arguments import Arguments, parse_arguments, run_tool
 from sweeper.cli.leaving import leave
 from sweeper.cli.overrides import shell_word
-from sweeper.cli.typed import unusable_folder
+from sweeper.cli.typed import unusable_folder, unwritable_folder
 from sweeper.data.batches import Streaming
 from sweeper.data.image_folder import Listing
 from sweeper.data.profile import Profile
@@ -97,7 +97,7 @@ def evaluate(argv: Sequence[str]) -> None:
     waiting_for("reading the images")
     evaluation_set = _evaluation_set(restored, arguments)
     out = Path(typed_out or evaluation_folder(restored.path, evaluation_set.name))
-    if problem := unusable_folder(out):
+    if problem := unwritable_folder(out):  # nobody has typed the folder of the run
         raise ConfigError(f"{out}, the folder of the results: {problem} with out=FOLDER")
     waiting_for("scoring the images")
     predictions = predictions_of(restored.classifier, evaluation_set.batches)

@@ -190,6 +190,30 @@ def test_a_password_is_found_behind_relative_and_further_references() -> None:
     assert config.db.url == "postgresql://me:s3cret-x@h/d"
 
 
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *("${secrets.db-pw}", "${secrets[db-pw]}", "${oc.select:secrets.db-pw}", "${.pw}"),
+        *("${list.0}", "${secrets.${which}}", "${ secrets.db-pw }", "${oc.decode:${.pw}}"),
+    ],
+)
+def test_a_password_is_found_behind_every_spelling_of_a_reference(reference: str) -> None:
+    config = OmegaConf.create(
+        {
+            "db": {"url": f"postgresql://me:{reference}@h/d", "pw": "${secrets.db-pw}"},
+            "secrets": {"db-pw": "s3cret-x"},
+            "list": ["s3cret-x"],
+            "which": "db-pw",
+        }
+    )
+    conceal_config(config)
+    OmegaConf.resolve(config.copy())
+    kept = {"${list.0}": config.list}.get(reference, config.secrets)
+    assert "s3cret" not in OmegaConf.to_yaml(kept)
+    assert config.which == "db-pw"
+    assert config.db.url == "postgresql://me:s3cret-x@h/d"
+
+
 def test_a_password_among_the_variables_of_a_job_is_concealed() -> None:
     lines = ["+hydra.job.env_set.PGPASSWORD=hunter2-x", "hydra.job.env_set.OMP_NUM_THREADS=2"]
     variables = {"PGPASSWORD": "hunter2-x", "OMP_NUM_THREADS": "2", "PWD": "/home/me"}

@@ -114,7 +114,7 @@ class Call:
                 "with your own options, such as my_conf"
             )
         check_words(self.overrides, self.arguments)
-        check_overrides(self.overrides)
+        check_overrides(self.arguments)
 
     def _hydra(self) -> "Hydra":
         """Return Hydra as `hydra.main` and `hydra.initialize_config_dir` create it."""

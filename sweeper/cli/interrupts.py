@@ -87,6 +87,8 @@ class Interrupt:
 
     def request(self, number: int | None = None) -> None:
         """Set `requested`, here and in the contexts around this one."""
+        if not self.requested:
+            self._first_seconds = time.monotonic()
         self.requested, self.number = True, self.number or number
         outer = getattr(self._outer.get(number or signal.SIGINT), "__self__", None)
         if isinstance(outer, Interrupt):
@@ -97,7 +99,6 @@ class Interrupt:
         if os.getpid() != self._pid:
             self._handle_in_child(number)
         elif not self.requested:
-            self._first_seconds = now
             self.request(number)
             if self._on_first is not None:
                 self._on_first()

@@ -28,6 +28,9 @@ MAX_OVERRIDE_LENGTH = 10_000
 PLUGIN_PACKAGES = ("hydra_plugins.", "hydra._internal.core_plugins.")
 """The packages from which Hydra loads plugins."""
 
+OWN_FOLDERS = ("--config-d", "--config-p", "-cd", "-cp", "hydra.searchpath")
+"""How the arguments begin that name folders with more groups. Hydra takes its flags shortened."""
+
 MAX_DEPTH = 40
 """The levels of lists and mappings in a value. Hydra's parser calls itself for each of them."""
 
@@ -56,6 +59,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: an override has a value that cannot work.
     """
+    has_own_groups = any(argument.lstrip("+").startswith(OWN_FOLDERS) for argument in arguments)
     for line in overrides_in(arguments):
         _check_text(line)
         override = parsed(line)
@@ -63,6 +67,8 @@ def check_overrides(arguments: Sequence[str]) -> None:
             continue
         value = override.value()
         if "/" in override.key_or_group:
+            if not has_own_groups:
+                _check_group(line)
             _check_option(line, value)
         if isinstance(value, list):
             _check_list(line, override.key_or_group, value)
@@ -100,11 +106,10 @@ def parsed(line: str) -> Override | None:
         return None  # Hydra's own message follows
 
 
-def _check_option(line: str, value: Any) -> None:
-    """Check that a value is an option of a group of Hydra's, a list of options, or null."""
+def _check_group(line: str) -> None:
+    """Check that a key with a slash is no key of one of our groups, written so by mistake."""
     from sweeper.configs import CONFIGS
 
-    values = value if isinstance(value, list) else [value]
     group, _, key = line.partition("=")[0].lstrip("+~").rpartition("/")
     # Their names are listed, since one from outside may be too long to be looked up.
     groups = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.is_dir()}
@@ -112,6 +117,11 @@ def _check_option(line: str, value: Any) -> None:
     if group in own and f"{group}/{key.partition('@')[0]}" not in own:
         typed = line.replace(f"{group}/{key}", f"{group.replace('/', '.')}.{key}", 1)
         raise ConfigError(f"{line}: there is no such group; for a key of {group}, type {typed}")
+
+
+def _check_option(line: str, value: Any) -> None:
+    """Check that a value is the name of an option, a list of names, or null."""
+    values = value if isinstance(value, list) else [value]
     if value is not None and not all(isinstance(each, str) for each in values):
         raise ConfigError(f"{line}: must be the name of an option; see --hydra-help for the names")
 
@@ -149,12 +159,22 @@ def _folder(value: Any) -> str | None:
 
 def unusable_folder(path: Path) -> str | None:
     """Return why no folder can be created at a path, or None if one can."""
+    return _wrong_path(path) or unwritable_folder(path)
+
+
+def _wrong_path(path: Path) -> str | None:
+    """Return what is wrong with a path as it was typed, or None."""
     if any(len(os.fsencode(name)) > MAX_NAME_BYTES for name in path.parts):
         return f"has a name of more than {MAX_NAME_BYTES} bytes; type a shorter path"
     if len(os.fsencode(path.absolute())) > MAX_PATH_BYTES:
         return f"has more than {MAX_PATH_BYTES} bytes; type a shorter path"
     if not str(path).isprintable():
         return "has characters that cannot be printed; type another path"
+    return None
+
+
+def unwritable_folder(path: Path) -> str | None:
+    """Return why nothing can be written to a folder, which may not exist yet, or None."""
     existing = next(each for each in (path.absolute(), *path.absolute().parents) if each.exists())
     if not existing.is_dir():
         return f"Not a directory: {existing} is a file; type the path of a folder"
@@ -184,7 +204,7 @@ def _file_name(value: Any) -> str | None:
     is_name = isinstance(value, str | int) and not isinstance(value, bool)
     if not is_name or not text or "/" in text or text in (".", ".."):
         return "must be the name of a file without its ending; type a name such as sweeper"
-    return unusable_folder(Path(f"{text}.log"))
+    return _wrong_path(Path(f"{text}.log"))
 
 
 def _verbose(value: Any) -> str | None:

@@ -5,6 +5,7 @@ import json
 import logging
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +89,18 @@ def _store(digest: str, folder: Path | None) -> str:
             folder.mkdir(parents=True, exist_ok=True)
             write_text(folder / "contents.txt", f"{digest} {_checksum(digest)}")
         except OSError as error:
-            log.warning("the digest is not cached in %s: %s", folder, reason_of(error))
+            _warn_once(folder.parent, reason_of(error))
     return digest
+
+
+@cache
+def _warn_once(cache_dir: Path, reason: str) -> None:
+    """Warn a process of it once, and not for each split of each trial."""
+    log.warning(
+        "all image files are read again by each run, since %s cannot be written: %s",
+        cache_dir,
+        reason,
+    )
 
 
 def _checksum(digest: str) -> str:

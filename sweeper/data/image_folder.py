@@ -164,10 +164,11 @@ def _subfolders(folder: Path) -> tuple[str, ...]:
     """Return the names of the folders in `folder`, sorted, without hidden ones.
 
     Raises:
-        DataError: a link leads nowhere, so that a class or a split would be left out unnoticed.
+        DataError: a link leads nowhere, so that a class or a split would be left out unnoticed. A
+            name with a suffix is that of a file, such as a list of labels.
     """
     paths = [path for path in folder.iterdir() if path.name[0] != "."]
     for path in paths:
-        if path.is_symlink() and not path.exists():
-            raise DataError(f"{path} is a link to a folder that does not exist; remove the link")
+        if path.is_symlink() and not path.exists() and not path.suffix:
+            raise DataError(f"{path} is a link that leads nowhere; mend it, or remove it")
     return tuple(sorted(path.name for path in paths if path.is_dir()))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
+from omegaconf.errors import InterpolationResolutionError
 
 from sweeper.cli.messages import user_message
 from sweeper.cli.overrides import to_type
@@ -62,17 +63,20 @@ def _each_line_once() -> Iterator[None]:
             handler.removeFilter(once)
 
 
-def check_options(live: LiveSpace, verify_all: VerifyAll | None = None) -> None:
+def check_options(
+    live: LiveSpace, verify_all: VerifyAll | None = None, has_own_hosts: bool = False
+) -> None:
     """Compose a config for every option, for the ends of its space, and for every listed value.
 
-    The configs are then passed to `verify_all`.
+    The configs are then passed to `verify_all`. If `has_own_hosts`, workers may run on other hosts,
+    where a variable of the environment may exist that does not exist here.
 
     Raises:
         ConfigError: a config cannot be composed or names no folder, or `verify_all` refused it. The
             message has a line for each reason.
     """
     points = [point for options in live.option_choices() for point in live.probes(options)]
-    errors = _errors(live, points, verify_all)
+    errors = _errors(live, points, verify_all, has_own_hosts)
     failed = [(p, e) for p, e in zip(points, errors, strict=True) if e is not None]
     hints = [_whole_hint(live, point) for point, _ in failed]
     points_of: dict[str, list[Params]] = {}
@@ -95,14 +99,21 @@ def _whole_hint(live: LiveSpace, point: Params) -> str:
 
 
 def _errors(
-    live: LiveSpace, points: Sequence[Params], verify_all: VerifyAll | None
+    live: LiveSpace,
+    points: Sequence[Params],
+    verify_all: VerifyAll | None,
+    has_own_hosts: bool,
 ) -> list[Exception | None]:
     """Return the error of each point, None for those that can work."""
     configs: dict[int, DictConfig] = {}
 
     def compose(number: int) -> None:
         config = live.composer.compose(points[number], 0, Path())
-        job_subdir(config)  # raises an error if the trial has no folder
+        try:
+            job_subdir(config)  # raises an error if the trial has no folder
+        except InterpolationResolutionError as error:
+            if not (has_own_hosts and "Environment variable '" in str(error)):
+                raise
         configs[number] = config
 
     errors = [_error_of(lambda: compose(number)) for number in range(len(points))]  # noqa: B023

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.overrides import bare_key, override_line
+from sweeper.concealment import conceal_config
 from sweeper.hydra_state import as_hydra_config
 from sweeper.space.copies import Template
 from sweeper.space.space import Space, Value
@@ -117,6 +118,7 @@ class Composer:
         OmegaConf.copy_cache(from_config=self.master, to_config=config)  # as Hydra does
         with open_dict(config.hydra):  # each worker has its own share of the threads and GPUs
             config.hydra.job.env_set.update({k: os.environ[k] for k in config.hydra.job.env_copy})
+        conceal_config(config)  # Hydra writes it to the trial's folder
         return config
 
     @cached_property

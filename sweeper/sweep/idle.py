@@ -1,7 +1,9 @@
 """The checks that a study may be moved away: nobody uses it, and its folder holds nothing else."""
 
+import os
 from pathlib import Path
 
+from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
@@ -14,6 +16,9 @@ from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import JOURNAL, open_storage
 from sweeper.sweep.study import open_study
+
+HYDRAS_SUBFOLDER = ".hydra"
+"""The folder that Hydra makes in the folder of each trial, unless told otherwise."""
 
 
 def require_idle(spec: StudySpec) -> None:
@@ -60,7 +65,7 @@ def require_movable(folder: Path) -> None:
     here, absolute = Path.cwd().resolve(), folder.resolve()
     if absolute == here or absolute in here.parents:
         reason = "the working folder" if absolute == here else "a folder above the working folder"
-    elif next(folder.glob(f"*/{COMMAND_FILE}"), None) is not None:
+    elif _holds_other_studies(folder):
         reason = "the folder of other studies too"
     else:
         return
@@ -70,14 +75,37 @@ def require_movable(folder: Path) -> None:
     )
 
 
+def _holds_other_studies(folder: Path) -> bool:
+    """Return whether other studies have their folders in that of a study, at any depth.
+
+    Those of its ablations are its own. The folders of its trials, of which there may be thousands,
+    are not searched.
+    """
+    for place, folders, files in os.walk(folder):
+        if Path(place) == folder:
+            folders[:] = [name for name in folders if name != EXPLAIN_FOLDER]
+        elif COMMAND_FILE in files:
+            return True
+        elif HYDRAS_SUBFOLDER in folders:
+            folders.clear()
+    return False
+
+
 def _leases(name: str, spec: StudySpec, journal: str) -> list[Lease]:
-    """Return the leases of a study's running trials; `journal` is its file, if it has one."""
+    """Return the leases of a study's running trials.
+
+    The folder to be moved may hold the file `journal` of a study, although the one of `spec` is in
+    a database.
+    """
     file = spec.folder / journal
-    if spec.storage is None and not file.is_file():
-        return []
+    places: list[str | BaseStorage] = [str(file)] if file.is_file() else []
+    places += [] if spec.storage is None else [spec.storage]
+    return [lease for place in places for lease in _leases_in(place, name, spec.folder)]
+
+
+def _leases_in(place: str | BaseStorage, name: str, folder: Path) -> list[Lease]:
     try:
-        storage = open_storage(str(file) if spec.storage is None else spec.storage, spec.folder)
-        trials = open_study(name, storage).get_trials(deepcopy=False)
+        trials = open_study(name, open_storage(place, folder)).get_trials(deepcopy=False)
     except (ConfigError, KeyError):
         return []  # a damaged journal, or no such study
     leases = (Lease.read(t.system_attrs) for t in trials if t.state == TrialState.RUNNING)

@@ -80,8 +80,11 @@ def opening_lines(
 def measure_lines(plan: StudyPlan, config: DictConfig) -> Iterator[str]:
     """Yield the searched keys that change what an objective measures.
 
-    The values of two trials then cannot tell which is the better one.
+    The values of two trials then cannot tell which is the better one. An application whose metric
+    is no key of its config has losses of its own.
     """
+    if not _has_short_form(config, "metric"):
+        return
     names = plan.settings.objectives.names
     other = OmegaConf.select(config, "data.metric") or headline("multiclass")
     for name in names:
@@ -148,9 +151,13 @@ def _trials_text(trials: Sequence[FrozenTrial]) -> str:
 
 def _fresh_override(config: DictConfig) -> str:
     """Return the override that starts a new study; an application may have a short form of it."""
+    return "study=fresh" if _has_short_form(config, "study") else "hydra.sweeper.study=fresh"
+
+
+def _has_short_form(config: DictConfig, key: str) -> bool:
+    """Return whether a key of `hydra.sweeper` is set by a key of that name, as in our config."""
     hydra = OmegaConf.to_container(config.hydra.sweeper, resolve=False)
-    has_short_form = isinstance(hydra, dict) and hydra.get("study") == "${study}"
-    return "study=fresh" if has_short_form else "hydra.sweeper.study=fresh"
+    return isinstance(hydra, dict) and hydra.get(key) == f"${{{key}}}"
 
 
 def _current_code() -> CodeState | None:

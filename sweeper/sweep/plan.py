@@ -16,6 +16,7 @@ from sweeper.cli.messages import user_message
 from sweeper.cli.typed import CHECKS, unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.hydra_settings import LocalLauncherConf
+from sweeper.interpolations import referred
 from sweeper.launch.resources import n_workers
 from sweeper.space.check_options import check_options
 from sweeper.space.compose import Composer
@@ -44,6 +45,11 @@ log = logging.getLogger(__name__)
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
 NOW = "${now:"
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+OWN_LAUNCHERS = (BASIC_LAUNCHER, LocalLauncherConf._target_)
+"""The launchers whose workers are processes of this host, with its environment."""
+
+UPDATE_GROUPS = ("optimizer", "scheduler")
+"""The nodes whose settings a checkpoint overrules."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ def plan_study(
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
-        check_options(live, verification(settings.verify, config, meanwhile))
+        verify_all = verification(settings.verify, config, meanwhile)
+        check_options(live, verify_all, launcher._target_ not in OWN_LAUNCHERS)
     settings = replace(settings, growing=growing_keys(settings, live))
     grid = _grid(settings, live)
     for key, value, none in _settings_of_seeds(settings):
@@ -111,12 +118,17 @@ def growing_keys(settings: StudySettings, live: LiveSpace) -> list[str]:
     """Return the keys whose number may grow whichever options a trial chooses.
 
     The command's own config has the default option of a swept group. Another one may name fewer
-    keys, such as a schedule that ends with the run.
+    keys, such as a schedule that ends with the run. A number that a setting of the optimizer or the
+    scheduler refers to may not grow: no trial resumes with another setting than it began with.
     """
-    configs = map(live.composer.option_config, live.option_choices())
-    named = [_select(config, "hydra.sweeper.growing") for config in configs]
-    first, *others = (settings.growing if keys is None else keys for keys in named)
-    return [key for key in first if isinstance(key, str) and all(key in keys for keys in others)]
+    named, fixed = list[Any](), set[str]()
+    for config in map(live.composer.option_config, live.option_choices()):
+        keys = _select(config, "hydra.sweeper.growing")
+        named.append(settings.growing if keys is None else keys)
+        fixed |= referred(config, UPDATE_GROUPS)
+    first, *others = named
+    shared = [key for key in first if isinstance(key, str) and all(key in keys for keys in others)]
+    return [key for key in shared if not any(f"{key}.".startswith(f"{name}.") for name in fixed)]
 
 
 def _settings_of_seeds(settings: StudySettings) -> Iterator[tuple[str, int, str]]:
@@ -207,7 +219,7 @@ def _spec(
         finals=_finals(settings, live),
         capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
-        foreign_launcher=launcher not in (BASIC_LAUNCHER, LocalLauncherConf._target_),
+        foreign_launcher=launcher not in OWN_LAUNCHERS,
     )
 
 

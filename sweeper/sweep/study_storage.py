@@ -127,10 +127,11 @@ def _require_new(plan: StudyPlan) -> None:
         raise ConfigError(
             f"study {name} does not exist; start it with its command before workers join it"
         )
-    other = study_of_journal(folder)
-    if other not in (None, name) and plan.spec.storage is None:
+    other, has_database = study_of_journal(folder), plan.spec.storage is not None
+    if other is not None and (other != name or has_database):
+        reason = "is kept in its journal there" if has_database else "has other settings"
         raise ConfigError(
-            f"{folder} is the folder of study {other}, which has other settings; type another "
+            f"{folder} is the folder of study {other}, which {reason}; type another "
             "folder with hydra.sweep.dir=PATH, or study=fresh (hydra.sweeper.study=fresh), which "
             "moves that study away"
         )

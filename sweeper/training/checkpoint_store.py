@@ -14,9 +14,9 @@ from sweeper.training.checkpoint import FORMAT, load_adapter, load_weights, read
 from sweeper.training.checkpoint_file import checkpoint_bytes, load_checked, write_checkpoint
 from sweeper.training.experiment import Experiment
 from sweeper.training.resumption import (
+    REMEDY,
     best_checkpoint,
     identity,
-    remedy,
     require_best,
     require_identity,
     require_parts,
@@ -117,7 +117,7 @@ class CheckpointStore:
             state.load_state_dict(content["state"])
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise CheckpointError(
-                f"{path} is of another optimizer or scheduler ({error}): {remedy(path)}"
+                f"{path} is of another optimizer or scheduler ({error}): {REMEDY}"
             ) from error
         if state.epoch > state.epochs:
             raise CheckpointError(

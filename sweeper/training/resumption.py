@@ -14,6 +14,12 @@ from sweeper.training.state import RunState
 
 log = logging.getLogger(__name__)
 
+REMEDY = (
+    "type the overrides of the checkpoint's run, or init.weights=PATH in place of resume=PATH for "
+    "a new run that starts with its weights"
+)
+"""What to do if a run cannot resume from a checkpoint."""
+
 
 def checkpoint_to_resume(resume: str | None) -> Path | None:
     """Return the path of the checkpoint to resume from, or None for a run that starts anew.
@@ -115,16 +121,8 @@ def require_equal(values: Mapping[str, Any], saved: Mapping[str, Any], path: Pat
         if saved.get(name) != value:
             raise CheckpointError(
                 f"{path} is of another experiment: {name} is {saved.get(name)} in the checkpoint "
-                f"and {value} in this run; {remedy(path)}"
+                f"and {value} in this run; {REMEDY}"
             )
-
-
-def remedy(path: Path) -> str:
-    """Return what to type if a run cannot resume from the checkpoint at `path`."""
-    return (
-        f"type the overrides of the checkpoint's run, or init.weights={path} in place of resume "
-        "for a new run that starts with its weights"
-    )
 
 
 def best_checkpoint(last: Path, state: RunState) -> Path | None:

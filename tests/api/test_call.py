@@ -192,8 +192,22 @@ def test_calls_in_several_threads_run_one_after_another() -> None:
     assert len({run.folder for run in runs}) == 3
 
 
-def test_an_option_of_the_callers_own_folder_is_found(tmp_path) -> None:
-    (tmp_path / "mine/model").mkdir(parents=True)
-    (tmp_path / "mine/model/small.yaml").write_text("defaults: [mlp]\nhidden: [8]\n")
-    run = sweeper.run(*QUICK, "model=small", config_dir="mine")
+@pytest.mark.parametrize(
+    ("group", "head", "override"),
+    [
+        ("model", "defaults: [mlp]", "model=small"),
+        ("model/parts", "# @package model", "+model/parts=small"),
+    ],
+)
+def test_an_option_of_the_callers_own_folder_is_found(tmp_path, group, head, override) -> None:
+    folder = tmp_path / "mine" / group
+    folder.mkdir(parents=True)
+    (folder / "small.yaml").write_text(f"{head}\nhidden: [8]\n")
+    run = sweeper.run(*QUICK, override, config_dir="mine")
     assert run.config.model.hidden == [8]
+
+
+def test_a_run_with_a_search_says_which_call_starts_a_study() -> None:
+    run = sweeper.run(*QUICK, "search=cnn")
+    line = "search=cnn: nothing is searched in a single run; call sweeper.sweep to start a study"
+    assert line in (run.folder / "sweeper.log").read_text()

@@ -75,6 +75,14 @@ def test_a_worker_hears_of_a_signal_to_the_run_within_it() -> None:
         assert (worker.requested, caught.value.number) == (True, signal.SIGTERM)
 
 
+def test_signals_of_one_event_are_one_request_after_an_inner_context_too() -> None:
+    with Interrupt() as worker:
+        with Interrupt():
+            os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert (worker.requested, worker.number) == (True, signal.SIGTERM)
+
+
 def test_a_run_does_not_begin_after_a_signal() -> None:
     with Interrupt() as worker:
         handler = signal.getsignal(signal.SIGTERM)

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ WRONG = {
     "hydra.sweep.dir": ("true", "{a: 1}"),
     "hydra.sweep.subdir": ("1.5",),
     "hydra.output_subdir": ("/a", "../a", "1"),
-    "hydra.job.name": ("a/b", "..", "''", "true", "[a]"),
+    "hydra.job.name": ("a/b", "..", "''", "true", "[a]", "a" * 252),
     "hydra.job.env_copy": ("[NO_SUCH_VARIABLE]",),
     "hydra.job.env_set": ("{A: null}", "{A: [1]}"),
     "hydra.job.config.override_dirname.kv_sep": ("'\\u0'", "1"),
@@ -81,6 +82,19 @@ def test_a_folder_is_usable_if_it_could_be_created(tmp_path) -> None:
     (tmp_path / "file").touch()
     for path in ("file", "file/a", "b" * 256, "a\x1b"):
         assert unusable_folder(tmp_path / path) is not None
+
+
+def test_the_log_of_a_job_does_not_lie_in_the_current_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sweeper.log").touch()
+    check_overrides(["hydra.job.name=sweeper"])
+
+
+@pytest.mark.parametrize(
+    "named", [("--config-dir", "mine"), ("-cd=mine",), ("hydra.searchpath=[pkg://mine.conf]",)]
+)
+def test_groups_of_ones_own_are_left_to_hydra(named) -> None:
+    check_overrides([*named, "data/transform=strong"])
 
 
 @pytest.mark.parametrize(

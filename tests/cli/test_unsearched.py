@@ -20,5 +20,6 @@ NESTED = {"a": {"x": "choice(1, 2)", "y": {"z": "choice(1, 2)"}}, "+b": "choice(
     ],
 )
 def test_a_single_run_says_that_it_searches_nothing(overrides, params, first) -> None:
-    line = unsearched_line(overrides, params)
-    assert line is None if first is None else line.startswith(f"{first}: nothing is searched")
+    line = unsearched_line(overrides, params, "add --multirun")
+    told = f"{first}: nothing is searched in a single run; add --multirun to start a study"
+    assert line == (None if first is None else told)

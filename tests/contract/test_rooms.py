@@ -19,7 +19,7 @@ PACKAGE = Path(sweeper.__file__).parent
 COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker", "explain"}
 GROUND = {
     *("concealment", "errors", "files", "hydra_settings", "hydra_state", "hydra_versions"),
-    *("locks", "objectives", "schema", "secrets", "text", "trial", "yaml_text"),
+    *("interpolations", "locks", "objectives", "schema", "secrets", "text", "trial", "yaml_text"),
 }
 """Shared by all; one of them may import another."""
 

@@ -128,6 +128,17 @@ def test_a_damaged_digest_is_computed_again(
     assert len(caplog.records) == 2
 
 
+def test_a_cache_that_cannot_be_written_is_told_once(
+    root: Path, prepared: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("a file")
+    for seed in (1, 2):
+        prepared(folder(root), image_size=8, resident=False, seed=seed)
+    told = [message for message in caplog.messages if "read again by each run" in message]
+    assert len(told) == 1
+    assert f"since {tmp_path / 'cache'} cannot be written: " in told[0]
+
+
 def test_a_file_that_cannot_be_read_is_named(root: Path, refuses: Any, prepared: Any) -> None:
     prepared(folder(root), image_size=8)
     split = folder(root).files()["train"].split(Decoding((8, 8)))

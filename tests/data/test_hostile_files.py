@@ -92,8 +92,17 @@ def test_a_link_to_a_missing_class_or_split_is_named(
     """The data would be trained on without the class, or tested on a part of the training split."""
     root = image_tree(counts or {"train/oak": 4, "train/elm": 4})
     (root / link).symlink_to(root / "nowhere")
-    with refuses(DataError, rf"{link} is a link to a folder that does not exist; remove the link"):
+    with refuses(DataError, rf"{link} is a link that leads nowhere; mend it, or remove it"):
         prepared(trees(root), image_size=8)
+
+
+def test_a_link_to_a_missing_file_beside_the_classes_is_passed_over(
+    image_tree: Any, prepared: Any
+) -> None:
+    """So are the links of a data set of git-annex whose files were not fetched."""
+    root = image_tree({"oak": 4, "elm": 4})
+    (root / "labels.csv").symlink_to(root / "nowhere")
+    assert prepared(trees(root), image_size=8).profile.classes == ("elm", "oak")
 
 
 def test_a_link_to_another_kind_of_file_is_read_as_an_image_alone(

@@ -111,6 +111,13 @@ def test_torch_is_set_as_in_training_with_the_threads_that_are_typed(checkpoint,
             assert found == (threads, "high")
 
 
+def test_a_run_lies_where_it_lies_whatever_the_name_of_a_folder(checkpoint, tmp_path) -> None:
+    folder = tmp_path / "résultats\u3000à\u00a0moi"
+    shutil.copytree(Path(checkpoint()).parent, folder / "checkpoints")
+    evaluate([f"checkpoint={folder}"])
+    assert (folder / "evaluation/test/metrics.json").is_file()
+
+
 def test_a_batch_may_be_smaller_than_training_needs(checkpoint, capsys) -> None:
     path = checkpoint("loss=triplet_margin")
     for size in ("64", "1"):

@@ -60,6 +60,12 @@ def test_a_changed_default_of_what_is_swept_or_steers_is_not_refused(copied) -> 
     assert "nothing to run" in copied.run(*command)
 
 
+def test_a_study_in_a_database_does_not_take_the_folder_of_one_with_a_journal(app) -> None:
+    app.run(*COMMAND)
+    out = app.run(*COMMAND, "hydra.sweeper.storage=sqlite:///s.db", code=1)
+    assert "s is the folder of study s, which is kept in its journal there; type another" in out
+
+
 def test_the_lines_of_hydras_launcher_say_that_these_are_workers(app) -> None:
     out = app.run(*COMMAND)
     assert "#0 : worker of study s" in out

@@ -1,3 +1,4 @@
+import os
 import pickle
 from enum import Enum
 from pathlib import Path
@@ -112,13 +113,19 @@ def test_types_of_the_users_program_go_along_to_another_process(
 
 
 def test_the_environment_that_a_job_copies_is_that_of_its_own_process(loader, monkeypatch) -> None:
+    lines = ["hydra.job.env_copy=[SHARE,MY_API_KEY]"]
+    monkeypatch.setattr(os, "environ", os.environ.copy())
     monkeypatch.setenv("SHARE", "all")
-    own = loader.load_configuration("config", ["hydra.job.env_copy=[SHARE]"], RunMode.MULTIRUN)
+    monkeypatch.setenv("MY_API_KEY", "s3cret-1")
+    own = loader.load_configuration("config", lines, RunMode.MULTIRUN)
     composer = Composer(loader, own, parse_space([], loader))
     composer.option_config({})
     sent = cloudpickle.dumps(composer)
     monkeypatch.setenv("SHARE", "one")
-    assert pickle.loads(sent).compose({}, 0, Path()).hydra.job.env_set == {"SHARE": "one"}
+    monkeypatch.setenv("MY_API_KEY", "s3cret-2")
+    config = pickle.loads(sent).compose({}, 0, Path())
+    assert config.hydra.job.env_set == {"SHARE": "one", "MY_API_KEY": "s3cret-2"}
+    assert "s3cret" not in OmegaConf.to_yaml(config)
 
 
 @pytest.mark.parametrize("typed", [[], ["hydra.mode=MULTIRUN"]])

@@ -88,7 +88,11 @@ def test_a_key_of_one_option_does_not_compose_with_the_others(live) -> None:
 
 def test_a_trial_whose_folder_cannot_be_resolved_is_refused(live) -> None:
     with pytest.raises(ConfigError, match=r"hydra\.sweep\.subdir: .*'nokey' not found"):
-        check_options(live("x=1,2", "hydra.sweep.subdir=${nokey}"))
+        check_options(live("x=1,2", "hydra.sweep.subdir=${nokey}"), has_own_hosts=True)
+    elsewhere = live("x=1,2", "hydra.sweep.subdir=${oc.env:NO_SUCH_JOB}_${hydra.job.num}")
+    check_options(elsewhere, has_own_hosts=True)
+    with pytest.raises(ConfigError, match="'NO_SUCH_JOB' not found"):
+        check_options(elsewhere)
 
 
 def test_a_config_that_verify_refuses_is_listed_with_its_point(live) -> None:

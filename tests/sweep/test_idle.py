@@ -24,6 +24,8 @@ from sweeper.sweep.storage import open_storage
         ("s.finals", "own.log", "own.log"),
         ("s-explain-0", None, "explain/0/journal.log"),
         ("s-explain-0", "own.log", "own.log"),
+        ("s", "own.log", "journal.log"),
+        ("s.finals", "own.log", "finals.log"),
     ],
 )
 def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
@@ -59,6 +61,18 @@ def test_only_a_folder_of_one_study_alone_may_be_moved_away(tmp_path, refuses, m
     require_movable(tmp_path / "all" / "one")
     with refuses(ConfigError, "is the folder of other studies too, so it is not moved"):
         require_movable(tmp_path / "all")
+    (tmp_path / "all" / "one" / "study.yaml").unlink()
+    for deep in ("all/one/two/study.yaml", "all/2/study.yaml"):
+        file = tmp_path / deep
+        file.parent.mkdir()
+        file.touch()
+        with refuses(ConfigError, "is the folder of other studies too, so it is not moved"):
+            require_movable(tmp_path / "all")
+        file.unlink()
+    (tmp_path / "all/2/.hydra").mkdir()
+    (tmp_path / "all/explain/0").mkdir(parents=True)
+    (tmp_path / "all/explain/0/study.yaml").touch()
+    require_movable(tmp_path / "all")
     monkeypatch.chdir(tmp_path / "all" / "one")
     for place, words in ((".", "the working folder"), ("..", "a folder above the working folder")):
         with refuses(ConfigError, f"{place} is {words}, so"):

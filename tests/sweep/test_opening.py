@@ -80,10 +80,13 @@ def test_a_searched_key_that_changes_what_the_loss_measures_is_named(keys, metri
         identity=SimpleNamespace(space=dict.fromkeys(keys, {})),
         settings=SimpleNamespace(objectives=Objectives(len(names), names)),
     )
-    said = list(measure_lines(plan, OmegaConf.create({})))
+    config = {"hydra": {"sweeper": {"metric": "${metric}"}}}
+    said = list(measure_lines(plan, OmegaConf.create(config)))
     key = keys[0].partition("@")[0]
     problem = f"{key} is searched, and changes what val/loss measures"
     assert said == ([] if advice is None else [problem + advice])
+    config = {"hydra": {"sweeper": {"metric": None}}}  # the config of another application
+    assert list(measure_lines(plan, OmegaConf.create(config))) == []
 
 
 @pytest.mark.parametrize(("has_work", "start"), [(False, "nothing to run"), (True, "2 trials")])

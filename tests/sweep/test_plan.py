@@ -59,12 +59,20 @@ def test_a_study_in_a_folder_that_cannot_be_is_refused(
         ([{"horizon": "T_max"}, {}], []),
         ([{"horizon": None}], []),
         ([{}, {"horizon": "${nothing}"}], ["trainer.epochs"]),
+        ([{}, {"total_iters": "${trainer.epochs}"}], []),
+        ([{"total_iters": "${trainer.half}"}], []),
+        ([{"total_iters": "${oc.select:trainer.half,3}"}], []),
+        ([{"rates": [{"last": "${..trainer}"}, "${trainer.lr}"]}], ["trainer.epochs"]),
+        ([{"run": "${trainer}"}], []),
     ],
 )
 def test_a_number_may_grow_if_no_option_of_the_space_forbids_it(schedulers, growing) -> None:
     keys = {"growing": ["${oc.select:scheduler.horizon,trainer.epochs}"]}
+    trainer = {"epochs": 4, "half": "${as_half:${.epochs}}", "lr": 0.1}
     composer = SimpleNamespace(
-        option_config=lambda options: OmegaConf.create(options | {"hydra": {"sweeper": keys}})
+        option_config=lambda options: OmegaConf.create(
+            {"hydra": {"sweeper": keys}, "trainer": trainer, **options}
+        )
     )
     options = [{"scheduler": scheduler} for scheduler in schedulers]
     live = SimpleNamespace(option_choices=lambda: iter(options), composer=composer)
@@ -75,6 +83,12 @@ def test_a_number_may_grow_if_no_option_of_the_space_forbids_it(schedulers, grow
 def test_a_folder_that_cannot_be_resolved_is_refused(refuses) -> None:
     with refuses(ConfigError, r"^hydra\.sweep\.dir: .*'nokey' not found; type a plain value$"):
         _folder(config("${nokey}"), "s")
+
+
+def test_a_job_may_be_named_like_a_file_in_the_current_folder(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("sweeper.log").touch()
+    assert _job_name(OmegaConf.create({"hydra": {"job": {"name": "sweeper"}}})) == "sweeper"
 
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", "${nokey}"])
