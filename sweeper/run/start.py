@@ -30,6 +30,9 @@ from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 
+_NOT_OF_RUN = ("study_observers", "model", "register", "system_metrics", "watch", "flush_seconds")
+"""Keys of `tracking` that do not say where and as what a run is recorded."""
+
 
 def start(cfg: DictConfig, invocation: Invocation) -> Run:
     """Build the experiment of a composed config, and load the checkpoint to resume from, if any.
@@ -106,8 +109,7 @@ def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     for key in ("resume", "run_name", "tags"):
         content.pop(key, None)
     tracking = content.get("tracking") or {}
-    # The observers record the study, and the others add to the record of a run.
-    for key in ("study_observers", "model", "register", "system_metrics"):
+    for key in _NOT_OF_RUN:
         tracking.pop(key, None)
     return content
 
