@@ -204,7 +204,7 @@ class MLflowStore:
         for name in filter(None, names):
             for run in list(self.runs.search({tags.STUDY_KEY: name})):
                 if run.data.tags.get(tags.PARENT) != run_id:
-                    self.client.set_tag(run.info.run_id, tags.PARENT, run_id)
+                    self.client.set_tag(run.info.run_id, tags.PARENT, run_id, synchronous=True)
 
     def _experiment_id(self, name: str) -> str:
         """Return the id of an experiment; create or restore the experiment if need be."""
@@ -236,7 +236,7 @@ class MLflowStore:
         if is_superseded(run, record.time) or known.get(tags.LAST_START) == str(record.time):
             return
         self.client.update_run(run_id, status="RUNNING")
-        self.client.set_tag(run_id, tags.LAST_START, str(record.time))
+        self.client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
         for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
             self.client.delete_tag(run_id, tag)
 
@@ -272,7 +272,7 @@ class MLflowStore:
             self.runs.look_again()
             parent = self.runs.study_of(run_tags)
         if parent and run.data.tags.get(tags.PARENT) != parent.info.run_id:
-            self.client.set_tag(run.info.run_id, tags.PARENT, parent.info.run_id)
+            self.client.set_tag(run.info.run_id, tags.PARENT, parent.info.run_id, synchronous=True)
 
     def _write_tags(self, run_id: str, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -329,7 +329,7 @@ def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:
 def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
     """Record why a run ended, unless `reason` is empty."""
     if reason:
-        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH))
+        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH), synchronous=True)
 
 
 def allowed_name(name: str) -> str:

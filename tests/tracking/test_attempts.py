@@ -344,3 +344,22 @@ def test_a_study_of_an_older_version_is_found_by_its_id(attempt, server: Server)
     runs = server.runs()
     assert len(runs) == 2
     assert {run.data.tags.get(tags.PARENT) for run in runs} == {None, old.info.run_id}
+
+
+def test_the_records_are_in_mlflow_at_once_whatever_is_set_for_others(
+    attempt, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+    monkeypatch.setattr(
+        "mlflow.store.tracking.abstract_store.AbstractStore.set_tag_async",
+        lambda *_: pytest.fail("a tag is set later"),
+    )
+    failed = end_of_trial(1, "FAILED", state="complete", reason="it broke")
+    reconcile = ("reconcile", {"study": "s", "trials": [failed], "note": "a note"})
+    study = attempt(reconcile, tags=STUDY_TAGS)
+    for _ in range(2):
+        server.deliver(attempt(tags=of_trial(0, study.folder.name), reason="done"))
+    server.deliver(study)
+    parent = next(run for run in server.runs() if tags.is_study(run.data.tags))
+    trials = [run for run in server.runs() if run.data.tags.get(tags.PARENT) == parent.info.run_id]
+    assert {run.data.tags[tags.END_REASON] for run in trials} == {"done", "it broke"}
