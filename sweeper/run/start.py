@@ -154,18 +154,21 @@ def _run_info(
     config = record.flat_config(content, invocation.choices)
     settings = experiment.settings
     tags = record.tags(invocation.choices, config["seed"], settings.tags)
+    data_name = experiment_name = experiment.data.profile.name
     info = trial.info()
     if info is not None:
         name = f"trial {info.label}"
         tags |= record.trial_tags(info)
         params = record.searched_params(config, info.params)
+        # That of its study, which does not read the data.
+        option = invocation.choices.get("data", data_name)
+        experiment_name = info.study if "data" in params else option
     else:
         name = settings.run_name or run_name(invocation.choices, invocation.overrides)
         params = record.chosen_params(config, invocation.choices, invocation.overrides)
     tags |= record.config_tag(config, params)
-    data_name = experiment.data.profile.name
     return RunInfo(
-        experiment=data_name,
+        experiment=experiment_name,
         name=name,
         params=params,
         tags=tags,

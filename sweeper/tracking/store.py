@@ -75,7 +75,7 @@ class MLflowStore:
         """
         with translating_refusals():
             body = record.body
-            experiment_id = self._experiment_id(body["experiment"])
+            experiment = self._experiment(body["experiment"])
             params = {
                 allowed_name(name): shortened(value, _PARAM_LENGTH)
                 for name, value in body["params"].items()
@@ -85,7 +85,7 @@ class MLflowStore:
             run = self.runs.of_outbox(record, key, params, parent)
             self._earlier = None
             if run is None:
-                run = self._create(experiment_id, record, key, parent)
+                run = self._create(experiment, record, key, parent)
             else:
                 self._take_up(run, record, key)
                 if not tags.is_study(body["tags"]):
@@ -206,13 +206,13 @@ class MLflowStore:
                 if run.data.tags.get(tags.PARENT) != run_id:
                     self.client.set_tag(run.info.run_id, tags.PARENT, run_id, synchronous=True)
 
-    def _experiment_id(self, name: str) -> str:
-        """Return the id of an experiment; create or restore the experiment if need be."""
-        experiment = self.client.get_experiment_by_name(name) or self._new_experiment(name)
-        if experiment.lifecycle_stage == "deleted":
+    def _experiment(self, name: str) -> "Experiment | None":
+        """Return an experiment, which is restored if it was deleted; None if there is none."""
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
             log.info("restored the deleted MLflow experiment %r", name)
-        return str(experiment.experiment_id)
+        return experiment
 
     def _new_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException
@@ -240,7 +240,13 @@ class MLflowStore:
         for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
             self.client.delete_tag(run_id, tag)
 
-    def _create(self, experiment_id: str, record: Record, key: str, parent: "Run | None") -> "Run":
+    def _create(
+        self, experiment: "Experiment | None", record: Record, key: str, parent: "Run | None"
+    ) -> "Run":
+        """Create a run in an experiment, which is a new one if None, or below its parent.
+
+        MLflow shows a run below its parent only if both are in the same experiment.
+        """
         values = self._first_tags(record, key) | {tags.LAST_START: str(record.time)}
         if parent:
             values[tags.PARENT] = parent.info.run_id
@@ -252,6 +258,10 @@ class MLflowStore:
         body = record.body
         values = {allowed_name(n): shortened(v, _TAG_LENGTH) for n, v in body["tags"].items()}
         if tags.TRIAL in values and tags.PARENT in values:
+            experiment_id = parent.info.experiment_id
+        else:
+            found = experiment or self._new_experiment(record.body["experiment"])
+            experiment_id = str(found.experiment_id)
             values[tags.STUDY_KEY] = values.pop(tags.PARENT)
         continued = body["run_id"]
         if continued is None:

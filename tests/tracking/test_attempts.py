@@ -363,3 +363,11 @@ def test_the_records_are_in_mlflow_at_once_whatever_is_set_for_others(
     parent = next(run for run in server.runs() if tags.is_study(run.data.tags))
     trials = [run for run in server.runs() if run.data.tags.get(tags.PARENT) == parent.info.run_id]
     assert {run.data.tags[tags.END_REASON] for run in trials} == {"done", "it broke"}
+
+
+def test_a_trial_is_in_the_experiment_of_its_study(attempt, server: Server) -> None:
+    parent = attempt(tags=STUDY_TAGS)
+    server.deliver(parent)
+    server.deliver(attempt(tags=of_trial(0, parent.folder.name), experiment="of-its-own"))
+    assert len(server.runs()) == 2
+    assert server.client.get_experiment_by_name("of-its-own") is None
