@@ -309,7 +309,8 @@ def _start_body(info: RunInfo) -> dict[str, Any]:
     dataset = asdict(info.dataset) if info.dataset else None
     identity = {"name": info.name, "experiment": info.experiment, "run_id": info.run_id}
     params, tags = _texts(info.params), _texts(info.tags)
-    return {**identity, "params": params, "tags": tags, "dataset": dataset}
+    history = list(info.resumed.history) if info.resumed and info.run_id else []
+    return {**identity, "params": params, "tags": tags, "dataset": dataset, "history": history}
 
 
 def _texts(values: Mapping[str, object]) -> dict[str, str]:

@@ -94,11 +94,19 @@ class MLflowStore:
             self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
             self._log_dataset(run_id, body["dataset"])
+            if run.data.tags.get(tags.OUTBOX) == key and tags.RESUMED_FROM in run.data.tags:
+                self._log_history(run_id, record)  # the run that it continues is gone
             if tags.is_study(body["tags"]):
                 self.adopt(run, {key, body["run_id"]})
             else:
                 self._join_study(run, body["tags"], parent)
         return run_id
+
+    def _log_history(self, run_id: str, record: Record) -> None:
+        """Write the metrics of the epochs before the start of an attempt."""
+        epochs = enumerate(record.body["history"], 1)
+        metrics = [{"metrics": values, "step": epoch} for epoch, values in epochs]
+        self.log_metrics(run_id, [Record("metrics", record.time, each) for each in metrics])
 
     def log_metrics(self, run_id: str, records: Sequence[Record], started: int = 0) -> None:
         """Write the metrics of several records, up to 1000 values in one request.
@@ -250,6 +258,10 @@ class MLflowStore:
         values = self._first_tags(record, key) | {tags.LAST_START: str(record.time)}
         if parent:
             values[tags.PARENT] = parent.info.run_id
+            experiment_id = parent.info.experiment_id
+        else:
+            found = experiment or self._new_experiment(record.body["experiment"])
+            experiment_id = str(found.experiment_id)
         name = shortened(record.body["name"] or "", _NAME_LENGTH) or None
         return self.client.create_run(experiment_id, record.time, values, name)
 
@@ -258,10 +270,6 @@ class MLflowStore:
         body = record.body
         values = {allowed_name(n): shortened(v, _TAG_LENGTH) for n, v in body["tags"].items()}
         if tags.TRIAL in values and tags.PARENT in values:
-            experiment_id = parent.info.experiment_id
-        else:
-            found = experiment or self._new_experiment(record.body["experiment"])
-            experiment_id = str(found.experiment_id)
             values[tags.STUDY_KEY] = values.pop(tags.PARENT)
         continued = body["run_id"]
         if continued is None:

@@ -371,3 +371,21 @@ def test_a_trial_is_in_the_experiment_of_its_study(attempt, server: Server) -> N
     server.deliver(attempt(tags=of_trial(0, parent.folder.name), experiment="of-its-own"))
     assert len(server.runs()) == 2
     assert server.client.get_experiment_by_name("of-its-own") is None
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_run_that_cannot_be_continued_begins_with_its_epochs(
+    attempt, server: Server, is_gone: bool
+) -> None:
+    server.deliver(attempt(metric(1), metric(2), status="KILLED"))
+    (first,) = server.runs()
+    if is_gone:
+        server.client.delete_run(first.info.run_id)
+    history = [{"loss": 1.0}, {"loss": 0.5}]
+    second = attempt(metric(3), run_id=first.info.run_id, history=history)
+    for _ in range(2):
+        second.progress = Progress()
+        server.deliver(second, close=False)
+    (run,) = server.runs()
+    assert (run.info.run_id == first.info.run_id) is not is_gone
+    assert steps(server, run.info.run_id) == [1, 2, 3]
