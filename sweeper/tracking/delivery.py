@@ -40,6 +40,7 @@ class Delivery:
         self.attempted = threading.Event()
         self._connect = connect
         self._store: MLflowStore | None = None
+        self._n_refused = 0
 
     @property
     def has_succeeded(self) -> bool:
@@ -66,6 +67,9 @@ class Delivery:
 
     def close(self) -> None:
         """Remove the outbox if it is delivered or empty, else release it to the next owner."""
+        if self._n_refused > 1:
+            name = self.outbox.folder.name
+            log.warning("MLflow refused %d more records of %s", self._n_refused - 1, name)
         try:
             if self.outbox.is_done():
                 self.outbox.remove()
@@ -96,13 +100,20 @@ class Delivery:
                 return
             if batch[0].op == "start":  # all other records need the run
                 raise
-            place = self.outbox.keep_refused(batch[0])
-            reason = _first_line(error)
-            log.warning(
-                "MLflow refused a record of %s: %s; it is kept in %s", batch[0].op, reason, place
-            )
+            self._say_refused(batch[0], error, self.outbox.keep_refused(batch[0]))
             run_id = self.outbox.progress.run_id or ""
         self.outbox.mark_delivered(batch[-1], run_id)
+
+    def _say_refused(self, record: Record, error: RefusedError, place: Path) -> None:
+        """Name the first record that is refused; if the run was deleted, all others follow."""
+        self._n_refused += 1
+        if self._n_refused == 1:
+            log.warning(
+                "MLflow refused a record of %s: %s; it is kept in %s, as others that it refuses",
+                record.op,
+                _first_line(error),
+                place,
+            )
 
     def _send(self, store: MLflowStore, batch: Sequence[Record]) -> str:
         """Send records of one operation; return the run id."""
