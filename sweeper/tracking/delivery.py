@@ -28,7 +28,8 @@ class Delivery:
     """Delivery of one outbox, in as many attempts as it takes.
 
     `failure` is the reason why the last attempt failed, or None. `attempted` is set after the first
-    attempt. `uris` are tracking URIs with their passwords, which the records do not hold.
+    attempt, `is_done` when all is delivered and the delivery is closed. `uris` are tracking URIs
+    with their passwords, which the records do not hold.
     """
 
     def __init__(
@@ -38,14 +39,10 @@ class Delivery:
         self._uris = uris
         self.failure: str | None = None
         self.attempted = threading.Event()
+        self.is_done = False
         self._connect = connect
         self._store: MLflowStore | None = None
         self._n_refused = 0
-
-    @property
-    def has_succeeded(self) -> bool:
-        """True if the last attempt has delivered all records that there were."""
-        return self.attempted.is_set() and self.failure is None
 
     @property
     def page(self) -> str | None:
@@ -71,7 +68,8 @@ class Delivery:
             name = self.outbox.folder.name
             log.warning("MLflow refused %d more records of %s", self._n_refused - 1, name)
         try:
-            if self.outbox.is_done():
+            self.is_done = self.outbox.is_done()
+            if self.is_done:
                 self.outbox.remove()
         except OSError as error:  # the next owner removes it
             log.warning("tracking: cannot remove %s: %s", self.outbox.folder, error)

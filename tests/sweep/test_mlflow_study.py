@@ -510,3 +510,22 @@ def test_a_study_of_an_older_version_whose_runs_have_all_params_goes_on(
     assert client.get_run(paused).data.params == old
     assert client.get_run(paused).info.status == "FINISHED"
     assert client.get_run(parent).data.metrics["trials/complete"] == 3
+
+
+def test_a_winner_that_is_still_with_the_courier_is_told(study, database, tmp_path, caplog) -> None:
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path, register="late")
+    parent = observer.study_opened(study)
+    outbox = Outbox.create(tmp_path / "outbox")
+    start = {
+        "uri": database,
+        "experiment": study.name,
+        "tags": tags.of_trial(study.name, 1, parent),
+    }
+    outbox.append("start", start)
+    with caplog.at_level(logging.WARNING, "sweeper"):
+        observer.finish(replace(study, parent_id=parent), lambda: [Delivery(outbox)])
+    waiting, model = [each.message for each in caplog.records if each.name[:7] == "sweeper"]
+    assert "the records of 1 earlier run are not delivered yet (30 seconds were" in waiting
+    assert "type python -m sweeper.tracking.deliver" in waiting
+    assert "tracking.register=late: the model of trial 1 is not registered" in model
+    assert model.endswith("type the same command again")
