@@ -14,7 +14,7 @@ from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError
 from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.study_page import StudyPage
-from sweeper.tracking.uri import with_password
+from sweeper.tracking.uri import absolute_uri, with_password
 
 log = logging.getLogger(__name__)
 
@@ -80,8 +80,9 @@ class Delivery:
         if start is None or not records:
             return
         if self._store is None:
-            uri = with_password(start.body["uri"], self._uris)
-            self._store = self._connect(uri, self.outbox.folder.parent.parent)
+            folder = self.outbox.folder.parent.parent
+            uri = absolute_uri(with_password(start.body["uri"], self._uris), folder)
+            self._store = self._connect(uri, folder)
         for op, group in groupby(records, key=lambda record: record.op):
             same_op = list(group)
             for batch in [same_op] if op in _BATCHED else [[record] for record in same_op]:

@@ -33,7 +33,7 @@ from sweeper.tracking.records import Operation
 from sweeper.tracking.system_metrics import SystemMetrics, require_psutil
 from sweeper.tracking.tags import TRIAL
 from sweeper.tracking.tracker import BuildModel, Milliseconds, RunInfo, Status, TrialEnd
-from sweeper.tracking.uri import resolve_uri
+from sweeper.tracking.uri import relative_uri, resolve_uri
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -131,7 +131,8 @@ class MLflowTracker:
         abandoned = [] if has_courier() else abandoned_outboxes(self._outboxes)
         try:
             self._outbox = Outbox.create(self._outboxes)
-            self._outbox.append("start", {"uri": self.uri, **_start_body(info)})
+            uri = relative_uri(self.uri, self._outboxes.parent)
+            self._outbox.append("start", {"uri": uri, **_start_body(info)})
         except OSError as error:
             raise _unwritable(self._outboxes, error.strerror) from error
         self._background = BackgroundDelivery(
