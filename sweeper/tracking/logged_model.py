@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import SweeperError
 from sweeper.tracking import tags
+from sweeper.tracking.earlier_points import stored_text
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError, translating_refusals
 from sweeper.tracking.store import MLflowStore, allowed_name
@@ -162,8 +163,9 @@ class LoggedModels:
 
     def _point(self, run_id: str, name: str, value: float) -> "Metric | None":
         """Return the point of a run's metric that has this value, so that no second one is made."""
-        history = self._client.get_metric_history(run_id, name)
-        return next((point for point in reversed(history) if point.value == value), None)
+        text, history = stored_text(value), self._client.get_metric_history(run_id, name)
+        same = (point for point in reversed(history) if stored_text(point.value) == text)
+        return next(same, None)
 
 
 def models_of(run: "Run") -> list[str]:
