@@ -13,7 +13,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.secrets import concealed
+from sweeper.secrets import concealed, masked_uri
 from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
@@ -83,7 +83,9 @@ class MLflowStudy:
     """The tracker of the parent run between the two calls of the study."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own_tags", tags.with_dotted_names(self.own_tags))
+        own_tags = tags.with_dotted_names(self.own_tags or {})
+        shown = {key: masked_uri(str(value)) for key, value in own_tags.items()}
+        object.__setattr__(self, "own_tags", shown)
         if self.uri is not None:  # workers receive this object, and launchers may write it to disk
             object.__setattr__(self, "uri", concealed(self.uri, "tracking.uri", read=str))
 
@@ -165,9 +167,9 @@ class MLflowStudy:
         finally:
             self._trackers.clear()
             tracker.finish(_status(study))
+        self._warn_of_late_model(tracker, winner)
         return tracker.page
 
-        self._warn_of_late_model(tracker, winner)
     def _warn_of_late_model(self, tracker: MLflowTracker, winner: int | None) -> None:
         labels = tracker.trials_left_behind() if self.register is not None else set()
         if str(winner) in {label.partition(" ")[0] for label in labels}:
@@ -199,9 +201,9 @@ class MLflowStudy:
         results = study.folder / "optimization_results.yaml"
         if results.is_file():
             tracker.log_artifact(results)
+        return winner
 
     def _tracker(self, study: StudyInfo) -> MLflowTracker:
-        return winner
         """Return the tracker of the parent run, which it starts or continues if need be."""
         if not self._trackers:
             params = {f"space/{key}": _sweep_text(values) for key, values in study.space.items()}
@@ -210,8 +212,8 @@ class MLflowStudy:
                 for group, option in study.options.items()
                 if option is not None
             }
-            run_tags = {key: str(value) for key, value in self.own_tags.items()}
-            run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+            of_study = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+            run_tags = {**self.own_tags, **of_study}
             experiment = study.options.get("data") or study.name
             name = str(self.run_name or study.name)  # 3 is read as a number
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)

@@ -61,3 +61,9 @@ def test_a_tag_that_someone_else_wrote_is_no_config(text: str) -> None:
 def test_tags_of_the_user_are_added() -> None:
     tags = record.tags(CHOICES, "0", {"who": "me", "batch": 3})
     assert (tags["who"], tags["batch"], tags["model"]) == ("me", "3", "cnn")
+
+
+def test_an_own_tag_holds_no_password() -> None:
+    own = {"source": "postgresql://ada:S3cret!@db/images", "n": 3}
+    kept = record.tags({}, "0", own)
+    assert (kept["source"], kept["n"]) == ("postgresql://ada:***@db/images", "3")

@@ -111,7 +111,8 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
 
     space = {"model.width": distribution_to_json(SPACE["model.width"])}
     study = replace(study, space=space)
-    names = {"run_name": 7, "own_tags": OmegaConf.create({"who": "me", "a": {"b": 1}})}
+    own = {"who": "me", "a": {"b": 1}, "source": "postgresql://ada:letmeinnow@db/images"}
+    names = {"run_name": 7, "own_tags": OmegaConf.create(own)}
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path, **names)
     parent = observer.study_opened(study)
     assert observer.study_opened(study) == parent
@@ -139,6 +140,7 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
     assert (run.info.run_name, run.data.tags["who"], run.data.tags["a.b"]) == ("7", "me", "1")
+    assert run.data.tags["source"] == "postgresql://ada:***@db/images"
 
 
 def test_a_paused_trial_is_recorded_with_its_curve_and_its_times() -> None:
