@@ -16,6 +16,8 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobRuntime
 from hydra.version import VersionBase
 
+from sweeper.tracking.imported import restore_levels
+
 OF_AN_APPLICATION = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
 """Hydra's singletons that belong to one application; the caller may have one open."""
 
@@ -87,6 +89,7 @@ def _logging() -> Iterator[None]:
     try:
         yield
     finally:
+        restore_levels()  # those of loggers that the call has made
         own = [handler for handler in root.handlers if handler not in before[0][2]]
         for logger, level, its_handlers, propagate in before:
             logger.handlers, logger.propagate = its_handlers, propagate
