@@ -7,7 +7,7 @@ config, in the overrides on the command line, and in the values of `hydra.sweepe
 import os
 import re
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
@@ -126,7 +126,7 @@ def _conceal_referred(config: DictConfig, text: str, key: str, seen: Collection[
 
 
 def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
-    """Replace a value that is a password, and the overrides that set it."""
+    """Replace a value that is a password, and the overrides that set it, in `sys.argv` too."""
     node = value_node(config, key)
     value = None if node is None else node._value()
     if value in (None, "", "???"):
@@ -137,11 +137,16 @@ def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
     interpolation = store(f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}", str(value))
     _set(node, interpolation)
     whole_word = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
+
+    def without_value(line: str) -> str:
+        name, equals, text = line.partition("=")
+        sets_it = equals and f"{key}.".startswith(f"{name.lstrip('+~')}.")
+        return f"{name}={whole_word.sub(lambda _: interpolation, text)}" if sets_it else line
+
     for override_key, line in texts(config, ""):
-        name, equals, text = line._value().partition("=")
-        sets_it = f"{key}.".startswith(f"{name.lstrip('+~')}.")
-        if override_key.startswith("hydra.overrides.") and equals and sets_it:
-            _set(line, f"{name}={whole_word.sub(lambda _: interpolation, text)}")
+        if override_key.startswith("hydra.overrides."):
+            _set(line, without_value(line._value()))
+    _change_command_line(without_value, str(value))
 
 
 def _keep_out_of_folder_names(config: DictConfig) -> None:
@@ -207,9 +212,14 @@ def concealed_values(values: Any, key: str, in_node: bool = False) -> Any:
 
 def conceal_command_line() -> None:
     """Replace the passwords in the overrides of `sys.argv`, and hide them from process lists."""
+    _change_command_line(concealed_override)
+
+
+def _change_command_line(change: Callable[[str], str], password: str = "") -> None:
     typed = sys.argv[1:]
-    sys.argv[1:] = [concealed_override(argument) for argument in typed]
-    hide_arguments(t for t, now in zip(typed, sys.argv[1:], strict=True) if t != now)
+    sys.argv[1:] = map(change, typed)
+    changed = [t for t, now in zip(typed, sys.argv[1:], strict=True) if t != now]
+    hide_arguments(changed, password)
 
 
 def concealed_override(line: str) -> str:

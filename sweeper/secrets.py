@@ -214,8 +214,11 @@ def is_ambiguous(uri: str) -> bool:
     return any(set("@/?#") & set(password) for password in spans)
 
 
-def hide_arguments(arguments: Iterable[str]) -> None:
-    """Overwrite the passwords in this process's arguments, which process lists show."""
+def hide_arguments(arguments: Iterable[str], password: str = "") -> None:
+    """Overwrite the passwords in this process's arguments, which process lists show.
+
+    password: one that stands in an argument without a URI.
+    """
     try:
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         start, end = int(fields[45]), int(fields[46])  # arg_start and arg_end of proc(5)
@@ -223,15 +226,17 @@ def hide_arguments(arguments: Iterable[str]) -> None:
             memory.seek(start)
             content = memory.read(end - start)
             for argument in arguments:
-                content = content.replace(os.fsencode(argument), _starred(argument))
+                content = content.replace(os.fsencode(argument), _starred(argument, password))
             memory.seek(start)
             memory.write(content)
     except (OSError, IndexError, ValueError):
         return  # another system, or a container that forbids it
 
 
-def _starred(argument: str) -> bytes:
+def _starred(argument: str, password: str) -> bytes:
     """Return an argument with stars for its passwords, of the same length in bytes."""
+    if password:
+        argument = argument.replace(password, "*" * len(os.fsencode(password)))
     result, end = b"", 0
     for start, stop in password_spans(argument):
         stars = b"*" * len(os.fsencode(argument[start:stop]))

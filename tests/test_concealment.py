@@ -109,6 +109,18 @@ def test_a_config_holds_no_password_and_resolves_to_the_same_values(config: Dict
     assert OmegaConf.to_yaml(config) == again
 
 
+def test_a_password_that_a_uri_refers_to_leaves_the_command_line(
+    config: DictConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = ["app", "-cn", "pa55word", "optimizer.lr=0.5", "run_name=pa55word"]
+    monkeypatch.setattr(sys, "argv", [*others, "+db={password: pa55word}"])
+    conceal_config(config)
+    *rest, hidden = sys.argv
+    assert rest == others
+    assert "pa55word" not in hidden
+    assert value(hidden) == {"password": "pa55word"}
+
+
 def test_no_folder_is_named_after_an_override_with_a_password(config: DictConfig) -> None:
     conceal_config(config)
     assert VARIABLE not in str(config.hydra.job.override_dirname)

@@ -169,16 +169,19 @@ def test_an_object_is_pickled_without_its_password(monkeypatch: pytest.MonkeyPat
 @pytest.mark.skipif(sys.platform != "linux", reason="process lists differ")
 def test_an_argument_is_hidden_from_process_lists() -> None:
     child = (
-        "import sys; from sweeper.secrets import hide_arguments; hide_arguments(sys.argv[1:]);"
+        "import sys; from sweeper.secrets import hide_arguments;"
+        "hide_arguments(sys.argv[1:3]); hide_arguments(sys.argv[3:], 'létmein');"
         "print(open('/proc/self/cmdline').read(), sys.argv[1])"
     )
     import subprocess
 
     done = subprocess.run(
-        [sys.executable, "-c", child, "a='http://me:s@cr ét@host'", "b=1"],
+        [sys.executable, "-c", child, "a='http://me:s@cr ét@host'", "b=1", "c=létmein"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert "\0a='http://me:********@host'\0b=1\0 a='http://me:s@cr ét@host'" in done.stdout
+    assert (
+        "\0a='http://me:********@host'\0b=1\0c=********\0 a='http://me:s@cr ét@host'" in done.stdout
+    )
 
 
 def test_hiding_nothing_changes_nothing() -> None:

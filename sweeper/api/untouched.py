@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from sweeper.hydra_state import OF_AN_APPLICATION, without_singletons
+from sweeper.tracking.imported import restore_levels
 
 
 @contextmanager
@@ -69,6 +70,7 @@ def _logging() -> Iterator[None]:
     try:
         yield
     finally:
+        restore_levels()  # those of loggers that the call has made
         own = [handler for handler in root.handlers if handler not in before[0][2]]
         for logger, level, its_handlers, propagate in before:
             logger.handlers, logger.propagate = its_handlers, propagate

@@ -143,7 +143,7 @@ def tags(
         "mlflow.source.git.commit": commit,
     }
     known = dict(choices) | {key: value for key, value in source.items() if value is not None}
-    return known | {key: str(value) for key, value in (own or {}).items()}
+    return known | {key: masked_uri(str(value)) for key, value in (own or {}).items()}
 
 
 def _commit() -> str | None:

@@ -31,6 +31,9 @@ from sweeper.yaml_text import yaml_text
 
 log = logging.getLogger(__name__)
 
+_NOT_OF_RUN = ("study_observers", "model", "register", "system_metrics", "watch", "flush_seconds")
+"""Keys of `tracking` that do not say where and as what a run is recorded."""
+
 
 def start(cfg: DictConfig, invocation: Invocation) -> Run:
     """Build the experiment of a composed config, and load the checkpoint to resume from, if any.
@@ -107,8 +110,7 @@ def _comparable(config: DictConfig | ListConfig) -> dict[str, Any]:
     for key in ("resume", "run_name", "tags"):
         content.pop(key, None)
     tracking = content.get("tracking") or {}
-    # The observers record the study, and the others add to the record of a run.
-    for key in ("study_observers", "model", "register", "system_metrics"):
+    for key in _NOT_OF_RUN:
         tracking.pop(key, None)
     return content
 
@@ -153,18 +155,21 @@ def _run_info(
     config = record.flat_config(content, invocation.choices)
     settings = experiment.settings
     tags = record.tags(invocation.choices, config["seed"], settings.tags)
+    data_name = experiment_name = experiment.data.profile.name
     info = trial.info()
     if info is not None:
         name = f"trial {info.label}"
         tags |= of_trial(info.study, info.label, info.parent_id)
         params = record.searched_params(config, info.params)
+        # That of its study, which does not read the data.
+        option = invocation.choices.get("data", data_name)
+        experiment_name = info.study if "data" in params else option
     else:
         name = settings.run_name or run_name(invocation.choices, invocation.overrides)
         params = record.chosen_params(config, invocation.choices, invocation.overrides)
     tags |= record.config_tag(config, params)
-    data_name = experiment.data.profile.name
     return RunInfo(
-        experiment=data_name,
+        experiment=experiment_name,
         name=name,
         params=params,
         tags=tags,

@@ -13,7 +13,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.secrets import concealed
+from sweeper.secrets import concealed, masked_uri
 from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
 from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
@@ -25,6 +25,7 @@ from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.study_note import study_note
 from sweeper.tracking import tags
+from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.mlflow import MLflowTracker, WantsModel, wait_for_trials
 from sweeper.tracking.tracker import RunInfo, Status, TrialEnd
 from sweeper.trial import TrialInfo
@@ -82,7 +83,9 @@ class MLflowStudy:
     """The tracker of the parent run between the two calls of the study."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "own_tags", tags.with_dotted_names(self.own_tags))
+        own_tags = tags.with_dotted_names(self.own_tags or {})
+        shown = {key: masked_uri(str(value)) for key, value in own_tags.items()}
+        object.__setattr__(self, "own_tags", shown)
         if self.uri is not None:  # workers receive this object, and launchers may write it to disk
             object.__setattr__(self, "uri", concealed(self.uri, "tracking.uri", read=str))
 
@@ -139,35 +142,46 @@ class MLflowStudy:
     def finish(
         self,
         study: StudyInfo,
-        wait_for_trials: Callable[[], None] = lambda: None,
+        wait_for_trials: Callable[[], Sequence[Delivery]] = tuple,
         early: Callable[[], "EarlyFigures | None"] = lambda: None,
     ) -> str | None:
         """Do what `study_finished` does.
 
-        wait_for_trials: returns once the records of the trials are delivered. The figures are drawn
-            meanwhile.
+        wait_for_trials: waits for the delivery of the trials, and returns what is not delivered in
+            time. The figures are drawn meanwhile.
         early: returns what `draw_early` has drawn, if anything.
         """
         if not self._trackers and study.parent_id is None:
             return None  # the observer failed when the study was opened
-        tracker = self._tracker(study)
+        tracker, winner = self._tracker(study), None
         try:
             view, bars = self._subject(study)
             with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
                 figures = pool.submit(_save_figures, view, bars, early, Path(folder))
-                wait_for_trials()
+                late = wait_for_trials()
                 # The trials' own records come before the study's view of them.
-                tracker.deliver_others()
-                self._record(tracker, study, view)
+                tracker.deliver_others(late)
+                winner = self._record(tracker, study, view)
                 for path in figures.result():
                     tracker.log_artifact(path, "figures")
         finally:
             self._trackers.clear()
             tracker.finish(_status(study))
+        self._warn_of_late_model(tracker, winner)
         return tracker.page
 
-    def _record(self, tracker: MLflowTracker, study: StudyInfo, view: "StudyView") -> None:
-        """Record counts, the best trial and the results."""
+    def _warn_of_late_model(self, tracker: MLflowTracker, winner: int | None) -> None:
+        labels = tracker.trials_left_behind() if self.register is not None else set()
+        if str(winner) in {label.partition(" ")[0] for label in labels}:
+            log.warning(
+                "tracking.register=%s: the model of trial %d is not registered, since its records "
+                "were not delivered in time; type the same command again",
+                self.register,
+                winner,
+            )
+
+    def _record(self, tracker: MLflowTracker, study: StudyInfo, view: "StudyView") -> int | None:
+        """Record counts, the best trial and the results; return the number of the winner."""
         loaded = _loaded(study)
         ends = list(self._ends(loaded.get_trials(deepcopy=False)))
         best = chosen_trial(best_trials(loaded), loaded.directions, study.best)
@@ -187,6 +201,7 @@ class MLflowStudy:
         results = study.folder / "optimization_results.yaml"
         if results.is_file():
             tracker.log_artifact(results)
+        return winner
 
     def _tracker(self, study: StudyInfo) -> MLflowTracker:
         """Return the tracker of the parent run, which it starts or continues if need be."""
@@ -197,8 +212,8 @@ class MLflowStudy:
                 for group, option in study.options.items()
                 if option is not None
             }
-            run_tags = {key: str(value) for key, value in self.own_tags.items()}
-            run_tags |= {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+            of_study = {tags.STUDY: study.name, "sweeper.directions": " ".join(study.directions)}
+            run_tags = {**self.own_tags, **of_study}
             experiment = study.options.get("data") or study.name
             name = str(self.run_name or study.name)  # 3 is read as a number
             info = RunInfo(experiment, name, params, run_tags, run_id=study.parent_id)

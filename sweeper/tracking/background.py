@@ -39,7 +39,7 @@ class BackgroundDelivery:
         self.handover = Handover.of(outbox, uri)
         """The outbox in the hands of the courier; None if there is no courier."""
         self._threads = [] if self.handover else [self._start_own()]
-        self._others: list[Delivery] = []  # those that `wait` reports on
+        self._others: Sequence[Delivery] = ()  # those that `wait` reports on
         self._threads_of_others = self._start_others(self._deliveries_of(abandoned))
 
     @property
@@ -56,12 +56,23 @@ class BackgroundDelivery:
         """Wait up to 30 seconds for the first attempt to deliver the start of the run."""
         self._delivery.attempted.wait(_START_SECONDS)
 
-    def deliver_others(self) -> None:
-        """Try to deliver the abandoned outboxes, and wait for that as long as `wait` may."""
+    @property
+    def left_behind(self) -> list[Delivery]:
+        """The deliveries of other runs that are not done, although this run is delivered."""
+        if not self._outbox.progress.finished:
+            return []
+        return [each for each in self._others if not each.is_done]
+
+    def deliver_others(self, of_courier: Sequence[Delivery] = ()) -> None:
+        """Try to deliver the abandoned outboxes, and wait for that as long as `wait` may.
+
+        of_courier: deliveries that the courier of this process has begun, and that `wait` reports.
+        """
         self._closing_others.set()
         self._join(self._threads_of_others)
-        self._others = self._deliveries_of(abandoned_outboxes(self._outbox.folder.parent))
-        self._threads_of_others = self._start_others(self._others)
+        own = self._deliveries_of(abandoned_outboxes(self._outbox.folder.parent))
+        self._others = [*own, *of_courier]
+        self._threads_of_others = self._start_others(own)
         self._join(self._threads_of_others)
 
     def close(self) -> bool:
@@ -85,7 +96,7 @@ class BackgroundDelivery:
         if not self._outbox.progress.finished:
             what = f"not all records reached {masked_uri(self._uri)} in time"
             self._warn(what, self._delivery, "others")
-        elif left := [each for each in self._others if not each.has_succeeded]:
+        elif left := self.left_behind:
             what = f"the records of {plural(len(left), 'earlier run')} are not delivered yet"
             self._warn(what, left[0], "records")
 

@@ -14,19 +14,22 @@ from pathlib import Path
 
 from sweeper.files import replacing
 
+_UNUSABLE = (OSError, sqlite3.Error, RuntimeError)
+"""What a cache raises that cannot be used; RuntimeError is for a user without a home."""
+
 
 def copy_blank(database: Path) -> bool:
     """Copy the blank database of this version of MLflow to `database`, which does not exist.
 
     Return whether there was a whole one.
     """
-    blank = _place()
     try:
+        blank = _place()
         if not _is_whole(blank):
             return False
         with replacing(database) as path:
             shutil.copyfile(blank, path)
-    except (OSError, sqlite3.Error):  # MLflow creates one, and says what is wrong with the folder
+    except _UNUSABLE:  # MLflow creates one, and says what is wrong with the folder
         return False
     return True
 
@@ -37,8 +40,8 @@ def keep_blank(database: Path) -> None:
     MLflow creates that one anew, for it holds the folder in which it was created. A home that
     cannot be written costs time only.
     """
-    blank = _place()
-    with contextlib.suppress(OSError, sqlite3.Error):
+    with contextlib.suppress(*_UNUSABLE):
+        blank = _place()
         blank.parent.mkdir(parents=True, exist_ok=True)
         with (
             replacing(blank) as path,
@@ -55,7 +58,7 @@ def _place() -> Path:
     cache = os.environ.get("SWEEPER_CACHE")
     if not cache:
         cache = str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "sweeper"))
-    return Path(cache, f"mlflow-{version('mlflow')}.db")
+    return Path(cache, f"mlflow-{version('mlflow')}.db").expanduser().absolute()
 
 
 def _belongs_to_user_alone(status: os.stat_result) -> bool:

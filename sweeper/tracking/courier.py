@@ -57,12 +57,16 @@ class Courier:
         self._writes_models = self._has_refused = False
         threading.Thread(target=self._accept, name="courier", daemon=True).start()
 
-    def wait(self, seconds: float, seconds_after_failure: float = 2.0) -> None:
-        """Wait until all outboxes are delivered, and less long for a server that failed."""
-        started = time.monotonic()
-        for thread, delivery in list(self._deliveries):
+    def wait(self, seconds: float, seconds_after_failure: float = 2.0) -> list[Delivery]:
+        """Wait until all outboxes are delivered, and less long for a server that failed.
+
+        Return the deliveries that still go on.
+        """
+        started, deliveries = time.monotonic(), list(self._deliveries)
+        for thread, delivery in deliveries:
             limit = min(seconds, seconds_after_failure) if delivery.failure else seconds
             thread.join(max(0.0, started + limit - time.monotonic()))
+        return [delivery for thread, delivery in deliveries if thread.is_alive()]
 
     def write_models(self) -> None:
         """Write the models of the owners from now on, and import what that needs.

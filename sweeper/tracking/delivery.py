@@ -14,7 +14,7 @@ from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError
 from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.study_page import StudyPage
-from sweeper.tracking.uri import with_password
+from sweeper.tracking.uri import absolute_uri, with_password
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,8 @@ class Delivery:
     """Delivery of one outbox, in as many attempts as it takes.
 
     `failure` is the reason why the last attempt failed, or None. `attempted` is set after the first
-    attempt. `uris` are tracking URIs with their passwords, which the records do not hold.
+    attempt, `is_done` when all is delivered and the delivery is closed. `uris` are tracking URIs
+    with their passwords, which the records do not hold.
     """
 
     def __init__(
@@ -38,13 +39,10 @@ class Delivery:
         self._uris = uris
         self.failure: str | None = None
         self.attempted = threading.Event()
+        self.is_done = False
         self._connect = connect
         self._store: MLflowStore | None = None
-
-    @property
-    def has_succeeded(self) -> bool:
-        """True if the last attempt has delivered all records that there were."""
-        return self.attempted.is_set() and self.failure is None
+        self._n_refused = 0
 
     @property
     def page(self) -> str | None:
@@ -66,8 +64,12 @@ class Delivery:
 
     def close(self) -> None:
         """Remove the outbox if it is delivered or empty, else release it to the next owner."""
+        if self._n_refused > 1:
+            name = self.outbox.folder.name
+            log.warning("MLflow refused %d more records of %s", self._n_refused - 1, name)
         try:
-            if self.outbox.is_done():
+            self.is_done = self.outbox.is_done()
+            if self.is_done:
                 self.outbox.remove()
         except OSError as error:  # the next owner removes it
             log.warning("tracking: cannot remove %s: %s", self.outbox.folder, error)
@@ -78,8 +80,9 @@ class Delivery:
         if start is None or not records:
             return
         if self._store is None:
-            uri = with_password(start.body["uri"], self._uris)
-            self._store = self._connect(uri, self.outbox.folder.parent.parent)
+            folder = self.outbox.folder.parent.parent
+            uri = absolute_uri(with_password(start.body["uri"], self._uris), folder)
+            self._store = self._connect(uri, folder)
         for op, group in groupby(records, key=lambda record: record.op):
             same_op = list(group)
             for batch in [same_op] if op in _BATCHED else [[record] for record in same_op]:
@@ -96,13 +99,20 @@ class Delivery:
                 return
             if batch[0].op == "start":  # all other records need the run
                 raise
-            place = self.outbox.keep_refused(batch[0])
-            reason = _first_line(error)
-            log.warning(
-                "MLflow refused a record of %s: %s; it is kept in %s", batch[0].op, reason, place
-            )
+            self._say_refused(batch[0], error, self.outbox.keep_refused(batch[0]))
             run_id = self.outbox.progress.run_id or ""
         self.outbox.mark_delivered(batch[-1], run_id)
+
+    def _say_refused(self, record: Record, error: RefusedError, place: Path) -> None:
+        """Name the first record that is refused; if the run was deleted, all others follow."""
+        self._n_refused += 1
+        if self._n_refused == 1:
+            log.warning(
+                "MLflow refused a record of %s: %s; it is kept in %s, as others that it refuses",
+                record.op,
+                _first_line(error),
+                place,
+            )
 
     def _send(self, store: MLflowStore, batch: Sequence[Record]) -> str:
         """Send records of one operation; return the run id."""

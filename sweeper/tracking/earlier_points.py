@@ -1,5 +1,6 @@
 """What the earlier attempts at a run have logged: no value is logged twice, and steps go on."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from sweeper.tracking.system_metrics import PREFIX
@@ -7,6 +8,15 @@ from sweeper.tracking.system_metrics import PREFIX
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
+
+
+def stored_text(value: float) -> str:
+    """Return a text of a metric's value that stays the same when MLflow stores the value.
+
+    It has the largest number in place of infinity. NaN equals nothing, but its text does.
+    """
+    largest = sys.float_info.max
+    return str(max(min(value, largest), -largest))
 
 
 class EarlierPoints:
@@ -25,12 +35,12 @@ class EarlierPoints:
         """Return whether this value was logged at this step."""
         if metric.key.startswith(PREFIX):
             return False
-        return (metric.step, str(metric.value)) in self._of(metric.key)
+        return (metric.step, stored_text(metric.value)) in self._of(metric.key)
 
     def _of(self, name: str) -> set[tuple[int, str]]:
         if name not in self._points:
             history = self._client.get_metric_history(self.run_id, name)
-            self._points[name] = {(point.step, str(point.value)) for point in history}
+            self._points[name] = {(point.step, stored_text(point.value)) for point in history}
         return self._points[name]
 
 

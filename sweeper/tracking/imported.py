@@ -26,6 +26,10 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+_levels: dict[str, int] = {}
+"""The levels of the loggers that are silenced, as they were before."""
+
+
 def import_mlflow() -> None:
     """Import MLflow's client; a later import of it, or of another module of MLflow, is quiet."""
     for name, value in ENVIRONMENT.items():
@@ -38,4 +42,13 @@ def import_mlflow() -> None:
     # and the tracker report failures in one line.
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.CRITICAL)
+            logger = logging.getLogger(name)
+            _levels.setdefault(name, logger.level)
+            logger.setLevel(logging.CRITICAL)
+
+
+def restore_levels() -> None:
+    """Let MLflow log again as it did before `import_mlflow`."""
+    while _levels:
+        name, level = _levels.popitem()
+        logging.getLogger(name).setLevel(level)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sweeper.errors import SweeperError
 from sweeper.tracking import tags
+from sweeper.tracking.earlier_points import stored_text
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError, translating_refusals
 from sweeper.tracking.store import MLflowStore, allowed_name
@@ -92,6 +93,8 @@ class LoggedModels:
     def register(self, name: str, model_id: str, run_id: str) -> None:
         """Make a model the newest version of a registered model, unless it is a version already.
 
+        A version that was deleted in the registry is made again.
+
         Raises:
             RefusedError: the server has no registry, or the user may not write to it.
         """
@@ -103,6 +106,12 @@ class LoggedModels:
 
         model = self._client.get_logged_model(model_id)
         versions = json.loads(model.tags.get(_VERSIONS, "[]"))
+        found = self._client.search_model_versions(f"run_id = '{run_id}'")
+        present = {(version.name, str(version.version)) for version in found}
+        # MLflow keeps the tag when a version is deleted.
+        versions = [
+            v for v in versions if v["name"] != name or (name, str(v["version"])) in present
+        ]
         if name in {version["name"] for version in versions}:
             return
         try:
@@ -113,7 +122,6 @@ class LoggedModels:
         # A database would look for `models:/...` at the address that is set for the whole process.
         server = self._store.is_server
         source = f"models:/{model_id}" if server else model.artifact_location
-        found = self._client.search_model_versions(f"run_id = '{run_id}'")
         same = (version for version in found if (version.name, version.source) == (name, source))
         version = next(same, None) or self._client.create_model_version(
             name, source, run_id, model_id=model_id
@@ -162,8 +170,9 @@ class LoggedModels:
 
     def _point(self, run_id: str, name: str, value: float) -> "Metric | None":
         """Return the point of a run's metric that has this value, so that no second one is made."""
-        history = self._client.get_metric_history(run_id, name)
-        return next((point for point in reversed(history) if point.value == value), None)
+        text, history = stored_text(value), self._client.get_metric_history(run_id, name)
+        same = (point for point in reversed(history) if stored_text(point.value) == text)
+        return next(same, None)
 
 
 def models_of(run: "Run") -> list[str]:

@@ -26,12 +26,14 @@ from sweeper.files import reason_of
 from sweeper.secrets import masked_uri
 from sweeper.tracking.background import BackgroundDelivery
 from sweeper.tracking.courier import has_courier
+from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.model_files import ModelError, check_name, write_model
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.records import Operation
 from sweeper.tracking.system_metrics import SystemMetrics, require_psutil
+from sweeper.tracking.tags import TRIAL
 from sweeper.tracking.tracker import BuildModel, Milliseconds, RunInfo, Status, TrialEnd
-from sweeper.tracking.uri import resolve_uri
+from sweeper.tracking.uri import relative_uri, resolve_uri
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -129,7 +131,8 @@ class MLflowTracker:
         abandoned = [] if has_courier() else abandoned_outboxes(self._outboxes)
         try:
             self._outbox = Outbox.create(self._outboxes)
-            self._outbox.append("start", {"uri": self.uri, **_start_body(info)})
+            uri = relative_uri(self.uri, self._outboxes.parent)
+            self._outbox.append("start", {"uri": uri, **_start_body(info)})
         except OSError as error:
             raise _unwritable(self._outboxes, error.strerror) from error
         self._background = BackgroundDelivery(
@@ -142,12 +145,20 @@ class MLflowTracker:
         """Wait up to 30 seconds for the first attempt to deliver the start of the run."""
         self._background.wait_until_attempted()
 
-    def deliver_others(self) -> None:
+    def deliver_others(self, of_courier: Sequence[Delivery] = ()) -> None:
         """Try to deliver the abandoned outboxes, and wait for that as long as `finish` may.
 
-        `finish` says so if some are left.
+        `finish` says so if some are left, or some of those that a courier of this process delivers.
         """
-        self._background.deliver_others()
+        self._background.deliver_others(of_courier)
+
+    def trials_left_behind(self) -> set[str]:
+        """Return the labels of trials that are not delivered, although this run, of a study, is.
+
+        It was reconciled without their records.
+        """
+        starts = [each.outbox.start_record() for each in self._background.left_behind]
+        return {start.body["tags"].get(TRIAL, "") for start in starts if start is not None}
 
     def log_metrics(
         self, metrics: Mapping[str, float], step: int, time: Milliseconds | None = None
@@ -309,7 +320,8 @@ def _start_body(info: RunInfo) -> dict[str, Any]:
     dataset = asdict(info.dataset) if info.dataset else None
     identity = {"name": info.name, "experiment": info.experiment, "run_id": info.run_id}
     params, tags = _texts(info.params), _texts(info.tags)
-    return {**identity, "params": params, "tags": tags, "dataset": dataset}
+    history = list(info.resumed.history) if info.resumed and info.run_id else []
+    return {**identity, "params": params, "tags": tags, "dataset": dataset, "history": history}
 
 
 def _texts(values: Mapping[str, object]) -> dict[str, str]:

@@ -54,6 +54,8 @@ class _Start(_Body):
     params: dict[str, str] = {}
     tags: dict[str, str] = {}
     dataset: _Dataset | None = None
+    history: list[dict[str, float]] = []
+    """The metrics after each epoch of the run that this one continues."""
 
 
 class _Metrics(_Body):

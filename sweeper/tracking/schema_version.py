@@ -65,8 +65,12 @@ def require_readable(database: Path) -> None:
     """Check that a file, if it exists, is a database. MLflow would try it again for minutes.
 
     Raises:
-        ConfigError: it is damaged, or something else.
+        ConfigError: it is damaged, or something else, or there is no folder for it.
     """
+    if not database.parent.is_dir():
+        raise ConfigError(
+            f"{database.parent}, the folder of the MLflow database, does not exist; move it back"
+        )
     try:
         _query(database, "SELECT count(*) FROM sqlite_master")
     except sqlite3.Error as error:

@@ -75,7 +75,7 @@ class MLflowStore:
         """
         with translating_refusals():
             body = record.body
-            experiment_id = self._experiment_id(body["experiment"])
+            experiment = self._experiment(body["experiment"])
             params = {
                 allowed_name(name): shortened(value, _PARAM_LENGTH)
                 for name, value in body["params"].items()
@@ -85,7 +85,7 @@ class MLflowStore:
             run = self.runs.of_outbox(record, key, params, parent)
             self._earlier = None
             if run is None:
-                run = self._create(experiment_id, record, key, parent)
+                run = self._create(experiment, record, key, parent)
             else:
                 self._take_up(run, record, key)
                 if not tags.is_study(body["tags"]):
@@ -94,11 +94,19 @@ class MLflowStore:
             self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
             self._log_dataset(run_id, body["dataset"])
+            if run.data.tags.get(tags.OUTBOX) == key and tags.RESUMED_FROM in run.data.tags:
+                self._log_history(run_id, record)  # the run that it continues is gone
             if tags.is_study(body["tags"]):
                 self.adopt(run, {key, body["run_id"]})
             else:
                 self._join_study(run, body["tags"], parent)
         return run_id
+
+    def _log_history(self, run_id: str, record: Record) -> None:
+        """Write the metrics of the epochs before the start of an attempt."""
+        epochs = enumerate(record.body["history"], 1)
+        metrics = [{"metrics": values, "step": epoch} for epoch, values in epochs]
+        self.log_metrics(run_id, [Record("metrics", record.time, each) for each in metrics])
 
     def log_metrics(self, run_id: str, records: Sequence[Record], started: int = 0) -> None:
         """Write the metrics of several records, up to 1000 values in one request.
@@ -204,15 +212,15 @@ class MLflowStore:
         for name in filter(None, names):
             for run in list(self.runs.search({tags.STUDY_KEY: name})):
                 if run.data.tags.get(tags.PARENT) != run_id:
-                    self.client.set_tag(run.info.run_id, tags.PARENT, run_id)
+                    self.client.set_tag(run.info.run_id, tags.PARENT, run_id, synchronous=True)
 
-    def _experiment_id(self, name: str) -> str:
-        """Return the id of an experiment; create or restore the experiment if need be."""
-        experiment = self.client.get_experiment_by_name(name) or self._new_experiment(name)
-        if experiment.lifecycle_stage == "deleted":
+    def _experiment(self, name: str) -> "Experiment | None":
+        """Return an experiment, which is restored if it was deleted; None if there is none."""
+        experiment = self.client.get_experiment_by_name(name)
+        if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
             log.info("restored the deleted MLflow experiment %r", name)
-        return str(experiment.experiment_id)
+        return experiment
 
     def _new_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException
@@ -236,14 +244,24 @@ class MLflowStore:
         if is_superseded(run, record.time) or known.get(tags.LAST_START) == str(record.time):
             return
         self.client.update_run(run_id, status="RUNNING")
-        self.client.set_tag(run_id, tags.LAST_START, str(record.time))
+        self.client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
         for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
             self.client.delete_tag(run_id, tag)
 
-    def _create(self, experiment_id: str, record: Record, key: str, parent: "Run | None") -> "Run":
+    def _create(
+        self, experiment: "Experiment | None", record: Record, key: str, parent: "Run | None"
+    ) -> "Run":
+        """Create a run in an experiment, which is a new one if None, or below its parent.
+
+        MLflow shows a run below its parent only if both are in the same experiment.
+        """
         values = self._first_tags(record, key) | {tags.LAST_START: str(record.time)}
         if parent:
             values[tags.PARENT] = parent.info.run_id
+            experiment_id = parent.info.experiment_id
+        else:
+            found = experiment or self._new_experiment(record.body["experiment"])
+            experiment_id = str(found.experiment_id)
         name = shortened(record.body["name"] or "", _NAME_LENGTH) or None
         return self.client.create_run(experiment_id, record.time, values, name)
 
@@ -272,7 +290,7 @@ class MLflowStore:
             self.runs.look_again()
             parent = self.runs.study_of(run_tags)
         if parent and run.data.tags.get(tags.PARENT) != parent.info.run_id:
-            self.client.set_tag(run.info.run_id, tags.PARENT, parent.info.run_id)
+            self.client.set_tag(run.info.run_id, tags.PARENT, parent.info.run_id, synchronous=True)
 
     def _write_tags(self, run_id: str, values: Mapping[str, str]) -> None:
         from mlflow.entities import RunTag
@@ -329,7 +347,7 @@ def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:
 def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
     """Record why a run ended, unless `reason` is empty."""
     if reason:
-        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH))
+        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH), synchronous=True)
 
 
 def allowed_name(name: str) -> str:

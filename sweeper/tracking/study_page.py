@@ -106,7 +106,9 @@ class StudyPage:
         page = model and self._show_model(parent, record, *model)
         if record.body["note"] and not is_superseded(parent, record.time):
             note = _with_addresses(record.body["note"], parent, runs, page)
-            self._client.set_tag(parent_id, NOTE, shortened(note, tags.TAG_LENGTH))
+            self._client.set_tag(
+                parent_id, NOTE, shortened(note, tags.TAG_LENGTH), synchronous=True
+            )
         return model
 
     def _model_of(self, runs: "Mapping[str, Run]", record: Record) -> "tuple[Run, str] | None":
@@ -151,7 +153,7 @@ class StudyPage:
             metrics = Record("metrics", time, {"metrics": trial["metrics"], "step": 0})
             self._store.log_metrics(run.info.run_id, [metrics])
         if trial["state"]:
-            self._client.set_tag(run.info.run_id, tags.STATE, trial["state"])
+            self._client.set_tag(run.info.run_id, tags.STATE, trial["state"], synchronous=True)
 
     def _complete_curve(self, run: "Run", record: Record, trial: Mapping[str, Any]) -> None:
         """Write the steps that the study knows, and the run has not."""
@@ -169,8 +171,8 @@ class StudyPage:
     def _end(self, run_id: str, record: Record, trial: Mapping[str, Any]) -> None:
         """End a run with the status of its trial, which no attempt so far can change."""
         set_end_reason(self._client, run_id, trial["reason"])
-        self._client.set_tag(run_id, tags.ENDED_BY_STUDY, "true")
-        self._client.set_tag(run_id, tags.LAST_START, str(record.time))
+        self._client.set_tag(run_id, tags.ENDED_BY_STUDY, "true", synchronous=True)
+        self._client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
         self._client.set_terminated(run_id, trial["status"], trial["ended"] or record.time)
 
 

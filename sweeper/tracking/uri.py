@@ -95,6 +95,23 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(unquote(path)) if uri.startswith(_SQLITE) else None
 
 
+def relative_uri(uri: str, folder: Path) -> str:
+    """Return a URI in which the path of an SQLite database in `folder` is relative to it.
+
+    Such a URI is right after the folder was moved, too.
+    """
+    path = sqlite_path(uri)
+    if path is None or ".." in path.parts or not path.is_relative_to(folder):
+        return uri
+    return _uri_of(path.relative_to(folder))
+
+
+def absolute_uri(uri: str, folder: Path) -> str:
+    """Return a URI of `relative_uri` with the absolute path of the database."""
+    path = sqlite_path(uri)
+    return uri if path is None else _uri_of(folder / path)
+
+
 def with_password(uri: str, candidates: Iterable[str]) -> str:
     """Return the URI that a record holds, with its password.
 
@@ -124,9 +141,13 @@ def _absolute(uri: str, folder: Path, key: str) -> str:
             f"{key}={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
             "or type tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
         )
-    uri = f"{_SQLITE}{quote(path.as_posix(), safe='/:')}"  # of a drive too
+    uri = _uri_of(path)
     check_schema(uri, path)
     return uri
+
+
+def _uri_of(database: Path) -> str:
+    return f"{_SQLITE}{quote(database.as_posix(), safe='/:')}"  # of a drive too
 
 
 def _is_usable(uri: str) -> bool:

@@ -34,7 +34,7 @@ ARROWS = {
     # work: trains
     "__main__": {"app", "launch", "cli"},  # starts to import torch for the workers early
     "sweeper": {"api"},
-    "api": {"app", "run", "sweep", "space", "training", "configs", "cli"},
+    "api": {"app", "run", "sweep", "space", "training", "tracking", "configs", "cli"},
     "app": {"run", "configs", "cli"},
     "inspect": {"build", "summary", "figures", "data", "configs", "cli"},
     "evaluate": {"run", "training", "data", "cli"},

@@ -247,3 +247,14 @@ def test_what_a_space_can_choose_is_built_on_nothing_first(composed, overrides, 
 @pytest.mark.parametrize("model", ["cnn", "vgg19", "resnet50", "mlp"])
 def test_what_can_be_built_is_accepted(composed, model) -> None:
     verify(composed(f"model={model}", hydra=True))
+
+
+@pytest.mark.parametrize(("params", "expected"), [({}, "digits"), ({"data": "digits"}, "study")])
+def test_a_trial_is_recorded_in_the_experiment_of_its_study(
+    ran, tracked, tmp_path, params, expected
+) -> None:
+    reporter = Reporter(tmp_path / "run", stops={0: "infeasible"})
+    reporter.info = replace(reporter.info, params=params)
+    with trial.reported_by(reporter):
+        ran(*QUICK)
+    assert tracked[0][1].experiment == expected

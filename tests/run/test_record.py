@@ -79,3 +79,9 @@ def test_only_a_run_that_is_to_blame_has_failed(error, status, reason) -> None:
     tracker = SimpleNamespace(finish=lambda *end: ended.append(end))
     record.finish_failed(tracker, error)
     assert ended == [(status, reason)]
+
+
+def test_an_own_tag_holds_no_password() -> None:
+    own = {"source": "postgresql://ada:S3cret!@db/images", "n": 3}
+    kept = record.tags({}, "0", own)
+    assert (kept["source"], kept["n"]) == ("postgresql://ada:***@db/images", "3")

@@ -12,6 +12,8 @@ CONFIG = "seed: 0\nresume: null\ntracking:\n  uri: null\n  study_observers: []\n
     [
         ("resume: null", "resume: run/checkpoints/last.pt", True),
         ("study_observers: []", "study_observers: [{_target_: a.Module}]", True),
+        ("uri: null", "uri: null\n  flush_seconds: 0", True),
+        ("uri: null", "uri: null\n  watch: {images: 4}", True),
         ("uri: null", "uri: http://127.0.0.1:5000", False),
         ("seed: 0", "seed: 1", False),
     ],

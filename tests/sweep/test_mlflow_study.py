@@ -111,7 +111,8 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
 
     space = {"model.width": distribution_to_json(SPACE["model.width"])}
     study = replace(study, space=space)
-    names = {"run_name": 7, "own_tags": OmegaConf.create({"who": "me", "a": {"b": 1}})}
+    own = {"who": "me", "a": {"b": 1}, "source": "postgresql://ada:letmeinnow@db/images"}
+    names = {"run_name": 7, "own_tags": OmegaConf.create(own)}
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path, **names)
     parent = observer.study_opened(study)
     assert observer.study_opened(study) == parent
@@ -139,6 +140,7 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert f"(get-artifact?path=figures%2Fstudy_small.png&run_uuid={parent})" in note
     assert run.data.params["space/model.width"] == "int(interval(1,9))"
     assert (run.info.run_name, run.data.tags["who"], run.data.tags["a.b"]) == ("7", "me", "1")
+    assert run.data.tags["source"] == "postgresql://ada:***@db/images"
 
 
 def test_a_paused_trial_is_recorded_with_its_curve_and_its_times() -> None:
@@ -514,3 +516,22 @@ def test_a_study_of_an_older_version_whose_runs_have_all_params_goes_on(
     assert client.get_run(paused).data.params == old
     assert client.get_run(paused).info.status == "FINISHED"
     assert client.get_run(parent).data.metrics["trials/complete"] == 3
+
+
+def test_a_winner_that_is_still_with_the_courier_is_told(study, database, tmp_path, caplog) -> None:
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path, register="late")
+    parent = observer.study_opened(study)
+    outbox = Outbox.create(tmp_path / "outbox")
+    start = {
+        "uri": database,
+        "experiment": study.name,
+        "tags": tags.of_trial(study.name, 1, parent),
+    }
+    outbox.append("start", start)
+    with caplog.at_level(logging.WARNING, "sweeper"):
+        observer.finish(replace(study, parent_id=parent), lambda: [Delivery(outbox)])
+    waiting, model = [each.message for each in caplog.records if each.name[:7] == "sweeper"]
+    assert "the records of 1 earlier run are not delivered yet (30 seconds were" in waiting
+    assert "type python -m sweeper.tracking.deliver" in waiting
+    assert "tracking.register=late: the model of trial 1 is not registered" in model
+    assert model.endswith("type the same command again")

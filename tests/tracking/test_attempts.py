@@ -344,3 +344,48 @@ def test_a_study_of_an_older_version_is_found_by_its_id(attempt, server: Server)
     runs = server.runs()
     assert len(runs) == 2
     assert {run.data.tags.get(tags.PARENT) for run in runs} == {None, old.info.run_id}
+
+
+def test_the_records_are_in_mlflow_at_once_whatever_is_set_for_others(
+    attempt, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ENABLE_ASYNC_LOGGING", "true")
+    monkeypatch.setattr(
+        "mlflow.store.tracking.abstract_store.AbstractStore.set_tag_async",
+        lambda *_: pytest.fail("a tag is set later"),
+    )
+    failed = end_of_trial(1, "FAILED", state="complete", reason="it broke")
+    reconcile = ("reconcile", {"study": "s", "trials": [failed], "note": "a note"})
+    study = attempt(reconcile, tags=STUDY_TAGS)
+    for _ in range(2):
+        server.deliver(attempt(tags=of_trial(0, study.folder.name), reason="done"))
+    server.deliver(study)
+    parent = next(run for run in server.runs() if tags.is_study(run.data.tags))
+    trials = [run for run in server.runs() if run.data.tags.get(tags.PARENT) == parent.info.run_id]
+    assert {run.data.tags[tags.END_REASON] for run in trials} == {"done", "it broke"}
+
+
+def test_a_trial_is_in_the_experiment_of_its_study(attempt, server: Server) -> None:
+    parent = attempt(tags=STUDY_TAGS)
+    server.deliver(parent)
+    server.deliver(attempt(tags=of_trial(0, parent.folder.name), experiment="of-its-own"))
+    assert len(server.runs()) == 2
+    assert server.client.get_experiment_by_name("of-its-own") is None
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_run_that_cannot_be_continued_begins_with_its_epochs(
+    attempt, server: Server, is_gone: bool
+) -> None:
+    server.deliver(attempt(metric(1), metric(2), status="KILLED"))
+    (first,) = server.runs()
+    if is_gone:
+        server.client.delete_run(first.info.run_id)
+    history = [{"loss": 1.0}, {"loss": 0.5}]
+    second = attempt(metric(3), run_id=first.info.run_id, history=history)
+    for _ in range(2):
+        second.progress = Progress()
+        server.deliver(second, close=False)
+    (run,) = server.runs()
+    assert (run.info.run_id == first.info.run_id) is not is_gone
+    assert steps(server, run.info.run_id) == [1, 2, 3]

@@ -66,3 +66,25 @@ def test_a_cache_that_cannot_be_written_does_no_harm(
     monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "file"))
     (tmp_path / "second").mkdir()
     assert open_in(tmp_path / "second").search_experiments()
+
+
+@pytest.mark.parametrize("cache", ["cache", "~/cache"])
+def test_a_cache_may_be_relative_or_in_the_home(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    monkeypatch.setenv("HOME", str(tmp_path / "other"))
+    monkeypatch.setenv("SWEEPER_CACHE", cache)
+    for name in ("second", "third"):
+        (tmp_path / name).mkdir()
+        assert open_in(tmp_path / name).search_experiments()
+    assert len(list((tmp_path / "other/cache").iterdir())) == 1
+
+
+def test_a_user_without_a_home_has_no_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SWEEPER_CACHE", "~nobody-of-this-name/cache")
+    (tmp_path / "second").mkdir()
+    assert open_in(tmp_path / "second").search_experiments()

@@ -231,7 +231,7 @@ def test_a_courier_that_was_asked_too_early_leaves_models_to_the_others(
 def test_a_delivery_that_failed_is_waited_for_no_longer_than_any_other(courier) -> None:
     thread, failed = Mock(), Mock(failure="the server is away")
     courier._deliveries = [(thread, failed)]
-    courier.wait(0)
+    assert courier.wait(0) == [failed]
     thread.join.assert_called_once_with(0.0)
 
 

@@ -1,11 +1,16 @@
-"""The command that delivers what waits, as far as it reads its arguments."""
+"""The command that delivers what waits: its arguments, and where it finds the database."""
 
 import sys
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 
-from sweeper.tracking.deliver import main
+from sweeper.tracking.deliver import deliver, main
+from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.mlflow import MLflowTracker
+from sweeper.tracking.outbox import Outbox
+from sweeper.tracking.tracker import RunInfo
 
 
 @pytest.fixture
@@ -41,3 +46,32 @@ def test_a_folder_that_does_not_exist_is_named(delivered, monkeypatch, capsys) -
     assert end.value.code == 2
     assert "nowhere: there is no such folder; type the one in which" in capsys.readouterr().err
     assert delivered == []
+
+
+def test_the_records_of_a_folder_that_was_moved_are_delivered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    with monkeypatch.context() as patch:
+        patch.setattr(Delivery, "attempt", lambda _: False)
+        tracker = MLflowTracker(f"sqlite:///{old / 'mlflow.db'}", folder=old)
+        tracker.start(RunInfo("digits"))
+        tracker.finish("FINISHED")
+    old.rename(new)
+    assert deliver(new) == 0
+    client = MlflowClient(f"sqlite:///{new / 'mlflow.db'}")
+    digits = client.get_experiment_by_name("digits")
+    assert [run.info.status for run in client.search_runs([digits.experiment_id])] == ["FINISHED"]
+    assert not old.exists()
+
+
+def test_a_database_whose_folder_is_gone_is_not_created(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox.create(tmp_path / "outbox")
+    outbox.append("start", {"uri": f"sqlite:///{tmp_path}/gone/mlflow.db", "experiment": "digits"})
+    outbox.release()
+    assert deliver(tmp_path) == 1
+    assert "gone, the folder of the MLflow database, does not exist; move it back" in caplog.text
+    assert not (tmp_path / "gone").exists()

@@ -141,3 +141,18 @@ def test_the_records_of_a_killed_owner_are_delivered_as_a_killed_run(
     store = FakeStore()
     assert delivery(reopened, store).attempt()
     assert store.seen == ["start", ("weights", "checkpoints"), "KILLED"]
+
+
+def test_records_of_a_deleted_run_cost_two_lines(
+    outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    sending = delivery(outbox, FakeStore())
+    for step in range(4):
+        metrics(outbox, step, name="bad")
+        assert sending.attempt()
+    sending.close()
+    first, rest = [r.getMessage() for r in caplog.records]
+    assert "refused a record of metrics: a bad name" in first
+    assert rest == f"MLflow refused 3 more records of {outbox.folder.name}"
+    kept = outbox.folder.parent / "damaged" / outbox.folder.name / "records.jsonl"
+    assert len(kept.read_text().splitlines()) == 4

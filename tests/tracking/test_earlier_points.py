@@ -1,5 +1,7 @@
 """The values that the earlier attempts at a run have logged."""
 
+import math
+import sys
 from types import SimpleNamespace
 
 from sweeper.tracking.earlier_points import EarlierPoints
@@ -36,3 +38,14 @@ def test_each_metric_costs_one_request_and_system_metrics_none() -> None:
     assert not any(each in earlier for each in later)
     assert point("acc", 1, 0.25) in earlier
     assert client.asked == [("run", "loss"), ("run", "acc")]
+
+
+def test_a_value_that_mlflow_stores_in_another_way_was_logged() -> None:
+    class Stored(Client):
+        def get_metric_history(self, run_id: str, name: str) -> list[SimpleNamespace]:
+            return [point(name, 1, sys.float_info.max), point(name, 2, -sys.float_info.max)]
+
+    earlier = EarlierPoints(Stored(), "run")
+    assert point("acc", 1, math.inf) in earlier
+    assert point("acc", 2, -math.inf) in earlier
+    assert point("acc", 1, -math.inf) not in earlier

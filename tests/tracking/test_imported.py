@@ -1,5 +1,10 @@
 """The import of MLflow."""
 
+import logging
+
+import pytest
+
+from sweeper.api.untouched import untouched
 from sweeper.tracking.imported import import_mlflow
 
 
@@ -8,3 +13,13 @@ def test_mlflow_prints_no_address_at_the_end_of_a_run() -> None:
     from mlflow.environment_variables import MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT
 
     assert MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
+
+
+def test_mlflow_logs_again_after_a_call_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_LOGGING_LEVEL", raising=False)
+    # As in a notebook, where the call is the first one to need MLflow.
+    monkeypatch.delitem(logging.Logger.manager.loggerDict, "mlflow", raising=False)
+    with untouched():
+        import_mlflow()
+        assert logging.getLogger("mlflow").level == logging.CRITICAL
+    assert logging.getLogger("mlflow").level < logging.WARNING

@@ -1,6 +1,7 @@
 """The model of a run: delivered once, tied to its run, its metrics and its data, and registered."""
 
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from sweeper.errors import ConfigError
 from sweeper.tracking import mlflow as module
 from sweeper.tracking.delivered import Progress
 from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.logged_model import LoggedModels
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.model_files import ModelError
 from sweeper.tracking.outbox import Outbox
@@ -229,3 +231,38 @@ def test_a_model_that_cannot_be_stored_is_an_error(
     monkeypatch.setattr(Outbox, "keep_folder", keep_folder)
     with pytest.raises(OSError, match="No space left on device"):
         record(database, tmp_path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_model_finds_a_metric_that_is_no_number(
+    database: str, tmp_path: Path, value: float
+) -> None:
+    (tmp_path / "outbox" / "19700101-older").mkdir(parents=True)  # what is missing might be there
+    outbox = Outbox.create(tmp_path / "outbox")
+    module.write_model(lambda: MODEL, tmp_path / "model")
+    outbox.append("start", {"uri": database, "experiment": "numbers", "dataset": None})
+    outbox.append("metrics", {"metrics": {"test/loss": value}, "step": 2})
+    body = {"metrics": {"test/loss": value}, "step": 2, "registered_as": "numbers"}
+    outbox.append("model", body | {"path": outbox.keep_folder(tmp_path / "model")})
+    delivery = Delivery(outbox)
+    assert delivery.attempt(), delivery.failure
+    run_id = outbox.progress.run_id or ""
+    assert model_of(database, run_id).metrics
+    assert client(database).search_model_versions(f"run_id = '{run_id}'")
+
+
+@pytest.mark.parametrize("whole_name", [False, True])
+def test_a_version_that_was_deleted_is_registered_again(
+    database: str, tmp_path: Path, whole_name: bool
+) -> None:
+    run_id = record(database, tmp_path, register="gone").run_id or ""
+    if whole_name:
+        client(database).delete_registered_model("gone")
+    else:
+        client(database).delete_model_version("gone", "1")
+    model_id = model_of(database, run_id).model_id
+    for _ in range(2):
+        LoggedModels(MLflowStore(database, tmp_path)).register("gone", model_id, run_id)
+    [version] = client(database).search_model_versions(f"run_id = '{run_id}'")
+    tag = model_of(database, run_id).tags["mlflow.modelVersions"]
+    assert json.loads(tag) == [{"name": "gone", "version": int(version.version)}]

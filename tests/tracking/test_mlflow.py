@@ -29,7 +29,7 @@ from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.record_file import RecordFile
 from sweeper.tracking.several import SeveralTrackers
 from sweeper.tracking.tensorboard import TensorBoardTracker
-from sweeper.tracking.tracker import DatasetInfo, NullTracker, RunInfo, Tracker
+from sweeper.tracking.tracker import DatasetInfo, NullTracker, Resumed, RunInfo, Tracker
 from sweeper.trial import TrialInfo
 
 INFO = RunInfo(
@@ -388,3 +388,13 @@ tracker.finish("FINISHED")
     runs = mlflow.search_runs([mlflow.get_experiment_by_name("digits").experiment_id])
     assert [run.info.status for run in runs] == ["FINISHED"] * 2
     assert not (tmp_path / "outbox").exists()
+
+
+def test_a_run_that_continues_a_deleted_one_begins_with_its_epochs(
+    database: str, tmp_path: Path
+) -> None:
+    resumed = Resumed(tmp_path, [{"val/loss": 2.0}])
+    gone = replace(INFO, run_id="f" * 32, resumed=resumed)
+    run_id = record(MLflowTracker(database, folder=tmp_path), gone)
+    history = client(database).get_metric_history(run_id, "val/loss")
+    assert (1, 2.0) in {(point.step, point.value) for point in history}

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.tracking.uri import resolve_uri, sqlite_path, with_password
+from sweeper.tracking.uri import absolute_uri, relative_uri, resolve_uri, sqlite_path, with_password
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +103,19 @@ def test_what_the_environment_names_is_refused_by_its_name(
         resolve_uri(None, tmp_path)
     with pytest.raises(ConfigError, match=f"^tracking.uri={uri}: "):
         resolve_uri(uri, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "recorded"),
+    [
+        ("sqlite:////home/me/a%20b/mlflow.db", "sqlite:///mlflow.db"),
+        ("sqlite:////home/me/a%20b/runs/%25.db", "sqlite:///runs/%25.db"),
+        ("sqlite:////home/me/a%20b/../mlflow.db", "sqlite:////home/me/a%20b/../mlflow.db"),
+        ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
+        ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
+    ],
+)
+def test_a_database_in_the_start_folder_is_recorded_relative_to_it(uri, recorded) -> None:
+    folder = Path("/home/me/a b")
+    assert relative_uri(uri, folder) == recorded
+    assert absolute_uri(recorded, folder) == uri
