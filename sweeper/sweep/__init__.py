@@ -40,6 +40,7 @@ worker process (with the basic launcher, in the parent process):
           stop_rule        when it ends before
           folder_id        which folder of the study has a trial's files
           lease            a worker's claim on a running trial, and how others judge it
+          liveness         which running trials have a living worker
           promotion        which trials are paused at a rung, and which go on
             curve            what a trial has reported so far, and how far it may run
           claim            what a worker knows of a trial that it may run

@@ -47,7 +47,8 @@ from sweeper.sweep.curve import (
 )
 from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
-from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge, Standing
+from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge
+from sweeper.sweep.liveness import Liveness
 from sweeper.sweep.storage import read_trials
 
 log = logging.getLogger(__name__)
@@ -85,9 +86,11 @@ class Ledger:
     ) -> None:
         self._study, self._storage, self._grid = study, storage, grid
         self.budget = budget
-        self._command, self._judge = command, LeaseJudge(budget.lease_seconds, command)
+        self._command = command
         self._study_id = storage.get_study_id_from_name(study.study_name)
         self._lock = folder / LOCK_FILE
+        judge = LeaseJudge(budget.lease_seconds, command)
+        self._liveness = Liveness(self._lock, study.study_name, judge)
 
     def locked(self) -> AbstractContextManager[None]:
         """Return a context that keeps out the other processes that share the folder."""
@@ -156,11 +159,7 @@ class Ledger:
 
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
-        return [
-            t
-            for t in trials
-            if t.state == TrialState.RUNNING and self._standing(t) == Standing.UNKNOWN
-        ]
+        return self._liveness.uncertain(trials)
 
     def renew(self, claim: Claim) -> bool:
         """Renew the lease; return False when the trial no longer belongs to this worker."""
@@ -340,7 +339,7 @@ class Ledger:
 
     def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return an abandoned trial that is still wanted, or None."""
-        abandoned = list(filter(self._is_abandoned, trials))
+        abandoned = list(filter(self._liveness.is_abandoned, trials))
         return next(self.budget.wanted(abandoned, trials), None)
 
     def _settled_trials(self) -> list[FrozenTrial]:
@@ -350,7 +349,7 @@ class Ledger:
         they would hold the places of others.
         """
         trials = self.trials()
-        abandoned = list(filter(self._is_abandoned, trials))
+        abandoned = list(filter(self._liveness.is_abandoned, trials))
         if not abandoned:
             return trials
         is_spent = self.budget.is_spent(trials, time.time())
@@ -366,24 +365,16 @@ class Ledger:
         """Claim a trial whose worker died, with that many cuts more than before."""
         previous = Lease.read(trial.system_attrs)
         before = 0 if previous is None else previous.cuts
-        claim = self._claim_running(trial, _deaths(trial), before + cuts)
+        claim = self._claim_running(trial, self._liveness.deaths(trial), before + cuts)
         if self.budget.promotion is not None:
             progress = 0 if previous is None else previous.progress
             self.write_place(trial._trial_id, taken_over(trial, progress, time.time()))
         return claim
 
-    def _is_abandoned(self, trial: FrozenTrial) -> bool:
-        return trial.state == TrialState.RUNNING and self._standing(trial) == Standing.LAPSED
-
-    def _standing(self, trial: FrozenTrial) -> Standing:
-        if self._lock.read_text() == self._mark(trial):
-            return Standing.LAPSED
-        return self._judge.standing(trial._trial_id, Lease.read(trial.system_attrs))
-
     def _fail_hopeless(self, trials: Sequence[FrozenTrial]) -> bool:
         """Fail the trials whose workers died too often; return whether there are any."""
         unfinished = (t for t in trials if t.state not in FINISHED)
-        deaths_of = [(t, self._deaths_to_count(t)) for t in unfinished]
+        deaths_of = [(t, self._liveness.deaths(t)) for t in unfinished]
         hopeless = [(t, deaths) for t, deaths in deaths_of if deaths > self.budget.max_retries]
         for trial, deaths in hopeless:
             lease = Lease.read(trial.system_attrs)
@@ -393,13 +384,6 @@ class Ledger:
             self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         return bool(hopeless)
-
-    def _deaths_to_count(self, trial: FrozenTrial) -> int:
-        """Return how often workers of a trial died that waits or is abandoned."""
-        if trial.state == TrialState.WAITING:
-            lease = Lease.read(trial.system_attrs)
-            return 0 if lease is None else lease.deaths
-        return _deaths(trial) if self._is_abandoned(trial) else 0
 
     def _claim_waiting(self, trials: Sequence[FrozenTrial]) -> Claim | None:
         claims = map(self._take_up, self.budget.runnable(trials))
@@ -420,22 +404,17 @@ class Ledger:
             self.write_place(trial._trial_id, place)
         return claim
 
-    def _mark(self, trial: FrozenTrial) -> str:
-        """Return what identifies a trial in the lock file, which two studies may share."""
-        return f"{self._study.study_name} {trial._trial_id}"
-
     def _set_running(self, trial: FrozenTrial) -> bool:
         """Set a waiting trial running; return False if another worker did so first.
 
-        The trial's mark stays in the lock file until the lease is written. If this process dies in
-        between, the next process that holds the lock knows that nobody runs the trial.
+        If it is set running, its mark stays until the lease is written.
         """
-        self._lock.write_text(self._mark(trial))
+        self._liveness.mark(trial)
         succeeded = False
         with suppress(UpdateFinishedTrialError):
             succeeded = self._storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
         if not succeeded:
-            self._lock.write_text("")
+            self._liveness.unmark()
         return succeeded
 
     def _claim_running(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
@@ -443,7 +422,7 @@ class Ledger:
         folder = folder_id(self._lock.parent)
         lease = Lease.new(self._command, progress_of(trial), deaths, cuts, folder)
         self._write_lease(trial._trial_id, lease)
-        self._lock.write_text("")
+        self._liveness.unmark()
         return Claim(trial._trial_id, trial.number, lease)
 
     def _claim_new(self, trials: Sequence[FrozenTrial]) -> Claim | None:
@@ -471,11 +450,3 @@ class Ledger:
         # others saw this trial run and left.
         trials = self.trials()
         return self._claim_existing(trials) or self._claim_new(trials)
-
-
-def _deaths(trial: FrozenTrial) -> int:
-    """Return how often an abandoned trial's worker died since the trial last made progress."""
-    previous = Lease.read(trial.system_attrs)
-    if previous is None or progress_of(trial) > previous.progress:
-        return 1
-    return previous.deaths + 1
