@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from sweeper.api.untouched import untouched
-from sweeper.tracking.imported import import_mlflow
+from sweeper.tracking.imported import import_mlflow, restore_levels
 
 
 def test_mlflow_prints_no_address_at_the_end_of_a_run() -> None:
@@ -18,6 +18,7 @@ def test_mlflow_prints_no_address_at_the_end_of_a_run() -> None:
 def test_mlflow_logs_again_after_a_call_from_python(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_LOGGING_LEVEL", raising=False)
     # As in a notebook, where the call is the first one to need MLflow.
+    restore_levels()
     monkeypatch.delitem(logging.Logger.manager.loggerDict, "mlflow", raising=False)
     with untouched():
         import_mlflow()
