@@ -670,6 +670,17 @@ def test_a_promoted_trial_is_finished_after_the_number_of_trials_was_lowered(
     assert states(storage)[running.number] == TrialState.WAITING
 
 
+def test_a_command_that_does_not_pause_runs_paused_trials_whatever_the_patience(
+    make_ledger, pause
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    for value in (0.1, 0.2, 0.3):
+        pause(ledger, value)
+    without = make_ledger(n_trials=9, stop=StopRule(None, 2, maximize=False))
+    assert without.budget.stop_reason(without.trials()) is None
+    assert without.claim().number == 0
+
+
 def test_a_command_waits_for_a_trial_that_runs_when_the_stop_rule_is_met(
     make_ledger, storage, reported
 ) -> None:
