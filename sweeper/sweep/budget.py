@@ -197,8 +197,14 @@ class Budget:
         return self.is_paused(trial) or any(t.number == trial.number for t in self.runnable(trials))
 
     def stop_reason(self, trials: Sequence[FrozenTrial]) -> str | None:
-        """Return why the stop rule ends the study, or None."""
-        return None if self.stop is None else self.stop.reason([t for t in trials if is_own(t)])
+        """Return why the stop rule ends the study, or None.
+
+        Without the rule of promotion, trials that were paused are yet to be run.
+        """
+        if self.stop is None:
+            return None
+        own = filter(is_own, trials)
+        return self.stop.reason([t for t in own if self.promotion or t.state.is_finished()])
 
     def is_exhausted(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether no point is left that this command may run.

@@ -81,6 +81,10 @@ class Place:
         if not record:
             return Place()
         place = Place(**_known(Place, record))
+        if record.get("target") and not place.decided_at:
+            # An earlier version wrote the number of the rung at which the next decision is due, and
+            # not where that rung lies. The last decision was at the last value, or before it.
+            place = replace(place, decided_at=epochs_of(trial))
         stretches = (Stretch(**_known(Stretch, each)) for each in record.get("stretches", ()))
         return replace(place, stretches=tuple(stretches))
 

@@ -32,6 +32,7 @@ from sqlalchemy.exc import (
 )
 
 from sweeper.errors import OutageError
+from sweeper.sweep.lease import LEASE_KEY
 from sweeper.text import shortened
 
 log = logging.getLogger(__name__)
@@ -199,10 +200,17 @@ class DatabaseStorage(BaseStorage):
             return self._storage.set_trial_state_values(trial_id, state, values)
 
         def write_again() -> bool:
-            # If another worker has set it running, the token of the lease tells whose trial it is.
-            return self._storage.get_trial(trial_id).state == state or write()
+            stored = self._storage.get_trial(trial_id)
+            if stored.state != state:
+                return write()
+            # Another worker that has set it running writes its lease. If it has not done so yet,
+            # the token of the lease tells later whose trial it is.
+            if state != TrialState.RUNNING or known is None:
+                return True
+            return stored.system_attrs.get(LEASE_KEY) == known.system_attrs.get(LEASE_KEY)
 
         with self._lock:
+            known = self._trials.get(trial_id)
             written = self._patient(write, again=write_again)
             if written and (trial := self._copy(trial_id)) is not None:
                 trial.state = state

@@ -6,6 +6,7 @@ the folder. Workers that share only a database rely on two facts: each of Optuna
 operations is atomic, and the token of the lease is checked before a trial is ended.
 """
 
+import copy
 import logging
 import os
 import time
@@ -128,10 +129,11 @@ class Ledger:
                     return None
                 if self._fail_hopeless(trials):
                     continue
+                # Before the claim, so that the next round sees a lease that lapses in between.
+                uncertain = self.uncertain(trials)
                 claim = self._claim_existing(trials)
                 if claim is None and self.budget.stop_reason(trials) is None:
                     claim = self._claim_new(trials)
-                uncertain = self.uncertain(trials)
                 if claim is not None or not uncertain:
                     return claim
                 if not has_told:
@@ -160,6 +162,26 @@ class Ledger:
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
         return self._liveness.uncertain(trials)
+
+    def urgent(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+        """Return the trial that needs all of the time until the deadline to be complete, or None.
+
+        Of an abandoned trial, the time since its worker took it up is left out, because it is not
+        known when the worker died.
+        """
+        timed = []
+        for trial in trials:
+            if self._liveness.is_abandoned(trial):
+                trial = copy.copy(trial)
+                place = _place_for_next_worker(trial)
+                trial.system_attrs = trial.system_attrs | {PLACE_KEY: place.record()}
+            timed.append(trial)
+        return self.budget.urgent(timed, time.time())
+
+    def may_be_taken_up(self, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether a worker may take up a trial now: it waits, or was abandoned."""
+        is_left = any(t.number == trial.number for t in self._wanted_abandoned(trials))
+        return is_left or self.budget.may_be_taken_up(trial, trials)
 
     def renew(self, claim: Claim) -> bool:
         """Renew the lease; return False when the trial no longer belongs to this worker."""
@@ -328,7 +350,7 @@ class Ledger:
 
     def _next_urgent(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return the trial that needs all of the time until the deadline, if it waits."""
-        urgent = self.budget.urgent(trials, time.time())
+        urgent = self.urgent(trials)
         if urgent is None or not self.budget.may_be_taken_up(urgent, trials):
             return None
         return urgent
@@ -338,9 +360,16 @@ class Ledger:
         return None if trial is None else self._take_over(trial)
 
     def _next_abandoned(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
-        """Return an abandoned trial that is still wanted, or None."""
+        """Return an abandoned trial that is still wanted, the urgent one first, or None."""
+        wanted = self._wanted_abandoned(trials)
+        urgent = self.urgent(trials) if len(wanted) > 1 else None
+        if urgent is None:
+            return next(iter(wanted), None)
+        return next((t for t in wanted if t.number == urgent.number), wanted[0])
+
+    def _wanted_abandoned(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         abandoned = list(filter(self._liveness.is_abandoned, trials))
-        return next(self.budget.wanted(abandoned, trials), None)
+        return list(self.budget.wanted(abandoned, trials))
 
     def _settled_trials(self) -> list[FrozenTrial]:
         """Put back the trials whose workers died, if no worker may run them; return all trials.
@@ -367,8 +396,7 @@ class Ledger:
         before = 0 if previous is None else previous.cuts
         claim = self._claim_running(trial, self._liveness.deaths(trial), before + cuts)
         if self.budget.promotion is not None:
-            progress = 0 if previous is None else previous.progress
-            self.write_place(trial._trial_id, taken_over(trial, progress, time.time()))
+            self.write_place(trial._trial_id, _place_for_next_worker(trial))
         return claim
 
     def _fail_hopeless(self, trials: Sequence[FrozenTrial]) -> bool:
@@ -450,3 +478,9 @@ class Ledger:
         # others saw this trial run and left.
         trials = self.trials()
         return self._claim_existing(trials) or self._claim_new(trials)
+
+
+def _place_for_next_worker(trial: FrozenTrial) -> Place:
+    """Return the place of an abandoned trial if another worker takes it over now."""
+    lease = Lease.read(trial.system_attrs)
+    return taken_over(trial, 0 if lease is None else lease.progress, time.time())

@@ -1,6 +1,5 @@
 """A running trial at the rungs of its study: how far it is, and whether it is paused there."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -67,10 +66,10 @@ class Pausing:
         """Return whether the trial goes on; `is_due` is True if it has reached its rung."""
         assert self._rule is not None
         budget = self._ledger.budget
-        urgent = budget.urgent(trials, time.time())
+        urgent = self._ledger.urgent(trials)
         if urgent is not None and urgent.number == trial.number:
             return True
-        if urgent is not None and budget.may_be_taken_up(urgent, trials):
+        if urgent is not None and self._ledger.may_be_taken_up(urgent, trials):
             return False
         halving = Halving(self._rule, filter(is_own, trials))
         return not is_due or halving.goes_on(trial, budget.has_room(trials))

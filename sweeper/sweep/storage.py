@@ -158,13 +158,12 @@ def open_storage(
     try:
         opened = partial(_opened_database, url, engine)
         database = get_storage(Patience()(opened) if waits else opened())
-    except OutageError:
-        raise
     except Exception as error:  # SQLAlchemy, the driver or Optuna
+        kind = OutageError if isinstance(error, OutageError) else ConfigError
         # Where the end of the password is unclear, their messages may quote a part of it.
         reason = ODD_PASSWORD if is_ambiguous(url) else _reason(error)
         message = f"hydra.sweeper.storage={masked_uri(url)}: cannot be opened: {reason}"
-        raise ConfigError(message) from (None if is_ambiguous(url) else error)
+        raise kind(message) from (None if is_ambiguous(url) else error)
     return DatabaseStorage(database)
 
 

@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import optuna
@@ -147,6 +148,10 @@ def _run_all(session: Session, interrupt: Interrupt) -> None:
             session.run(claim)
         except KeyboardInterrupt:  # the task has ended, and its trial was put back
             interrupt.request()
+        except Exception:  # an error of this worker, such as a full disk, and not of the trial
+            with suppress(Exception):  # if the study cannot be reached either
+                session.ledger.release(claim)
+            raise
 
 
 def _handlers_of_the_launcher() -> dict[int, Callable[[int, None], object]]:

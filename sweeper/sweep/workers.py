@@ -15,9 +15,10 @@ from optuna.trial import TrialState
 
 from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.messages import WANTS_TRACEBACK
-from sweeper.errors import SweeperError, TrainingError
+from sweeper.errors import OutageError, SweeperError, TrainingError
 from sweeper.launch.resources import n_workers
 from sweeper.secrets import without_password
+from sweeper.sweep.budget import DONE
 from sweeper.sweep.curve import progress_of
 from sweeper.sweep.guard import GRACE_SECONDS
 from sweeper.sweep.lease import Lease
@@ -38,6 +39,10 @@ QUEUE_SECONDS = 10.0
 """How long a launcher may take to return after its workers have put back their trials."""
 
 
+class LauncherError(TrainingError):
+    """A launcher of another package failed, maybe because one of its workers died."""
+
+
 @dataclass(frozen=True)
 class Workers:
     """The workers of a study, launched as often as needed until the study ends."""
@@ -51,12 +56,12 @@ class Workers:
 
         A launcher may return, or raise, although a worker died and left its trial behind. The
         workers are then launched again, as long as there is work and the last launch made progress.
-        So the error of a worker matters only if the others could not finish the study.
+        The error of a worker matters only if the others could not finish the study.
 
         Raises:
-            TrainingError: no trial made progress, because the launcher failed or its workers ended
-                early.
-            Exception: no trial made progress; it is the error of a worker.
+            TrainingError: trials are left, and none made progress, because the launcher failed, its
+                workers ended early, or the database was away.
+            Exception: trials are left; it is the error of a worker.
         """
         # A system that sends SIGTERM will not wait, so the launcher is then left behind.
         hurry = threading.Timer(LEAVE_SECONDS, os.kill, [os.getpid(), signal.SIGINT])
@@ -86,13 +91,13 @@ class Workers:
         if not interrupt.requested:
             return None
         for work in self.work:
+            work.ledger.release_command()  # first, because a look for work counts it as a death
             work.has_work()  # records a job that has ended although it was to stop
-            work.ledger.release_command()
         return Interrupted(interrupt.number)
 
     def _launch_until_done(self, interrupt: Interrupt) -> None:
         before = self._progress()
-        if not self._has_work() and not any(state == TrialState.RUNNING for state, *_ in before):
+        if not self._has_work() and not before.is_any_running:
             return
         if self.plan.spec.own_process:  # otherwise the worker itself says it
             self._say_uncertain()
@@ -100,17 +105,36 @@ class Workers:
             failure = self._launch(self._n_workers(), interrupt)
             if failure is not None and not self.plan.spec.own_process and self._running():
                 raise failure  # nobody takes over the trial of a process that lives
+            self._check_goes_on(failure, before, interrupt)
+            if failure is not None:
+                log.warning("A worker ended early: %s", _in_words(failure))
             self._wait_for_others(interrupt)
+            self._check_goes_on(failure, before, interrupt)
             if interrupt.requested or not self._has_work():
-                _tell(failure)
                 return
-            after = self._progress()
-            if before == after:
-                raise failure or TrainingError(
-                    "the workers ended although trials are left; the same command resumes the study"
-                )
-            _tell(failure)
-            before = after
+            before = self._progress()
+
+    def _check_goes_on(
+        self, failure: Exception | None, before: "_Progress", interrupt: Interrupt
+    ) -> None:
+        """Check that another launch may do the work that is left, if there is any.
+
+        `failure` is the error of the last launch, and `before` the progress before it.
+
+        Raises:
+            Exception: it would not, as `run` says.
+        """
+        if interrupt.requested or not self._has_work():
+            return
+        after = self._progress()
+        if failure is None or isinstance(failure, LauncherError):
+            goes_on = after != before  # a trial that kills its worker again and again fails at last
+        else:
+            goes_on = isinstance(failure, OutageError) and after.results != before.results
+        if not goes_on:
+            raise failure or TrainingError(
+                "the workers ended although trials are left; the same command resumes the study"
+            )
 
     def _wait_for_others(self, interrupt: Interrupt) -> None:
         """Wait until no trial runs, also elsewhere, or until there is work for a worker.
@@ -155,10 +179,11 @@ class Workers:
                 running += [work.text(t) for t in trials if t.state == TrialState.RUNNING]
         return running
 
-    def _progress(self) -> list[tuple[TrialState, int, Lease | None]]:
-        """Return what changes when a worker claims a trial, reports, or ends a trial."""
-        trials = (t for work in self.work for t in work.trials())
-        return [(t.state, progress_of(t), Lease.read(t.system_attrs)) for t in trials]
+    def _progress(self) -> "_Progress":
+        trials = [t for work in self.work for t in work.trials()]
+        claims = [(t.state, Lease.read(t.system_attrs)) for t in trials]
+        n_done = sum(t.state in DONE for t in trials)
+        return _Progress(claims, (sum(map(progress_of, trials)), n_done))
 
     def _launch(self, n: int, interrupt: Interrupt) -> Exception | None:
         """Run `n` workers to their end; return the error of the launcher or of a worker."""
@@ -178,11 +203,12 @@ class Workers:
             if not foreign or WANTS_TRACEBACK:
                 raise
             name = self.worker.master.hydra.runtime.choices["hydra/launcher"]
-            return TrainingError(f"hydra/launcher={name} failed: {_in_words(error)}")
+            return LauncherError(f"hydra/launcher={name} failed: {_in_words(error)}")
         if interrupt.requested:
             return None
         errors = [each._return_value for each in returns if each.status == JobStatus.FAILED]
-        return next(iter(errors), None)
+        # Any other error ends the command.
+        return min(errors, key=lambda error: isinstance(error, OutageError), default=None)
 
     def _end_foreign_workers(self, has_left: threading.Event) -> None:
         """Ask the workers, through the storage, to put back their trials and leave."""
@@ -227,10 +253,22 @@ class Workers:
         return int(min(n_workers(self.plan.settings.n_jobs), most))
 
 
-def _tell(failure: Exception | None) -> None:
-    """Log the error of a worker or a launcher that did not end the study."""
-    if failure is not None:
-        log.warning("A worker ended early: %s", _in_words(failure))
+@dataclass(frozen=True)
+class _Progress:
+    """How far the trials of a study are.
+
+    Args:
+        claims: What changes when a worker claims a trial or ends it.
+        results: Number of steps that they have reported, and of those that are done.
+    """
+
+    claims: Sequence[tuple[TrialState, Lease | None]]
+    results: tuple[int, int]
+
+    @property
+    def is_any_running(self) -> bool:
+        """True if a trial runs."""
+        return any(state == TrialState.RUNNING for state, _ in self.claims)
 
 
 def _in_words(error: Exception) -> str:

@@ -182,6 +182,22 @@ def test_the_worker_of_another_launcher_that_is_killed_is_launched_again(app, wa
     assert "Traceback" not in out + err
 
 
+@pytest.mark.parametrize("launcher", ["local", "joblib"])
+def test_a_worker_that_cannot_write_ends_the_command_and_blames_no_trial(app, launcher) -> None:
+    app.folder.mkdir(parents=True)
+    (app.folder / "0").touch()
+    command = (*SPACE, f"hydra/launcher={launcher}", "hydra.sweeper.n_jobs=1",
+               "hydra.sweeper.n_trials=2")  # fmt: skip
+    out = app.run(*command, code=1)
+    assert f"File exists: '{app.folder / '0'}'" in out
+    assert "ended early" not in out
+    [trial] = app.trials()
+    assert (trial.state.name, lease(trial).deaths) == ("WAITING", 0)
+    (app.folder / "0").unlink()
+    app.run(*command)
+    assert app.states() == ["COMPLETE"] * 2
+
+
 def test_a_study_that_runs_is_not_moved_away(app, wait_for) -> None:
     command = (*SPACE, "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=2", "steps=40",
                "step_seconds=0.1")  # fmt: skip

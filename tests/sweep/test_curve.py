@@ -31,6 +31,17 @@ def test_a_place_survives_its_record() -> None:
     assert Place.of(create_trial(state=TrialState.WAITING, system_attrs=later)).decided_at == 1
 
 
+def test_a_trial_that_an_earlier_version_has_let_go_on_was_let_go_on_at_its_last_value() -> None:
+    record = {key: value for key, value in PAUSED[PLACE_KEY].items() if key != "decided_at"}
+    for target, decided_at in ((0, 0), (2, 3)):
+        trial = create_trial(
+            state=TrialState.WAITING,
+            intermediate_values=dict.fromkeys(range(3), 0.5),
+            system_attrs={PLACE_KEY: record | {"target": target}},
+        )
+        assert Place.of(trial).decided_at == decided_at
+
+
 @pytest.mark.parametrize("steps", [(0, 1, 2), (1, 2, 3), (100, 200, 300)])
 def test_whole_steps_count_as_epochs(steps) -> None:
     trial = create_trial(

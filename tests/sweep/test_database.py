@@ -168,6 +168,30 @@ def test_a_claim_whose_answer_was_lost_is_a_claim(flaky, tmp_path) -> None:
     assert (claim.attempt, claim.lease.deaths) == (0, 0)
 
 
+def test_a_trial_that_another_host_has_taken_meanwhile_is_not_claimed_again(
+    storages, tmp_path, monkeypatch
+) -> None:
+    ledgers = []
+    for storage, folder in zip(storages, ("here", "there"), strict=True):
+        (tmp_path / folder).mkdir()
+        budget = Budget(n_trials=1)
+        ledgers.append(Ledger(open_study("s", storage), storage, tmp_path / folder, budget))
+    here, there = ledgers
+    optuna.load_study(study_name="s", storage=storages[0]).enqueue_trial({"x": 0.5})
+    inner, claims = storages[0]._storage.set_trial_state_values, []
+
+    def away(*args):
+        monkeypatch.setattr(storages[0]._storage, "set_trial_state_values", inner)
+        claims.append(there.claim())
+        raise AWAY
+
+    monkeypatch.setattr(storages[0]._storage, "set_trial_state_values", away)
+    assert here.claim() is None
+    assert there.owns(claims[0])
+    storages[1].refresh()
+    assert there.owns(claims[0])
+
+
 def test_the_lock_is_free_while_a_renewal_waits_for_the_server(storages, flaky, tmp_path) -> None:
     storage, _ = storages
     ledger = Ledger(open_study("s", storage), storage, tmp_path, Budget(n_trials=1))

@@ -454,6 +454,28 @@ def test_near_the_time_limit_the_foremost_trial_goes_on_first(
     assert [short.claim().number, short.claim().number] == [0, 3]
 
 
+def test_near_the_time_limit_the_foremost_trial_goes_on_first_though_its_worker_died(
+    make_ledger, storage, reported
+) -> None:
+    begun = make_ledger(n_trials=9, **PROMOTING)
+    other, foremost, running = (
+        reported(begun, 0.2), reported(begun, 0.3, 0.3, 0.3), reported(begun, 0.1)
+    )  # fmt: skip
+    stretch = Stretch(0, 100, "w", is_pause=False)
+    place = Place(decided_at=1.0, length=30.0, stretches=(stretch,))
+    begun.write_place(foremost.trial_id, place)
+    # It has made no progress since it was taken up, an hour ago.
+    taken_up = replace(foremost, lease=replace(foremost.lease, progress=3))
+    begun.write_place(foremost.trial_id, replace(place, started=time.time() - 3600))
+    abandon(storage, other)
+    abandon(storage, taken_up)
+    ample = make_ledger(n_trials=9, deadline=time.time() + 9000, **PROMOTING)
+    assert ample.urgent(ample.trials()) is None
+    ledger = make_ledger(n_trials=9, deadline=time.time() + 500, **PROMOTING)
+    assert Pausing(ledger, running).pauses()
+    assert ledger.claim().number == foremost.number
+
+
 @pytest.mark.parametrize("leave", [Ledger.pause, Ledger.release])
 def test_near_the_time_limit_no_enqueued_trial_comes_before_the_foremost_one(
     make_ledger, storage, reported, leave
@@ -668,6 +690,17 @@ def test_a_promoted_trial_is_finished_after_the_number_of_trials_was_lowered(
     assert lowered.claim() is None
     assert lowered.budget.has_ended(storage.get_all_trials(0))
     assert states(storage)[running.number] == TrialState.WAITING
+
+
+def test_a_command_that_does_not_pause_runs_paused_trials_whatever_the_patience(
+    make_ledger, pause
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    for value in (0.1, 0.2, 0.3):
+        pause(ledger, value)
+    without = make_ledger(n_trials=9, stop=StopRule(None, 2, maximize=False))
+    assert without.budget.stop_reason(without.trials()) is None
+    assert without.claim().number == 0
 
 
 def test_a_command_waits_for_a_trial_that_runs_when_the_stop_rule_is_met(

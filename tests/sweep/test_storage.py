@@ -96,7 +96,7 @@ def test_only_those_who_wait_open_a_database_whose_server_is_away_for_a_moment(
     assert storage.get_all_studies() == []
     failures = iter([away])
     monkeypatch.setattr(database, "OUTAGE_SECONDS", -1.0)
-    with pytest.raises(OutageError, match="refused"):
+    with pytest.raises(OutageError, match=r"^hydra\.sweeper\.storage=sqlite.*: .*refused"):
         open_storage(f"sqlite:///{tmp_path}/other.db", tmp_path, waits=True)
 
 

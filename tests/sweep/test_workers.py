@@ -1,5 +1,8 @@
 """The workers of a study, whatever their launcher returns."""
 
+import errno
+import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -10,12 +13,17 @@ from optuna.trial import TrialState, create_trial
 
 from sweeper.errors import OutageError
 from sweeper.launch.process import failed_job
+from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.workers import Workers
 
 DONE = JobReturn(status=JobStatus.COMPLETED)
 FAILED = failed_job(OutageError("the study's database was away"))
+FULL = failed_job(OSError(errno.ENOSPC, "No space left on device"))
 WAITING, COMPLETE = create_trial(state=TrialState.WAITING), create_trial(value=1.0)
+REPORTED = create_trial(state=TrialState.WAITING, intermediate_values={0: 0.5})
 RUNNING = create_trial(state=TrialState.RUNNING)
+LEASED = {LEASE_KEY: Lease.new().record()}
+CLAIMED = create_trial(state=TrialState.WAITING, system_attrs=LEASED)
 
 
 @pytest.fixture
@@ -25,10 +33,12 @@ def make_workers(monkeypatch):
     `launches` has what each launch returns, and the trials that there are after it.
     """
 
-    def make(*launches, own_process=True):
+    def make(*launches, own_process=True, ledger=None):
         remaining, trials, launched = iter(launches), [WAITING, WAITING], []
 
         def launch(overrides, initial_job_idx):
+            if ledger is not None:
+                return next(remaining)()
             returns, trials[:] = next(remaining)
             launched.append(len(overrides))
             return returns
@@ -41,10 +51,12 @@ def make_workers(monkeypatch):
         work = SimpleNamespace(
             ledger=SimpleNamespace(budget=budget),
             trials=lambda: list(trials),
-            has_work=lambda: WAITING in trials,
+            has_work=lambda: any(t.state == TrialState.WAITING for t in work.trials()),
             size=lambda: 2,
             text=str,
         )
+        if ledger is not None:
+            work.ledger, work.trials, work.has_work = ledger, ledger.trials, ledger.has_work
         spec = SimpleNamespace(name="s", own_process=own_process, foreign_launcher=False)
         settings = SimpleNamespace(n_jobs=2, join=False)
         worker = SimpleNamespace(context=HydraContext(None, None), master=None, job_overrides=list)
@@ -65,7 +77,7 @@ def test_workers_that_ended_with_an_error_are_launched_again_after_progress(
     make_workers, caplog
 ) -> None:
     workers, launched = make_workers(
-        ([FAILED, FAILED], [COMPLETE, WAITING]), ([DONE, DONE], [COMPLETE, COMPLETE])
+        ([FAILED, FAILED], [COMPLETE, REPORTED]), ([DONE, DONE], [COMPLETE, COMPLETE])
     )
     assert workers.run() is None
     assert len(launched) == 2
@@ -75,10 +87,53 @@ def test_workers_that_ended_with_an_error_are_launched_again_after_progress(
 def test_the_error_of_a_worker_ends_the_command_if_no_trial_made_progress(
     make_workers, caplog
 ) -> None:
-    workers, _ = make_workers(([FAILED, DONE], [WAITING, WAITING]))
+    workers, _ = make_workers(([FAILED, DONE], [CLAIMED, create_trial(state=TrialState.FAIL)]))
     with pytest.raises(OutageError):
         workers.run()
     assert caplog.messages == []
+
+
+def test_an_error_of_a_worker_that_is_no_outage_ends_the_command_if_trials_are_left(
+    make_workers, caplog
+) -> None:
+    workers, launched = make_workers(([FAILED, FULL], [COMPLETE, CLAIMED]))
+    with pytest.raises(OSError, match="No space left"):
+        workers.run()
+    assert len(launched) == 1
+    assert caplog.messages == []
+
+
+def test_an_error_of_a_worker_is_told_before_the_others_are_waited_for(
+    make_workers, caplog, monkeypatch
+) -> None:
+    told, trials = [], [COMPLETE, RUNNING]
+
+    def others_end(_) -> None:
+        told[:] = caplog.messages
+        workers.work[0].trials = lambda: [COMPLETE, COMPLETE]
+
+    monkeypatch.setattr(time, "sleep", others_end)
+    workers, _ = make_workers(([FULL, DONE], trials))
+    assert workers.run() is None
+    assert told == ["A worker ended early: OSError: [Errno 28] No space left on device"]
+
+
+def test_a_worker_that_the_command_itself_has_ended_counts_no_death(
+    make_workers, make_ledger
+) -> None:
+    claim = make_ledger().claim()
+    ledger = make_ledger(deadline=time.time() - 1)
+
+    def end() -> None:
+        lease = replace(claim.lease, pid=2**22 + 1)
+        ledger._write_lease(claim.trial_id, lease)
+        raise KeyboardInterrupt
+
+    workers, _ = make_workers(end, ledger=ledger)
+    assert isinstance(workers.run(), KeyboardInterrupt)
+    [trial] = ledger.trials()
+    assert trial.state == TrialState.WAITING
+    assert Lease.read(trial.system_attrs).deaths == 0
 
 
 def test_the_error_of_a_worker_in_this_process_is_raised_while_a_trial_is_left_running(
