@@ -27,6 +27,7 @@ from sweeper.secrets import (
     masked_uri,
     password_spans,
     passwords_of,
+    spelling,
     store,
 )
 
@@ -136,12 +137,12 @@ def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
         return
     interpolation = store(f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}", str(value))
     _set(node, interpolation)
-    whole_word = re.compile(rf"(?<!\w){re.escape(str(value))}(?!\w)")
+    typed = spelling(str(value))
 
     def without_value(line: str) -> str:
         name, equals, text = line.partition("=")
         sets_it = equals and f"{key}.".startswith(f"{name.lstrip('+~')}.")
-        return f"{name}={whole_word.sub(lambda _: interpolation, text)}" if sets_it else line
+        return f"{name}={typed.sub(lambda _: interpolation, text)}" if sets_it else line
 
     for override_key, line in texts(config, ""):
         if override_key.startswith("hydra.overrides."):

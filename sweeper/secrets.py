@@ -214,6 +214,12 @@ def is_ambiguous(uri: str) -> bool:
     return any(set("@/?#") & set(password) for password in spans)
 
 
+def spelling(password: str) -> re.Pattern[str]:
+    """Return the pattern of a password in an override, which may have backslashes as escapes."""
+    characters = "".join(rf"\\?{re.escape(character)}" for character in password)
+    return re.compile(rf"(?<!\w){characters}(?!\w)")
+
+
 def hide_arguments(arguments: Iterable[str], password: str = "") -> None:
     """Overwrite the passwords in this process's arguments, which process lists show.
 
@@ -236,7 +242,7 @@ def hide_arguments(arguments: Iterable[str], password: str = "") -> None:
 def _starred(argument: str, password: str) -> bytes:
     """Return an argument with stars for its passwords, of the same length in bytes."""
     if password:
-        argument = argument.replace(password, "*" * len(os.fsencode(password)))
+        argument = spelling(password).sub(lambda m: "*" * len(os.fsencode(m[0])), argument)
     result, end = b"", 0
     for start, stop in password_spans(argument):
         stars = b"*" * len(os.fsencode(argument[start:stop]))

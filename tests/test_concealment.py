@@ -121,6 +121,26 @@ def test_a_password_that_a_uri_refers_to_leaves_the_command_line(
     assert value(hidden) == {"password": "pa55word"}
 
 
+@pytest.mark.parametrize(
+    ("typed", "password"),
+    [
+        (r"+db.pw=a\,b1", "a,b1"),
+        (r"+db.pw=\(a\ b1", "(a b1"),
+        (r"++db.pw='it\'s b1'", "it's b1"),
+        (r"+db={pw: a\:b1, name: x}", "a:b1"),
+    ],
+)
+def test_a_password_that_is_typed_with_escapes_leaves_the_command_line(
+    typed, password, monkeypatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["app", typed])
+    config = OmegaConf.create({"db": {"pw": password}, "uri": "http://me:${db.pw}@host"})
+    before = value(typed)
+    conceal_config(config)
+    assert "b1" not in sys.argv[1]
+    assert value(sys.argv[1]) == before
+
+
 def test_no_folder_is_named_after_an_override_with_a_password(config: DictConfig) -> None:
     conceal_config(config)
     assert VARIABLE not in str(config.hydra.job.override_dirname)

@@ -1,6 +1,6 @@
 """The best trials of a study, as `sweeper.Study` holds them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,11 +14,10 @@ from optuna.trial import FrozenTrial
 
 from sweeper.cli.overrides import bare_key, override_line
 from sweeper.cli.program import standing_in
-from sweeper.secrets import masked_uri
 from sweeper.space.live import config_key
 from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
 from sweeper.sweep.identity import FULL_GRID, METRIC, OVERRIDE
-from sweeper.sweep.results.ended_trial import retraining
+from sweeper.sweep.results.ended_trial import Retraining, retraining
 from sweeper.sweep.results.front import Choice, parse_choice
 from sweeper.sweep.results.trial_folder import TrialLayout
 from sweeper.sweep.study import IDENTITY_KEY, MULTIRUN_FILE
@@ -33,8 +32,9 @@ class BestTrial:
         params: Values of its parameters by config key, as the config has them.
         values: Value of each objective, in the order of the objectives.
         folder: Folder of the trial.
-        overrides: Overrides of its config: `sweeper.run(*overrides)` trains it again. If the study
-            was given a `config_dir`, give it to `run` too.
+        overrides: Overrides of its config, without the study's names for its run and its model:
+            `sweeper.run(*overrides)` trains it again. If the study was given a `config_dir`, give
+            it to `run` too.
         command: The command that does so.
     """
 
@@ -51,22 +51,15 @@ class BestTrial:
         return self.values[0]
 
 
-def best_trial_of(
-    trial: FrozenTrial, folder: Path, lines: Sequence[str], command: str
-) -> BestTrial:
+def best_trial_of(trial: FrozenTrial, folder: Path, again: Retraining) -> BestTrial:
     return BestTrial(
         number=trial.number,
         params={config_key(name): plain_value(value) for name, value in trial.params.items()},
         values=tuple(trial.values),
         folder=folder / _layout(trial).subdir,
-        overrides=_repeatable(lines),
-        command=command,
+        overrides=again.overrides,
+        command=again.command,
     )
-
-
-def _repeatable(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the overrides of a trial for another run, with `***` in place of passwords."""
-    return tuple(masked_uri(line) for line in lines if not line.startswith("study="))
 
 
 def plain_value(value: Any) -> Any:
@@ -109,10 +102,10 @@ def _recorded_keys(folder: Path) -> Mapping[str, Any]:
     return keys
 
 
-def recorded_lines(
+def recorded_retraining(
     trial: FrozenTrial, study: OptunaStudy, folder: Path, command: StudyCommand
-) -> tuple[Sequence[str], str]:
-    """Return overrides and command of a trial from the overrides that Hydra has written for it.
+) -> Retraining:
+    """Return what trains a trial again, by the overrides that Hydra has written for it.
 
     If the files are gone, they are those that all trials share, and the trial's parameters.
     """
@@ -126,7 +119,7 @@ def recorded_lines(
         steering = []
     starts_study = study.user_attrs.get(STARTS_STUDY_KEY, False)
     with standing_in(command.program, command.arguments):
-        return lines, retraining(trial, lines, steering, starts_study)
+        return retraining(trial, lines, steering, starts_study)
 
 
 def _stored_lines(trial: FrozenTrial, study: OptunaStudy) -> list[str]:

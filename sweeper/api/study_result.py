@@ -9,7 +9,12 @@ import optuna
 from optuna import Study as OptunaStudy
 from optuna.trial import FrozenTrial
 
-from sweeper.api.best_trial import BestTrial, best_trial_of, recorded_choice, recorded_lines
+from sweeper.api.best_trial import (
+    BestTrial,
+    best_trial_of,
+    recorded_choice,
+    recorded_retraining,
+)
 from sweeper.api.call import CONFIG_NAME, Call
 from sweeper.api.untouched import untouched_figures, untouched_torch
 from sweeper.errors import ConfigError
@@ -19,6 +24,7 @@ from sweeper.sweep.command import recorded_command
 from sweeper.sweep.curve import is_paused
 from sweeper.sweep.elsewhere.address import open_existing
 from sweeper.sweep.finals.final_records import Scores
+from sweeper.sweep.results.ended_trial import Retraining
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.storage_place import absolute
@@ -29,9 +35,6 @@ if TYPE_CHECKING:
     from sweeper.sweep.results.results import Results
 
 IN_THIS_PROCESS = "hydra/launcher=basic"
-
-Retraining = Callable[[FrozenTrial], tuple[Sequence[str], str]]
-"""Function that returns the overrides of a trial, and the command that trains it again."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ class Study:
         study = optuna.load_study(study_name=name, storage=opened)
         choice = recorded_choice(study, place)
         return _study(
-            study, place, choice, lambda trial: recorded_lines(trial, study, place, command)
+            study, place, choice, lambda trial: recorded_retraining(trial, study, place, command)
         )
 
 
@@ -149,10 +152,7 @@ def sweep(*overrides: str, config_dir: str | Path | None = None) -> Study:
         study = optuna.load_study(
             study_name=spec.name, storage=open_storage(spec.storage, spec.folder)
         )
-        return _study(
-            study, spec.folder, results.choice,
-            lambda trial: (results.overrides(trial), results.command(trial)),
-        )  # fmt: skip
+        return _study(study, spec.folder, results.choice, results.again)
 
 
 def _check(overrides: Sequence[Any]) -> None:
@@ -167,11 +167,16 @@ def _check(overrides: Sequence[Any]) -> None:
             )
 
 
-def _study(study: OptunaStudy, folder: Path, choice: Choice, retraining: Retraining) -> Study:
+def _study(
+    study: OptunaStudy,
+    folder: Path,
+    choice: Choice,
+    retraining: Callable[[FrozenTrial], Retraining],
+) -> Study:
     best = best_trials(study)
     chosen = chosen_trial(best, study.directions, choice)
     scores = Scores.recorded(study.user_attrs, None if chosen is None else chosen.number)
-    front = {t.number: best_trial_of(t, folder, *retraining(t)) for t in best}
+    front = {t.number: best_trial_of(t, folder, retraining(t)) for t in best}
     return Study(
         name=study.study_name,
         folder=folder,

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from sweeper.cli.overrides import shell_word
+from sweeper.cli.overrides import flags_and_overrides, shell_word
 from sweeper.cli.shells import DASHES, split_value
 from sweeper.cli.sweeps import as_typed
 from sweeper.cli.vocabulary import MEANT, MEANT_VALUES, Suggestion, Vocabulary, option_texts, plain
@@ -26,7 +26,7 @@ ONE_COMMAND_EACH = (
 
 def vocabulary_of(arguments: Sequence[str]) -> Vocabulary:
     """Return the words that a command line may use."""
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    _, overrides = flags_and_overrides(arguments)
     return Vocabulary(overrides, config_dir_in(arguments))
 
 
@@ -47,7 +47,9 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     suggestions = _packages(key, vocabulary) or vocabulary.suggestions(key)
     name = key.rpartition(".")[2]
     values = MEANT_VALUES.get(plain(name), [value])
-    texts = [text for each in values for text in _typed(suggestions, each, vocabulary)]
+    meant = MEANT.get(f"{key}={value}")
+    found = [text for each in values for text in _typed(suggestions, each, vocabulary)]
+    texts = [meant] if meant else found
     group = key.partition(".")[0]
     chosen = vocabulary.choices.get(group)
     owner = f"{group}={chosen} has no key {name}" if chosen and "." in key else None
@@ -92,7 +94,8 @@ def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str
         return f"{flag}: there is no such flag; type KEY=VALUE without dashes"
     if not equals:
         value = following if following and "=" not in following else PLACEHOLDER
-    texts = _typed(suggestions, value, vocabulary)
+    meant = MEANT.get(name if value == PLACEHOLDER else f"{name}={value}")
+    texts = [meant] if meant else _typed(suggestions, value, vocabulary)
     hint = f"type {' or '.join(texts)}" if texts else _choice(suggestions, vocabulary)
     return f"{flag}: keys have no dashes; {hint}"
 

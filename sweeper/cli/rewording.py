@@ -258,10 +258,10 @@ def _for_config_path(match: "re.Match[str]", arguments: Sequence[str]) -> str:
 
 
 def _for_sweep_of_hydras_key(match: "re.Match[str]", arguments: Sequence[str]) -> str:
-    key, _, sweep = match[1].partition("=")
+    key, sweep = bare_key(match[1]), match[1].partition("=")[2]
     if key.startswith(OF_PARAMS):
         text = as_typed(f"{key.removeprefix(OF_PARAMS)}={sweep}")
-        return f"{match[1]}: a sweep is a text there; type {text} in its place"
+        return f"{match[1]}: a sweep needs quotes there; type {text} in its place"
     return f"{match[1]}: has several values, and a key of Hydra's has one; type one of them"
 
 

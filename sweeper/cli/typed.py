@@ -14,6 +14,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from sweeper.cli.overrides import flags_and_overrides
 from sweeper.errors import ConfigError
 
 MAX_NAME_BYTES = 255
@@ -37,7 +38,8 @@ MAX_DEPTH = 40
 
 def overrides_in(arguments: Sequence[str]) -> list[str]:
     """Return the arguments that are overrides, and neither flags nor paths."""
-    return [a for a in arguments if not a.startswith("-") and ("=" in a or a.startswith("~"))]
+    _, words = flags_and_overrides(arguments)
+    return [word for word in words if "=" in word or word.startswith("~")]
 
 
 def check_not_empty(arguments: Sequence[str]) -> None:

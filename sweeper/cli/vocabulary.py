@@ -75,8 +75,8 @@ MEANT = {
     "trainer.device=gpu": "trainer.device=cuda",
     **{f"trainer={name}": f"trainer.device={name}" for name in ("cpu", "cuda", "mps")},
     "trainer=gpu": "trainer.device=cuda",
-    "trainer=fdr": "trainer=debug",
-    "trainer=limit": "trainer=quick",
+    **dict.fromkeys(["debug", "debug=default", "debug=fdr"], "trainer=debug"),
+    "debug=limit": "trainer=quick",
     "tracking=many_loggers": "tracking=all",
     **dict.fromkeys(["metric=val/acc", "metric=val/acc_best"], "metric=val/accuracy"),
 }

@@ -6,6 +6,7 @@ from functools import partial
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from sweeper.text import epochs_text
 from sweeper.training.experiment import Experiment
 from sweeper.training.stopping import patience
 
@@ -39,9 +40,10 @@ def _patience_lines(experiment: Experiment) -> Iterator[str]:
     stops, lowers = rule.keywords["patience"], scheduler.patience + 1
     if stops <= lowers:
         yield (
-            f"stopping.patience={stops}: scheduler.patience={scheduler.patience} lowers the "
-            f"learning rate after {lowers} epochs without improvement, and no epoch of training "
-            f"follows; type stopping.patience={2 * lowers}"
+            f"stopping.patience={stops}: the run stops after {epochs_text(stops)} without "
+            "improvement, so no epoch is trained with the lower rate, which "
+            f"scheduler.patience={scheduler.patience} sets after {lowers}; "
+            f"type stopping.patience={2 * lowers}"
         )
 
 

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from sweeper.build.choices import named_choices
 from sweeper.build.recipe import Recipe
 from sweeper.cli.arguments import Arguments
+from sweeper.cli.overrides import shell_word
 from sweeper.configs import CONFIGS
 from sweeper.data.image_data import ImageData
 from sweeper.data.image_files import FileImages, FilePhotographs
@@ -128,10 +129,10 @@ def _unlearned(path: Path) -> str:
     """Return why a checkpoint from within an epoch cannot predict, and what to type instead."""
     best = path.with_name("best.pt")
     return (
-        f"{path} is of a run that was interrupted within an epoch, and its loss learns from the "
-        "training images at the end of an epoch how to predict: type "
-        + (f"checkpoint={best}, or " if best.is_file() else "")
-        + f"python -m sweeper resume={path} to finish the epoch"
+        f"{path} was saved in the middle of an epoch, and its loss learns how to predict only at "
+        "the end of one; "
+        + (f"type checkpoint={shell_word(str(best))}, or " if best.is_file() else "")
+        + f"finish the epoch with the command of the run and resume={shell_word(str(path))}"
     )
 
 

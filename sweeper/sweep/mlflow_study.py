@@ -3,6 +3,7 @@
 import json
 import logging
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -58,8 +59,9 @@ class MLflowStudy:
         metric: Name of the objective, or a list of names.
         uri: MLflow's tracking URI; None for `MLFLOW_TRACKING_URI`, else a database in `folder`.
         experiment: MLflow's experiment; None for `MLFLOW_EXPERIMENT_NAME`, else the name of
-            the data set.
-        flush_seconds: The longest wait at the end of the study for a server that answers.
+            the data set, or that of the study if it searches `data`.
+        flush_seconds: The longest wait at the end of the study for the records of its trials, and
+            then for its own, if the server answers.
         folder: Folder in which the command was started.
         run_name: Name of the run; None for the name of the study.
         own_tags: Further tags of the run.
@@ -158,9 +160,10 @@ class MLflowStudy:
             view, bars = self._subject(study)
             with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
                 figures = pool.submit(_save_figures, view, bars, early, Path(folder))
+                since = time.monotonic()
                 late = wait_for_trials()
                 # The trials' own records come before the study's view of them.
-                tracker.deliver_others(late)
+                tracker.deliver_others(late, since)
                 winner = self._record(tracker, study, view)
                 for path in figures.result():
                     tracker.log_artifact(path, "figures")

@@ -48,8 +48,15 @@ BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 OWN_LAUNCHERS = (BASIC_LAUNCHER, LocalLauncherConf._target_)
 """The launchers whose workers are processes of this host, with its environment."""
 
-UPDATE_GROUPS = ("optimizer", "scheduler")
-"""The nodes whose settings a checkpoint overrules."""
+RESUMED = (
+    *("optimizer", "scheduler", "loss", "data.batch_size"),
+    *("trainer.freeze", "trainer.unfreeze_at", "trainer.lr_scale"),
+    *("trainer.train_limit", "trainer.val_limit", "trainer.test_limit"),
+)
+"""What a run has in common with the checkpoint that it resumes from, as keys of the config.
+
+`identity` of `training/resumption.py` compares the values.
+"""
 
 
 @dataclass(frozen=True)
@@ -118,14 +125,14 @@ def growing_keys(settings: StudySettings, live: LiveSpace) -> list[str]:
     """Return the keys whose number may grow whichever options a trial chooses.
 
     The command's own config has the default option of a swept group. Another one may name fewer
-    keys, such as a schedule that ends with the run. A number that a setting of the optimizer or the
-    scheduler refers to may not grow: no trial resumes with another setting than it began with.
+    keys, such as a schedule that ends with the run. A number to which one of `RESUMED` refers may
+    not grow: no trial resumes with another setting than it began with.
     """
     named, fixed = list[Any](), set[str]()
     for config in map(live.composer.option_config, live.option_choices()):
         keys = _select(config, "hydra.sweeper.growing")
         named.append(settings.growing if keys is None else keys)
-        fixed |= referred(config, UPDATE_GROUPS)
+        fixed |= referred(config, RESUMED)
     first, *others = named
     shared = [key for key in first if isinstance(key, str) and all(key in keys for keys in others)]
     return [key for key in shared if not any(f"{key}.".startswith(f"{name}.") for name in fixed)]

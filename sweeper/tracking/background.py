@@ -63,17 +63,21 @@ class BackgroundDelivery:
             return []
         return [each for each in self._others if not each.is_done]
 
-    def deliver_others(self, of_courier: Sequence[Delivery] = ()) -> None:
+    def deliver_others(
+        self, of_courier: Sequence[Delivery] = (), since: float | None = None
+    ) -> None:
         """Try to deliver the abandoned outboxes, and wait for that as long as `wait` may.
 
         of_courier: deliveries that the courier of this process has begun, and that `wait` reports.
+        since: when the wait for deliveries began, by `time.monotonic`; None for now.
         """
+        since = time.monotonic() if since is None else since
         self._closing_others.set()
-        self._join(self._threads_of_others)
+        self._join(self._threads_of_others, since)
         own = self._deliveries_of(abandoned_outboxes(self._outbox.folder.parent))
         self._others = [*own, *of_courier]
         self._threads_of_others = self._start_others(own)
-        self._join(self._threads_of_others)
+        self._join(self._threads_of_others, since)
 
     def close(self) -> bool:
         """Let the delivery end, as the last record is written; return whether the courier has it.
@@ -92,7 +96,7 @@ class BackgroundDelivery:
 
     def wait(self) -> None:
         """Wait up to `flush_seconds` for the delivery, and warn of what is not delivered then."""
-        self._join([*self._threads, *self._threads_of_others])
+        self._join([*self._threads, *self._threads_of_others], time.monotonic())
         if not self._outbox.progress.finished:
             what = f"not all records reached {masked_uri(self._uri)} in time"
             self._warn(what, self._delivery, "others")
@@ -100,12 +104,11 @@ class BackgroundDelivery:
             what = f"the records of {plural(len(left), 'earlier run')} are not delivered yet"
             self._warn(what, left[0], "records")
 
-    def _join(self, threads: Sequence[threading.Thread]) -> None:
+    def _join(self, threads: Sequence[threading.Thread], since: float) -> None:
         # A server that failed at the last attempt is given two seconds, not the whole wait.
         wait_seconds = min(self._flush_seconds, 2.0 if self._delivery.failure else math.inf)
-        deadline = time.monotonic() + wait_seconds
         for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+            thread.join(max(0.0, since + wait_seconds - time.monotonic()))
 
     def _deliveries_of(self, abandoned: Sequence[Outbox]) -> list[Delivery]:
         return [Delivery(outbox, uris=[self._uri]) for outbox in abandoned]

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 
 from sweeper.secrets import without_password
-from sweeper.text import shortened
+from sweeper.text import plural, shortened
 from sweeper.tracking.logged_model import LoggedModels
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import Record
@@ -66,7 +66,8 @@ class Delivery:
         """Remove the outbox if it is delivered or empty, else release it to the next owner."""
         if self._n_refused > 1:
             name = self.outbox.folder.name
-            log.warning("MLflow refused %d more records of %s", self._n_refused - 1, name)
+            more = plural(self._n_refused - 1, "more record")
+            log.warning("MLflow refused %s of %s", more, name)
         try:
             self.is_done = self.outbox.is_done()
             if self.is_done:
@@ -108,7 +109,8 @@ class Delivery:
         self._n_refused += 1
         if self._n_refused == 1:
             log.warning(
-                "MLflow refused a record of %s: %s; it is kept in %s, as others that it refuses",
+                "MLflow refused a record of %s: %s; it is kept in %s, and so is each further "
+                "one that MLflow refuses",
                 record.op,
                 _first_line(error),
                 place,

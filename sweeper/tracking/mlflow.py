@@ -145,12 +145,16 @@ class MLflowTracker:
         """Wait up to 30 seconds for the first attempt to deliver the start of the run."""
         self._background.wait_until_attempted()
 
-    def deliver_others(self, of_courier: Sequence[Delivery] = ()) -> None:
+    def deliver_others(
+        self, of_courier: Sequence[Delivery] = (), since: float | None = None
+    ) -> None:
         """Try to deliver the abandoned outboxes, and wait for that as long as `finish` may.
+
+        since: when the wait for deliveries began, by `time.monotonic`; None for now.
 
         `finish` says so if some are left, or some of those that a courier of this process delivers.
         """
-        self._background.deliver_others(of_courier)
+        self._background.deliver_others(of_courier, since)
 
     def trials_left_behind(self) -> set[str]:
         """Return the labels of trials that are not delivered, although this run, of a study, is.

@@ -65,7 +65,10 @@ def _problem_of(path: Path) -> str | None:
 
 
 def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
-    """Return the values that a run and the checkpoint that it resumes from must have in common."""
+    """Return the values that a run and the checkpoint that it resumes from must have in common.
+
+    `RESUMED` of `sweep/plan.py` has the keys of those that may refer to a number that grows.
+    """
     return {
         "seed": experiment.settings.seed,
         "metric": state.metric,

@@ -200,10 +200,10 @@ def test_calls_in_several_threads_run_one_after_another() -> None:
     ],
 )
 def test_an_option_of_the_callers_own_folder_is_found(tmp_path, group, head, override) -> None:
-    folder = tmp_path / "mine" / group
+    folder = tmp_path / "runs/seed=1" / group
     folder.mkdir(parents=True)
     (folder / "small.yaml").write_text(f"{head}\nhidden: [8]\n")
-    run = sweeper.run(*QUICK, override, config_dir="mine")
+    run = sweeper.run(*QUICK, override, config_dir="runs/seed=1")
     assert run.config.model.hidden == [8]
 
 

@@ -67,7 +67,7 @@ def test_a_trial_without_files_keeps_what_its_study_was_told(study) -> None:
     told.set_user_attr(IDENTITY_KEY, record | {"option model": "cnn"})
     told.set_user_attr(STARTS_STUDY_KEY, True)
     best = sweeper.Study.load(folder).best
-    assert best.overrides == ("data=mnist", "+tags.a=b", "x=1.0")
+    assert best.overrides == ("data=mnist", "x=1.0")
     assert best.command.endswith(" app.py data=mnist x=1.0 hydra.mode=RUN")
 
 

@@ -76,6 +76,7 @@ def line_of(*overrides: str) -> str:
         ("logger=many_loggers", "tracking=all"),
         ("ckpt_path=last.pt", "resume=last.pt"),
         ("hparams_search=lenet", "search=lenet"),
+        ("debug=default", "trainer=debug"),
         ("debug=fdr", "trainer=debug"),
         ("debug=limit", "trainer=quick"),
         ("debug=overfit", "trainer=overfit"),
@@ -246,6 +247,8 @@ def test_overrides_pass(words) -> None:
         ("--model", "cnn", "type model=cnn"),
         ("--n-trials", "5", "type hydra.sweeper.n_trials=5"),
         ("-lr", "0.1", "type optimizer.lr=0.1"),
+        ("--debug", None, "type trainer=debug"),
+        ("--debug", "limit", "type trainer=quick"),
         ("--mutlirun", "model=cnn", "type --multirun"),
         ("--qq", None, "type KEY=VALUE without dashes"),
     ],
@@ -388,9 +391,9 @@ def test_values_to_try_may_be_numbers(override) -> None:
         ),
         (
             "Sweeping over Hydra's configuration is not supported : "
-            "'hydra.sweeper.params.x=interval(0,1)'",
-            ["--multirun", "hydra.sweeper.params.x=interval(0,1)"],
-            "hydra.sweeper.params.x=interval(0,1): a sweep is a text there; "
+            "'+hydra.sweeper.params.x=interval(0,1)'",
+            ["--multirun", "+hydra.sweeper.params.x=interval(0,1)"],
+            "+hydra.sweeper.params.x=interval(0,1): a sweep needs quotes there; "
             "type 'x=interval(0,1)' in its place",
         ),
         (

@@ -91,7 +91,8 @@ def test_the_log_of_a_job_does_not_lie_in_the_current_folder(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(
-    "named", [("--config-dir", "mine"), ("-cd=mine",), ("hydra.searchpath=[pkg://mine.conf]",)]
+    "named",
+    [("--config-dir", "runs/seed=1"), ("-cd=mine",), ("hydra.searchpath=[pkg://mine.conf]",)],
 )
 def test_groups_of_ones_own_are_left_to_hydra(named) -> None:
     check_overrides([*named, "data/transform=strong"])

@@ -32,10 +32,10 @@ def tpe() -> DictConfig:
     ("page", "sentence", "value"),
     [
         (OFFICIAL, "number of trials; {} if nothing else ends the study", DEFAULT_N_TRIALS),
-        (OFFICIAL, "when more than {} of its trials have failed", WORDS[DEFAULT_FAILURE_RATE]),
+        (OFFICIAL, "when more than {} as many trials have failed", WORDS[DEFAULT_FAILURE_RATE]),
         (OFFICIAL, "`hydra.sweeper.finalist_seeds`, {})", StudySweeperConf.finalist_seeds),
-        ("sweeps.md", "a study that is no full grid has {} trials", DEFAULT_N_TRIALS),
-        ("sweeps.md", "than {} as many trials as `n_trials` have", WORDS[DEFAULT_FAILURE_RATE]),
+        ("sweeps.md", "and without these after {} trials", DEFAULT_N_TRIALS),
+        ("sweeps.md", "(more than {} of `n_trials`)", WORDS[DEFAULT_FAILURE_RATE]),
         ("sweeps.md", "with `hydra.sweeper.finalist_seeds` ({})", StudySweeperConf.finalist_seeds),
         ("sweeps.md", "TPE draws the best of {} candidates", tpe()["n_ei_candidates"]),
         ("sweeps.md", "but not before {} training images", f"{MIN_IMAGES:,}"),

@@ -77,8 +77,8 @@ def test_evaluating_a_checkpoint_gives_the_numbers_of_its_run(
 @pytest.mark.parametrize(
     ("epoch", "instead"),
     [
-        (0, r"type python -m sweeper resume=\S+/last\.pt to finish the epoch$"),
-        (1, r"type checkpoint=\S+/best\.pt, or python -m sweeper resume=\S+/last\.pt"),
+        (0, r"; finish the epoch with the command of the run and resume=\S+/last\.pt$"),
+        (1, r"; type checkpoint=\S+/best\.pt, or finish .* of the run and resume=\S+/last\.pt$"),
     ],
 )
 @pytest.mark.parametrize("decay", ["null", "0.9"])
@@ -94,7 +94,7 @@ def test_class_means_of_an_earlier_network_are_not_used(
         ran(*QUICK, "loss=triplet_margin", f"trainer.ema_decay={decay}")
     words = [f"checkpoint={tmp_path}/run/checkpoints/last.pt"]
     for tool, more in ((evaluate, []), (predict, [str(pictures), "grid=null"])):
-        with refuses(CheckpointError, rf"^\S+/last\.pt is of .* within an epoch.*{instead}"):
+        with refuses(CheckpointError, rf"^\S+/last\.pt was saved in the middle .*{instead}"):
             tool([*words, *more])
 
 

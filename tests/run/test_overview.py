@@ -47,7 +47,7 @@ PLATEAU = ("scheduler=plateau", "stopping=patience")
         (("model.kernel_size=16",), []),
         (
             (*PLATEAU, "stopping.patience=4"),
-            ["stopping.patience=4: scheduler.patience=3 lowers the learning rate after 4 epochs"],
+            ["stopping.patience=4: the run stops after 4 epochs without improvement, so no epoch"],
         ),
         ((*PLATEAU, "stopping.patience=5"), []),
         ((*PLATEAU[:1], "stopping=up"), []),

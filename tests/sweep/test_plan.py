@@ -67,17 +67,29 @@ def test_a_study_in_a_folder_that_cannot_be_is_refused(
     ],
 )
 def test_a_number_may_grow_if_no_option_of_the_space_forbids_it(schedulers, growing) -> None:
+    assert growing_of([{"scheduler": scheduler} for scheduler in schedulers]) == growing
+
+
+@pytest.mark.parametrize("key", ["unfreeze_at", "train_limit"])
+def test_no_number_grows_that_a_trial_keeps_when_it_resumes(key) -> None:
+    trainer = {"epochs": 4, key: "${trainer.epochs}"}
+    assert growing_of([{"trainer": trainer}]) == []
+    assert growing_of([{"data": {"batch_size": "${trainer.epochs}"}}]) == []
+    assert growing_of([{"loss": {"gamma": "${trainer.epochs}"}}]) == []
+    assert growing_of([{"model": {"layers": "${trainer.lr}"}}]) == ["trainer.epochs"]
+
+
+def growing_of(options: list[dict]) -> list[str]:
     keys = {"growing": ["${oc.select:scheduler.horizon,trainer.epochs}"]}
     trainer = {"epochs": 4, "half": "${as_half:${.epochs}}", "lr": 0.1}
     composer = SimpleNamespace(
         option_config=lambda options: OmegaConf.create(
-            {"hydra": {"sweeper": keys}, "trainer": trainer, **options}
+            {"hydra": {"sweeper": keys}, "trainer": trainer} | options
         )
     )
-    options = [{"scheduler": scheduler} for scheduler in schedulers]
     live = SimpleNamespace(option_choices=lambda: iter(options), composer=composer)
     settings = SimpleNamespace(growing=["trainer.epochs"])
-    assert growing_keys(settings, live) == growing
+    return growing_keys(settings, live)
 
 
 def test_a_folder_that_cannot_be_resolved_is_refused(refuses) -> None:

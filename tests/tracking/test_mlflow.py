@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -74,6 +75,27 @@ AWAY = MLflowTracker("http://localhost:1")
 def test_trackers_are_trackers(tracker: Tracker) -> None:
     assert {name for name in vars(Tracker) if name[0] != "_"} <= set(dir(tracker))
     assert (tracker.run_id, tracker.page, tracker.wants_model) == (None, None, False)
+
+
+def test_a_study_waits_for_all_other_runs_once(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    returned = threading.Event()
+
+    def hanging(deliveries: object, closing: object) -> None:
+        returned.wait(5)
+
+    monkeypatch.setattr("sweeper.tracking.background.deliver_abandoned", hanging)
+    abandoned = Outbox.create(tmp_path / "outbox")
+    start = {"uri": database, "name": "n", "experiment": "e", "run_id": None, "history": []}
+    abandoned.append("start", start | {"params": {}, "tags": {}, "dataset": None})
+    abandoned.release()
+    tracker = MLflowTracker(database, flush_seconds=100, folder=tmp_path)
+    tracker.start(INFO)
+    tracker.deliver_others(since=time.monotonic() - 100)
+    assert "hanging" in [thread.name for thread in threading.enumerate()]
+    returned.set()
+    tracker.finish("FINISHED")
 
 
 def test_all_records_of_a_run_are_delivered(database: str, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A trial that has ended: the command that trains it again, and the folder with its files."""
+"""A trial that has ended: what trains it again, and the folder with its files."""
 
 import os
 import shlex
@@ -26,6 +26,14 @@ NAMES_OF_STUDY = ("run_name", "tags", "tracking.register")
 
 
 @dataclass(frozen=True)
+class Retraining:
+    """What trains a trial again: overrides for `sweeper.run`, and the command."""
+
+    overrides: tuple[str, ...]
+    command: str
+
+
+@dataclass(frozen=True)
 class EndedTrial:
     """A trial that has ended, with the space that its parameters are from."""
 
@@ -50,8 +58,8 @@ class EndedTrial:
         return self.live.composer.overrides(self.params)
 
     @property
-    def command(self) -> str:
-        """The command that trains the trial again; if it has several seeds, the first of them."""
+    def again(self) -> Retraining:
+        """What trains the trial again; if it has several seeds, the first of them."""
         config = self.live.composer.option_config(self.live.first_point())
         steering = OmegaConf.select(config, "hydra.sweeper.steering") or ()
         lines = self.overrides
@@ -96,8 +104,10 @@ class EndedTrial:
 
 def retraining(
     trial: FrozenTrial, overrides: Sequence[str], steering: Sequence[str], starts_study: bool
-) -> str:
-    """Return the command that trains a trial again, without what names its study's run and model.
+) -> Retraining:
+    """Return what trains a trial again, without what names its study's run and model.
+
+    Passwords are `***`.
 
     Args:
         trial: The trial.
@@ -106,9 +116,9 @@ def retraining(
         starts_study: True if the config starts a study unless the command says otherwise.
     """
     of_study = ["study", *(key for key in NAMES_OF_STUDY if steers(key, steering))]
-    lines = [line for line in overrides if not steers(bare_key(line), of_study)]
-    lines += [RUN_ONCE] if starts_study else []
-    return threads_prefix(trial) + command_line([masked_uri(line) for line in lines])
+    lines = [masked_uri(line) for line in overrides if not steers(bare_key(line), of_study)]
+    once = [RUN_ONCE] if starts_study else []  # `sweeper.run` says so itself
+    return Retraining(tuple(lines), threads_prefix(trial) + command_line([*lines, *once]))
 
 
 def threads_prefix(trial: FrozenTrial) -> str:

@@ -19,7 +19,7 @@ from sweeper.sweep.counts import Counts
 from sweeper.sweep.finals.final_records import Finalists, Scores
 from sweeper.sweep.results.best_folder import remove_best_folder
 from sweeper.sweep.results.deviation import values_text
-from sweeper.sweep.results.ended_trial import EndedTrial
+from sweeper.sweep.results.ended_trial import EndedTrial, Retraining
 from sweeper.sweep.results.ending import ending_line, silent_constraints, violated_constraints
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
@@ -150,9 +150,13 @@ class Results:
         """Return the overrides that give a trial's config."""
         return EndedTrial(trial, self.live).overrides
 
+    def again(self, trial: FrozenTrial) -> Retraining:
+        """Return what trains a trial again."""
+        return EndedTrial(trial, self.live).again
+
     def command(self, trial: FrozenTrial) -> str:
         """Return the command that trains a trial again."""
-        return EndedTrial(trial, self.live).command
+        return self.again(trial).command
 
     def failure_message(self) -> str:
         """Return the error message of a study in which too many trials failed."""

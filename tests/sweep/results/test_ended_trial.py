@@ -24,9 +24,11 @@ def test_a_number_of_threads_from_the_storage_is_no_command() -> None:
 def test_a_trial_is_trained_again_once_and_not_under_its_studys_name(
     steering, starts_study, expected
 ) -> None:
-    overrides = ["study=fresh", "run_name=n", "+tags.a=b", "x=1", "tracking.register=m"]
-    command = retraining(create_trial(value=1.0), overrides, steering, starts_study)
-    assert command.endswith(f" {expected}")
+    overrides = ["++study=fresh", "run_name=n", "+tags.a=b", "x=1", "tracking.register=m"]
+    again = retraining(create_trial(value=1.0), overrides, steering, starts_study)
+    assert again.command.endswith(f" {expected}")
+    once = ["hydra.mode=RUN"] if starts_study else []
+    assert [*again.overrides, *once] == expected.split()  # `sweeper.run` sets the mode
 
 
 @pytest.mark.parametrize(("is_here", "kept"), [(True, "winner"), (False, None)])
