@@ -9,11 +9,11 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 from xml.etree import ElementTree
 
 import numpy as np
@@ -47,13 +47,23 @@ SPHERE = Path(__file__).parent / "plugin" / "sphere" / "conf"
 PROCESSES = Path(__file__).parent / "processes"
 
 # The same examples in each run, whatever earlier ones have found and however slow the machine is.
-settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
-settings.load_profile("repeatable")
+REPEATABLE = "SWEEPER_TEST_EXAMPLES" not in os.environ
+settings.register_profile("sweeper", derandomize=REPEATABLE, database=None, deadline=None)
+settings.load_profile("sweeper")
 
 
 def pytest_xdist_auto_num_workers() -> int:
     """Return one process more than there are cores: many tests wait for other processes."""
     return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a test fail that is skipped in CI, which has all that the tests need."""
+    report = yield
+    if report.skipped and os.environ.get("CI"):
+        report.outcome, report.longrepr = "failed", f"skipped in CI: {report.longrepr}"
+    return report
 
 
 @pytest.fixture(autouse=True)
@@ -79,9 +89,16 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def give_up() -> Callable[[str], NoReturn]:
-    """Return a function that skips a test that cannot run on this machine; in CI it fails."""
-    return pytest.fail if os.environ.get("CI") else pytest.skip
+def wait_for() -> Callable[..., None]:
+    """Return a function that waits until a condition is true, and fails after some seconds."""
+
+    def wait(condition: Callable[[], bool], seconds: float = 60) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "the condition did not become true"
+            time.sleep(0.05)
+
+    return wait
 
 
 @pytest.fixture(scope="session")

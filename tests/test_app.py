@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.configs import CONFIGS
+
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "sweeper", *arguments]
@@ -48,7 +50,10 @@ def test_help_and_config_load_neither_torch_nor_mlflow(tmp_path, flags) -> None:
 
 def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
     text = sweeper(tmp_path, "--help").stdout
-    assert "optimizer: adadelta, adagrad, adam" in text
+    for group in (folder for folder in CONFIGS.iterdir() if folder.is_dir()):
+        if group.name != "hydra":
+            options = sorted(path.stem for path in group.glob("*.yaml"))
+            assert f"\n{group.name}: {', '.join(options)}\n" in text
     assert text.count("\n  python -m sweeper") >= 3
     for command in ("inspect", "evaluate", "predict", "explain", "worker", "tracking.deliver"):
         assert f"python -m sweeper.{command} " in text
@@ -246,4 +251,5 @@ def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(
     overrides = [o for o in resume[3:] if not o.startswith("trainer.epochs")]
     (epochs,) = re.findall(r"interrupted after epoch (\d+);", rest)
     done = sweeper(tmp_path, *overrides, f"trainer.epochs={epochs}", "hydra.run.dir=resumed")
+    assert done.returncode == 0, done.stderr
     assert "resumed from" in done.stdout

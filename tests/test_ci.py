@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,26 @@ STAND_IN = """#!/bin/sh
 [ "$CI" = true ] || exit 1
 case "$*" in *"$FAILING"*) exit 1 ;; esac
 """
+SKIPPED = """
+import pytest
+
+def test_it():
+    pytest.skip("there is no bash")
+"""
+
+
+@pytest.mark.parametrize(("ci", "code"), [("true", 1), ("", 0)])
+def test_a_test_that_is_skipped_fails_in_ci(tmp_path, ci, code) -> None:
+    (tmp_path / "test_it.py").write_text(SKIPPED)
+    tests = str(Path(__file__).parent)
+    path = os.pathsep.join([tests, *filter(None, [os.environ.get("PYTHONPATH")])])
+    command = [sys.executable, "-m", "pytest", "-p", "conftest", "--numprocesses=1"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"CI": ci, "PYTHONPATH": path},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert ("skipped in CI: " in done.stdout) == (code == 1)
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="the script is one of bash")

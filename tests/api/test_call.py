@@ -139,20 +139,20 @@ IN_THIS_PROCESS = ("hydra/launcher=basic", "optimizer.lr=0.1,0.01")
 
 
 @pytest.mark.parametrize(
-    ("call", "overrides"),
+    ("call", "overrides", "refused"),
     [
-        (sweeper.run, ()),
-        (sweeper.run, ("optimizer.lr=-1",)),
-        (sweeper.run, ("model=alexnte",)),
-        (sweeper.sweep, (*IN_THIS_PROCESS, "hydra.sweeper.storage=null")),
-        (sweeper.sweep, (*IN_THIS_PROCESS, "model=alexnte")),
+        (sweeper.run, (), False),
+        (sweeper.run, ("optimizer.lr=-1",), True),
+        (sweeper.run, ("model=alexnte",), True),
+        (sweeper.sweep, (*IN_THIS_PROCESS, "hydra.sweeper.storage=null"), False),
+        (sweeper.sweep, (*IN_THIS_PROCESS, "model=alexnte"), True),
     ],
 )
-def test_a_call_leaves_the_process_as_it_was(call, overrides) -> None:
+def test_a_call_leaves_the_process_as_it_was(call, overrides, refused) -> None:
     torch.manual_seed(7)
     with initialize_config_dir(str(CONFIGS), version_base="1.3"):
         before = state_of_the_process()
-        with contextlib.suppress(ConfigError):
+        with pytest.raises(ConfigError) if refused else contextlib.nullcontext():
             call(*QUICK, "hydra.verbose=true", "hydra.job.chdir=true", SECRET, *overrides)
         assert state_of_the_process() == before
         assert compose("config", ["model=lenet"]).model.kernel_size

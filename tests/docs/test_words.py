@@ -18,6 +18,12 @@ OF_OTHERS = {"docs/coming_from.md": 1, "docs/coming_from_hydra_optuna_sweeper.md
 """In the tables of these pages, the number of first columns with the words of other tools."""
 ADDED = ("tags.", "callbacks.", "hydra.launcher.", "hydra.sweeper.params.", "hydra/sweeper")
 """What the user adds, or what another launcher or the official sweeper has, begins like this."""
+ARGUMENTS = {
+    *("checkpoint", "count", "folder", "split", "top", "trust"),  # of evaluate and predict
+    *("epochs", "limit"),  # of explain
+    *("config_dir", "storage", "input_shape", "step", "length"),  # of functions and classes
+    "lr",  # in the name of a run
+}
 MISTAKES = {"epochs", "model=resnet101"}
 """What docs/options.md shows as typed wrongly."""
 
@@ -90,6 +96,6 @@ def is_known(key: str, value: str, vocabulary: Vocabulary) -> bool:
     if key in vocabulary.groups and key != "hydra/sweeper":
         options = [v for v in value.split(",") if v.isidentifier() and v.islower()]
         return set(options) <= {*vocabulary.options(key), "mine", "null"}
-    if key.startswith(ADDED) or ("." not in key and "/" not in key):
-        return True  # an argument of a command or of a function
+    if key.startswith(ADDED) or key in ARGUMENTS or key.isupper():
+        return True  # a word in capitals is a variable of the environment, or stands for any key
     return vocabulary.has(key) or any(each.key == key for each in vocabulary.suggestions(key))

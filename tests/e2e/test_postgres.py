@@ -146,7 +146,9 @@ def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
 
 def worker_in_a_trial(study: Study, process: "subprocess.Popen[str]") -> int:
     """Stop a worker in the middle of a trial; return its process id."""
+    deadline = time.monotonic() + 60
     for pid in itertools.cycle(workers(process.pid)):
+        assert time.monotonic() < deadline, "no worker was found in the middle of a trial"
         os.kill(pid, signal.SIGSTOP)
         running = [t for t in study.trials() if t.state == TrialState.RUNNING]
         if any(pid == t.system_attrs.get("sweeper:lease", {}).get("pid") for t in running):

@@ -3,8 +3,7 @@
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,14 +84,13 @@ def command(address: str) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
 def test_the_trials_of_a_node_that_dies_are_taken_up_by_the_other_node(
-    cluster: "Cluster", tmp_path: Path
+    cluster: "Cluster", tmp_path: Path, wait_for: Callable[..., None]
 ) -> None:
     journal = tmp_path / "multirun" / "s" / "journal.log"
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(command(cluster.address), cwd=tmp_path, stdout=out, stderr=out)
-    while running(journal) < 2:
-        assert process.poll() is None, (tmp_path / "out").read_text()
-        time.sleep(0.2)
+    wait_for(lambda: running(journal) == 2 or process.poll() is not None, seconds=180)
+    assert process.poll() is None, (tmp_path / "out").read_text()
     cluster.remove_node(min(cluster.worker_nodes, key=str), allow_graceful=False)
     assert process.wait(timeout=300) == 0, (tmp_path / "out").read_text()
 

@@ -46,14 +46,14 @@ class Disk:
 
 
 @pytest.fixture
-def disk(tmp_path, give_up) -> Iterator[Disk]:
+def disk(tmp_path) -> Iterator[Disk]:
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
-        give_up("mounting a small disk needs root")
+        pytest.skip("mounting a small disk needs root")
     yield Disk(folder)
     subprocess.run(["umount", str(folder)], check=True)
 

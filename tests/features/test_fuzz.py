@@ -29,6 +29,9 @@ from PIL import Image
 from sweeper.configs import CONFIGS
 from sweeper.hydra_versions import COMPOSING
 
+EXAMPLES = int(os.environ.get("SWEEPER_TEST_EXAMPLES", "40"))
+"""The number of random commands. If it is set, they are others in each run."""
+
 
 class Accepted(BaseException):
     """Ends a command that is about to work."""
@@ -272,7 +275,7 @@ def empty_folder(arena: Path) -> Iterator[Path]:
 
 
 @pytest.mark.filterwarnings("default")  # a warning does not refuse a command
-@settings(max_examples=40)
+@settings(max_examples=EXAMPLES)
 @given(line=command_lines())
 def test_a_random_command_is_accepted_or_refused_in_one_line(line, arena) -> None:
     name, arguments = line
@@ -422,7 +425,7 @@ def trained(arena) -> tuple[str, str]:
 
 
 @pytest.mark.filterwarnings("default")
-@settings(max_examples=40)
+@settings(max_examples=EXAMPLES)
 @given(line=tool_lines())
 def test_a_random_use_of_a_checkpoint_is_accepted_or_refused_in_one_line(
     line, trained, arena

@@ -32,6 +32,8 @@ from mlflow import MlflowClient
 SPHERE = [sys.executable, str(Path(__file__).parents[1] / "plugin/sphere/app.py")]
 SWEEPER = [sys.executable, "-m", "sweeper"]
 MARKS = (b"Xq7zebra", b"Yk8otter")
+SECONDS = 300
+"""The time after which a command is ended, so that its test fails."""
 QUICK = ["trainer.epochs=1", "trainer.train_limit=64", "trainer.val_limit=32", "model=mlp",
          "trainer.device=cpu", "figures=false"]  # fmt: skip
 STUDY = ["hydra/sweeper=sweeper", "hydra/launcher=local", "x=interval(-3,3)", "steps=2",
@@ -80,8 +82,11 @@ class Command:
             seen: set[bytes] = set()
             if watch is not None:
                 threading.Thread(target=watch, args=(process,), daemon=True).start()
+            deadline = time.monotonic() + SECONDS
             while process.poll() is None:
                 seen |= command_lines_below(process.pid)
+                if time.monotonic() > deadline:
+                    process.kill()
                 time.sleep(0.05)
             output.seek(0)
             printed = output.read()
@@ -134,12 +139,12 @@ def closed_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def postgres(give_up) -> Iterator[Callable[[str], str]]:
+def postgres() -> Iterator[Callable[[str], str]]:
     """Run a server that asks for passwords; yield a function that sets one and returns the host."""
     debians = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     found = debians[-1] if debians else shutil.which("initdb")
     if found is None:
-        give_up("PostgreSQL is not installed here")
+        pytest.skip("PostgreSQL is not installed here")
     programs = Path(str(found)).parent
     root = os.geteuid() == 0
     as_user = ["runuser", "-u", "postgres", "--"] if root else []

@@ -69,6 +69,17 @@ def test_a_pruned_trial_ends_after_its_epoch_and_is_marked(ran, tracked, tmp_pat
     assert tracked[-2:] == [("tags", {"sweeper.state": "pruned"}), ("finish", "KILLED", "pruned")]
 
 
+@pytest.mark.parametrize(("figures", "are_drawn"), [("auto", False), ("true", True)])
+def test_a_trial_draws_figures_only_if_they_are_asked_for(
+    ran, tracked, tmp_path, figures, are_drawn
+) -> None:
+    with trial.reported_by(Reporter(tmp_path / "run")):
+        ran(*QUICK, "trainer.epochs=1", f"figures={figures}")
+    assert (tmp_path / "run/figures/learning_curves.png").exists() == are_drawn
+    tracked_in = {entry[2] for entry in tracked if entry[0] == "artifact"}
+    assert ("figures" in tracked_in) == are_drawn
+
+
 def test_a_bound_that_the_network_breaks_is_found_before_training(ran, tmp_path) -> None:
     reporter = Reporter(tmp_path / "run", stops={0: "infeasible"})
     with trial.reported_by(reporter):

@@ -5,7 +5,6 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,17 +57,3 @@ class App:
 @pytest.fixture
 def app(tmp_path: Path, python: str) -> App:
     return App(tmp_path, python)
-
-
-@pytest.fixture
-def wait_for() -> Callable[[Callable[[], bool]], None]:
-    """Return a function that waits until a condition is true."""
-    import time
-
-    def wait(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 60
-        while not condition():
-            assert time.monotonic() < deadline, "the condition did not become true"
-            time.sleep(0.05)
-
-    return wait

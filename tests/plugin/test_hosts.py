@@ -26,12 +26,12 @@ def lease(trial) -> Lease | None:
 
 
 @pytest.fixture
-def on_host(app, tmp_path, give_up) -> Callable[..., "subprocess.Popen[str]"]:
+def on_host(app, tmp_path) -> Callable[..., "subprocess.Popen[str]"]:
     """Return a function that runs a command on a host of that name, with its clock set off."""
     new_namespaces = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--uts"]
     probe = shutil.which("unshare") and subprocess.run([*new_namespaces, "true"], check=False)
     if not probe or probe.returncode:
-        give_up("this system does not let its users create namespaces")
+        pytest.skip("this system does not let its users create namespaces")
 
     def run(name: str, command: list[str], seconds: int = 0) -> "subprocess.Popen[str]":
         site = tmp_path / f"clock of {name}"
@@ -93,10 +93,13 @@ def test_a_point_that_fails_is_run_once_whatever_the_clocks_say(app, on_host) ->
     grid = ("x=1,2,3", "breaks_above=2", "hydra/launcher=basic", "hydra.sweeper.timeout=20")
     ahead = on_host("ahead", app.command(*grid), 3600)
     out, _ = ahead.communicate(timeout=120)
+    assert ahead.returncode == 1, out
     assert "1 of 3 points failed and is missing: x=3" in out
     assert app.states() == ["COMPLETE", "COMPLETE", "FAIL"]
     joined = on_host("behind", joining(app), -3600)
-    joined.communicate(timeout=120)
+    out, _ = joined.communicate(timeout=120)
+    assert joined.returncode == 1, out
+    assert "1 of 3 points failed and is missing: x=3" in out
     assert app.states() == ["COMPLETE", "COMPLETE", "FAIL"]
     app.run(*grid, code=1)
     assert app.states() == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
@@ -148,3 +151,9 @@ def test_a_worker_joins_a_study_in_a_database_by_its_name(app, tmp_path) -> None
     assert done.returncode == 0, done.stderr
     assert "3 of 3 trials done" in done.stdout
     assert not list(Path(elsewhere).iterdir())
+    joining = command[:-1]  # the number above held for that worker alone
+    done = subprocess.run(joining, cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Study s: 3 trials done"), done.stdout + done.stderr
+    app.run(*space, "hydra.sweeper.n_trials=4")
+    done = subprocess.run(joining, cwd=elsewhere, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("Study s: 4 of 4 trials done"), done.stdout + done.stderr

@@ -136,7 +136,9 @@ def test_a_study_with_promotions_survives_kills(app) -> None:
     command = (*PROMOTION, FIRST_RUNG, "hydra.sweeper.n_trials=12", "step_seconds=0.1",
                "hydra.sweeper.max_retries=30")  # fmt: skip
     chooser, process, kills = random.Random(0), app.start(*command), 0
+    deadline = time.monotonic() + 300
     while True:
+        assert time.monotonic() < deadline, "the study did not end"
         time.sleep(chooser.uniform(0.3, 1.0))
         if process.poll() is not None and process.returncode == 0:
             break

@@ -11,6 +11,10 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from omegaconf import OmegaConf
+from optuna.distributions import FloatDistribution
+from optuna.trial import create_trial
+
+import sweeper
 
 pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none")
@@ -62,6 +66,16 @@ def test_four_workers_end_with_exactly_the_budget(app) -> None:
     assert all((app.folder / str(i) / ".hydra/config.yaml").exists() for i in range(30))
 
 
+def test_auto_starts_several_workers_for_each_gpu(app, monkeypatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    gpu = "returns='${oc.decode:${oc.env:CUDA_VISIBLE_DEVICES}}'"
+    out = app.run("x=interval(0,1)", "hydra.sweeper.n_trials=9", "step_seconds=0.5", gpu,
+                  "hydra/sweeper/pruner=none", "hydra.sweeper.check=false",
+                  "hydra.sweeper.trials_per_gpu=2")  # fmt: skip
+    assert "Starting 4 workers" in out
+    assert {t.value for t in app.trials()} == {3, 5}
+
+
 def test_trials_do_not_wait_for_a_slow_one(app, wait_for) -> None:
     def n_complete() -> int:
         return app.states().count("COMPLETE") if (app.folder / "journal.log").exists() else 0
@@ -70,6 +84,8 @@ def test_trials_do_not_wait_for_a_slow_one(app, wait_for) -> None:
     process = app.start("x=9,1,2,3,4,5", "waits_above=8", "hydra.sweeper.n_jobs=2")
     wait_for(lambda: n_complete() == 5)
     assert app.states() == ["RUNNING", *["COMPLETE"] * 5]
+    running = sweeper.Study.load(app.folder)
+    assert (running.best.params, len(running.trials)) == ({"x": 1}, 6)
     (app.cwd / "wait").unlink()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, out + err
@@ -182,12 +198,12 @@ def test_a_changed_space_is_refused_with_two_remedies(app) -> None:
     assert len(app.trials()) == 3
 
 
-def test_one_worker_and_a_seed_repeat_a_study(app) -> None:
-    command = ("x=interval(-3,3)", "hydra.sweeper.sampler.seed=3", "hydra.sweeper.n_jobs=1",
-               "hydra.sweeper.n_trials=14")  # fmt: skip
-    app.run(*command)
+def test_one_worker_and_a_seed_repeat_a_study_that_is_resumed(app) -> None:
+    command = ("x=interval(-3,3)", "hydra.sweeper.sampler.seed=3", "hydra.sweeper.n_jobs=1")
+    app.run(*command, "hydra.sweeper.n_trials=14")
     first = [(t.params, t.value) for t in app.trials()]
-    app.run(*command, "hydra.sweeper.study=fresh")
+    app.run(*command, "hydra.sweeper.n_trials=12", "hydra.sweeper.study=fresh")
+    app.run(*command, "hydra.sweeper.n_trials=14")
     assert [(t.params, t.value) for t in app.trials()] == first
 
 
@@ -239,21 +255,78 @@ def test_a_trials_output_goes_to_its_folder(app) -> None:
     assert (app.folder / "1/stdout.log").read_text().strip() == "value 5"
 
 
-@pytest.mark.parametrize("sampler", names("sampler"))
+@pytest.mark.parametrize("target", [-2.0, 2.0])
+def test_the_trials_of_a_study_of_optuna_count_and_the_sampler_learns_from_them(
+    app, target
+) -> None:
+    url, space = f"sqlite:///{app.cwd}/o.db", {"x": FloatDistribution(-3, 3)}
+    old = optuna.create_study(study_name="s", storage=url)
+    values = {x: 100 * abs(x - target) for x in (step / 3 for step in range(-9, 10))}
+    old.add_trials(
+        create_trial(params={"x": x}, distributions=space, value=value)
+        for x, value in values.items()
+    )
+    app.run("x=interval(-3,3)", f"hydra.sweeper.storage={url}", "hydra.sweeper.n_trials=22",
+            "hydra.sweeper.sampler.seed=1", "hydra.sweeper.sampler.n_ei_candidates=24",
+            "hydra/launcher=basic")  # fmt: skip
+    new = optuna.load_study(study_name="s", storage=url).trials[len(values) :]
+    assert [abs(t.params["x"] - target) < 2 for t in new] == [True] * 3
+    results = OmegaConf.load(app.folder / "optimization_results.yaml")
+    assert results.best_value == min(*values.values(), *(t.value for t in new))
+
+
+NOTING_CLASSES = ("hydra.sweeper.custom_search_space=spaces.noting_classes", "hydra/launcher=basic")
+SAMPLERS = {
+    "brute_force": "BruteForceSampler",
+    "cmaes": "CmaEsSampler",
+    "gp": "GPSampler",
+    "nsgaii": "NSGAIISampler",
+    "nsgaiii": "NSGAIIISampler",
+    "qmc": "QMCSampler",
+    "random": "RandomSampler",
+    "tpe": "TPESampler",
+}
+
+
+@pytest.mark.parametrize("sampler", sorted({*names("sampler")} - {"grid"}))
 def test_every_sampler_completes_a_study(app, sampler) -> None:
     app.run("x=choice(0,1,2)", "steps=range(1,4)", f"hydra/sweeper/sampler={sampler}",
-            "hydra.sweeper.n_trials=4", "hydra/launcher=basic")  # fmt: skip
-    assert len(app.trials()) == 4
+            "hydra.sweeper.n_trials=4", *NOTING_CLASSES)  # fmt: skip
     assert set(app.states()) <= {"COMPLETE", "PRUNED"}
+    assert [t.user_attrs["sampler"] for t in app.trials()] == [SAMPLERS[sampler]] * 4
+
+
+def test_the_sampler_grid_runs_each_point_once(app) -> None:
+    app.run("x=choice(0,1,2)", "steps=range(1,3)", "hydra/sweeper/sampler=grid",
+            "hydra/launcher=basic")  # fmt: skip
+    points = [(t.params["x"], t.params["steps"]) for t in app.trials()]
+    assert points == [(x, steps) for x in (0, 1, 2) for steps in (1, 2)]
+
+
+PRUNERS = {
+    "asha": "SuccessiveHalvingPruner",
+    "hyperband": "HyperbandPruner",
+    "median": "MedianPruner",
+    "none": "NopPruner",
+    "patient": "PatientPruner",
+    "percentile": "PercentilePruner",
+    "promotion": "PromotionPruner",
+    "threshold": "ThresholdPruner",
+    "wilcoxon": "WilcoxonPruner",
+}
 
 
 @pytest.mark.parametrize("pruner", names("pruner"))
 def test_every_pruner_completes_a_study(app, pruner) -> None:
     bound = ["hydra.sweeper.pruner.upper=5"] if pruner == "threshold" else []
-    app.run("x=range(0,6)", "steps=3", f"hydra/sweeper/pruner={pruner}", *bound,
-            "hydra/launcher=basic")  # fmt: skip
-    assert len(app.trials()) == 6
-    assert set(app.states()) <= {"COMPLETE", "PRUNED"}
+    app.run("x=interval(0,6)", "steps=9", f"hydra/sweeper/pruner={pruner}", *bound,
+            "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1",
+            "hydra.sweeper.n_trials=12", *NOTING_CLASSES)  # fmt: skip
+    assert [t.user_attrs["pruner"] for t in app.trials()] == [PRUNERS[pruner]] * 12
+    pruned = {t.value for t in app.trials() if t.state.name == "PRUNED"}
+    # The values of a trial stay as they are, and patience is lost when they get worse.
+    assert bool(pruned) == (pruner not in ("none", "patient"))
+    assert set(app.states()) == {"COMPLETE"} | ({"PRUNED"} if pruned else set())
 
 
 def test_ctrl_c_in_one_process_puts_the_trial_back(app, wait_for) -> None:

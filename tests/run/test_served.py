@@ -1,6 +1,8 @@
 """The network of a run as a model of MLflow gives the numbers of `predict`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,33 @@ def test_the_model_gives_the_numbers_of_predict_to_the_digit(
         assert {int(entry["class"]): entry["probability"] for entry in answer["top"]} == dict(
             enumerate(row)
         )
+
+
+READING = """
+import pickle, sys
+
+import mlflow.pytorch, torch
+
+
+def refuse(*_, **__):
+    raise AssertionError("a pickle is read")
+
+
+sys.modules["sweeper"] = None
+pickle.load = pickle.loads = refuse
+pickle.Unpickler = type("Refusing", (pickle.Unpickler,), {"load": refuse})
+model = mlflow.pytorch.load_model(sys.argv[1])
+print(*model(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).shape)
+"""
+
+
+@pytest.mark.slow
+def test_reading_a_model_needs_no_pickle_and_no_sweeper(ran, tmp_path) -> None:
+    ran(*QUICK)
+    write_model(lambda: served_model(tmp_path / "run/checkpoints/best.pt", "fp32"), tmp_path / "m")
+    command = [sys.executable, "-W", "ignore", "-c", READING, str(tmp_path / "m")]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "3 10\n"), done.stderr
 
 
 def test_a_planted_checkpoint_calls_nothing_that_the_run_does_not_call(ran, tmp_path) -> None:

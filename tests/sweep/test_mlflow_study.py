@@ -445,6 +445,37 @@ def test_the_winners_model_is_that_of_the_study(
     assert f"/models/{output.model_id}?" in note
 
 
+def test_the_winner_of_an_ended_study_is_registered_and_a_later_winner_is_listed_with_it(
+    study, database, tmp_path, monkeypatch
+) -> None:
+    from mlflow import MlflowClient
+
+    client, parent, of_winners, found = MlflowClient(database), None, [], []
+    for number, register in ((1, None), (None, study.name), (4, study.name)):
+        observer = MLflowStudy("acc", database, folder=tmp_path, register=register)
+        parent = observer.study_opened(replace(study, parent_id=parent))
+        if number is not None:
+            tracker = MLflowTracker(database, folder=tmp_path)
+            of_trial = tags.of_trial(study.name, number, parent)
+            tracker.start(RunInfo(study.options["data"], f"trial {number}", tags=of_trial))
+            log_model(tracker, monkeypatch)
+            tracker.finish("FINISHED")
+            [own] = client.get_run(tracker.run_id).outputs.model_outputs
+            of_winners.append(own.model_id)
+        if number == 4:
+            loaded = optuna.load_study(study_name=study.name, storage=study.storage)
+            params = {"model.width": 3}
+            loaded.add_trial(create_trial(params=params, distributions=SPACE, value=0.3))
+        observer.study_finished(replace(study, parent_id=parent))
+        run = client.get_run(parent)
+        assert {output.model_id for output in run.outputs.model_outputs} == {*of_winners}
+        assert f"/models/{of_winners[-1]}?" in run.data.tags["mlflow.note.content"]
+        versions = client.search_model_versions(f"name = '{study.name}'")
+        found.append({int(version.version): version.source for version in versions})
+    first, second = (client.get_logged_model(model).artifact_location for model in of_winners)
+    assert found == [{}, {1: first}, {1: first, 2: second}]
+
+
 @pytest.mark.parametrize(("best", "is_said"), [(None, True), ("knee", False)])
 def test_a_study_without_a_single_winner_says_that_it_registers_nothing(
     database, tmp_path, request, caplog, best, is_said

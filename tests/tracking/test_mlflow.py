@@ -115,6 +115,18 @@ def test_all_records_of_a_run_are_delivered(database: str, tmp_path: Path) -> No
     assert not (tmp_path / "outbox").exists()
 
 
+def test_variables_of_mlflow_without_an_effect_here_have_none(
+    database: str, tmp_path: Path, monkeypatch
+) -> None:
+    other = client(database).create_experiment(f"other {tmp_path.name}")
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", other)
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.001")
+    run = client(database).get_run(record(MLflowTracker(database, folder=tmp_path)))
+    assert client(database).get_experiment(run.info.experiment_id).name == "digits"
+    assert run.data.metrics.keys() == {"val/loss", "odd"}
+
+
 def test_an_artifact_has_the_content_that_it_had_when_it_was_logged(
     database: str, tmp_path: Path
 ) -> None:

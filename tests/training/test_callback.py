@@ -10,7 +10,10 @@ from sweeper.training.checkpoint_store import SaveCheckpoints
 from sweeper.training.state import RunState
 
 SOURCE = """
+from pathlib import Path
+
 from sweeper.training.callback import Callback
+from sweeper.training.checkpoint import read_checkpoint
 
 
 class Quitter(Callback):
@@ -28,6 +31,34 @@ class Ender(Callback):
     def _end(self, state) -> None:
         if (state.epoch, state.batch) in ((2, 0), (1, 1)):
             state.stop("enough")
+
+
+class Diary(Callback):
+    calls = []
+
+    def __init__(self, interrupts_at: int = 0) -> None:
+        self.interrupts_at = interrupts_at
+
+    def on_fit_start(self, state) -> None:
+        self.calls.append("fit start")
+
+    def on_epoch_start(self, state) -> None:
+        self.calls.append(f"epoch start {state.epoch}")
+
+    def on_batch_end(self, state) -> None:
+        assert {"loss", "accuracy"} <= state.meter.compute().keys()
+        self.calls.append(f"batch end {state.batch}")
+        if state.epoch == 1 and state.batch == self.interrupts_at:
+            state.interrupt()
+
+    def on_epoch_end(self, state) -> None:
+        assert len(state.history) == state.epoch
+        last = Path("run/checkpoints/last.pt")
+        saved = len(read_checkpoint(last)["state"]["history"]) if last.exists() else 0
+        self.calls.append(f"epoch end {state.epoch}, saved {saved}")
+
+    def on_fit_end(self, state) -> None:
+        self.calls.append("fit end")
 
 
 def nothing() -> None:
@@ -66,6 +97,34 @@ def _own_callbacks(tmp_path, monkeypatch) -> None:
 def test_an_invalid_callback_is_refused_in_one_line(built, overrides, message, refuses) -> None:
     with refuses(ConfigError, message):
         built(*overrides)
+
+
+TWO_EPOCHS = ("trainer.epochs=2", "trainer.train_limit=128", "trainer.val_limit=50",
+              "data.batch_size=64", "model=mlp")  # fmt: skip
+FIRST_EPOCH = ["fit start", "epoch start 0", "batch end 1", "batch end 2", "epoch end 1, saved 0"]
+
+
+def test_the_hooks_of_a_run_are_called_at_the_points_that_the_page_names(
+    ran, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran(*TWO_EPOCHS, "+callbacks.mine._target_=own_callbacks.Diary")
+    second = ["epoch start 1", "batch end 1", "batch end 2", "epoch end 2, saved 1"]
+    assert sys.modules["own_callbacks"].Diary.calls == [*FIRST_EPOCH, *second, "fit end"]
+
+
+def test_the_hooks_are_called_in_an_interrupted_and_in_a_resumed_run(
+    ran, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    diary = "+callbacks.mine={_target_: own_callbacks.Diary, interrupts_at: 1}"
+    with pytest.raises(KeyboardInterrupt):
+        ran(*TWO_EPOCHS, diary)
+    calls = sys.modules["own_callbacks"].Diary.calls
+    assert calls == [*FIRST_EPOCH, "epoch start 1", "batch end 1", "fit end"]
+    calls.clear()
+    ran(*TWO_EPOCHS, diary, "resume=run/checkpoints/last.pt", folder="rest")
+    assert calls == ["fit start", "epoch start 1", "batch end 2", "epoch end 2, saved 1", "fit end"]
 
 
 def test_a_run_that_is_stopped_before_its_first_epoch_fails_with_the_reason(ran, tracked) -> None:

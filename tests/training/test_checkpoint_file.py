@@ -1,6 +1,5 @@
 """The file of a checkpoint: no flipped byte is accepted, and nothing in it is run or unpacked."""
 
-import contextlib
 import pickle
 import random
 import zipfile
@@ -42,6 +41,10 @@ def flipped(data: bytes, seed: int) -> bytes:
     return bytes(changed)
 
 
+DAMAGED = (ValueError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile)
+"""What the libraries raise for a damaged file. It has no type of its own."""
+
+
 def is_content(loaded: object) -> bool:
     return (
         isinstance(loaded, dict)
@@ -59,9 +62,10 @@ def test_both_kinds_of_files_are_read_by_both_readers(path, old) -> None:
 
 def test_no_flipped_byte_is_accepted(path) -> None:
     data = path.read_bytes()
+    assert is_content(load_checked(BytesIO(data)))
     for seed in range(500):
         if (damaged := flipped(data, seed)) != data:
-            with pytest.raises(Exception, match=r".*"):
+            with pytest.raises(DAMAGED):
                 load_checked(BytesIO(damaged))
 
 
@@ -70,7 +74,7 @@ def test_flipped_bytes_never_change_what_an_older_file_holds(old) -> None:
     for seed in range(1500):
         try:
             loaded = load_checked(BytesIO(flipped(data, seed)))
-        except Exception:  # torch and zipfile raise errors of many types
+        except DAMAGED:
             refused += 1
         else:
             assert is_content(loaded), seed
@@ -79,8 +83,10 @@ def test_flipped_bytes_never_change_what_an_older_file_holds(old) -> None:
 
 @pytest.mark.parametrize("length", [0, 1, 21, 22, 45, 5000, -1])
 def test_a_part_of_a_file_is_refused(path, length) -> None:
-    with pytest.raises(Exception, match=r".*"):
-        load_checked(BytesIO(path.read_bytes()[:length]))
+    data = path.read_bytes()
+    assert is_content(load_checked(BytesIO(data)))
+    with pytest.raises(DAMAGED):
+        load_checked(BytesIO(data[:length]))
 
 
 def test_bytes_behind_the_end_are_refused(path) -> None:
@@ -130,10 +136,16 @@ def test_a_member_that_would_fill_the_memory_is_not_decompressed(old) -> None:
         read_checked(bomb)
 
 
-@pytest.mark.parametrize("name", ["../outside", "/outside", "old/../../outside"])
-def test_a_member_with_a_path_is_not_unpacked(old, name) -> None:
+@pytest.mark.parametrize(
+    ("name", "is_refused"),
+    [("../outside", True), ("/outside", True), ("old/../../outside", False)],
+)
+def test_a_member_with_a_path_is_not_unpacked(old, name, is_refused) -> None:
     poisoned = rewritten(old, (name, b"poison"), compression=zipfile.ZIP_STORED)
-    with contextlib.suppress(RuntimeError):  # torch refuses a member beside its own folder
+    if is_refused:
+        with pytest.raises(RuntimeError, match="not in a subdirectory"):
+            read_checked(poisoned)
+    else:
         assert is_content(read_checked(poisoned))
     assert not Path("/outside").exists()
     assert not list(old.parent.parent.rglob("outside"))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from matplotlib.cbook import STEP_LOOKUP_MAP
 
 from sweeper.figures.study.drawn import study_figures
 from sweeper.figures.study.history import best_so_far, history
@@ -140,7 +141,13 @@ def test_the_line_of_a_front_leaves_no_member_beyond_it(maximize: list[bool]) ->
     ]
     view = StudyView("s", "", ["a", "b"], maximize, trials, front=[0, 1, 2])
     [line] = pareto_front(view).axes[0].lines
-    assert line.get_drawstyle() == ("steps-pre" if maximize[0] else "steps-post")
+    members = line.get_xydata()
+    assert [list(member) for member in members] == [list(pair) for pair in zip(x, y, strict=True)]
+    signs = [1 if is_up else -1 for is_up in maximize]
+    corners = np.transpose(STEP_LOOKUP_MAP[line.get_drawstyle()](*members.T))
+    assert len(corners) > len(members)
+    for corner in corners:
+        assert any((signs * corner <= signs * member).all() for member in members), corner
 
 
 def test_too_many_importances_are_summed_up() -> None:

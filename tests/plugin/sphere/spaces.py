@@ -16,3 +16,9 @@ def two_points(_: DictConfig, trial: optuna.Trial) -> None:
 
 def nothing(_: DictConfig, trial: optuna.Trial) -> None:
     """Suggest nothing."""
+
+
+def noting_classes(_: DictConfig, trial: optuna.Trial) -> None:
+    """Suggest nothing, and note which sampler and which pruner the worker has."""
+    trial.set_user_attr("sampler", type(trial.study.sampler).__name__)
+    trial.set_user_attr("pruner", type(trial.study.pruner).__name__)

@@ -92,14 +92,17 @@ def test_there_is_a_whole_folder_at_any_time(tmp_path) -> None:
         while not ended.is_set():
             looks.append((target / ".hydra/config.yaml").exists())
 
-    reader = threading.Thread(target=read)
+    reader = threading.Thread(target=read, daemon=True)
     reader.start()
     replaced = 0
-    while replaced < 200 or len(looks) < 200:
-        replaced += 1
-        replace_folder(make_trial(tmp_path / f"new{replaced}", str(replaced)), target)
-    ended.set()
-    reader.join()
+    try:
+        while replaced < 200 or len(looks) < 200:
+            assert reader.is_alive()
+            replaced += 1
+            replace_folder(make_trial(tmp_path / f"new{replaced}", str(replaced)), target)
+    finally:
+        ended.set()
+        reader.join()
     assert all(looks)
     assert (target / ".hydra/config.yaml").read_text() == str(replaced)
     assert [p.name for p in tmp_path.iterdir()] == ["best"]
