@@ -123,7 +123,6 @@ def test_a_command_that_downloads_describes_a_network_that_can_be_built(command)
     assert sum(parameter.numel() for parameter in built.model.parameters()) > 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", ["--config-dir my_conf", "sweeper.evaluate checkpoint=first"])
 def test_a_command_works_in_a_shell(python, folder, part) -> None:
     command = next(command for command in OFFLINE if part in command)

@@ -311,7 +311,7 @@ def check_explained(words: Words, tools: Tools) -> None:
 def check_application(words: Words, tools: Tools) -> None:
     """Check that the keys of the plugin in a command of another application exist.
 
-    If the page has the application, a slow test below runs it.
+    If the page has the application, a test below runs it.
     """
     keys = [word.partition("=")[0] for word in words if word.startswith("hydra")]
     own = OmegaConf.structured(StudySweeperConf)
@@ -378,7 +378,6 @@ def test_an_unknown_command_fails(monkeypatch, composed) -> None:
         check(["python", "-m", "sweeper.nothing"], Tools(monkeypatch, composed))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/own.md"])
 def test_another_application_uses_the_sweeper(python, reader, page) -> None:
     command = next(c for c in Page(page).commands if c.startswith("python my_app.py"))
@@ -390,7 +389,6 @@ def test_another_application_uses_the_sweeper(python, reader, page) -> None:
     assert list(reader.glob("multirun/*/optimization_results.yaml"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/own.md"])
 def test_the_callback_of_the_page_ends_a_run(reader, page, capsys) -> None:
     command = next(c for c in Page(page).commands if "my_callbacks.GoodEnough" in c)

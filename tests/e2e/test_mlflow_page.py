@@ -13,7 +13,6 @@ from playwright.sync_api import BrowserContext, Locator, Page, expect
 
 from sweeper.tracking.store import page_of
 
-pytestmark = pytest.mark.slow
 SECONDS = 60
 STUDY = "small_cnn"
 TRIALS = [f"trial {number}" for number in range(4)]

@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from urllib3.util import Retry
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = 240
 QUICK = ["trainer.train_limit=200", "trainer.val_limit=60", "figures=false"]
 STUDY = ["--multirun", "search=cnn", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1",

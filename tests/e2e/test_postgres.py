@@ -16,7 +16,6 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 N_TRIALS = 20
 

@@ -16,7 +16,6 @@ from optuna.storages.journal import JournalFileBackend
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 N_TRIALS, N_STEPS = 6, 8
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from sweeper.predict import predict
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = 120
 PAGE = Path(__file__).parents[2] / "docs/mlflow.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)

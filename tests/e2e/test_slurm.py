@@ -19,7 +19,6 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 SECONDS = 120
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])  # where Debian keeps the daemons

@@ -16,7 +16,6 @@ import urllib3
 from playwright.sync_api import BrowserContext, Page, expect
 from urllib3.util import Retry
 
-pytestmark = pytest.mark.slow
 SECONDS = 60
 TRIALS = {f"{number}/tensorboard" for number in range(4)}
 RUNS = TRIALS | {"best/tensorboard"}

@@ -187,7 +187,6 @@ def postgres() -> Iterator[Callable[[str], str]]:
             run("pg_ctl", "stop", "--wait", "-m", "immediate")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("between", ["%40", ":w@ ", 'it\'s/"5"', "\\#?&,="])
 def test_a_study_in_postgresql(command: Command, postgres: Any, between: str) -> None:
     password = planted(between)
@@ -202,7 +201,6 @@ def test_a_study_in_postgresql(command: Command, postgres: Any, between: str) ->
     storage.engine.dispose()
 
 
-@pytest.mark.slow
 def test_the_same_study_with_another_password_goes_on(command: Command, postgres: Any) -> None:
     def storage(password: str) -> str:
         return f"hydra.sweeper.storage=postgresql+psycopg2://me:{quote(password)}@{host}"
@@ -261,7 +259,6 @@ def test_a_study_with_a_password_in_a_conf_file_and_in_the_space(command: Comman
     assert "${oc.env:SWEEPER_SECRET_" in (command.folder / "multirun/s/multirun.yaml").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["submitit_local", "joblib", "local"])
 def test_a_storage_object_that_a_launcher_hands_to_its_workers(
     command: Command, launcher: str
@@ -286,7 +283,6 @@ class Fail(Callback):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("source", ["conf", "environment"])
 def test_a_study_whose_trials_fail_with_the_uri(
     command: Command, closed_port: int, source: str
@@ -309,7 +305,6 @@ def test_a_study_whose_trials_fail_with_the_uri(
     assert list(command.folder.glob("outbox/*/records.jsonl"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("source", ["typed", "conf"])
 def test_an_interrupted_run_whose_server_is_away(
     command: Command, closed_port: int, source: str
@@ -415,7 +410,6 @@ def runs_on(server: str) -> list[Any]:
     return list(client.search_runs(experiments))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("between", ["@/%20: '\""])
 def test_a_study_on_a_server_that_asks_for_a_password(
     command: Command, guard: Any, mlflow_server: str, between: str
@@ -436,7 +430,6 @@ def test_a_study_on_a_server_that_asks_for_a_password(
     assert (command.folder / "config.yaml").exists()
 
 
-@pytest.mark.slow
 def test_the_records_of_an_outage_are_delivered_with_the_password_of_the_moment(
     command: Command, guard: Any, mlflow_server: str, closed_port: int
 ) -> None:

@@ -16,10 +16,9 @@ from sweeper.launch.apart import call_apart
 from sweeper.launch.fork_server import ForkServer, can_fork
 from sweeper.launch.resources import THREAD_VARIABLES
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether a fork is safe"),
-]
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells whether a fork is safe"
+)
 
 CHILD = """
 import os, sys, time

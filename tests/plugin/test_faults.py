@@ -14,7 +14,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from sweeper.sweep.lease import Lease
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
          "hydra.sweeper.sampler.seed=1", "hydra.sweeper.warm_start=false")  # fmt: skip
 IMPATIENT = """

@@ -11,7 +11,6 @@ from optuna.storages.journal import JournalFileBackend
 
 from sweeper.sweep.lease import Lease
 
-pytestmark = pytest.mark.slow
 NOTE = ("hydra.sweeper.conclude=finals.note", "hydra.sweeper.warm_start=false")
 RANDOM = ("x=range(1,100)", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1")
 

@@ -6,7 +6,6 @@ import signal
 import pytest
 from omegaconf import OmegaConf
 
-pytestmark = pytest.mark.slow
 BASIC = ("hydra/launcher=basic", "hydra/sweeper/pruner=none")
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", *BASIC)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
 COMMAND = ("x=1,2,3", "hydra/launcher=basic")
 
 

@@ -16,7 +16,6 @@ from optuna.trial import create_trial
 
 import sweeper
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none")
 
 

@@ -33,7 +33,7 @@ from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.study_page import StudyPage
 from sweeper.tracking.tracker import RunInfo, ServedModel, TrialEnd
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 SPACE = {"model.width": optuna.distributions.IntDistribution(1, 9)}
 AWAY = "http://127.0.0.1:9"
 

@@ -48,7 +48,6 @@ def parent_runs(tmp_path: Path):
     return [run for run in runs if tags.is_study(run.data.tags)]
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_study_is_recorded_in_another_process_while_that_lives(

@@ -388,7 +388,6 @@ def wait_for(url: str, seconds: float = 90) -> None:
             return
 
 
-@pytest.mark.slow
 def test_pending_records_are_delivered_once_the_server_is_up(
     port: int, tmp_path: Path, serve: Callable[[int], None]
 ) -> None:
@@ -404,7 +403,6 @@ def test_pending_records_are_delivered_once_the_server_is_up(
     assert not (tmp_path / "outbox").exists()
 
 
-@pytest.mark.slow
 def test_two_processes_create_the_database_at_once(tmp_path: Path, python: str) -> None:
     script = """
 from sweeper.tracking.mlflow import MLflowTracker
