@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.figures.drawing import drawn
@@ -31,7 +32,6 @@ from sweeper.tracking.record_file import RecordFile
 from sweeper.tracking.several import SeveralTrackers
 from sweeper.tracking.tensorboard import TensorBoardTracker
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, Resumed, RunInfo, Tracker
-from sweeper.trial import TrialInfo
 
 INFO = RunInfo(
     experiment="digits",
@@ -226,17 +226,6 @@ def test_a_new_run_has_a_tag_for_the_run_that_it_could_not_continue(
     assert client(database).get_run(second).data.tags["sweeper.resumed_from"] == first
 
 
-class Reporter:
-    """The study's side of a trial that need not stop."""
-
-    def __init__(self, stops_now: bool = False) -> None:
-        self.info = TrialInfo("study", 0, 0, Path(), {})
-        self._stops_now = stops_now
-
-    def must_stop_now(self) -> bool:
-        return self._stops_now
-
-
 @pytest.mark.parametrize("stops_now", [False, True])
 def test_a_trial_waits_for_its_delivery_only_if_the_worker_leaves(
     database: str, tmp_path: Path, stops_now: bool
@@ -248,7 +237,7 @@ def test_a_trial_waits_for_its_delivery_only_if_the_worker_leaves(
             super().wait()
             waited.append(True)
 
-    with trial.reported_by(Reporter(stops_now)):  # type: ignore[arg-type]
+    with trial.reported_by(StudySide(stops_now=stops_now)):
         tracker = Tracked(database, folder=tmp_path)
         record(tracker)
         assert bool(waited) is stops_now
