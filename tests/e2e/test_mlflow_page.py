@@ -11,6 +11,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+import servers
 from sweeper.tracking.store import page_of
 
 SECONDS = 60
@@ -20,9 +21,9 @@ FIGURES = ["history", "parallel_coordinates", "slice", "study", "timeline"]
 
 
 @pytest.fixture(scope="module")
-def address(study_folder: Path, serving) -> Iterator[str]:
+def address(study_folder: Path) -> Iterator[str]:
     """Serve the folder with `mlflow ui`; yield the address."""
-    with serving(study_folder, "ui", "--workers", "1") as url:
+    with servers.mlflow(study_folder, "ui", "--workers", "1") as url:
         yield url
 
 

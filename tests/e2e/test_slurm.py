@@ -19,6 +19,8 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
+import servers
+
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 SECONDS = 120
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])  # where Debian keeps the daemons
@@ -65,7 +67,7 @@ class Slurm:
 
 
 @pytest.fixture(scope="module")
-def slurm(required, free_port) -> Iterator[Slurm]:
+def slurm(required) -> Iterator[Slurm]:
     """Start the daemons in a folder of their own, with a key of their own."""
     for program in ("munged", "slurmctld", "slurmd", "srun"):
         required(shutil.which(program, path=PATH), program)
@@ -79,7 +81,7 @@ def slurm(required, free_port) -> Iterator[Slurm]:
         key.write_bytes(os.urandom(1024))
         key.chmod(0o600)
         config = Path(folder, "slurm.conf")
-        ports = {"controller_port": free_port(), "node_port": free_port()}
+        ports = {name: servers.free_port() for name in ("controller_port", "node_port")}
         text = CONFIG.format(folder=folder, host=host, user=getpass.getuser(), **ports)
         config.write_text(text)
         slurm = Slurm({**os.environ, "SLURM_CONF": str(config), "PATH": PATH})

@@ -7,9 +7,7 @@ printed, and not in the command lines of its processes.
 
 import http.server
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,8 @@ import pytest
 import urllib3
 import yaml
 from mlflow import MlflowClient
+
+import servers
 
 SPHERE = [sys.executable, str(Path(__file__).parents[1] / "plugin/sphere/app.py")]
 SWEEPER = [sys.executable, "-m", "sweeper"]
@@ -132,45 +132,19 @@ def command(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def closed_port() -> int:
-    """Return a port on which nothing answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return servers.free_port()
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Callable[[str], str]]:
     """Run a server that asks for passwords; yield a function that sets one and returns the host."""
-    debians = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = debians[-1] if debians else shutil.which("initdb")
-    if found is None:
-        pytest.skip("PostgreSQL is not installed here")
-    programs = Path(str(found)).parent
-    root = os.geteuid() == 0
-    as_user = ["runuser", "-u", "postgres", "--"] if root else []
-    with tempfile.TemporaryDirectory(prefix="sweeper-secrets-") as folder:
-        Path(folder, "admin").write_text("administrator")
-        if root:
-            shutil.chown(folder, "postgres")
-            Path(folder, "admin").chmod(0o644)
-
-        def run(program: str, *arguments: str) -> None:
-            line = [*as_user, str(programs / program), "-D", f"{folder}/data", *arguments]
-            subprocess.run(line, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        run("initdb", "--username=postgres", "--auth=scram-sha-256", "--no-sync",
-            f"--pwfile={folder}/admin")  # fmt: skip
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        run("pg_ctl", "start", "--wait", "-l", f"{folder}/log", "-o", options)
+    with servers.postgres("administrator") as server:
 
         def with_password(password: str) -> str:
             import psycopg2
 
             connection = psycopg2.connect(
-                host="127.0.0.1", port=port, user="postgres", password="administrator"
+                host="127.0.0.1", port=server.port, user="postgres", password="administrator"
             )
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -179,12 +153,9 @@ def postgres() -> Iterator[Callable[[str], str]]:
                 cursor.execute("CREATE ROLE me LOGIN PASSWORD %s", (password,))
                 cursor.execute("CREATE DATABASE runs OWNER me")
             connection.close()
-            return f"127.0.0.1:{port}/runs"
+            return f"127.0.0.1:{server.port}/runs"
 
-        try:
-            yield with_password
-        finally:
-            run("pg_ctl", "stop", "--wait", "-m", "immediate")
+        yield with_password
 
 
 @pytest.mark.parametrize("between", ["%40", ":w@ ", 'it\'s/"5"', "\\#?&,="])
@@ -365,24 +336,10 @@ class Guarded(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run MLflow's server; yield its address."""
+    store = ["--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"]
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"],
-            cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        patience = urllib3.Retry(120, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"http://127.0.0.1:{port}/health", retries=patience)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    with servers.mlflow(folder, "server", "--workers", "1", *store) as url:
+        yield url
 
 
 @pytest.fixture
