@@ -14,6 +14,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 import servers
+from process_tree import workers_of
 from servers import Postgres
 
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
@@ -85,16 +86,6 @@ def study(request, database: str, tmp_path: Path, python: str) -> Study:
     return Study(request.node.originalname, database, tmp_path, python)
 
 
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def workers(pid: int) -> list[int]:
-    """Return the worker processes of a command, which are forked from its server."""
-    return [worker for server in children(pid) for worker in children(server)]
-
-
 def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
     assert process.stdout
     assert any("] trial" in line for line in process.stdout)
@@ -103,7 +94,7 @@ def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
 def worker_in_a_trial(study: Study, process: "subprocess.Popen[str]") -> int:
     """Stop a worker in the middle of a trial; return its process id."""
     deadline = time.monotonic() + 60
-    for pid in itertools.cycle(workers(process.pid)):
+    for pid in itertools.cycle(workers_of(process.pid)):
         assert time.monotonic() < deadline, "no worker was found in the middle of a trial"
         os.kill(pid, signal.SIGSTOP)
         running = [t for t in study.trials() if t.state == TrialState.RUNNING]
@@ -129,7 +120,7 @@ def test_after_a_kill_of_all_the_same_command_completes_the_study(study: Study) 
     process = study.start()
     wait_for_a_trial(process)
     worker_in_a_trial(study, process)
-    for pid in [process.pid, *workers(process.pid)]:
+    for pid in [process.pid, *workers_of(process.pid)]:
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     study.run()

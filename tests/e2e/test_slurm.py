@@ -16,10 +16,9 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 import servers
+from journals import trials_in
 
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 SECONDS = 120
@@ -141,8 +140,7 @@ class Study:
         )  # fmt: skip
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
-        journal = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
-        return optuna.load_study(study_name="s", storage=journal).trials
+        return trials_in(self.folder / "journal.log")
 
     def assert_exact(self, n_trials: int, n_steps: int) -> None:
         """Every trial is complete, step by step, and no worker died."""

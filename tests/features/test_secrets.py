@@ -28,6 +28,7 @@ import yaml
 from mlflow import MlflowClient
 
 import servers
+from process_tree import children
 
 SPHERE = [sys.executable, str(Path(__file__).parents[1] / "plugin/sphere/app.py")]
 SWEEPER = [sys.executable, "-m", "sweeper"]
@@ -116,9 +117,7 @@ def command_lines_below(pid: int) -> set[bytes]:
     """Return the command lines of the processes that a process has started."""
     found: set[bytes] = set()
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(c) for t in tasks for c in (t / "children").read_text().split()]
-        for child in children:
+        for child in children(pid):
             found |= {Path(f"/proc/{child}/cmdline").read_bytes()} | command_lines_below(child)
     except OSError:
         pass  # it has ended
