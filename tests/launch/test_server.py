@@ -113,7 +113,8 @@ def test_a_server_with_threads_does_not_fork(server) -> None:
 
 
 def test_a_server_that_died_does_not_fork(server) -> None:
-    server._process.kill()
+    _, facts = fork(server, "leave")
+    os.kill(facts[0], signal.SIGKILL)
     assert server.fork("forked_child:main", os.environ, []) is None
 
 
