@@ -149,10 +149,11 @@ def test_a_server_is_started_for_a_study_with_local_workers(line, expected) -> N
     assert early.runs_study(line.split()) == expected
 
 
-def test_a_command_that_starts_no_worker_leaves_no_server(tmp_path: Path) -> None:
+def test_a_command_that_starts_no_worker_leaves_no_server(wait_for) -> None:
     code = (
         "from sweeper.launch.early import start_server, current_server; start_server([]); "
         "print(current_server()._process.pid)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert not Path(f"/proc/{done.stdout.strip()}").exists()
+    # The command does not wait for the end of the process that it has killed.
+    wait_for(lambda: not Path(f"/proc/{int(done.stdout)}").exists())
