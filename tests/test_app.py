@@ -59,7 +59,6 @@ def test_help_lists_groups_options_and_examples(sweeper, tmp_path) -> None:
         assert f"python -m sweeper.{command} " in text
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -100,7 +99,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(sweeper, tmp_path, arguments, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
@@ -121,14 +119,12 @@ def test_a_wrong_word_is_one_line_that_says_what_to_type(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_an_override_may_refer_to_what_a_single_run_lacks(sweeper, tmp_path) -> None:
     missing = "hydra.sweep.subdir=${hydra.job.num}"
     done = sweeper(tmp_path, missing, "trainer=debug", "tracking=none")
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_a_run_on_a_pipe_prints_plain_lines(sweeper, tmp_path) -> None:
     done = sweeper(tmp_path, "trainer=quick", "tracking=none", "hydra.run.dir=out")
     assert all(line.isprintable() for line in done.stdout.splitlines())
@@ -138,7 +134,6 @@ def test_a_run_on_a_pipe_prints_plain_lines(sweeper, tmp_path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.slow
 def test_the_console_script_runs_a_study_as_the_module_does(python, tmp_path) -> None:
     code = "import sys; sys.argv[0] = 'bin/sweeper'; from sweeper.__main__ import script; script()"
     study = ["--multirun", "model=cnn,mlp", "trainer=quick", "tracking=none"]
@@ -166,14 +161,12 @@ def test_the_version_is_that_of_this_package(sweeper, tmp_path) -> None:
     assert sweeper(tmp_path, "--version").stdout == f"sweeper {version('sweeper')}\n"
 
 
-@pytest.mark.slow
 def test_bad_input_does_not_remove_existing_files(sweeper, tmp_path) -> None:
     (tmp_path / "mine.txt").write_text("content")
     assert sweeper(tmp_path, "optimizer.lr=-1", "hydra.run.dir=.").returncode == 1
     assert (tmp_path / "mine.txt").read_text() == "content"
 
 
-@pytest.mark.slow
 def test_bad_input_does_not_remove_existing_folders(sweeper, tmp_path) -> None:
     folder = tmp_path / "mine/empty"
     folder.mkdir(parents=True)
@@ -181,7 +174,6 @@ def test_bad_input_does_not_remove_existing_folders(sweeper, tmp_path) -> None:
     assert folder.is_dir()
 
 
-@pytest.mark.slow
 def test_paths_are_relative_to_the_folder_of_the_command(sweeper, tmp_path) -> None:
     quick = ["trainer=quick", "tracking=none", "figures=false", "hydra.job.chdir=true"]
     assert sweeper(tmp_path, *quick, "hydra.run.dir=one").returncode == 0
@@ -190,13 +182,11 @@ def test_paths_are_relative_to_the_folder_of_the_command(sweeper, tmp_path) -> N
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_hydra_full_error_prints_the_traceback(sweeper, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     assert "Traceback" in sweeper(tmp_path, "optimizer.lr=-1").stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["seed=interval(1,2)"], ["--multirun", "seed=choice(1,2)"]])
 def test_python_that_leaves_out_hydras_assertions_is_one_line(tmp_path, arguments) -> None:
     command = [sys.executable, "-O", "-m", "sweeper", *arguments]
@@ -208,7 +198,6 @@ def test_python_that_leaves_out_hydras_assertions_is_one_line(tmp_path, argument
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.slow
 def test_a_grid_runs_every_combination(sweeper, tmp_path) -> None:
     quick = ["trainer=quick", "tracking=none", "figures=false"]
     done = sweeper(tmp_path, "--multirun", "model=cnn,mlp", "optimizer=sgd,adam", *quick)
@@ -216,7 +205,6 @@ def test_a_grid_runs_every_combination(sweeper, tmp_path) -> None:
     assert len(list(tmp_path.glob("multirun/*/[0-9]/checkpoints/best.pt"))) == 4
 
 
-@pytest.mark.slow
 def test_a_users_network_can_be_trained(sweeper, tmp_path) -> None:
     (tmp_path / "my_package.py").write_text(
         "from torch import nn\n\n\n"
@@ -233,7 +221,6 @@ def test_a_users_network_can_be_trained(sweeper, tmp_path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(
     sweeper, tmp_path, number

@@ -159,7 +159,6 @@ def test_help_is_one_screen_and_loads_no_torch(tmp_path) -> None:
     assert len(lines) <= 30
 
 
-@pytest.mark.slow
 def test_no_data_is_needed_and_nothing_is_written(tmp_path) -> None:
     folder = Path(tmp_path)
     folders = {"HOME": str(folder), "SWEEPER_CACHE": str(folder / "cache")}

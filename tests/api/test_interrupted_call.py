@@ -8,10 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-import pytest
-
-pytestmark = pytest.mark.slow
-
 CALL = """
 import signal, sweeper
 before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)

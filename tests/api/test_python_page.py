@@ -4,8 +4,6 @@ import re
 import subprocess
 from pathlib import Path
 
-import pytest
-
 PAGE = (Path(__file__).parents[2] / "docs/python.md").read_text(encoding="utf-8")
 # The same calls, with less work in each.
 LESS = """
@@ -29,7 +27,6 @@ print("as the page says")
 """
 
 
-@pytest.mark.slow
 def test_the_example_of_the_page_runs_from_a_prompt(python, tmp_path) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     done = subprocess.run(

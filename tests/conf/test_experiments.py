@@ -5,7 +5,6 @@ the same layout by heart.
 """
 
 import pickle
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from mnist_files import write_mnist
 from sweeper.cli.messages import line_for
 from sweeper.configs import CONFIGS
 from sweeper.data.torchvision_sets import LAYOUTS
@@ -59,12 +59,7 @@ def root(tmp_path_factory) -> Path:
         names = [str(i) for i in range(10)]
         content = {"data": pixels, "labels": labels.tolist(), "label_names": names}
         (folder / file).write_bytes(pickle.dumps(content))
-    for images, numbers in LAYOUTS["mnist"].files.values():
-        pixels = rng.integers(0, 256, (N_IMAGES, 28, 28), dtype=np.uint8)
-        for file, array in ((images, pixels), (numbers, labels.astype(np.uint8))):
-            (folder / file).parent.mkdir(parents=True, exist_ok=True)
-            header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-            (folder / file).write_bytes(header + array.tobytes())
+    write_mnist(folder, n_train=N_IMAGES, n_test=N_IMAGES)
     return folder
 
 

@@ -9,7 +9,6 @@ READERS = {"ctc"}  # of strings; see test_ctc.py
 LOSSES = sorted({path.stem for path in (CONFIGS / "loss").glob("*.yaml")} - READERS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_a_classifier(ran, caplog, loss) -> None:
     caplog.set_level("INFO")

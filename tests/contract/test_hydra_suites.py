@@ -10,11 +10,8 @@ from hydra.test_utils.launcher_common_tests import (
 )
 from hydra.version import VersionBase, __compat_version__
 
-pytestmark = [
-    pytest.mark.slow,
-    # The suite leaves files to the garbage collector, and reads HydraConfig without a version.
-    pytest.mark.filterwarnings("ignore"),
-]
+# The suite leaves files to the garbage collector, and reads HydraConfig without a version.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
 TESTS = Path(__file__).parents[1]
 APP = TESTS / "plugin" / "sphere" / "app.py"
 STUDY = ("--multirun", "hydra/sweeper=sweeper", "hydra.sweeper.n_jobs=2", "x=choice(0,1,2)")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 DONE = {"optuna": "Best value: ", "sweeper": "3 of 3 trials done, 0 of them pruned, 0 failed"}
 

@@ -15,6 +15,7 @@ import pytest
 import sweeper
 
 PACKAGE = Path(sweeper.__file__).parent
+TESTS = Path(__file__).parents[1]
 
 COMMANDS = {"__main__", "app", "inspect", "evaluate", "predict", "worker", "explain"}
 GROUND = {
@@ -127,6 +128,8 @@ def test_the_root_holds_commands_and_the_ground_that_all_share() -> None:
 def test_no_two_files_have_the_same_name() -> None:
     names = Counter(path.name for path in MODULES.values() if path.name != "__init__.py")
     assert [name for name, count in names.items() if count > 1] == []
+    tests = Counter(path.name for path in TESTS.rglob("*.py") if path.name != "conftest.py")
+    assert [name for name, count in tests.items() if count > 1] == []
 
 
 def test_every_room_says_what_it_is_for() -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.data.cache import open_cached
-from sweeper.trial import TrialInfo
 
 
 def train_folder(cache_dir: Path) -> Path:
@@ -96,18 +96,12 @@ def test_a_cached_set_needs_neither_torchvision_nor_sklearn(tmp_path: Path, prep
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-class Study:
-    """The study of a trial that runs."""
-
-    info = TrialInfo("s", 0, 0, Path(), {})
-
-
 def test_the_trials_of_a_worker_check_a_split_once(
     source: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sweeper.data.kept._kept", {})
     split = source.splits(None)["train"]
-    with trial.reported_by(Study()):  # type: ignore[arg-type]
+    with trial.reported_by(StudySide()):
         open_cached("arrays-train", split, tmp_path)
         second, third = (open_cached("arrays-train", split, tmp_path) for _ in range(2))
         assert second is third

@@ -1,12 +1,12 @@
 """Strings of digits: their images, labels, positions and fingerprints."""
 
-import struct
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mnist_files import write_mnist
 from sweeper.data.digit_strings import DigitStrings, StringLayout, make_strings
 from sweeper.data.digits import Digits
 from sweeper.data.source import Decoded
@@ -28,16 +28,7 @@ ARGUMENTS: dict[str, Any] = {
 @pytest.fixture
 def mnist(tmp_path: Path) -> Path:
     """Write the files of MNIST with a few random images, and return their root."""
-    raw, rng = tmp_path / "MNIST/raw", np.random.default_rng(0)
-    raw.mkdir(parents=True)
-    for part, n in (("train", 40), ("t10k", 10)):
-        arrays = {
-            "images-idx3": rng.integers(0, 256, (n, 28, 28)),
-            "labels-idx1": np.arange(n) % 10,
-        }
-        for kind, array in arrays.items():
-            header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-            (raw / f"{part}-{kind}-ubyte").write_bytes(header + array.astype(np.uint8).tobytes())
+    write_mnist(tmp_path)
     return tmp_path
 
 

@@ -1,17 +1,12 @@
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.data import kept as module
 from sweeper.data.kept import kept
-from sweeper.trial import TrialInfo
-
-
-class Reporter:
-    info = TrialInfo("s", 0, 0, Path(), {})
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +16,7 @@ def _nothing_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def _in_a_study() -> Iterator[None]:
-    with trial.reported_by(Reporter()):  # type: ignore[arg-type]
+    with trial.reported_by(StudySide()):
         yield
 
 

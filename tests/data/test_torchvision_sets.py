@@ -1,5 +1,4 @@
 import pickle
-import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,24 +9,12 @@ import pytest
 import torchvision.datasets
 from scipy.io import savemat
 
+from mnist_files import write_mnist
 from sweeper.data.torchvision_sets import LAYOUTS, TorchvisionSet
 from sweeper.errors import DataError
 
 N = {"train": 40, "test": 10}
 RNG = np.random.default_rng(0)
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    header = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
-    path.write_bytes(header + array.astype(np.uint8).tobytes())
-
-
-def write_mnist(root: Path, loader: str) -> None:
-    for part, n in (("train", N["train"]), ("t10k", N["test"])):
-        images = RNG.integers(0, 256, (n, 28, 28))
-        write_idx(root / loader / "raw" / f"{part}-images-idx3-ubyte", images)
-        write_idx(root / loader / "raw" / f"{part}-labels-idx1-ubyte", np.arange(n) % 10)
 
 
 def write_cifar(root: Path, name: str) -> None:
@@ -57,7 +44,7 @@ def write(root: Path, name: str) -> None:
     elif name.startswith("cifar"):
         write_cifar(root, name)
     else:
-        write_mnist(root, LAYOUTS[name].loader)
+        write_mnist(root, LAYOUTS[name].loader, N["train"], N["test"])
 
 
 @pytest.fixture(autouse=True)

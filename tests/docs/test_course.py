@@ -5,35 +5,24 @@ download data, of which only the network is built; `server` for programs of othe
 started; `file: NAME` for the content of a file.
 """
 
-import re
 import runpy
 import shlex
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import sweeper
+from page_text import FENCE, LESS, ONE_TRIAL, ROOT, overrides_of
 from sweeper import evaluate, inspect, predict
 from sweeper.build.recipe import network
 
-PAGE = (Path(__file__).parents[2] / "docs/course.md").read_text(encoding="utf-8")
-FENCE = re.compile(
-    r"(?:<!-- (?P<mark>.+?) -->\n)?```(?P<language>\w+)\n(?P<text>.*?)```", re.DOTALL
-)
-QUICK = {
-    "trainer.epochs": "1",
-    "trainer.train_limit": "64",
-    "trainer.val_limit": "32",
-    "tracking": "none",
-    "figures": "false",
-}
-LONGER = QUICK | {"trainer.epochs": "2"}
+PAGE = (ROOT / "docs/course.md").read_text(encoding="utf-8")
+LONGER = LESS | {"trainer.epochs": "2"}
 """For a run that goes on after the epoch of the first one."""
-ONE_TRIAL = QUICK | {"hydra.sweeper.n_trials": "1", "hydra/launcher": "basic"}
 FIRST = "python -m sweeper hydra.run.dir=first"
 
 
@@ -50,16 +39,10 @@ class Fence:
         return [line for line in self.text.splitlines() if self.language == "bash" and line]
 
 
-FENCES = [Fence(*groups) for groups in FENCE.findall(PAGE)]
+FENCES = [Fence(m["mark"] or "", m["language"], m["text"]) for m in FENCE.finditer(PAGE)]
 FILES = {f.mark.removeprefix("file: "): f.text for f in FENCES if f.mark.startswith("file: ")}
 OFFLINE = [command for fence in FENCES if not fence.mark for command in fence.commands]
 DOWNLOADING = [command for fence in FENCES if fence.mark == "network" for command in fence.commands]
-
-
-def overrides_of(words: list[str], replaced: Mapping[str, str]) -> list[str]:
-    """Return overrides with these values in place of those that they have."""
-    kept = [word for word in words if word.partition("=")[0] not in replaced]
-    return [*kept, *(f"{key}={value}" for key, value in replaced.items())]
 
 
 def execute(command: str) -> None:
@@ -71,10 +54,10 @@ def execute(command: str) -> None:
             study = sweeper.sweep(*overrides_of(typed, ONE_TRIAL))
             assert len(study.trials) == 1
         case ["-m", "sweeper", "--config-dir", folder, *typed]:
-            sweeper.run(*overrides_of(typed, QUICK), config_dir=folder)
+            sweeper.run(*overrides_of(typed, LESS), config_dir=folder)
         case ["-m", "sweeper", *typed]:
             resumes = any(word.startswith("resume=") for word in typed)
-            sweeper.run(*overrides_of(typed, LONGER if resumes else QUICK))
+            sweeper.run(*overrides_of(typed, LONGER if resumes else LESS))
         case ["-m", "sweeper.inspect", *typed]:
             inspect.main(typed)
         case ["-m", "sweeper.evaluate", *typed]:
@@ -123,13 +106,12 @@ def test_a_command_that_downloads_describes_a_network_that_can_be_built(command)
     assert sum(parameter.numel() for parameter in built.model.parameters()) > 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("part", ["--config-dir my_conf", "sweeper.evaluate checkpoint=first"])
 def test_a_command_works_in_a_shell(python, folder, part) -> None:
     command = next(command for command in OFFLINE if part in command)
     words = shlex.split(command)[1:]
     if words[1] == "sweeper":
-        words = [*words[:4], *overrides_of(words[4:], QUICK)]
+        words = [*words[:4], *overrides_of(words[4:], LESS)]
     done = subprocess.run([python, *words], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "accuracy" in done.stdout

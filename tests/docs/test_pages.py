@@ -40,6 +40,7 @@ from omegaconf import DictConfig, OmegaConf
 from PIL import Image
 
 import sweeper
+from page_text import FENCE, LESS, ONE_TRIAL, PAGES, ROOT, overrides_of
 from sweeper import evaluate, explain, inspect, predict
 from sweeper.build.recipe import network, verify
 from sweeper.hydra_settings import StudySweeperConf
@@ -50,24 +51,10 @@ from sweeper.sweep.plan import plan_study
 from sweeper.sweep.settings.dry_run import check_search
 from sweeper.tracking.deliver import deliver
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
 WITH_OWN_TEST = "docs/course.md"
-FENCE = re.compile(
-    r"(?:<!-- (?P<mark>.+?) -->\n)?^ *```(?P<language>\w+)\n(?P<text>.*?)^ *```",
-    re.DOTALL | re.MULTILINE,
-)
 INDENTED = re.compile(
     r"^ {4,}((?:\w+=\S+ )*(?:python|sweeper|mlflow|tensorboard) .+)$", re.MULTILINE
 )
-LESS = {
-    "trainer.epochs": "1",
-    "trainer.train_limit": "64",
-    "trainer.val_limit": "32",
-    "tracking": "none",
-    "figures": "false",
-}
-ONE_TRIAL = LESS | {"hydra.sweeper.n_trials": "1", "hydra/launcher": "basic"}
 PLACES = {"outputs/<day>/<time>": "first", "multirun/<study>": "multirun/NAME"}
 DOWNLOADING = {"mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"}
 
@@ -156,12 +143,6 @@ def reader(request, readers: dict[str, Path], monkeypatch) -> Iterator[Path]:
 def draw_image(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (12, 10), "white").save(path)
-
-
-def overrides_of(words: Words, replaced: Mapping[str, str]) -> Words:
-    """Return overrides with these values in place of those that they have."""
-    kept = [word for word in words if word.partition("=")[0] not in replaced]
-    return [*kept, *(f"{key}={value}" for key, value in replaced.items())]
 
 
 def words_of(command: str) -> Words:
@@ -311,7 +292,7 @@ def check_explained(words: Words, tools: Tools) -> None:
 def check_application(words: Words, tools: Tools) -> None:
     """Check that the keys of the plugin in a command of another application exist.
 
-    If the page has the application, a slow test below runs it.
+    If the page has the application, a test below runs it.
     """
     keys = [word.partition("=")[0] for word in words if word.startswith("hydra")]
     own = OmegaConf.structured(StudySweeperConf)
@@ -378,7 +359,6 @@ def test_an_unknown_command_fails(monkeypatch, composed) -> None:
         check(["python", "-m", "sweeper.nothing"], Tools(monkeypatch, composed))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/own.md"])
 def test_another_application_uses_the_sweeper(python, reader, page) -> None:
     command = next(c for c in Page(page).commands if c.startswith("python my_app.py"))
@@ -390,7 +370,6 @@ def test_another_application_uses_the_sweeper(python, reader, page) -> None:
     assert list(reader.glob("multirun/*/optimization_results.yaml"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", ["docs/own.md"])
 def test_the_callback_of_the_page_ends_a_run(reader, page, capsys) -> None:
     command = next(c for c in Page(page).commands if "my_callbacks.GoodEnough" in c)

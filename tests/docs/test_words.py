@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from page_text import FENCE, PAGES, ROOT
 from sweeper.cli.vocabulary import Vocabulary
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", *(f"docs/{p.name}" for p in sorted((ROOT / "docs").glob("*.md")))]
-FENCE = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FILE = re.compile(r"(?<![\w/])(?:conf|sweeper|tests|benchmarks|docs)/[\w/]+(?:\.\w+)?")
 OVERRIDE = re.compile(r"[~+]?([\w./@]+)=(\S*)")

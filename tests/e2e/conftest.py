@@ -1,20 +1,13 @@
 """Fixtures of the end-to-end tests: programs of this machine, a browser, and a study."""
 
-import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-import urllib3
 from playwright.sync_api import BrowserContext, expect, sync_playwright
-from urllib3.util import Retry
 
 from sweeper.locks import locked
 
@@ -40,51 +33,6 @@ def required() -> Callable[[T | None, str], T]:
         return found
 
     return require
-
-
-@pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return int(probe.getsockname()[1])
-
-    return find
-
-
-@contextmanager
-def _serving(port: int, folder: Path, *arguments: str, **variables: str) -> Iterator[str]:
-    url = f"http://127.0.0.1:{port}"
-    # MLflow changes its ways where it believes to be under test. It starts the program uvicorn,
-    # which lies beside Python.
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    with (folder / "mlflow.log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", *arguments, "--port", str(port)],
-            cwd=folder,
-            env=environment | variables,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    try:
-        patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"{url}/health", retries=patience)
-        yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
-@pytest.fixture(scope="session")
-def serving(
-    free_port: Callable[[], int],
-) -> Callable[..., AbstractContextManager[str]]:
-    """Return a function that serves a folder with a command of MLflow; it yields the address."""
-    return lambda folder, *arguments, **variables: _serving(
-        free_port(), folder, *arguments, **variables
-    )
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 from mlflow import MlflowClient
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 STUDY = ["optimizer.lr=choice(0.0001,0.001,0.01)", "model.kernel_size=choice(3,5)",
          "hydra.sweeper.enqueue=[{optimizer.lr:0.01,model.kernel_size:3}]",
          "hydra.sweeper.n_trials=1", "hydra.sweeper.warm_start=false", "trainer.epochs=2",

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.storage import open_storage
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 TINY = ["trainer.epochs=2", "trainer.train_limit=200", "trainer.val_limit=60",
         "model.channels=[4,8]", "hydra.sweeper.study_name=s", "hydra.sweeper.check=false",
         "hydra.sweeper.n_jobs=1"]  # fmt: skip

@@ -11,9 +11,9 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
 from playwright.sync_api import BrowserContext, Locator, Page, expect
 
+import servers
 from sweeper.tracking.store import page_of
 
-pytestmark = pytest.mark.slow
 SECONDS = 60
 STUDY = "small_cnn"
 TRIALS = [f"trial {number}" for number in range(4)]
@@ -21,9 +21,9 @@ FIGURES = ["history", "parallel_coordinates", "slice", "study", "timeline"]
 
 
 @pytest.fixture(scope="module")
-def address(study_folder: Path, serving) -> Iterator[str]:
+def address(study_folder: Path) -> Iterator[str]:
     """Serve the folder with `mlflow ui`; yield the address."""
-    with serving(study_folder, "ui", "--workers", "1") as url:
+    with servers.mlflow(study_folder, "ui", "--workers", "1") as url:
         yield url
 
 

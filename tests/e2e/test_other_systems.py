@@ -7,10 +7,6 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-import pytest
-
-pytestmark = pytest.mark.slow
-
 HERE = Path(__file__).parent / "without_posix"
 
 

@@ -4,17 +4,17 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
-from urllib3.util import Retry
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+import servers
+
+pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = 240
 QUICK = ["trainer.train_limit=200", "trainer.val_limit=60", "figures=false"]
 STUDY = ["--multirun", "search=cnn", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1",
@@ -25,36 +25,24 @@ STUDY = ["--multirun", "search=cnn", "hydra.sweeper.n_trials=3", "hydra.sweeper.
 class Server:
     """A real server with its database in `folder`; it can be killed and started again."""
 
-    def __init__(self, folder: Path, port: int) -> None:
-        folder.mkdir()
-        self.folder, self.port, self.url = folder, port, f"http://127.0.0.1:{port}"
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._port = folder, servers.free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
+        self._running: ExitStack | None = None
 
     def start(self) -> None:
         """Start the server if it is not up."""
-        if self._process is not None:
-            return
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1"]
-        command += ["--port", str(self.port)]
-        # MLflow changes its ways where it believes to be under test.
-        environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command,
-                cwd=self.folder,
-                env=environment,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
+        if self._running is None:
+            self._running = ExitStack()
+            arguments = ("server", "--workers", "1")
+            self._running.enter_context(
+                servers.mlflow(self._folder, *arguments, port=self._port, ends_by=signal.SIGKILL)
             )
-        patience = Retry(SECONDS, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"{self.url}/health", retries=patience)
 
     def kill(self) -> None:
-        if self._process is not None:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(30)
-            self._process = None
+        if self._running is not None:
+            self._running.close()
+            self._running = None
 
     def runs(self, experiment: str) -> list[Any]:
         """Return the runs of an experiment."""
@@ -72,9 +60,9 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, free_port) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that has made its database and is away."""
-    server = Server(tmp_path_factory.mktemp("server") / "home", free_port())
+    server = Server(tmp_path_factory.mktemp("server"))
     server.start()
     server.kill()
     yield server

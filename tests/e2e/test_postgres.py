@@ -2,77 +2,34 @@
 
 import itertools
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-pytestmark = pytest.mark.slow
+import servers
+from process_tree import workers_of
+from servers import Postgres
+
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 N_TRIALS = 20
 
 
-def initdb() -> Path | None:
-    """Find the program, which Debian keeps out of the PATH."""
-    debians = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    on_path = shutil.which("initdb")
-    return debians[-1] if debians else Path(on_path) if on_path else None
-
-
-@dataclass
-class Server:
-    """A PostgreSQL server: the address of its database, and functions that stop and start it."""
-
-    address: str
-    stop: Callable[[], None]
-    start: Callable[[], None]
-
-
 @pytest.fixture(scope="module")
-def server(required, free_port) -> Iterator[Server]:
-    """Run a server in a folder of its own."""
-    programs = required(initdb(), "PostgreSQL").parent
-    root = os.geteuid() == 0
-    as_user = ["runuser", "-u", "postgres", "--"] if root else []  # the server refuses root
-
-    # Not below tmp_path, which no other user may enter.
-    with tempfile.TemporaryDirectory(prefix="sweeper-postgres-") as folder:
-        if root:
-            shutil.chown(folder, "postgres")
-
-        def run(program: str, *arguments: str) -> None:
-            command = [*as_user, str(programs / program), "-D", f"{folder}/data", *arguments]
-            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-        port = free_port()
-        run("initdb", "--username=postgres", "--auth=trust", "--no-sync")
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-
-        def start() -> None:
-            run("pg_ctl", "start", "--wait", "-l", f"{folder}/log", "-o", options)
-
-        def stop() -> None:
-            run("pg_ctl", "stop", "--wait", "-m", "immediate")
-
-        start()
-        try:
-            yield Server(f"postgresql+psycopg2://postgres@127.0.0.1:{port}/postgres", stop, start)
-        finally:
-            stop()
+def server() -> Iterator[Postgres]:
+    with servers.postgres() as server:
+        yield server
 
 
 @pytest.fixture
-def database(server: Server) -> str:
-    return server.address
+def database(server: Postgres) -> str:
+    return f"postgresql+psycopg2://postgres@127.0.0.1:{server.port}/postgres"
 
 
 class Study:
@@ -129,16 +86,6 @@ def study(request, database: str, tmp_path: Path, python: str) -> Study:
     return Study(request.node.originalname, database, tmp_path, python)
 
 
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def workers(pid: int) -> list[int]:
-    """Return the worker processes of a command, which are forked from its server."""
-    return [worker for server in children(pid) for worker in children(server)]
-
-
 def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
     assert process.stdout
     assert any("] trial" in line for line in process.stdout)
@@ -147,7 +94,7 @@ def wait_for_a_trial(process: "subprocess.Popen[str]") -> None:
 def worker_in_a_trial(study: Study, process: "subprocess.Popen[str]") -> int:
     """Stop a worker in the middle of a trial; return its process id."""
     deadline = time.monotonic() + 60
-    for pid in itertools.cycle(workers(process.pid)):
+    for pid in itertools.cycle(workers_of(process.pid)):
         assert time.monotonic() < deadline, "no worker was found in the middle of a trial"
         os.kill(pid, signal.SIGSTOP)
         running = [t for t in study.trials() if t.state == TrialState.RUNNING]
@@ -173,7 +120,7 @@ def test_after_a_kill_of_all_the_same_command_completes_the_study(study: Study) 
     process = study.start()
     wait_for_a_trial(process)
     worker_in_a_trial(study, process)
-    for pid in [process.pid, *workers(process.pid)]:
+    for pid in [process.pid, *workers_of(process.pid)]:
         os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=60)
     study.run()
@@ -181,7 +128,7 @@ def test_after_a_kill_of_all_the_same_command_completes_the_study(study: Study) 
     assert study.cuts() > 0
 
 
-def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: Server) -> None:
+def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: Postgres) -> None:
     process = study.start()
     wait_for_a_trial(process)
     server.stop()
@@ -198,7 +145,7 @@ def test_workers_wait_for_a_server_that_is_away_and_go_on(study: Study, server: 
 
 
 def test_a_worker_that_starts_while_the_server_is_away_waits_for_it(
-    study: Study, server: Server
+    study: Study, server: Postgres
 ) -> None:
     process = study.start()
     wait_for_a_trial(process)

@@ -8,15 +8,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+
+from journals import trials_in
 
 if TYPE_CHECKING:
     from ray.cluster_utils import Cluster
 
-pytestmark = pytest.mark.slow
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 N_TRIALS, N_STEPS = 6, 8
 
@@ -58,17 +56,7 @@ def add_node(cluster: "Cluster", **arguments: object) -> None:
 
 def running(journal: Path) -> int:
     """Return the number of running trials."""
-    if not journal.exists():
-        return 0
     return [t.state.name for t in trials_in(journal)].count("RUNNING")
-
-
-def trials_in(journal: Path) -> list[optuna.trial.FrozenTrial]:
-    storage = JournalStorage(JournalFileBackend(str(journal)))
-    try:
-        return optuna.load_study(study_name="s", storage=storage).trials
-    except KeyError:
-        return []  # the study is not created yet
 
 
 def command(address: str) -> list[str]:

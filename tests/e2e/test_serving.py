@@ -13,21 +13,22 @@ import urllib3
 from numpy.typing import NDArray
 from PIL import Image
 
+import servers
 from sweeper.predict import predict
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 SECONDS = 120
 PAGE = Path(__file__).parents[2] / "docs/mlflow.md"
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.fixture
-def address(ran, tmp_path: Path, serving) -> Iterator[str]:
+def address(ran, tmp_path: Path) -> Iterator[str]:
     """Train and register a network, and serve it with MLflow; yield the address."""
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     ran("tracking=mlflow", f"tracking.uri={uri}", "tracking.register=digits", "trainer.epochs=1")
     command = ["models", "serve", "--env-manager", "local", "--model-uri", "models:/digits/1"]
-    with serving(tmp_path, *command, MLFLOW_TRACKING_URI=uri) as url:
+    with servers.mlflow(tmp_path, *command, MLFLOW_TRACKING_URI=uri) as url:
         yield url
 
 

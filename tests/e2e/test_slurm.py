@@ -16,10 +16,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
-pytestmark = pytest.mark.slow
+import servers
+from journals import trials_in
+
 APP = Path(__file__).parents[1] / "plugin" / "sphere" / "app.py"
 SECONDS = 120
 PATH = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])  # where Debian keeps the daemons
@@ -66,7 +66,7 @@ class Slurm:
 
 
 @pytest.fixture(scope="module")
-def slurm(required, free_port) -> Iterator[Slurm]:
+def slurm(required) -> Iterator[Slurm]:
     """Start the daemons in a folder of their own, with a key of their own."""
     for program in ("munged", "slurmctld", "slurmd", "srun"):
         required(shutil.which(program, path=PATH), program)
@@ -80,7 +80,7 @@ def slurm(required, free_port) -> Iterator[Slurm]:
         key.write_bytes(os.urandom(1024))
         key.chmod(0o600)
         config = Path(folder, "slurm.conf")
-        ports = {"controller_port": free_port(), "node_port": free_port()}
+        ports = {name: servers.free_port() for name in ("controller_port", "node_port")}
         text = CONFIG.format(folder=folder, host=host, user=getpass.getuser(), **ports)
         config.write_text(text)
         slurm = Slurm({**os.environ, "SLURM_CONF": str(config), "PATH": PATH})
@@ -140,8 +140,7 @@ class Study:
         )  # fmt: skip
 
     def trials(self) -> list[optuna.trial.FrozenTrial]:
-        journal = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
-        return optuna.load_study(study_name="s", storage=journal).trials
+        return trials_in(self.folder / "journal.log")
 
     def assert_exact(self, n_trials: int, n_steps: int) -> None:
         """Every trial is complete, step by step, and no worker died."""

@@ -1,9 +1,6 @@
 """The pages of a study in TensorBoard: a real study, the real server, a real browser."""
 
 import json
-import os
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,9 +11,9 @@ from typing import Any
 import pytest
 import urllib3
 from playwright.sync_api import BrowserContext, Page, expect
-from urllib3.util import Retry
 
-pytestmark = pytest.mark.slow
+import servers
+
 SECONDS = 60
 TRIALS = {f"{number}/tensorboard" for number in range(4)}
 RUNS = TRIALS | {"best/tensorboard"}
@@ -34,28 +31,14 @@ def wait_until_read(url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def address(study_folder: Path, free_port) -> Iterator[str]:
+def address(study_folder: Path) -> Iterator[str]:
     """Serve the study with `tensorboard`; yield the address once it has read the trials."""
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    command = [
-        sys.executable,
-        "-m",
-        "tensorboard.main",
-        "--logdir",
-        str(study_folder / "multirun/small_cnn"),
-        "--port",
-        str(port),
-    ]
-    with (study_folder / "tensorboard.log").open("wb") as log:
-        server = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        patience = Retry(2 * SECONDS, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"{url}/data/runs", retries=patience)
+    url = f"http://127.0.0.1:{(port := servers.free_port())}"
+    tensorboard = [sys.executable, "-m", "tensorboard.main", "--port", str(port)]
+    command = [*tensorboard, "--logdir", str(study_folder / "multirun/small_cnn")]
+    with servers.server(command, f"{url}/data/runs", study_folder):
         wait_until_read(url)
         yield url
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.errors import CheckpointError, ConfigError
 from sweeper.evaluate import evaluate
 from sweeper.predict import predict
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.checkpoint_file import write_checkpoint
-from sweeper.trial import TrialInfo
 
 QUICK = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
 # At this rate the best epoch is not the last one.
@@ -114,39 +114,12 @@ def test_a_run_killed_before_it_replaced_best_pt_goes_on_from_its_own_best(ran, 
     assert len(best["state"]["history"]) == 2
 
 
-class Attempt:
-    """A study's side of an attempt at a trial; it stops the trial after some reports."""
-
-    def __init__(self, folder: Path, attempt: int, stop_after: int, reason: str) -> None:
-        self.info = TrialInfo("study", 7, attempt, folder, {})
-        self.steps: list[int] = []
-        self._stop_after, self._reason = stop_after, reason
-
-    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
-        return None
-
-    def report(self, value: float, step: float, length: float | None = None) -> None:
-        self.steps.append(step)
-
-    def should_stop(self) -> bool:
-        return self.stop_reason() is not None
-
-    def must_stop_now(self) -> bool:
-        return False
-
-    def stop_reason(self) -> str | None:
-        return self._reason if len(self.steps) >= self._stop_after else None
-
-    def note(self, key: str, value: object) -> None:
-        """Do nothing."""
-
-
 @pytest.fixture
 def attempt(ran, tmp_path):
     """Return a function that runs an attempt at a trial, and returns its steps and its value."""
 
     def run_attempt(number: int, stop_after: int = 99, reason: str = "timeout"):
-        reporter = Attempt(tmp_path / "run", number, stop_after, reason)
+        reporter = StudySide(tmp_path / "run", number, stop_after, reason)
         with trial.reported_by(reporter):
             value = ran(*UNSTEADY)
         return reporter.steps, value

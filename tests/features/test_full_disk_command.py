@@ -2,12 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-pytestmark = pytest.mark.slow
 
 FILL = """
 from sweeper.training.callback import Callback
@@ -29,20 +27,13 @@ QUICK = ("trainer.train_limit=100", "trainer.val_limit=50", "model.channels=[4,8
 
 
 @pytest.fixture
-def full(python, tmp_path) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+def full(python, small_disk, tmp_path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Return a function that runs a command on a small disk, which is full from its third epoch."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("mounting a small disk needs root")
     (tmp_path / "fill.py").write_text(FILL)
 
     def command(*overrides: str) -> subprocess.CompletedProcess[str]:
-        fills = ("+callbacks.fill._target_=fill.Fill", f"+callbacks.fill.file={disk}/filler")
-        words = [*QUICK, *fills, f"hydra.run.dir={disk}/run", *overrides]
+        fills = ("+callbacks.fill._target_=fill.Fill", f"+callbacks.fill.file={small_disk}/filler")
+        words = [*QUICK, *fills, f"hydra.run.dir={small_disk}/run", *overrides]
         return subprocess.run(
             [python, "-m", "sweeper", *words],
             cwd=tmp_path,
@@ -52,8 +43,7 @@ def full(python, tmp_path) -> Iterator[Callable[..., subprocess.CompletedProcess
             check=False,
         )
 
-    yield command
-    subprocess.run(["umount", str(disk)], check=True)
+    return command
 
 
 def test_logs_pictures_and_checkpoints_that_do_not_fit_are_a_line_each(full, tmp_path) -> None:

@@ -69,7 +69,6 @@ def inputs_of_files(restored: Restored, paths: list[Path]) -> torch.Tensor:
     )
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("way", WAYS)
 def test_the_exported_network_takes_photographs_that_have_one_size(

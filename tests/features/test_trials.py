@@ -7,13 +7,13 @@ import pytest
 import torch
 from omegaconf import open_dict
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.build.recipe import verify
 from sweeper.errors import CheckpointError, ConfigError, TrainingError
 from sweeper.run.conclude import score_winner
 from sweeper.run.invocation import Invocation
 from sweeper.training.checkpoint import read_checkpoint
-from sweeper.trial import TrialInfo
 
 QUICK = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
 TRACKER = "sweeper.tracking.tracker.NullTracker"
@@ -23,47 +23,19 @@ def store_on_full_disk(tracker, build, metrics, step) -> None:
     raise OSError(28, "No space left on device")
 
 
-class Reporter:
-    """A study that stops its trial after some reports."""
-
-    def __init__(self, folder: Path, attempt: int = 0, stops: dict[int, str] | None = None) -> None:
-        self.info = TrialInfo("study", 7, attempt, folder, {}, parent_id="parent")
-        self.reports: list[int] = []
-        self.notes: dict[str, object] = {}
-        self._stops = stops or {}
-
-    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
-        return None
-
-    def report(self, value: float, step: float, length: float | None = None) -> None:
-        self.reports.append(step)
-
-    def should_stop(self) -> bool:
-        return self.stop_reason() is not None
-
-    def must_stop_now(self) -> bool:
-        return False
-
-    def stop_reason(self) -> str | None:
-        return self._stops.get(len(self.reports))
-
-    def note(self, key: str, value: object) -> None:
-        self.notes[key] = value
-
-
 def epochs(folder: Path) -> int:
     return len(read_checkpoint(folder / "checkpoints/last.pt")["state"]["history"])
 
 
 def test_every_epoch_is_reported(ran, tmp_path) -> None:
-    reporter = Reporter(tmp_path / "run")
+    reporter = StudySide(tmp_path / "run")
     with trial.reported_by(reporter):
         ran(*QUICK, "trainer.epochs=3")
-    assert reporter.reports == [1, 2, 3]
+    assert reporter.steps == [1, 2, 3]
 
 
 def test_a_pruned_trial_ends_after_its_epoch_and_is_marked(ran, tracked, tmp_path) -> None:
-    with trial.reported_by(Reporter(tmp_path / "run", stops={2: "pruned"})):
+    with trial.reported_by(StudySide(tmp_path / "run", stop_after=2)):
         ran(*QUICK, "trainer.epochs=9")
     assert epochs(tmp_path / "run") == 2
     assert tracked[-2:] == [("tags", {"sweeper.state": "pruned"}), ("finish", "KILLED", "pruned")]
@@ -73,7 +45,7 @@ def test_a_pruned_trial_ends_after_its_epoch_and_is_marked(ran, tracked, tmp_pat
 def test_a_trial_draws_figures_only_if_they_are_asked_for(
     ran, tracked, tmp_path, figures, are_drawn
 ) -> None:
-    with trial.reported_by(Reporter(tmp_path / "run")):
+    with trial.reported_by(StudySide(tmp_path / "run")):
         ran(*QUICK, "trainer.epochs=1", f"figures={figures}")
     assert (tmp_path / "run/figures/learning_curves.png").exists() == are_drawn
     tracked_in = {entry[2] for entry in tracked if entry[0] == "artifact"}
@@ -81,19 +53,19 @@ def test_a_trial_draws_figures_only_if_they_are_asked_for(
 
 
 def test_a_bound_that_the_network_breaks_is_found_before_training(ran, tmp_path) -> None:
-    reporter = Reporter(tmp_path / "run", stops={0: "infeasible"})
+    reporter = StudySide(tmp_path / "run", stop_after=0, reason="infeasible")
     with trial.reported_by(reporter):
         ran(*QUICK)
     # 4 x 25 + 4, 8 x 4 x 25 + 8, and 10 x 8 x 2 x 2 + 10
     assert reporter.notes["n_parameters"] == 104 + 808 + 330
-    assert reporter.reports == []
+    assert reporter.steps == []
     assert not (tmp_path / "run/checkpoints").exists()
 
 
 def test_a_later_attempt_goes_on_at_the_next_epoch(ran, tmp_path) -> None:
-    with trial.reported_by(Reporter(tmp_path / "run", stops={2: "timeout"})):
+    with trial.reported_by(StudySide(tmp_path / "run", stop_after=2, reason="timeout")):
         ran(*QUICK, "trainer.epochs=4")
-    again = Reporter(tmp_path / "run", attempt=1)
+    again = StudySide(tmp_path / "run", attempt=1)
     with trial.reported_by(again):
         value = ran(*QUICK, "trainer.epochs=4")
     assert epochs(tmp_path / "run") == 4
@@ -104,16 +76,16 @@ def test_a_later_attempt_needs_the_weights_it_started_from_no_more(ran, tmp_path
     weights = tmp_path / "a.pt"
     torch.save(built(*QUICK, "seed=1").model.state_dict(), weights)
     overrides = (*QUICK, "init.weights=a.pt", "trainer.epochs=2")
-    with trial.reported_by(Reporter(tmp_path / "run", stops={1: "timeout"})):
+    with trial.reported_by(StudySide(tmp_path / "run", stop_after=1, reason="timeout")):
         ran(*overrides)
     weights.unlink()
-    with trial.reported_by(Reporter(tmp_path / "run", attempt=1)):
+    with trial.reported_by(StudySide(tmp_path / "run", attempt=1)):
         ran(*overrides)
     assert epochs(tmp_path / "run") == 2
 
 
 def test_a_trials_run_is_tied_to_its_study(ran, tracked, tmp_path) -> None:
-    with trial.reported_by(Reporter(tmp_path / "run")):
+    with trial.reported_by(StudySide(tmp_path / "run")):
         ran(*QUICK, "trainer.epochs=1")
     info = tracked[0][1]
     tied = {"mlflow.parentRunId": "parent", "sweeper.study": "study", "sweeper.trial": "7"}
@@ -122,7 +94,7 @@ def test_a_trials_run_is_tied_to_its_study(ran, tracked, tmp_path) -> None:
 
 
 def test_a_trial_leaves_the_test_split_to_the_winner(ran, tracked, tmp_path) -> None:
-    with trial.reported_by(Reporter(tmp_path / "run")):
+    with trial.reported_by(StudySide(tmp_path / "run")):
         ran(*QUICK, "trainer.epochs=2")
     assert not any(name.startswith("test/") for name in logged(tracked))
 
@@ -148,7 +120,7 @@ def job(composed, tmp_path, monkeypatch):
 def test_the_winner_has_the_scores_of_a_run_outside_a_study(ran, tracked, job, tmp_path) -> None:
     ran(*QUICK, "trainer.epochs=3", folder="alone")
     alone = {k: v for k, v in logged(tracked).items() if k.startswith("test/")}
-    reporter = Reporter(tmp_path / "run", attempt=1)
+    reporter = StudySide(tmp_path / "run", attempt=1)
     cfg = job("trainer.epochs=3")
     with trial.reported_by(reporter):
         ran(*QUICK, "trainer.epochs=3")
@@ -159,7 +131,7 @@ def test_the_winner_has_the_scores_of_a_run_outside_a_study(ran, tracked, job, t
 
 
 def test_the_record_of_a_scored_winner_ends_as_before(ran, tracked, job, tmp_path) -> None:
-    reporter = Reporter(tmp_path / "run", attempt=1)
+    reporter = StudySide(tmp_path / "run", attempt=1)
     stopping = ("stopping=patience", "stopping.patience=1", "stopping.min_delta=1")
     cfg = job("trainer.epochs=9", *stopping)
     with trial.reported_by(reporter):
@@ -173,7 +145,7 @@ def test_the_record_of_a_scored_winner_ends_as_before(ran, tracked, job, tmp_pat
 
 
 def test_a_winner_whose_end_was_not_saved_is_not_scored(ran, tracked, job, tmp_path) -> None:
-    reporter = Reporter(tmp_path / "run", attempt=1)
+    reporter = StudySide(tmp_path / "run", attempt=1)
     cfg = job("trainer.epochs=3")
     with trial.reported_by(reporter):
         value = ran(*QUICK, "trainer.epochs=3")
@@ -190,7 +162,7 @@ def test_a_winner_whose_model_cannot_be_stored_is_to_be_scored_again(
     ran, tracked, job, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setattr(f"{TRACKER}.wants_model", True)
-    reporter = Reporter(tmp_path / "run", attempt=1)
+    reporter = StudySide(tmp_path / "run", attempt=1)
     cfg = job("trainer.epochs=1")
     with trial.reported_by(reporter):
         ran(*QUICK, "trainer.epochs=1")
@@ -212,7 +184,7 @@ def test_a_run_whose_model_cannot_be_stored_goes_on(ran, tracked, monkeypatch, c
 
 
 def test_a_winner_without_a_checkpoint_is_not_scored(composed, tmp_path) -> None:
-    reporter = Reporter(tmp_path / "run", attempt=1)
+    reporter = StudySide(tmp_path / "run", attempt=1)
     with trial.reported_by(reporter), pytest.raises(CheckpointError, match="of trial 7"):
         score_winner(composed().cfg, reporter.info)
 
@@ -264,7 +236,7 @@ def test_what_can_be_built_is_accepted(composed, model) -> None:
 def test_a_trial_is_recorded_in_the_experiment_of_its_study(
     ran, tracked, tmp_path, params, expected
 ) -> None:
-    reporter = Reporter(tmp_path / "run", stops={0: "infeasible"})
+    reporter = StudySide(tmp_path / "run", stop_after=0, reason="infeasible")
     reporter.info = replace(reporter.info, params=params)
     with trial.reported_by(reporter):
         ran(*QUICK)

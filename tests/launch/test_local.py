@@ -9,11 +9,8 @@ from hydra.core.utils import JobStatus
 from sweeper.errors import TrainingError
 from sweeper.launch import local
 
-pytestmark = [
-    pytest.mark.slow,
-    # Hydra's runner reads HydraConfig without a version.
-    pytest.mark.filterwarnings("ignore"),
-]
+# Hydra's runner reads HydraConfig without a version.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 @pytest.fixture

@@ -16,10 +16,9 @@ from sweeper.launch.apart import call_apart
 from sweeper.launch.fork_server import ForkServer, can_fork
 from sweeper.launch.resources import THREAD_VARIABLES
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells whether a fork is safe"),
-]
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="only Linux tells whether a fork is safe"
+)
 
 CHILD = """
 import os, sys, time
@@ -114,7 +113,8 @@ def test_a_server_with_threads_does_not_fork(server) -> None:
 
 
 def test_a_server_that_died_does_not_fork(server) -> None:
-    server._process.kill()
+    _, facts = fork(server, "leave")
+    os.kill(facts[0], signal.SIGKILL)
     assert server.fork("forked_child:main", os.environ, []) is None
 
 
@@ -149,10 +149,11 @@ def test_a_server_is_started_for_a_study_with_local_workers(line, expected) -> N
     assert early.runs_study(line.split()) == expected
 
 
-def test_a_command_that_starts_no_worker_leaves_no_server(tmp_path: Path) -> None:
+def test_a_command_that_starts_no_worker_leaves_no_server(wait_for) -> None:
     code = (
         "from sweeper.launch.early import start_server, current_server; start_server([]); "
         "print(current_server()._process.pid)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
-    assert not Path(f"/proc/{done.stdout.strip()}").exists()
+    # The command does not wait for the end of the process that it has killed.
+    wait_for(lambda: not Path(f"/proc/{int(done.stdout)}").exists())

@@ -44,7 +44,6 @@ LARGER = ["*101*", "*152*", "densenet1[67]*", "densenet201", "convnext_[bls]*", 
           "vgg1[369]*"]  # fmt: skip
 
 
-@pytest.mark.slow
 def test_every_kind_of_classifier_takes_training_images_of_its_smallest_size() -> None:
     from torchvision import models
 

@@ -8,11 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial
+
+from journals import trials_in
 
 APP = Path(__file__).parent / "sphere" / "app.py"
 
@@ -45,10 +44,7 @@ class App:
         return out + err
 
     def trials(self) -> list[FrozenTrial]:
-        journal = JournalStorage(JournalFileBackend(str(self.folder / "journal.log")))
-        if not journal.get_all_studies():  # the file is older than the study
-            return []
-        return optuna.load_study(study_name="s", storage=journal).trials
+        return trials_in(self.folder / "journal.log")
 
     def states(self) -> list[str]:
         return [t.state.name for t in self.trials()]

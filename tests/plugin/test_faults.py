@@ -9,12 +9,10 @@ from pathlib import Path
 
 import optuna
 import pytest
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
 from sweeper.sweep.lease import Lease
+from sweeper.sweep.storage import open_storage
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
          "hydra.sweeper.sampler.seed=1", "hydra.sweeper.warm_start=false")  # fmt: skip
 IMPATIENT = """
@@ -33,7 +31,7 @@ def running(app):
 
 
 def started(app) -> bool:
-    return (app.folder / "journal.log").exists() and bool(running(app))
+    return bool(running(app))
 
 
 def put_back(app) -> bool:
@@ -76,8 +74,7 @@ def test_a_signal_to_the_command_puts_the_trials_back(
 def test_a_trial_that_another_program_began_is_named_before_anyone_waits(app, launcher) -> None:
     command = (*SPACE, "hydra.sweeper.lease_seconds=1", f"hydra/launcher={launcher}")
     app.run(*command, "hydra.sweeper.n_trials=1")
-    journal = JournalStorage(JournalFileBackend(str(app.folder / "journal.log")))
-    optuna.load_study(study_name="s", storage=journal).ask()
+    optuna.load_study(study_name="s", storage=open_storage(None, app.folder)).ask()
     out = app.run(*command, "hydra.sweeper.n_trials=2")
     line = (
         "Waiting up to 1 s for a sign of life of trial 1: another host or program has begun it; "

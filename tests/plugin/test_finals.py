@@ -3,15 +3,12 @@
 import os
 import signal
 
-import optuna
 import pytest
 from omegaconf import OmegaConf
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 
+from journals import trials_in
 from sweeper.sweep.lease import Lease
 
-pytestmark = pytest.mark.slow
 NOTE = ("hydra.sweeper.conclude=finals.note", "hydra.sweeper.warm_start=false")
 RANDOM = ("x=range(1,100)", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1")
 
@@ -115,8 +112,7 @@ RACE = ("+seed=0", "+noise=0.1", "hydra.sweeper.finalists=2", "hydra.sweeper.fin
 
 
 def jobs(app):
-    journal = JournalStorage(JournalFileBackend(str(app.folder / "finals.log")))
-    return optuna.load_study(study_name="s.finals", storage=journal).trials
+    return trials_in(app.folder / "finals.log", "s.finals")
 
 
 def keys(app) -> list[str]:

@@ -8,7 +8,6 @@ from textwrap import dedent
 
 import pytest
 
-pytestmark = pytest.mark.slow
 SWEEPER = ["--multirun", "hydra/sweeper=sweeper", "hydra.sweeper.study_name=s"]
 LAUNCHERS = pytest.mark.parametrize("launcher", ["basic", "local"])
 Run = Callable[..., list[str]]

@@ -15,7 +15,6 @@ import pytest
 
 from sweeper.sweep.lease import Lease
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/pruner=none", "hydra/sweeper/sampler=random",
          "hydra.sweeper.n_jobs=1", "steps=8", "step_seconds=0.4")  # fmt: skip
 CLOCK = "import time; now = time.time; time.time = lambda: now() + {seconds}"

@@ -6,7 +6,6 @@ import signal
 import pytest
 from omegaconf import OmegaConf
 
-pytestmark = pytest.mark.slow
 BASIC = ("hydra/launcher=basic", "hydra/sweeper/pruner=none")
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", *BASIC)
 
@@ -34,7 +33,7 @@ def test_a_point_that_fails_is_not_tried_again_by_the_same_command(app) -> None:
     assert "2 of 3 trials done" in out
     out = app.run(*command, code=1)
     assert sorted(app.states()) == ["COMPLETE", "COMPLETE", "FAIL", "FAIL"]
-    assert "1 of 3 points failed and is missing: x=3" in out
+    assert "1 of 3 points failed and is missing: x=3; the same command tries it again" in out
 
 
 def test_a_given_point_that_failed_is_tried_again_by_a_later_command(app) -> None:

@@ -6,7 +6,6 @@ import subprocess
 import pytest
 from omegaconf import OmegaConf
 
-pytestmark = pytest.mark.slow
 BASIC = "hydra/launcher=basic"
 POINTS = ("x=2,0.5,1", "steps=2", BASIC)
 TWO = ("direction=[minimize,maximize]", "metric=[loss,size]")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.slow
 COMMAND = ("x=1,2,3", "hydra/launcher=basic")
 
 
@@ -84,10 +83,3 @@ def test_a_study_goes_on_with_choices_that_are_written_in_another_way(app) -> No
     app.run("x=choice(1e1,2.0,3)", "hydra.sweeper.n_trials=1", *random)
     app.run("x=choice(10,2,3.0)", "hydra.sweeper.n_trials=3", *random)
     assert sorted(t.params["x"] for t in app.trials()) == [2, 3, 10]
-
-
-def test_a_grid_point_that_failed_is_missing(app) -> None:
-    command = ("x=1,2,3", "breaks_above=2", "hydra/launcher=basic")
-    out = app.run(*command, code=1)
-    assert "1 of 3 points failed and is missing: x=3; the same command tries it again" in out
-    app.run(*command, "hydra.sweeper.max_failure_rate=0.5")

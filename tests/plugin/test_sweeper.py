@@ -4,7 +4,6 @@ import os
 import signal
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import optuna
 import pytest
@@ -15,8 +14,8 @@ from optuna.distributions import FloatDistribution
 from optuna.trial import create_trial
 
 import sweeper
+from process_tree import children, workers_of
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none")
 
 
@@ -25,16 +24,6 @@ def names(group: str) -> list[str]:
     Plugins.instance()
     files = ConfigStore.instance().list(f"hydra/sweeper/{group}")
     return [name.removesuffix(".yaml") for name in files]
-
-
-def children(pid):
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(c) for t in tasks for c in (t / "children").read_text().split()]
-
-
-def workers_of(pid):
-    """Return the worker processes of a command, which are forked from its server."""
-    return [worker for server in children(pid) for worker in children(server)]
 
 
 def test_a_finite_space_is_run_point_by_point(app) -> None:
@@ -77,12 +66,9 @@ def test_auto_starts_several_workers_for_each_gpu(app, monkeypatch) -> None:
 
 
 def test_trials_do_not_wait_for_a_slow_one(app, wait_for) -> None:
-    def n_complete() -> int:
-        return app.states().count("COMPLETE") if (app.folder / "journal.log").exists() else 0
-
     (app.cwd / "wait").touch()
     process = app.start("x=9,1,2,3,4,5", "waits_above=8", "hydra.sweeper.n_jobs=2")
-    wait_for(lambda: n_complete() == 5)
+    wait_for(lambda: app.states().count("COMPLETE") == 5)
     assert app.states() == ["RUNNING", *["COMPLETE"] * 5]
     running = sweeper.Study.load(app.folder)
     assert (running.best.params, len(running.trials)) == ({"x": 1}, 6)

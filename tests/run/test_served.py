@@ -81,7 +81,6 @@ print(*model(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).shape)
 """
 
 
-@pytest.mark.slow
 def test_reading_a_model_needs_no_pickle_and_no_sweeper(ran, tmp_path) -> None:
     ran(*QUICK)
     write_model(lambda: served_model(tmp_path / "run/checkpoints/best.pt", "fp32"), tmp_path / "m")
@@ -125,7 +124,6 @@ def test_the_models_file_says_what_goes_in_and_comes_out(ran, tmp_path) -> None:
     assert {line.partition("==")[0] for line in requirements} == {"mlflow", "numpy", "torch"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -145,7 +143,6 @@ def test_networks_losses_and_transforms_can_be_exported(ran, tmp_path, overrides
     assert model(torch.zeros(3, 1, 8, 8, dtype=torch.uint8)).shape == (3, 10)
 
 
-@pytest.mark.slow
 def test_a_model_of_strings_gives_the_log_probabilities_of_predicts_answer(
     ran, tmp_path, capsys
 ) -> None:

@@ -3,7 +3,7 @@
 import logging
 import pickle
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,13 +27,13 @@ from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import StudyInfo
 from sweeper.tracking import tags
 from sweeper.tracking.delivery import Delivery
+from sweeper.tracking.known_runs import KnownRuns
 from sweeper.tracking.mlflow import MLflowTracker
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 from sweeper.tracking.store import MLflowStore
-from sweeper.tracking.study_page import StudyPage
-from sweeper.tracking.tracker import RunInfo, ServedModel, TrialEnd
+from sweeper.tracking.tracker import RunInfo, ServedModel
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+pytestmark = pytest.mark.filterwarnings("ignore")
 SPACE = {"model.width": optuna.distributions.IntDistribution(1, 9)}
 AWAY = "http://127.0.0.1:9"
 
@@ -143,19 +143,26 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert run.data.tags["source"] == "postgresql://ada:***@db/images"
 
 
-def test_a_paused_trial_is_recorded_with_its_curve_and_its_times() -> None:
+def test_a_paused_trial_is_recorded_with_its_curve_and_its_times(study, database, tmp_path) -> None:
+    from mlflow import MlflowClient
+
     stretch = {"start": 1.0, "end": 2.5, "worker": "w"}
     place = {PLACE_KEY: {"is_paused": True, "stretches": [stretch]}}
-    storage = optuna.storages.InMemoryStorage()
-    study = optuna.create_study(storage=storage)
+    loaded = optuna.load_study(study_name=study.name, storage=study.storage)
     waits = {"state": TrialState.WAITING, "params": {"model.width": 2}, "distributions": SPACE}
-    study.add_trial(create_trial(**waits, intermediate_values={1: 0.5}, system_attrs=place))
-    study.add_trial(create_trial(**waits))
-    [end] = MLflowStudy("val/accuracy")._ends(study.get_trials())
-    assert end == TrialEnd(
-        0, "KILLED", "paused", {"model.width": "2"}, {}, 1000, 2500, "paused",
-        {"val/accuracy": {1: 0.5}},
-    )  # fmt: skip
+    loaded.add_trial(create_trial(**waits, intermediate_values={1: 0.5}, system_attrs=place))
+    loaded.add_trial(create_trial(**waits))
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    observer.study_finished(replace(study, parent_id=parent))
+    trials = {run.data.tags[tags.TRIAL]: run for run in runs(database, study)[1]}
+    assert sorted(trials) == ["0", "1", "2", "3", "4"]
+    info, data = trials["4"].info, trials["4"].data
+    assert (info.status, info.start_time, info.end_time) == ("KILLED", 1000, 2500)
+    assert (data.tags[tags.STATE], data.tags[tags.END_REASON]) == ("paused", "paused")
+    assert (data.params, data.metrics) == ({"model.width": "2"}, {"val/accuracy": 0.5})
+    [point] = MlflowClient(database).get_metric_history(info.run_id, "val/accuracy")
+    assert (point.step, point.value) == (1, 0.5)
 
 
 def test_the_best_value_so_far_is_a_curve_that_a_resumed_study_does_not_repeat(
@@ -304,7 +311,9 @@ def test_a_study_that_cannot_be_shown_ends_its_run(study, database, tmp_path, mo
 def test_each_run_that_the_study_creates_has_a_turn_of_its_own(
     study, database, tmp_path, monkeypatch
 ) -> None:
-    create, turn = StudyPage._create, Outbox.turn
+    from mlflow import MlflowClient
+
+    create, turn = MlflowClient.create_run, Outbox.turn
     turns: list[int] = []
 
     @contextmanager
@@ -313,16 +322,16 @@ def test_each_run_that_the_study_creates_has_a_turn_of_its_own(
             turns.append(0)
             yield
 
-    def create_in_turn(*arguments: Any) -> Any:
+    def create_in_turn(*arguments: Any, **keys: Any) -> Any:
         with pytest.raises(BlockingIOError), locked(tmp_path / "outbox", wait=False):
             pass
         turns[-1] += 1
-        return create(*arguments)
+        return create(*arguments, **keys)
 
-    monkeypatch.setattr(Outbox, "turn", counted)
-    monkeypatch.setattr(StudyPage, "_create", create_in_turn)
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
     parent = observer.study_opened(study)
+    monkeypatch.setattr(Outbox, "turn", counted)
+    monkeypatch.setattr(MlflowClient, "create_run", create_in_turn)
     observer.study_finished(replace(study, parent_id=parent))
     assert sorted(filter(None, turns)) == [1, 1, 1, 1]
 
@@ -330,19 +339,22 @@ def test_each_run_that_the_study_creates_has_a_turn_of_its_own(
 def test_a_run_that_a_trial_has_begun_meanwhile_is_not_created_again(
     study, database, tmp_path, monkeypatch
 ) -> None:
-    look = StudyPage._runs_of_trials
+    search = KnownRuns.search
 
-    def look_before_the_trial(*arguments: Any) -> Any:
-        found = look(*arguments)
-        run_trial(tmp_path, study, parent, 0, database)
-        return found
+    def search_before_the_trial(known: KnownRuns, values: Mapping[str, str]) -> Iterator[Any]:
+        found = list(search(known, values))
+        if values == {tags.PARENT: parent}:
+            run_trial(tmp_path, study, parent, 0, database)
+        return iter(found)
 
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
     parent = observer.study_opened(study)
-    monkeypatch.setattr(StudyPage, "_runs_of_trials", look_before_the_trial)
+    monkeypatch.setattr(KnownRuns, "search", search_before_the_trial)
     observer.study_finished(replace(study, parent_id=parent))
-    _, trials = runs(database, study)
-    assert sorted(run.data.tags[tags.TRIAL] for run in trials) == ["0", "1", "2", "3"]
+    _, found = runs(database, study)
+    trials = sorted(found, key=lambda run: run.data.tags[tags.TRIAL])
+    assert [run.data.tags[tags.TRIAL] for run in trials] == ["0", "1", "2", "3"]
+    assert trials[0].data.metrics["loss"] == 1.0
 
 
 @pytest.mark.parametrize(

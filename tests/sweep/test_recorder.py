@@ -11,14 +11,13 @@ from unittest.mock import Mock
 import optuna
 import pytest
 from omegaconf import OmegaConf
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import create_trial
 
 from sweeper.sweep import recorder
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.recorder import OBSERVER, Recorder, recorded, recorder_of
+from sweeper.sweep.storage import open_storage
 from sweeper.tracking import tags
 from sweeper.tracking.courier import VARIABLE
 
@@ -29,7 +28,7 @@ LOGS = OmegaConf.create({"version": 1, "root": {"level": "WARNING"}}), False
 def info(tmp_path) -> StudyInfo:
     folder = tmp_path / "multirun" / "s"
     folder.mkdir(parents=True)
-    storage = JournalStorage(JournalFileBackend(str(folder / "journal.log")))
+    storage = open_storage(None, folder)
     study = optuna.create_study(study_name="s", storage=storage, direction="maximize")
     study.add_trial(create_trial(value=0.5))
     return StudyInfo("s", folder, ("maximize",), {}, {"data": "d"}, 1, storage)
@@ -48,7 +47,6 @@ def parent_runs(tmp_path: Path):
     return [run for run in runs if tags.is_study(run.data.tags)]
 
 
-@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dies", [False, True])
 def test_a_study_is_recorded_in_another_process_while_that_lives(
@@ -61,7 +59,8 @@ def test_a_study_is_recorded_in_another_process_while_that_lives(
     parent_id = apart.study_opened(info)
     assert os.environ[VARIABLE].startswith("sweeper-")
     if dies:
-        recorder._process.kill()
+        with pytest.raises((EOFError, ConnectionError)):
+            recorder.call(lambda _: os._exit(1))
     apart.study_finished(replace(info, parent_id=parent_id, has_ended=True))
     recorder.close()
     assert VARIABLE not in os.environ

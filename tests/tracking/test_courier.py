@@ -19,7 +19,6 @@ from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.tracker import RunInfo
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # a fork of a process with threads
     pytest.mark.skipif(sys.platform != "linux", reason="its sockets are those of Linux"),
 ]

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.tracking import mlflow as module
@@ -22,7 +23,6 @@ from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import DamagedRecordError, parse
 from sweeper.tracking.store import MLflowStore
 from sweeper.tracking.tracker import DatasetInfo, RunInfo, ServedModel
-from sweeper.trial import TrialInfo
 
 INFO = RunInfo(
     "digits", params={"optimizer.lr": "0.1"}, dataset=DatasetInfo("digits", "abc", "sklearn")
@@ -192,11 +192,7 @@ def test_a_network_that_cannot_be_exported_costs_one_line(
 def test_which_networks_become_models(tmp_path: Path, settings, single, of_study) -> None:
     tracker = MLflowTracker(AWAY, folder=tmp_path, **settings)
     assert tracker.wants_model is single
-
-    class Reporter:
-        info = TrialInfo("study", 0, 0, Path(), {})
-
-    with trial.reported_by(Reporter()):  # type: ignore[arg-type]
+    with trial.reported_by(StudySide()):
         assert tracker.wants_model is of_study
 
 

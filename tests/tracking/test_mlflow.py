@@ -2,14 +2,10 @@ import errno
 import logging
 import math
 import os
-import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import servers
+from study_side import StudySide
 from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.figures.drawing import drawn
@@ -31,7 +29,6 @@ from sweeper.tracking.record_file import RecordFile
 from sweeper.tracking.several import SeveralTrackers
 from sweeper.tracking.tensorboard import TensorBoardTracker
 from sweeper.tracking.tracker import DatasetInfo, NullTracker, Resumed, RunInfo, Tracker
-from sweeper.trial import TrialInfo
 
 INFO = RunInfo(
     experiment="digits",
@@ -226,17 +223,6 @@ def test_a_new_run_has_a_tag_for_the_run_that_it_could_not_continue(
     assert client(database).get_run(second).data.tags["sweeper.resumed_from"] == first
 
 
-class Reporter:
-    """The study's side of a trial that need not stop."""
-
-    def __init__(self, stops_now: bool = False) -> None:
-        self.info = TrialInfo("study", 0, 0, Path(), {})
-        self._stops_now = stops_now
-
-    def must_stop_now(self) -> bool:
-        return self._stops_now
-
-
 @pytest.mark.parametrize("stops_now", [False, True])
 def test_a_trial_waits_for_its_delivery_only_if_the_worker_leaves(
     database: str, tmp_path: Path, stops_now: bool
@@ -248,7 +234,7 @@ def test_a_trial_waits_for_its_delivery_only_if_the_worker_leaves(
             super().wait()
             waited.append(True)
 
-    with trial.reported_by(Reporter(stops_now)):  # type: ignore[arg-type]
+    with trial.reported_by(StudySide(stops_now=stops_now)):
         tracker = Tracked(database, folder=tmp_path)
         record(tracker)
         assert bool(waited) is stops_now
@@ -315,9 +301,7 @@ def test_nothing_is_recorded_after_finish(database: str, tmp_path: Path) -> None
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
+    return servers.free_port()
 
 
 def run_without_server(port: int, folder: Path) -> MLflowTracker:
@@ -345,66 +329,22 @@ def test_a_run_without_its_server_ends_with_one_warning(
     assert capfd.readouterr().err == ""
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Callable[[int], None]]:
-    processes: list[subprocess.Popen[bytes]] = []
-
-    def start(port: int) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--workers", "1", "--port", str(port)]
-        home = tmp_path / "server"
-        home.mkdir()
-        environment = {
-            name: os.environ[name] for name in os.environ if name != "PYTEST_CURRENT_TEST"
-        }
-        with (tmp_path / "server.log").open("wb") as log:
-            processes.append(
-                subprocess.Popen(
-                    command,
-                    cwd=home,
-                    env=environment,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-            )
-        wait_for(f"http://127.0.0.1:{port}/health")
-
-    yield start
-    for process in processes:
-        os.killpg(process.pid, 15)
-        process.wait(30)
-
-
-def wait_for(url: str, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)  # the server has no way to say that it is up
-        else:
-            return
-
-
-@pytest.mark.slow
 def test_pending_records_are_delivered_once_the_server_is_up(
-    port: int, tmp_path: Path, serve: Callable[[int], None]
+    port: int, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     run_without_server(port, tmp_path)
     assert deliver(tmp_path) == 1
-    serve(port)
-    assert deliver(tmp_path) == 0
-    mlflow = client(f"http://127.0.0.1:{port}")
-    experiment = mlflow.get_experiment_by_name("digits")
-    (run,) = mlflow.search_runs([experiment.experiment_id])
-    assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
-    assert [file.path for file in mlflow.list_artifacts(run.info.run_id)] == ["notes.txt"]
-    assert not (tmp_path / "outbox").exists()
+    home = tmp_path_factory.mktemp("server")
+    with servers.mlflow(home, "server", "--workers", "1", port=port) as url:
+        assert deliver(tmp_path) == 0
+        mlflow = client(url)
+        experiment = mlflow.get_experiment_by_name("digits")
+        (run,) = mlflow.search_runs([experiment.experiment_id])
+        assert (run.info.status, run.data.metrics) == ("FINISHED", {"loss": 1.0})
+        assert [file.path for file in mlflow.list_artifacts(run.info.run_id)] == ["notes.txt"]
+        assert not (tmp_path / "outbox").exists()
 
 
-@pytest.mark.slow
 def test_two_processes_create_the_database_at_once(tmp_path: Path, python: str) -> None:
     script = """
 from sweeper.tracking.mlflow import MLflowTracker

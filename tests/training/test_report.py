@@ -3,45 +3,20 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.training import report
 from sweeper.training.checkpoint import read_checkpoint
 from sweeper.training.report import ReportToTrial, measure_aside
 from sweeper.training.state import RunState
-from sweeper.trial import TrialInfo
 
 RUN = ("trainer.epochs=2", "trainer.train_limit=320", "trainer.val_limit=50", "data.batch_size=16",
        "model.channels=[4,8]", "model.dropout=0.5", "model.batch_norm=true")  # fmt: skip
-RUNGS = (0.25, 0.75, 2.0)
 
 
-class Study:
-    """A study with rungs at fixed positions, which pauses its trial after some reports."""
-
-    def __init__(self, folder: Path, attempt: int = 0, pause_after: int = 99) -> None:
-        self.info = TrialInfo("study", 7, attempt, folder, {})
-        self.steps: list[float] = []
-        self.lengths: set[float | None] = set()
-        self._pause_after = pause_after
-
-    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
-        return next((rung for rung in RUNGS if rung > epochs), None)
-
-    def report(self, value: float, step: float, length: float | None = None) -> None:
-        self.steps.append(step)
-        self.lengths.add(length)
-
-    def should_stop(self) -> bool:
-        return self.stop_reason() is not None
-
-    def must_stop_now(self) -> bool:
-        return False
-
-    def stop_reason(self) -> str | None:
-        return "paused" if len(self.steps) >= self._pause_after else None
-
-    def note(self, key: str, value: object) -> None:
-        """Do nothing."""
+def study(folder: Path, attempt: int = 0, pause_after: int | None = None) -> StudySide:
+    """Return a study with rungs at fixed positions, which pauses its trial after some reports."""
+    return StudySide(folder, attempt, pause_after, reason="paused", rungs=(0.25, 0.75, 2.0))
 
 
 @pytest.fixture(autouse=True)
@@ -55,12 +30,12 @@ def attempts(ran, tmp_path):
 
     def run(*pauses, folder):
         steps = []
-        for attempt, pause_after in enumerate((*pauses, 99)):
-            study = Study(tmp_path / folder, attempt, pause_after)
-            with trial.reported_by(study):
+        for attempt, pause_after in enumerate((*pauses, None)):
+            side = study(tmp_path / folder, attempt, pause_after)
+            with trial.reported_by(side):
                 ran(*RUN, folder=folder)
-            assert study.lengths == {2}
-            steps += study.steps
+            assert side.lengths == {2}
+            steps += side.steps
         return steps
 
     return run
@@ -79,24 +54,24 @@ def test_a_paused_trial_goes_on_as_if_nothing_had_happened(attempts, ran, same, 
 
 
 def test_a_paused_trial_is_marked_and_not_evaluated(ran, tracked, tmp_path) -> None:
-    with trial.reported_by(Study(tmp_path / "run", pause_after=1)):
+    with trial.reported_by(study(tmp_path / "run", pause_after=1)):
         ran(*RUN)
     assert tracked[-2:] == [("tags", {"sweeper.state": "paused"}), ("finish", "KILLED", "paused")]
     assert read_checkpoint(tmp_path / "run/checkpoints/last.pt")["state"]["batch"] == 5
 
 
 def test_a_run_that_has_ended_by_itself_is_not_paused(built, tmp_path) -> None:
-    study, callback = Study(tmp_path, pause_after=1), ReportToTrial(built(*RUN))
+    side, callback = study(tmp_path, pause_after=1), ReportToTrial(built(*RUN))
     asked: list[RunState] = []
     for reason in (None, "good enough"):
         state = RunState(9, 20, "val/accuracy", "maximize", stop_reason=reason)
         state.record({"val/accuracy": 0.5})
-        study.should_stop = lambda state=state: bool(asked.append(state)) or True
-        with trial.reported_by(study):
+        side.should_stop = lambda state=state: bool(asked.append(state)) or True
+        with trial.reported_by(side):
             callback.on_epoch_end(state)
         assert state.stop_reason == (reason or "paused")
     assert [state.stop_reason for state in asked] == ["paused"]
-    assert study.steps == [1, 1]
+    assert side.steps == [1, 1]
 
 
 def test_a_look_leaves_the_modes_of_modules_as_they_were(built) -> None:
@@ -116,7 +91,7 @@ def test_a_look_leaves_the_modes_of_modules_as_they_were(built) -> None:
 )
 def test_within_an_epoch_only_what_is_cheap_is_measured(built, overrides, metric, tmp_path) -> None:
     callback = ReportToTrial(built(*RUN, *overrides))
-    with trial.reported_by(Study(tmp_path)):
+    with trial.reported_by(study(tmp_path)):
         callback.on_epoch_start(RunState(2, 20, metric, "maximize"))
     assert callback._looks == {}
 
@@ -124,6 +99,6 @@ def test_within_an_epoch_only_what_is_cheap_is_measured(built, overrides, metric
 def test_few_images_are_not_worth_a_look(built, monkeypatch, tmp_path) -> None:
     monkeypatch.setattr(report, "MIN_IMAGES", 100)
     callback = ReportToTrial(built(*RUN))
-    with trial.reported_by(Study(tmp_path)):
+    with trial.reported_by(study(tmp_path)):
         callback.on_epoch_start(RunState(2, 20, "val/accuracy", "maximize"))
     assert callback._looks == {15: 0.75}

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from study_side import StudySide
 from sweeper import trial
 from sweeper.build.recipe import Recipe
 from sweeper.errors import ConfigError
@@ -18,7 +19,6 @@ from sweeper.training.loop import fit
 from sweeper.training.state import RunState
 from sweeper.training.watch import Watch
 from sweeper.training.watch_settings import WatchSettings
-from sweeper.trial import TrialInfo
 
 QUICK = (
     "trainer.train_limit=200",
@@ -110,34 +110,9 @@ def test_layers_without_maps_are_warned_of_once(ran, monkeypatch, caplog) -> Non
     assert messages[0].endswith("(N, K): features.0.0, features.1.0")
 
 
-class Study:
-    """A reporter whose study prunes the trial after the epoch `last`."""
-
-    def __init__(self, folder: Path, last: int) -> None:
-        self.info = TrialInfo("study", 0, 0, folder, {})
-        self._last, self._epoch = last, 0
-
-    def next_rung(self, epochs: float, length: float | None = None) -> float | None:
-        return None
-
-    def report(self, value: float, step: float, length: float | None = None) -> None:
-        self._epoch = step
-
-    def should_stop(self) -> bool:
-        return self.stop_reason() is not None
-
-    def must_stop_now(self) -> bool:
-        return False
-
-    def stop_reason(self) -> str | None:
-        return "pruned" if self._epoch >= self._last else None
-
-    def note(self, key: str, value: object) -> None: ...
-
-
 @pytest.mark.parametrize("last", [2, 9])
 def test_a_trial_is_drawn_once_at_its_end(ran, tracked, tmp_path, last) -> None:
-    with trial.reported_by(Study(tmp_path / "run", last)):
+    with trial.reported_by(StudySide(tmp_path / "run", stop_after=last)):
         ran(*QUICK, "trainer.epochs=4", "tracking.watch.histograms=true")
     assert epochs_shown(tracked) == [min(last, 4)]
 

@@ -11,7 +11,6 @@ import pytest
 from sweeper.sweep.curve import Place, is_paused
 from sweeper.sweep.lease import Lease
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=interval(-3,3)", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1",
          "hydra.sweeper.warm_start=false", "hydra.sweeper.n_jobs=2", "steps=27")  # fmt: skip
 PROMOTION = (*SPACE, "resumes=true")

@@ -29,7 +29,6 @@ def test_the_wheel_holds_configs_and_types_and_no_tests(installed) -> None:
     assert not (installed / "tests").exists()
 
 
-@pytest.mark.slow
 def test_the_installed_package_runs_in_an_empty_folder(installed, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(installed))
     where = (

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytestmark = pytest.mark.slow
 SPACE = ("x=choice(0.5,1.0,2.0)", "shape.radius=choice(0.1,1.0)", "steps=2", "hydra/launcher=basic")
 
 

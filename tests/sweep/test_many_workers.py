@@ -32,7 +32,6 @@ def work(journal, folder, seed):
             ledger.finish(claim, TrialState.COMPLETE, [luck])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shared", [True, False])
 def test_the_budget_is_exact_whatever_the_workers_share(tmp_path, shared) -> None:
     journal = tmp_path / "study.log"

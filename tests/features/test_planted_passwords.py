@@ -7,9 +7,7 @@ printed, and not in the command lines of its processes.
 
 import http.server
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,9 @@ import pytest
 import urllib3
 import yaml
 from mlflow import MlflowClient
+
+import servers
+from process_tree import children
 
 SPHERE = [sys.executable, str(Path(__file__).parents[1] / "plugin/sphere/app.py")]
 SWEEPER = [sys.executable, "-m", "sweeper"]
@@ -116,9 +117,7 @@ def command_lines_below(pid: int) -> set[bytes]:
     """Return the command lines of the processes that a process has started."""
     found: set[bytes] = set()
     try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        children = [int(c) for t in tasks for c in (t / "children").read_text().split()]
-        for child in children:
+        for child in children(pid):
             found |= {Path(f"/proc/{child}/cmdline").read_bytes()} | command_lines_below(child)
     except OSError:
         pass  # it has ended
@@ -132,45 +131,19 @@ def command(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def closed_port() -> int:
-    """Return a port on which nothing answers."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return servers.free_port()
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Callable[[str], str]]:
     """Run a server that asks for passwords; yield a function that sets one and returns the host."""
-    debians = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = debians[-1] if debians else shutil.which("initdb")
-    if found is None:
-        pytest.skip("PostgreSQL is not installed here")
-    programs = Path(str(found)).parent
-    root = os.geteuid() == 0
-    as_user = ["runuser", "-u", "postgres", "--"] if root else []
-    with tempfile.TemporaryDirectory(prefix="sweeper-secrets-") as folder:
-        Path(folder, "admin").write_text("administrator")
-        if root:
-            shutil.chown(folder, "postgres")
-            Path(folder, "admin").chmod(0o644)
-
-        def run(program: str, *arguments: str) -> None:
-            line = [*as_user, str(programs / program), "-D", f"{folder}/data", *arguments]
-            subprocess.run(line, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        run("initdb", "--username=postgres", "--auth=scram-sha-256", "--no-sync",
-            f"--pwfile={folder}/admin")  # fmt: skip
-        options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        run("pg_ctl", "start", "--wait", "-l", f"{folder}/log", "-o", options)
+    with servers.postgres("administrator") as server:
 
         def with_password(password: str) -> str:
             import psycopg2
 
             connection = psycopg2.connect(
-                host="127.0.0.1", port=port, user="postgres", password="administrator"
+                host="127.0.0.1", port=server.port, user="postgres", password="administrator"
             )
             connection.autocommit = True
             with connection.cursor() as cursor:
@@ -179,15 +152,11 @@ def postgres() -> Iterator[Callable[[str], str]]:
                 cursor.execute("CREATE ROLE me LOGIN PASSWORD %s", (password,))
                 cursor.execute("CREATE DATABASE runs OWNER me")
             connection.close()
-            return f"127.0.0.1:{port}/runs"
+            return f"127.0.0.1:{server.port}/runs"
 
-        try:
-            yield with_password
-        finally:
-            run("pg_ctl", "stop", "--wait", "-m", "immediate")
+        yield with_password
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("between", ["%40", ":w@ ", 'it\'s/"5"', "\\#?&,="])
 def test_a_study_in_postgresql(command: Command, postgres: Any, between: str) -> None:
     password = planted(between)
@@ -202,7 +171,6 @@ def test_a_study_in_postgresql(command: Command, postgres: Any, between: str) ->
     storage.engine.dispose()
 
 
-@pytest.mark.slow
 def test_the_same_study_with_another_password_goes_on(command: Command, postgres: Any) -> None:
     def storage(password: str) -> str:
         return f"hydra.sweeper.storage=postgresql+psycopg2://me:{quote(password)}@{host}"
@@ -261,7 +229,6 @@ def test_a_study_with_a_password_in_a_conf_file_and_in_the_space(command: Comman
     assert "${oc.env:SWEEPER_SECRET_" in (command.folder / "multirun/s/multirun.yaml").read_text()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["submitit_local", "joblib", "local"])
 def test_a_storage_object_that_a_launcher_hands_to_its_workers(
     command: Command, launcher: str
@@ -286,7 +253,6 @@ class Fail(Callback):
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("source", ["conf", "environment"])
 def test_a_study_whose_trials_fail_with_the_uri(
     command: Command, closed_port: int, source: str
@@ -309,7 +275,6 @@ def test_a_study_whose_trials_fail_with_the_uri(
     assert list(command.folder.glob("outbox/*/records.jsonl"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("source", ["typed", "conf"])
 def test_an_interrupted_run_whose_server_is_away(
     command: Command, closed_port: int, source: str
@@ -370,24 +335,10 @@ class Guarded(http.server.BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run MLflow's server; yield its address."""
+    store = ["--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"]
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--workers", "1",
-             "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "artifacts"],
-            cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
-    try:
-        patience = urllib3.Retry(120, backoff_factor=0.1, backoff_max=1)
-        urllib3.request("GET", f"http://127.0.0.1:{port}/health", retries=patience)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+    with servers.mlflow(folder, "server", "--workers", "1", *store) as url:
+        yield url
 
 
 @pytest.fixture
@@ -415,7 +366,6 @@ def runs_on(server: str) -> list[Any]:
     return list(client.search_runs(experiments))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("between", ["@/%20: '\""])
 def test_a_study_on_a_server_that_asks_for_a_password(
     command: Command, guard: Any, mlflow_server: str, between: str
@@ -436,7 +386,6 @@ def test_a_study_on_a_server_that_asks_for_a_password(
     assert (command.folder / "config.yaml").exists()
 
 
-@pytest.mark.slow
 def test_the_records_of_an_outage_are_delivered_with_the_password_of_the_moment(
     command: Command, guard: Any, mlflow_server: str, closed_port: int
 ) -> None:

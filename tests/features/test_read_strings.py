@@ -13,7 +13,6 @@ READ = ("data=digit_strings", "model=crnn", "loss=ctc")
 SMALL = (*READ, "trainer.train_limit=192", "trainer.epochs=2", "model.recurrent=0")
 
 
-@pytest.mark.slow
 def test_strings_of_digits_are_read(ran, caplog) -> None:
     caplog.set_level("INFO")
     ran(*READ, "trainer.epochs=6", "optimizer.lr=0.005", "data.n_test=300")

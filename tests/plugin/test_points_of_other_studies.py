@@ -6,7 +6,6 @@ from optuna.trial import TrialState
 from sweeper.sweep.budget import is_own
 from sweeper.tracking.store import MLflowStore
 
-pytestmark = pytest.mark.slow
 RANDOM = ("hydra/sweeper/sampler=random", "hydra/sweeper/pruner=none", "hydra/launcher=basic")
 OTHER = "hydra.sweeper.study_name=other"
 

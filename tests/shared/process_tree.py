@@ -1,0 +1,14 @@
+"""The processes that a process has started, on Linux."""
+
+from pathlib import Path
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids of the children of a process."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+
+
+def workers_of(pid: int) -> list[int]:
+    """Return the worker processes of a command, which are forked from its server."""
+    return [worker for server in children(pid) for worker in children(server)]
