@@ -14,8 +14,8 @@ PLACE_KEY = "sweeper:place"
 LOOKS_KEY = "sweeper:looks"
 # The values of the config keys that a later command may raise, when the trial ran last.
 GROWN_KEY = "sweeper:grown"
-# The place of a trial's last pause, and of its end, among all pauses and ends in the study. Times
-# would not do, because the clocks and time zones of hosts may disagree.
+# Numbers that tell the order of all pauses and ends in a study: that of a trial's last pause, and
+# that of its end. Times do not tell it, because the clocks of hosts may disagree.
 PAUSE_ORDER_KEY = "sweeper:pause_order"
 END_ORDER_KEY = "sweeper:end_order"
 # A trial's last step, where its reports are not kept because it has several objectives.
@@ -53,8 +53,8 @@ class Place:
 
     Args:
         decided_at: Position, in epochs, at which the study let it go on last; 0 if it has not yet.
-            The next decision is due at the first rung beyond. It is no number of a rung, because
-            the rungs lie elsewhere once trials are longer.
+            The next decision is due at the first rung beyond. A number of a rung would not do,
+            because rungs move when trials become longer.
         is_paused: True if it waits at a rung.
         length: Number of epochs of the whole trial; None if the task has not told it.
         stretches: The times in which it ran before it was put back.

@@ -203,8 +203,8 @@ class DatabaseStorage(BaseStorage):
             stored = self._storage.get_trial(trial_id)
             if stored.state != state:
                 return write()
-            # Another worker that has set it running writes its lease. If it has not done so yet,
-            # the token of the lease tells later whose trial it is.
+            # The answer to this write was lost, or another worker has claimed the trial. That one
+            # has changed its lease, or will soon. The token tells later whose trial it is.
             if state != TrialState.RUNNING or known is None:
                 return True
             return stored.system_attrs.get(LEASE_KEY) == known.system_attrs.get(LEASE_KEY)

@@ -37,7 +37,7 @@ class StopRule:
         if self._is_reached(reached):
             return f"the best value reached {reached:.6g}"
         ended = [t for t in trials if _counts(t)]
-        # So a rule that is met stays met while trials that were paused before are finished.
+        # A trial that goes on keeps the place of its pause, so that a rule that is met stays met.
         ended.sort(key=pause_order)
         best: float | None = None
         n_since_best = 0

@@ -134,8 +134,8 @@ def open_storage(
 ) -> BaseStorage:
     """Open a database URL, a journal file (`*.log`), or for None the journal in `folder`.
 
-    waits: wait for a database whose server is away, as those do who use it. A command does not, so
-        that an address with a mistake in it is an error at once.
+    waits: wait for a database whose server is away. Workers do. A command does not, so that a
+        mistake in the address is an error at once.
 
     Raises:
         ConfigError: the database cannot be opened, or its driver is not installed.

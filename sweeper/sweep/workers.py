@@ -91,7 +91,7 @@ class Workers:
         if not interrupt.requested:
             return None
         for work in self.work:
-            work.ledger.release_command()  # first, because a look for work counts it as a death
+            work.ledger.release_command()  # or the look for work would count deaths
             work.has_work()  # records a job that has ended although it was to stop
         return Interrupted(interrupt.number)
 

@@ -67,7 +67,8 @@ def _problem_of(path: Path) -> str | None:
 def identity(experiment: Experiment, state: RunState) -> dict[str, Any]:
     """Return the values that a run and the checkpoint that it resumes from must have in common.
 
-    `RESUMED` of `sweep/plan.py` has the keys of those that may refer to a number that grows.
+    `RESUMED` in `sweep/plan.py` names their config keys. A study does not raise a number to which
+    one of them refers.
     """
     return {
         "seed": experiment.settings.seed,
