@@ -427,9 +427,11 @@ class Ledger:
         previous = Lease.read(trial.system_attrs)
         deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
         claim = self._claim_running(trial, deaths, cuts)
-        if self.budget.promotion is not None and Place.of(trial).is_paused:
-            place = replace(Place.of(trial), decided_at=epochs_of(trial), is_paused=False)
-            self.write_place(trial._trial_id, place)
+        if self.budget.promotion is not None:
+            place = Place.of(trial)
+            if place.is_paused:
+                place = replace(place, decided_at=epochs_of(trial), is_paused=False)
+            self.write_place(trial._trial_id, place)  # also anew, if an earlier version wrote it
         return claim
 
     def _set_running(self, trial: FrozenTrial) -> bool:
