@@ -294,8 +294,7 @@ class Patience:
                 self._since = since
                 if now - since > OUTAGE_SECONDS:
                     raise OutageError(
-                        f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause}); the "
-                        "same command resumes the study"
+                        f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause})"
                     ) from error
                 # Not at once, since a transaction may fail only because of another one.
                 if not has_told and now - since > QUIET_SECONDS:
