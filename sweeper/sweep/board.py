@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from sweeper.cli.waiting import can_show
+from sweeper.errors import OutageError
 from sweeper.sweep.board_view import BLOCKS, Frame, best_of, leaderboard, params_text, picture
 from sweeper.sweep.budget import is_own, was_not_needed
 from sweeper.sweep.curve import Place, curve_of, is_paused
@@ -29,6 +30,9 @@ from sweeper.text import epochs_text, in_one_line, printable
 
 log = logging.getLogger(__name__)
 REFRESH_SECONDS = 0.4
+AWAY_SECONDS = 2.0
+"""How long after a look at a storage that is away the next one comes."""
+
 REFRESH_SHARE = 0.04
 """The largest share of a core that the picture takes; the trials of a study may be many."""
 
@@ -76,7 +80,13 @@ class Board:
             while True:
                 began = time.thread_time()
                 stopping = self._stop.is_set()
-                trials, jobs = _own_trials(study, anew=stopping), self._jobs(finals)
+                try:
+                    trials, jobs = _own_trials(study, anew=stopping), self._jobs(finals)
+                except OutageError:
+                    if stopping:
+                        return
+                    self._stop.wait(AWAY_SECONDS)
+                    continue
                 if screen is not None:
                     screen.update(self.text(trials, jobs), refresh=True)
                 else:

@@ -200,14 +200,15 @@ class DatabaseStorage(BaseStorage):
             return self._storage.set_trial_state_values(trial_id, state, values)
 
         def write_again() -> bool:
+            # The write may have arrived, and another worker may have claimed the trial since. That
+            # one has changed its lease, or will soon. The token tells later whose trial it is.
             stored = self._storage.get_trial(trial_id)
-            if stored.state != state:
-                return write()
-            # The answer to this write was lost, or another worker has claimed the trial. That one
-            # has changed its lease, or will soon. The token tells later whose trial it is.
-            if state != TrialState.RUNNING or known is None:
-                return True
-            return stored.system_attrs.get(LEASE_KEY) == known.system_attrs.get(LEASE_KEY)
+            is_others = known is not None and (
+                stored.system_attrs.get(LEASE_KEY) != known.system_attrs.get(LEASE_KEY)
+            )
+            if stored.state == state:
+                return not (is_others and state == TrialState.RUNNING)
+            return True if is_others and state == TrialState.WAITING else write()
 
         with self._lock:
             known = self._trials.get(trial_id)
@@ -294,8 +295,7 @@ class Patience:
                 self._since = since
                 if now - since > OUTAGE_SECONDS:
                     raise OutageError(
-                        f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause}); the "
-                        "same command resumes the study"
+                        f"the study's database was away for {OUTAGE_SECONDS:g} s ({cause})"
                     ) from error
                 # Not at once, since a transaction may fail only because of another one.
                 if not has_told and now - since > QUIET_SECONDS:

@@ -43,6 +43,7 @@ class Guard:
         self._started_seconds = self._renewed_seconds = time.monotonic()
         self._reason: Reason | None = None
         self._reason_seconds = 0.0
+        self._is_away = False  # the storage, when it was last asked
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="guard", daemon=True)
 
@@ -67,17 +68,29 @@ class Guard:
         while not self._stop.wait(min(TICK_SECONDS, interval)):
             now = time.monotonic()
             try:
-                if now - self._renewed_seconds >= interval:
-                    self._renewed_seconds = now
-                    if not self._ledger.renew(self._claim):
-                        self._reason = "lost"
-                        return
-                if self._asks_storage and self._ledger.command_has_ended():
-                    self._interrupt.request()
+                self._ask_storage(now, interval)
             except Exception as error:
                 # The storage may be reachable again before the lease lapses.
-                log.warning("Could not renew the lease of the trial: %s", in_one_line(error))
+                level = logging.DEBUG if self._is_away else logging.WARNING
+                text = in_one_line(error)
+                log.log(level, "The trial goes on without the study's storage: %s", text)
+                self._is_away = True
+            if self._reason == "lost":
+                return
             self._check_time(now)
+
+    def _ask_storage(self, now: float, interval: float) -> None:
+        """Renew the lease if that is due, and ask whether the worker is to leave."""
+        if now - self._renewed_seconds >= interval:
+            self._renewed_seconds = now
+            if not self._ledger.renew(self._claim):
+                self._reason = "lost"
+                return
+            self._is_away = False
+        if self._asks_storage:
+            if self._ledger.command_has_ended():
+                self._interrupt.request()
+            self._is_away = False
 
     def _check_time(self, now: float) -> None:
         if self._reason is None:

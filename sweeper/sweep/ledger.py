@@ -50,7 +50,7 @@ from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge
 from sweeper.sweep.liveness import Liveness
-from sweeper.sweep.storage import read_trials
+from sweeper.sweep.storage import read_trial, read_trials
 
 log = logging.getLogger(__name__)
 LOCK_FILE = ".claims.lock"
@@ -189,7 +189,8 @@ class Ledger:
         # that nobody waits for a worker that waits for its database.
         self.uncertain(self.trials())
         with self.locked(), suppress(UpdateFinishedTrialError):
-            trial = self.stored(claim)
+            # Anew, since another host may have taken the trial over before this lock.
+            trial = read_trial(self._storage, claim.trial_id)
             if not claim.holds(trial):
                 return False
             lease = Lease.read(trial.system_attrs) or claim.lease
@@ -427,9 +428,11 @@ class Ledger:
         previous = Lease.read(trial.system_attrs)
         deaths, cuts = (previous.deaths, previous.cuts) if previous else (0, 0)
         claim = self._claim_running(trial, deaths, cuts)
-        if self.budget.promotion is not None and Place.of(trial).is_paused:
-            place = replace(Place.of(trial), decided_at=epochs_of(trial), is_paused=False)
-            self.write_place(trial._trial_id, place)
+        if self.budget.promotion is not None:
+            place = Place.of(trial)
+            if place.is_paused:
+                place = replace(place, decided_at=epochs_of(trial), is_paused=False)
+            self.write_place(trial._trial_id, place)  # also anew, if an earlier version wrote it
         return claim
 
     def _set_running(self, trial: FrozenTrial) -> bool:

@@ -45,7 +45,8 @@ class Liveness:
     def mark(self, trial: FrozenTrial) -> None:
         """Note that a trial is about to be set running, until `unmark` is called.
 
-        If this process dies in between, the next one that holds the lock knows that nobody runs it.
+        If this process dies in between, or has no answer from the storage, the next one that holds
+        the lock knows that nobody runs it, as long as the trial has the same lease.
         """
         self._lock.write_text(self._mark(trial))
 
@@ -59,5 +60,9 @@ class Liveness:
         return self._judge.standing(trial._trial_id, Lease.read(trial.system_attrs))
 
     def _mark(self, trial: FrozenTrial) -> str:
-        """Return what identifies a trial in the lock file, which two studies may share."""
-        return f"{self._study_name} {trial._trial_id}"
+        """Return what identifies a trial and its lease in the lock file.
+
+        Two studies may share the file, and a worker that does not may claim the trial.
+        """
+        lease = Lease.read(trial.system_attrs)
+        return f"{self._study_name} {trial._trial_id} {'' if lease is None else lease.token}"

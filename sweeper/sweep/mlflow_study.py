@@ -4,7 +4,7 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,7 +155,7 @@ class MLflowStudy:
         """
         if not self._trackers and study.parent_id is None:
             return None  # the observer failed when the study was opened
-        tracker, winner = self._tracker(study), None
+        tracker = self._tracker(study)
         try:
             view, bars = self._subject(study)
             with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as pool:
@@ -164,21 +164,26 @@ class MLflowStudy:
                 late = wait_for_trials()
                 # The trials' own records come before the study's view of them.
                 tracker.deliver_others(late, since)
+                left_behind = tracker.trials_left_behind()
                 winner = self._record(tracker, study, view)
                 for path in figures.result():
                     tracker.log_artifact(path, "figures")
         finally:
             self._trackers.clear()
             tracker.finish(_status(study))
-        self._warn_of_late_model(tracker, winner)
+        self._warn_of_late_model(left_behind, winner)
         return tracker.page
 
-    def _warn_of_late_model(self, tracker: MLflowTracker, winner: int | None) -> None:
-        labels = tracker.trials_left_behind() if self.register is not None else set()
-        if str(winner) in {label.partition(" ")[0] for label in labels}:
+    def _warn_of_late_model(self, left_behind: Iterable[str], winner: int | None) -> None:
+        """Warn if the record that registers the winner's model came before the model may have.
+
+        left_behind: the labels of the trials that were not delivered at that time.
+        """
+        late = {label.partition(" ")[0] for label in left_behind}
+        if self.register is not None and str(winner) in late:
             log.warning(
-                "tracking.register=%s: the model of trial %d is not registered, since its records "
-                "were not delivered in time; type the same command again",
+                "tracking.register=%s: the model of trial %d may not be registered, since its "
+                "records came late; type the same command again",
                 self.register,
                 winner,
             )

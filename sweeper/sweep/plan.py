@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from sweeper.cli.messages import user_message
@@ -43,7 +44,9 @@ from sweeper.sweep.verification import verification
 
 log = logging.getLogger(__name__)
 HYDRA_DEFAULT_SWEEP_DIR = "multirun/${now:%Y-%m-%d}/${now:%H-%M-%S}"
-NOW = "${now:"
+NOW = "now"
+"""Hydra's resolver of times. OmegaConf keeps what it returns, so that a time stays the same."""
+
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 OWN_LAUNCHERS = (BASIC_LAUNCHER, LocalLauncherConf._target_)
 """The launchers whose workers are processes of this host, with its environment."""
@@ -269,43 +272,33 @@ def _hydras(config: DictConfig, group: str, key: str) -> str:
         raise ConfigError(f"{user_message(error)}; type a plain value") from error
 
 
-def _resolved(config: DictConfig, text: str) -> str:
-    """Return a text that may stand below `hydra.sweep`, with its interpolations resolved.
-
-    Raises:
-        ConfigError: it cannot be resolved.
-    """
-    sweep = copy.deepcopy(config.hydra.sweep)
-    with read_write(sweep), open_dict(sweep):
-        sweep.dir = text
-    try:
-        return str(sweep.dir)
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"{user_message(error)}; type hydra.sweep.dir=PATH") from error
-
-
 def _folder(config: DictConfig, name: str) -> Path:
     """Return the folder of the study: `hydra.sweep.dir`, with the study's name for any time in it.
 
     With a time, as in Hydra's default, each command would have a folder, and so a study, of its
-    own. The part of the path from the first time on is replaced: `multirun/<study>`.
+    own. The part of the path from the first time on is replaced: `multirun/<study>`. The time may
+    also come from another key, or be the default of a variable.
 
     Raises:
         ConfigError: it cannot be a folder, or nothing can be written to it.
     """
-    text = str(config.hydra.sweep._get_node("dir")._value())
-    before, time, _ = text.partition(NOW)
-    if time:
-        parent = before[: before.rfind("/") + 1]
-        folder = Path(_resolved(config, parent)) / name
-        if text != HYDRA_DEFAULT_SWEEP_DIR:
+    copied = copy.deepcopy(config)
+    text = _hydras(copied, "sweep", "dir")
+    # With other times in OmegaConf's cache, the path differs from the first time on.
+    cache = OmegaConf.get_cache(copied)
+    cache[NOW] = dict.fromkeys(cache.get(NOW, ()), "<time>")
+    marked = _hydras(copied, "sweep", "dir")
+    if marked != text:
+        before = os.path.commonprefix([text, marked])
+        folder = Path(before[: before.rfind("/") + 1]) / name
+        if config.hydra.sweep._get_node("dir")._value() != HYDRA_DEFAULT_SWEEP_DIR:
             log.info(
                 "The folder of the study is %s, without the time in hydra.sweep.dir, so that the "
                 "same command resumes it",
                 folder,
             )
     else:
-        folder = Path(_hydras(config, "sweep", "dir"))
+        folder = Path(text)
     if problem := unusable_folder(folder):
         raise ConfigError(f"{folder}, the folder of the study: {problem} with hydra.sweep.dir=PATH")
     return folder.absolute()

@@ -20,7 +20,7 @@ from sweeper.cli.messages import FULL_DISK, user_message
 from sweeper.cli.next_steps import next_steps
 from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
-from sweeper.errors import ConfigError, TrainingError
+from sweeper.errors import ConfigError, OutageError, TrainingError
 from sweeper.launch.apart import can_call_apart
 from sweeper.secrets import masked_uri
 from sweeper.sweep.announcement import options_text, plan_line, plan_text
@@ -71,6 +71,7 @@ def run_study(
 
     Raises:
         ConfigError: a setting or the space cannot work. No trial has run.
+        OutageError: the database of the study was away for too long.
         TrainingError: too many trials failed, or the disk is full.
         SystemExit: a signal ended the command; exit code 130 for Ctrl-C, 143 for SIGTERM,
             129 for SIGHUP.
@@ -80,6 +81,8 @@ def run_study(
         return _run_study(keys, task, context, config, arguments, recorder)
     except KeyboardInterrupt as interrupt:  # while no worker runs, such as in a check
         raise SystemExit(exit_code(interrupt)) from None
+    except OutageError as error:
+        raise OutageError(f"{error}; the same command resumes the study") from error
     except OSError as error:
         if error.errno not in FULL_DISK:
             raise

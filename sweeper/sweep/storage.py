@@ -208,10 +208,20 @@ def _reason(error: Exception) -> str:
 
 def read_trials(storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
     """Return all trials as they are now, though the storage may keep earlier reads."""
+    _refresh(storage)
+    return storage.get_all_trials(study_id, deepcopy=False)
+
+
+def read_trial(storage: BaseStorage, trial_id: int) -> FrozenTrial:
+    """Return a trial as it is now, though the storage may keep earlier reads."""
+    _refresh(storage)
+    return storage.get_trial(trial_id)
+
+
+def _refresh(storage: BaseStorage) -> None:
     refresh = getattr(storage, "refresh", None)
     if refresh is not None:
         refresh()
-    return storage.get_all_trials(study_id, deepcopy=False)
 
 
 def _conceal(storage: BaseStorage) -> None:

@@ -97,7 +97,7 @@ class Workers:
 
     def _launch_until_done(self, interrupt: Interrupt) -> None:
         before = self._progress()
-        if not self._has_work() and not before.is_any_running:
+        if not before.has_work and not before.is_any_running:
             return
         if self.plan.spec.own_process:  # otherwise the worker itself says it
             self._say_uncertain()
@@ -107,12 +107,15 @@ class Workers:
                 raise failure  # nobody takes over the trial of a process that lives
             self._check_goes_on(failure, before, interrupt)
             if failure is not None:
-                log.warning("A worker ended early: %s", _in_words(failure))
+                what = "" if isinstance(failure, LauncherError) else "A worker ended early: "
+                log.warning("%s%s", what, _in_words(failure))
             self._wait_for_others(interrupt)
             self._check_goes_on(failure, before, interrupt)
-            if interrupt.requested or not self._has_work():
+            if interrupt.requested:
                 return
             before = self._progress()
+            if not before.has_work:
+                return
 
     def _check_goes_on(
         self, failure: Exception | None, before: "_Progress", interrupt: Interrupt
@@ -124,9 +127,11 @@ class Workers:
         Raises:
             Exception: it would not, as `run` says.
         """
-        if interrupt.requested or not self._has_work():
+        if interrupt.requested:
             return
         after = self._progress()
+        if not after.has_work:
+            return
         if failure is None or isinstance(failure, LauncherError):
             goes_on = after != before  # a trial that kills its worker again and again fails at last
         else:
@@ -180,10 +185,11 @@ class Workers:
         return running
 
     def _progress(self) -> "_Progress":
+        has_work = self._has_work()  # first, since it puts back abandoned trials
         trials = [t for work in self.work for t in work.trials()]
         claims = [(t.state, Lease.read(t.system_attrs)) for t in trials]
         n_done = sum(t.state in DONE for t in trials)
-        return _Progress(claims, (sum(map(progress_of, trials)), n_done))
+        return _Progress(claims, (sum(map(progress_of, trials)), n_done), has_work)
 
     def _launch(self, n: int, interrupt: Interrupt) -> Exception | None:
         """Run `n` workers to their end; return the error of the launcher or of a worker."""
@@ -260,10 +266,13 @@ class _Progress:
     Args:
         claims: What changes when a worker claims a trial or ends it.
         results: Number of steps that they have reported, and of those that are done.
+        has_work: True if a worker could claim one. Workers that had none may have it later, when a
+            worker of another process dies.
     """
 
     claims: Sequence[tuple[TrialState, Lease | None]]
     results: tuple[int, int]
+    has_work: bool
 
     @property
     def is_any_running(self) -> bool:

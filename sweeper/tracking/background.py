@@ -58,9 +58,7 @@ class BackgroundDelivery:
 
     @property
     def left_behind(self) -> list[Delivery]:
-        """The deliveries of other runs that are not done, although this run is delivered."""
-        if not self._outbox.progress.finished:
-            return []
+        """The deliveries of other runs that are not done, once `deliver_others` has waited."""
         return [each for each in self._others if not each.is_done]
 
     def deliver_others(
@@ -101,7 +99,7 @@ class BackgroundDelivery:
             what = f"not all records reached {masked_uri(self._uri)} in time"
             self._warn(what, self._delivery, "others")
         elif left := self.left_behind:
-            what = f"the records of {plural(len(left), 'earlier run')} are not delivered yet"
+            what = f"the records of {plural(len(left), 'other run')} are not delivered yet"
             self._warn(what, left[0], "records")
 
     def _join(self, threads: Sequence[threading.Thread], since: float) -> None:

@@ -157,10 +157,7 @@ class MLflowTracker:
         self._background.deliver_others(of_courier, since)
 
     def trials_left_behind(self) -> set[str]:
-        """Return the labels of trials that are not delivered, although this run, of a study, is.
-
-        It was reconciled without their records.
-        """
+        """Return the labels of trials that are not delivered, once `deliver_others` has waited."""
         starts = [each.outbox.start_record() for each in self._background.left_behind]
         return {start.body["tags"].get(TRIAL, "") for start in starts if start is not None}
 

@@ -1,11 +1,14 @@
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import optuna
 import pytest
 from optuna.distributions import FloatDistribution
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
+from sweeper.errors import OutageError
 from sweeper.space.space import Space
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY, Budget
@@ -26,6 +29,11 @@ RUNNING = create_trial(
 )
 
 
+def spec_of(budget, storage=None):
+    recipe = SamplerRecipe(optuna.samplers.RandomSampler())
+    return StudySpec("s", Path(), Space(), budget, recipe, optuna.pruners.NopPruner(), storage)
+
+
 @pytest.fixture
 def make_board():
     """Return a function that makes the board of a study with these trials.
@@ -35,9 +43,7 @@ def make_board():
 
     def make(*trials, direction="minimize", promotion=PROMOTION, before=()):
         study = optuna.create_study(direction=direction)
-        sampler, pruner = optuna.samplers.RandomSampler(), optuna.pruners.NopPruner()
-        recipe = SamplerRecipe(sampler)
-        spec = StudySpec("s", Path(), Space(), Budget(4, promotion=promotion), recipe, pruner)
+        spec = spec_of(Budget(4, promotion=promotion))
         study.add_trials(before)
         board = Board(study, spec, in_terminal=False)
         study.add_trials(trials)
@@ -109,3 +115,26 @@ def test_the_picture_has_counts_and_running_trials(make_board) -> None:
 def test_the_best_trial_depends_on_the_direction(make_board, direction, best) -> None:
     board, trials = make_board(COMPLETE, create_trial(value=0.9, **X), direction=direction)
     assert f"best {best}" in board.text(trials).plain
+
+
+class Leaving(InMemoryStorage):
+    """A storage that can be away, and tells when it was asked then."""
+
+    is_away, was_asked = False, threading.Event()
+
+    def get_all_trials(self, *arguments, **keywords):
+        if self.is_away:
+            self.was_asked.set()
+            raise OutageError("it is away")
+        return super().get_all_trials(*arguments, **keywords)
+
+
+def test_the_progress_is_shown_again_after_an_outage(capsys, caplog) -> None:
+    study = optuna.create_study(study_name="s", storage=(storage := Leaving()))
+    with Board(study, spec_of(Budget(4), storage), in_terminal=False):
+        storage.is_away = True
+        assert storage.was_asked.wait(30)
+        storage.is_away = False
+        study.add_trial(COMPLETE)
+    assert capsys.readouterr().out == "[1/4] trial 0 complete 0.5  x=0.25\n"
+    assert caplog.messages == []

@@ -23,6 +23,7 @@ from sweeper.locks import locked
 from sweeper.sweep import database
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.elsewhere.fitting import Fitted
+from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.ledger import LOCK_FILE, Ledger
 from sweeper.sweep.points import FirstPoints, enqueue
 from sweeper.sweep.storage import open_storage, read_trials
@@ -168,14 +169,20 @@ def test_a_claim_whose_answer_was_lost_is_a_claim(flaky, tmp_path) -> None:
     assert (claim.attempt, claim.lease.deaths) == (0, 0)
 
 
-def test_a_trial_that_another_host_has_taken_meanwhile_is_not_claimed_again(
-    storages, tmp_path, monkeypatch
-) -> None:
+@pytest.fixture
+def ledgers(storages, tmp_path):
+    """The ledgers of two hosts that share only the database."""
     ledgers = []
     for storage, folder in zip(storages, ("here", "there"), strict=True):
         (tmp_path / folder).mkdir()
         budget = Budget(n_trials=1)
         ledgers.append(Ledger(open_study("s", storage), storage, tmp_path / folder, budget))
+    return ledgers
+
+
+def test_a_trial_that_another_host_has_taken_meanwhile_is_not_claimed_again(
+    storages, ledgers, monkeypatch
+) -> None:
     here, there = ledgers
     optuna.load_study(study_name="s", storage=storages[0]).enqueue_trial({"x": 0.5})
     inner, claims = storages[0]._storage.set_trial_state_values, []
@@ -190,6 +197,44 @@ def test_a_trial_that_another_host_has_taken_meanwhile_is_not_claimed_again(
     assert there.owns(claims[0])
     storages[1].refresh()
     assert there.owns(claims[0])
+
+
+@pytest.mark.parametrize("put_back", [Ledger.release, Ledger.pause])
+@pytest.mark.parametrize("arrives", [True, False])
+def test_a_trial_that_another_host_has_taken_after_it_was_put_back_stays_there(
+    storages, ledgers, monkeypatch, put_back, arrives
+) -> None:
+    here, there = ledgers
+    claim = here.claim()
+    inner, claims = storages[0]._storage.set_trial_state_values, []
+
+    def lose_answer(*args):
+        monkeypatch.setattr(storages[0]._storage, "set_trial_state_values", inner)
+        if arrives:
+            inner(*args)
+            claims.append(there.claim())
+        raise AWAY
+
+    monkeypatch.setattr(storages[0]._storage, "set_trial_state_values", lose_answer)
+    put_back(here, claim)
+    [trial] = read_trials(storages[1], 1)
+    assert trial.state == (TrialState.RUNNING if arrives else TrialState.WAITING)
+    assert all(each.holds(trial) for each in claims)
+
+
+def test_a_renewal_does_not_undo_a_claim_that_came_before_its_lock(
+    storages, ledgers, monkeypatch
+) -> None:
+    here, _ = ledgers
+    claim, successor = here.claim(), Lease.new().record()
+
+    def take_over(_) -> None:
+        storages[1].set_trial_system_attr(claim.trial_id, LEASE_KEY, successor)
+
+    monkeypatch.setattr(here, "uncertain", take_over)  # the last step before the lock
+    assert not here.renew(claim)
+    [trial] = read_trials(storages[1], 1)
+    assert trial.system_attrs[LEASE_KEY] == successor
 
 
 def test_the_lock_is_free_while_a_renewal_waits_for_the_server(storages, flaky, tmp_path) -> None:
@@ -210,7 +255,7 @@ def test_the_lock_is_free_while_a_renewal_waits_for_the_server(storages, flaky, 
 def test_a_server_that_stays_away_ends_the_command(flaky, monkeypatch) -> None:
     monkeypatch.setattr(database, "OUTAGE_SECONDS", -1.0)
     storage = flaky("get_study_user_attrs", after=False)
-    with pytest.raises(OutageError, match="closed the connection.*the same command resumes"):
+    with pytest.raises(OutageError, match=r"away for -1 s \(.*closed the connection\)$"):
         storage.get_study_user_attrs(1)
 
 

@@ -297,6 +297,23 @@ def test_a_waiting_trial_whose_worker_died_before_it_wrote_the_lease_is_claimed_
     assert (ledger.claim().number, ledger.claim().number) == (0, 1)
 
 
+def test_a_claim_that_did_not_reach_the_study_is_forgotten_once_another_host_has_the_trial(
+    make_ledger, storage, tmp_path, monkeypatch
+) -> None:
+    ledger = make_ledger(n_trials=1)
+    ledger.release(ledger.claim())
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "set_trial_state_values", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ledger.claim()
+    (tmp_path / "other").mkdir()
+    other = Ledger(open_study("s", storage), storage, tmp_path / "other", Budget(1))
+    claim = other.claim()
+    assert not ledger.has_work()
+    assert ledger.claim() is None
+    assert other.owns(claim)
+
+
 def interrupt(*_):
     raise KeyboardInterrupt
 

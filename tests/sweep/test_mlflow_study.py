@@ -294,7 +294,7 @@ def test_records_of_trials_that_stay_behind_are_told(study, database, tmp_path, 
     parent = observer.study_opened(study)
     run_trial(tmp_path, study, parent, 0, AWAY)
     warning = the_warning_at_the_end(observer, study, parent, caplog)
-    assert "the records of 1 earlier run are not delivered yet (" in warning
+    assert "the records of 1 other run are not delivered yet (" in warning
     assert "type python -m sweeper.tracking.deliver" in warning
 
 
@@ -561,7 +561,10 @@ def test_a_study_of_an_older_version_whose_runs_have_all_params_goes_on(
     assert client.get_run(parent).data.metrics["trials/complete"] == 3
 
 
-def test_a_winner_that_is_still_with_the_courier_is_told(study, database, tmp_path, caplog) -> None:
+@pytest.mark.parametrize("comes_late", [False, True])
+def test_a_winner_that_is_still_with_the_courier_is_told(
+    study, database, tmp_path, caplog, monkeypatch, comes_late
+) -> None:
     observer = MLflowStudy("val/accuracy", database, folder=tmp_path, register="late")
     parent = observer.study_opened(study)
     outbox = Outbox.create(tmp_path / "outbox")
@@ -571,10 +574,19 @@ def test_a_winner_that_is_still_with_the_courier_is_told(study, database, tmp_pa
         "tags": tags.of_trial(study.name, 1, parent),
     }
     outbox.append("start", start)
+    delivery, finish = Delivery(outbox), MLflowTracker.finish
+
+    def finish_after_delivery(*arguments: Any) -> None:
+        delivery.is_done = comes_late
+        finish(*arguments)
+
+    monkeypatch.setattr(MLflowTracker, "finish", finish_after_delivery)
     with caplog.at_level(logging.WARNING, "sweeper"):
-        observer.finish(replace(study, parent_id=parent), lambda: [Delivery(outbox)])
-    waiting, model = [each.message for each in caplog.records if each.name[:7] == "sweeper"]
-    assert "the records of 1 earlier run are not delivered yet (30 seconds were" in waiting
-    assert "type python -m sweeper.tracking.deliver" in waiting
-    assert "tracking.register=late: the model of trial 1 is not registered" in model
+        observer.finish(replace(study, parent_id=parent), lambda: [delivery])
+    *waiting, model = [each.message for each in caplog.records if each.name[:7] == "sweeper"]
+    assert len(waiting) == (not comes_late)
+    for line in waiting:
+        assert "the records of 1 other run are not delivered yet (30 seconds were" in line
+        assert "type python -m sweeper.tracking.deliver" in line
+    assert "tracking.register=late: the model of trial 1 may not be registered" in model
     assert model.endswith("type the same command again")

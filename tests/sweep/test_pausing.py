@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from sweeper.sweep.curve import PLACE_KEY
 from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.pausing import Pausing
 from sweeper.sweep.promotion import Promotion
@@ -64,3 +65,19 @@ def test_a_trial_is_not_paused_at_its_end(make_ledger, storage, reported) -> Non
     assert pausing.pauses()
     storage.set_trial_intermediate_value(claim.trial_id, 1, 0.5)
     assert not pausing.pauses()
+
+
+def test_a_promoted_trial_of_an_earlier_version_is_compared_at_its_next_rung(
+    make_ledger, storage, pause, reported
+) -> None:
+    ledger = make_ledger(n_trials=9, **PROMOTING)
+    for value in (0.3, 0.1, 0.2):
+        pause(ledger, value)
+    ledger.release(ledger.claim())
+    trial = storage.get_all_trials(0)[1]
+    record = {"target": 1, **trial.system_attrs[PLACE_KEY]}
+    del record["decided_at"]
+    storage.set_trial_system_attr(trial._trial_id, PLACE_KEY, record)
+    claim = reported(ledger, 0.9, 0.9)
+    assert claim.number == 1
+    assert Pausing(ledger, claim).pauses()

@@ -4,14 +4,20 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from hydra.core.utils import setup_globals
 from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.plan import HYDRA_DEFAULT_SWEEP_DIR, _folder, _job_name, growing_keys
 
 
-def config(folder: str):
-    return OmegaConf.create({"hydra": {"sweep": {"dir": folder}}})
+@pytest.fixture(autouse=True)
+def hydras_resolvers() -> None:
+    setup_globals()
+
+
+def config(folder: str, **hydra: str):
+    return OmegaConf.create({"hydra": {"sweep": {"dir": folder}, **hydra}})
 
 
 def test_a_study_has_a_folder_of_its_name_unless_the_user_names_one(tmp_path, monkeypatch) -> None:
@@ -27,6 +33,9 @@ def test_a_study_has_a_folder_of_its_name_unless_the_user_names_one(tmp_path, mo
         ("runs/at_${now:%Y/%m}/x", "runs"),
         ("/${now:%Y}", "/"),
         ("${now:%Y}", ""),
+        ("${oc.env:NO_SUCH_VARIABLE,/tmp/${now:%Y}}/x", "/tmp"),
+        ("${oc.select:nothing,b}/${now:${format}}", "b"),
+        ("${of_day}/x", "/logs/b"),
     ],
 )
 def test_a_time_in_the_folder_gives_way_to_the_name_of_the_study(
@@ -34,10 +43,18 @@ def test_a_time_in_the_folder_gives_way_to_the_name_of_the_study(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("sweeper.sweep.plan.unusable_folder", lambda path: None)
-    whole = OmegaConf.create({"logs": "/logs", "hydra": {"job": "mine", "sweep": {"dir": folder}}})
+    keys = {"logs": "/logs", "format": "%d", "of_day": "${logs}/b/${now:%Y-%m-%d}"}
+    whole = OmegaConf.merge(config(folder, job="mine"), keys)
     with caplog.at_level("INFO"):
         assert _folder(whole, "s") == tmp_path / parent / "s"
     assert "without the time in hydra.sweep.dir" in caplog.text
+
+
+def test_a_time_that_is_not_used_does_not_change_the_folder(monkeypatch, tmp_path, caplog) -> None:
+    monkeypatch.setenv("ROOT", str(tmp_path))
+    with caplog.at_level("INFO"):
+        assert _folder(config("${oc.env:ROOT,/tmp/${now:%Y}}/x"), "s") == tmp_path / "x"
+    assert caplog.text == ""
 
 
 @pytest.mark.parametrize("folder", [HYDRA_DEFAULT_SWEEP_DIR, "multirun", "multirun/other"])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper.cli import next_steps
-from sweeper.errors import TrainingError
+from sweeper.errors import OutageError, TrainingError
 from sweeper.sweep import run_study
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.run_study import _next_steps
@@ -33,15 +33,20 @@ def test_the_best_network_is_named_unless_it_could_not_be_scored(
 
 
 @pytest.mark.parametrize(
-    ("number", "raised"), [(errno.ENOSPC, TrainingError), (errno.EIO, OSError)]
+    ("error", "raised", "message"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), TrainingError, "No space left on dev"),
+        (OSError(errno.EIO, "Input/output error"), OSError, "Input/output error"),
+        (OutageError("it is away"), OutageError, "^it is away; the same command resumes the stu"),
+    ],
 )
-def test_a_full_disk_is_an_error_of_one_line(
-    monkeypatch: pytest.MonkeyPatch, number: int, raised: type[Exception]
+def test_a_full_disk_or_an_outage_is_an_error_of_one_line(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, raised: type[Exception], message: str
 ) -> None:
     def fails(*_: object) -> None:
-        raise OSError(number, "No space left on device")
+        raise error
 
     monkeypatch.setattr(run_study, "_run_study", fails)
     monkeypatch.setattr(run_study, "can_call_apart", lambda: False)
-    with pytest.raises(raised, match="No space left on device"):
+    with pytest.raises(raised, match=message):
         run_study.run_study({}, *[None] * 4)

@@ -11,13 +11,14 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import HydraContext
 from optuna.trial import TrialState, create_trial
 
-from sweeper.errors import OutageError
+from sweeper.errors import OutageError, TrainingError
 from sweeper.launch.process import failed_job
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.workers import Workers
+from sweeper.sweep.workers import LauncherError, Workers
 
 DONE = JobReturn(status=JobStatus.COMPLETED)
 FAILED = failed_job(OutageError("the study's database was away"))
+FAILED_LAUNCHER = failed_job(LauncherError("hydra/launcher=joblib failed: it broke"))
 FULL = failed_job(OSError(errno.ENOSPC, "No space left on device"))
 WAITING, COMPLETE = create_trial(state=TrialState.WAITING), create_trial(value=1.0)
 REPORTED = create_trial(state=TrialState.WAITING, intermediate_values={0: 0.5})
@@ -30,11 +31,12 @@ CLAIMED = create_trial(state=TrialState.WAITING, system_attrs=LEASED)
 def make_workers(monkeypatch):
     """Return a function that makes the workers of a study, and the list of their launches.
 
-    `launches` has what each launch returns, and the trials that there are after it.
+    `launches` has what each launch returns, and the trials that there are after it; `before` are
+    those before the first one.
     """
 
-    def make(*launches, own_process=True, ledger=None):
-        remaining, trials, launched = iter(launches), [WAITING, WAITING], []
+    def make(*launches, before=(WAITING, WAITING), own_process=True, ledger=None):
+        remaining, trials, launched = iter(launches), list(before), []
 
         def launch(overrides, initial_job_idx):
             if ledger is not None:
@@ -142,3 +144,30 @@ def test_the_error_of_a_worker_in_this_process_is_raised_while_a_trial_is_left_r
     workers, _ = make_workers(([FAILED], [COMPLETE, RUNNING]), own_process=False)
     with pytest.raises(OutageError):
         workers.run()
+
+
+def test_a_command_that_waited_takes_over_the_trial_of_another_one_that_died(
+    make_workers, monkeypatch
+) -> None:
+    returns = [DONE, DONE]
+    workers, launched = make_workers((returns, [RUNNING]), (returns, [COMPLETE]), before=[RUNNING])
+    [work], dead = workers.work, []
+    work.has_work = lambda: bool(dead) and RUNNING in work.trials()
+    monkeypatch.setattr(time, "sleep", dead.append)
+    assert workers.run() is None
+    assert len(launched) == 2
+
+
+def test_workers_that_leave_the_work_undone_end_the_command(make_workers) -> None:
+    workers, launched = make_workers(([DONE, DONE], [WAITING, WAITING]))
+    with pytest.raises(TrainingError, match="although trials are left; the same command resumes"):
+        workers.run()
+    assert len(launched) == 1
+
+
+def test_a_launcher_that_fails_after_all_trials_is_not_taken_for_a_worker(
+    make_workers, caplog
+) -> None:
+    workers, _ = make_workers(([FAILED_LAUNCHER], [COMPLETE, COMPLETE]))
+    assert workers.run() is None
+    assert caplog.messages == ["hydra/launcher=joblib failed: it broke"]
