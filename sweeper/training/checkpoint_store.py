@@ -40,6 +40,8 @@ class CheckpointStore:
     folder: Path
     config: str
     """The resolved config as YAML; every checkpoint holds it."""
+    saved: tuple[int, int] | None = field(default=None, init=False)
+    """The epochs, and the batches of the next one, in `last.pt`; None if it is of another run."""
     _unwritten_best: bytes | None = field(default=None, init=False, repr=False)
 
     @property
@@ -74,6 +76,7 @@ class CheckpointStore:
                 self.write_best()
             self.folder.mkdir(parents=True, exist_ok=True)
             write_checkpoint(self.last, content)
+            self.saved = state.epoch, state.batch
             if is_best:
                 link_or_copy(self.last, self.best)
                 self._unwritten_best = None
@@ -129,6 +132,8 @@ class CheckpointStore:
             state.meter = experiment.adapter.meter(experiment.device)
             state.meter.load_state_dict(content["state"]["meter"])
         set_rng_state(content["rng"])
+        if path.resolve() == self.last.resolve():
+            self.saved = state.epoch, state.batch
         return content
 
     def copy_best_from(self, resumed_from: Path, state: RunState) -> None:

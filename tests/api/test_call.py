@@ -44,6 +44,8 @@ def test_a_run_returns_what_the_command_records() -> None:
     assert run.epochs.loc[1, "val/accuracy"] == run.value
     for name in (".hydra/overrides.yaml", "config.yaml", "sweeper.log"):
         assert (run.folder / name).is_file()
+    again = sweeper.run(*QUICK, f"hydra.run.dir={run.folder}")
+    assert not again.figures  # those in the folder are of another run
 
 
 @pytest.mark.parametrize(
