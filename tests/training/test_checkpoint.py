@@ -144,7 +144,10 @@ def test_a_checkpoint_of_another_model_or_optimizer_is_refused(
         ),
         (["+optimizer.amsgrad=true"], "optimizer.amsgrad is None in the checkpoint and True in"),
         (["~optimizer.weight_decay"], "optimizer.weight_decay is 0.0 in the checkpoint and None"),
-        (["data.mean=[4.0]", "data.std=[0.05]"], r"data\.mean is None in the checkpoint and \[4\.0\]"),
+        (
+            ["data.mean=[4.0]", "data.std=[0.05]"],
+            r"data\.mean is None in the checkpoint and \[4\.0\]",
+        ),
         (["data.std=[0.05]"], r"data\.std is None in the checkpoint and \[0\.05\] in this run"),
         (["data.image_size=9"], r"data\.image_size is None in the checkpoint and 9 in this run"),
         (["data.resize=crop"], r"data\.resize is squash in the checkpoint and crop in this run"),
@@ -180,9 +183,10 @@ def test_an_epoch_is_finished_with_its_own_batches(
             state.interrupt()
 
     small = ("trainer.train_limit=250", *SMALL[1:], "trainer.epochs=2")  # 4 batches either way
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(SaveCheckpoints, "on_batch_end", interrupt)
-        ran(*small, folder="part")
+        with pytest.raises(KeyboardInterrupt):
+            ran(*small, folder="part")
     folder = tmp_path / "part/checkpoints"
     with refuses(CheckpointError, message):
         ran(*small, changed, f"resume={folder}/last.pt", folder="rest")
