@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 _NOT_OF_RUN = ("study_observers", "model", "register", "system_metrics", "watch", "flush_seconds")
 """Keys of `tracking` that do not say where and as what a run is recorded."""
 
-OF_PIXELS = {
+OF_PIXELS: dict[str, Any] = {
     **dict.fromkeys(("image_size", "mean", "std")),
     "resize": "squash",
     "background": "white",
