@@ -3,7 +3,8 @@
 import logging
 import re
 import sys
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,9 @@ from sweeper.cli.unsearched import unsearched_line
 from sweeper.cli.waiting import is_waiting_shown, waiting_for
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
+from sweeper.errors import ConfigError
 from sweeper.hydra_versions import MAIN
+from sweeper.locks import locked
 from sweeper.run.overview import built_text, config_text
 
 if TYPE_CHECKING:
@@ -42,9 +45,38 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
     type when it has run; a call from Python wants no such words.
 
     Raises:
-        SweeperError: the config, the data or the checkpoint cannot be used, or training failed.
+        SweeperError: the config, the data or the checkpoint cannot be used, another run is in the
+            same folder, or training failed.
         KeyboardInterrupt: the run was interrupted; its state is saved.
     """
+    # The lease of a trial says whose its folder is.
+    alone = _alone_in_folder() if trial.info() is None else nullcontext()
+    with alone:
+        return _executed(cfg, in_words)
+
+
+@contextmanager
+def _alone_in_folder() -> Iterator[None]:
+    """Lock the folder of the run, so that no other run writes to it.
+
+    Raises:
+        ConfigError: another run holds the lock.
+    """
+    folder = HydraConfig.get().runtime.output_dir
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(Path(folder), wait=False))
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"hydra.run.dir={folder}: another run is writing to this folder; wait until it "
+                "ends, or type hydra.run.dir=PATH with another one"
+            ) from error
+        except OSError as error:  # some network file systems have no locks
+            log.debug("%s cannot be locked: %s", folder, error)
+        yield
+
+
+def _executed(cfg: "DictConfig", in_words: bool) -> tuple["Run", float | tuple[float, ...]]:
     settings = HydraConfig.get()
     known = _config_text(cfg, settings) if in_words else ""
     if known and is_waiting_shown():  # elsewhere nobody waits for it, so it comes once it is sure

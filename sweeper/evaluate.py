@@ -106,7 +106,6 @@ def evaluate(argv: Sequence[str]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "metrics.json").write_text(document + "\n", encoding="utf-8")
-        (out / "worst_mistakes.png").unlink(missing_ok=True)  # of an earlier evaluation
     except OSError as error:
         raise ConfigError(f"out={out}: {reason_of(error)}; type out=FOLDER") from error
     waiting_for("drawing figures")

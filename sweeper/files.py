@@ -22,7 +22,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path, and move the file written there to `path` at the end.
 
     Readers see either the old file or the whole new one. After an exception the old file is
-    unchanged.
+    unchanged. After a power cut the new one may be damaged, since nothing waits for the disk.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)  # a killed process of the same number may have left a link

@@ -48,7 +48,10 @@ def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None
     try:
         kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
-        yield
+        try:
+            yield
+        finally:
+            fcntl.flock(descriptor, fcntl.LOCK_UN)  # forked processes have copies of it
     finally:
         os.close(descriptor)
 

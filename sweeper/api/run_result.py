@@ -101,7 +101,7 @@ def _result(finished: "Run", value: float | tuple[float, ...]) -> RunResult:
         history=tuple(state.history),
         folder=folder,
         checkpoint=store.best if store.has_best else None,
-        figures={path.stem: path for path in sorted((folder / "figures").glob("*.png"))},
+        figures=dict(sorted(finished.figures.items())),
         config=DictConfig(OmegaConf.create(store.config)),
         mlflow_run_id=_mlflow_run_id(finished),
     )

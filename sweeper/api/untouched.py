@@ -92,8 +92,8 @@ def untouched_torch() -> Iterator[None]:
 
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     benchmark = torch.backends.cudnn.benchmark
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    finds_anomalies = torch.is_anomaly_enabled()
+    deterministic = _deterministic()
+    anomalies = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
     try:
         with preserved_rng_state():
             yield
@@ -101,9 +101,18 @@ def untouched_torch() -> Iterator[None]:
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark
-        torch.autograd.set_detect_anomaly(finds_anomalies)
-        if torch.are_deterministic_algorithms_enabled() != deterministic:
-            torch.use_deterministic_algorithms(deterministic)
+        torch.autograd.set_detect_anomaly(*anomalies)
+        if _deterministic() != deterministic:
+            is_enabled, warns = deterministic
+            torch.use_deterministic_algorithms(is_enabled, warn_only=warns)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    """Return whether torch's algorithms are deterministic, and whether others only warn."""
+    import torch
+
+    is_enabled = torch.are_deterministic_algorithms_enabled()
+    return is_enabled, torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 @contextmanager

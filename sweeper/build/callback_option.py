@@ -23,10 +23,7 @@ def callback_option(name: str, node: Any, trust: Trust) -> Option:
     option = Option.of_node(f"callbacks.{name}", str(node.get("_target_")), node, trust=trust)
     if inspect.isclass(option.target) and not issubclass(option.target, Callback):
         raise ConfigError(f"{option} is not a subclass of sweeper.training.callback.Callback")
-    try:
-        inspect.signature(option.target).bind(**option.arguments)
-    except TypeError as error:
-        raise ConfigError(f"{option}: {error}; type +callbacks.{name}.KEY=VALUE") from error
+    option.require_all(key=f"+callbacks.{name}.KEY")
     return option
 
 

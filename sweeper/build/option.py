@@ -176,6 +176,19 @@ class Option:
         values = ", ".join(f"{key}={value}" for key, value in self.arguments.items())
         return f"{self.group}={self.name}" + (f" ({values})" if values else "")
 
+    def require_all(self, *of_run: object, key: str) -> None:
+        """Check that the target gets every argument that it needs; the run adds those of `of_run`.
+
+        `key` is the one to type for an argument that is missing.
+
+        Raises:
+            ConfigError: an argument is missing.
+        """
+        try:
+            inspect.signature(self.target).bind(*of_run, **self.arguments)
+        except TypeError as error:
+            raise ConfigError(f"{self}: {error}; type {key}=VALUE") from error
+
     def partial(self) -> Callable[..., Any]:
         """Return the target with the config's arguments filled in."""
         return functools.partial(self.target, **self.arguments)

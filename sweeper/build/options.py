@@ -24,6 +24,7 @@ from sweeper.schema import ImageShape, checked
 from sweeper.tracking.tracker import Tracker
 from sweeper.training.callback import Callback
 from sweeper.training.settings import RunSettings, TrainerSettings
+from sweeper.training.stopping import Curves
 from sweeper.training.watch_settings import WatchSettings, watched_layers
 
 
@@ -50,6 +51,8 @@ class Options:
         self.updates = UpdatesOption(choices, plain_node(cfg, "optimizer"), scheduler, trust)
         stopping = plain_node(cfg, "stopping")
         self.stopping = option_or_none("stopping", choices["stopping"], stopping, trust=trust)
+        if self.stopping is not None:
+            self.stopping.require_all(Curves((), (), ()), key="+stopping.KEY")
         tracking = plain_node(cfg, "tracking")
         tracking.pop("study_observers", None)  # for the parent run of a study
         self._watch = _watch_settings(tracking.pop("watch", {}))

@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import select
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -59,6 +60,9 @@ OTHERS_OF_HYDRA = ("Config group override must be", "Unknown plugin class")
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 """The errors of a write to a full disk. They name no file."""
 
+UNREAD = 141
+"""The exit code of a command whose output nobody reads, as of one that SIGPIPE ends."""
+
 COMMAND_FLAGS = ("run", "multirun", "cfg", "info", "shell_completion")
 """Hydra's flags of which a command line has at most one."""
 
@@ -81,6 +85,8 @@ def raising_errors() -> Iterator[None]:
 def run_command(command: Callable[[], object], arguments: Sequence[str] | None = None) -> None:
     """Run a command; print one line and exit with 1 after an error that the user can fix.
 
+    If the program that reads the output ends before, as in `| head`, nothing is printed.
+
     `arguments` are those of a command that has parsed its flags; None is for a command that lets
     Hydra parse those of `sys.argv`.
     """
@@ -93,18 +99,38 @@ def run_command(command: Callable[[], object], arguments: Sequence[str] | None =
             check_not_empty(typed)
         check_overrides(typed)
         command()
+        _drop_unread()
     except KeyboardInterrupt as interrupt:
         sys.exit(exit_code(interrupt))
     except SystemExit:
         leftovers.remove()
         raise
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _drop_unread():
+            sys.exit(UNREAD)
         message = line_for(error, typed)
         if message is not None:
             leftovers.remove(error)
         if message is None or WANTS_TRACEBACK:
             message = "".join(traceback.format_exception(error)).rstrip()
         _exit_with(message)
+
+
+def _drop_unread() -> bool:
+    """Return whether the program that read the output has ended, and send the rest nowhere then.
+
+    Python would otherwise complain when it ends.
+    """
+    try:
+        output = sys.stdout.fileno()
+        poll = select.poll()
+    except (AttributeError, OSError, ValueError):  # Windows, or a stream that is no file
+        return False
+    poll.register(output, 0)
+    if not poll.poll(0):
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    return True
 
 
 def exit_with_line(error: Exception) -> None:

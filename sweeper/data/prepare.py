@@ -3,7 +3,8 @@
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +24,7 @@ from sweeper.data.pipeline import Pipeline
 from sweeper.data.placement import Placement
 from sweeper.data.profile import Profile
 from sweeper.data.source import (
+    Decoded,
     Images,
     Indices,
     Split,
@@ -32,7 +34,7 @@ from sweeper.data.source import (
 )
 from sweeper.data.split import subset_indices
 from sweeper.data.statistics import Statistics
-from sweeper.errors import ConfigError
+from sweeper.errors import ConfigError, DataError
 from sweeper.schema import Fraction, ImageShape
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,7 @@ def prepare(source: DataSet, keys: PipelineKeys, needs: RunNeeds) -> ImageData:
     """Read and split a data set, and build the pipelines of its batches.
 
     Raises:
-        DataError: the data cannot be read.
+        DataError: the data cannot be read, or a split has no image.
         ConfigError: the settings do not fit the data.
     """
     inputs, device = keys.inputs(source.name, needs.min_image_size), needs.device
@@ -173,11 +175,27 @@ def prepare(source: DataSet, keys: PipelineKeys, needs: RunNeeds) -> ImageData:
 
 
 def _splits(source: DataSet, inputs: Inputs) -> dict[str, Split]:
-    if not isinstance(source, FileSource):
-        return source.splits(inputs.image_size)
-    files = source.files()
-    decoding = inputs.decoding(len(files["train"].mode))
-    return {name: each.split(decoding) for name, each in files.items()}
+    """Return the splits of a source, which raise a DataError when one without images is read."""
+    if isinstance(source, FileSource):
+        files = source.files()
+        decoding = inputs.decoding(len(files["train"].mode))
+        splits = {name: each.split(decoding) for name, each in files.items()}
+    else:
+        splits = source.splits(inputs.image_size)
+    return {
+        name: _with_images(split, f"data={source.name}: {name}") for name, split in splits.items()
+    }
+
+
+def _with_images(split: Split, name: str) -> Split:
+    def checked(read: Callable[[], Decoded]) -> Decoded:
+        decoded = read()
+        if not len(decoded.labels):
+            raise DataError(f"{name} has no image; add some, or leave out the split")
+        return decoded
+
+    stream = split.stream and partial(checked, split.stream)
+    return replace(split, load=partial(checked, split.load), stream=stream)
 
 
 def _probes(

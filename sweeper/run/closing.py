@@ -29,14 +29,16 @@ def results_table(
     return "\n" + named_rows(rows, width)
 
 
-def interrupted_line(state: RunState, resume_command: str, saved: bool) -> str:
+def interrupted_line(epoch: int, resume_command: str, saved: tuple[int, int] | None) -> str:
     """Return the line that an interrupted run prints, with the command that resumes it.
 
-    `saved` is false if no checkpoint could be written.
+    `epoch` is the number of finished epochs. `saved` are the epochs, and the batches of the next
+    one, that the last checkpoint of this run has; None if there is no such checkpoint.
     """
-    if not saved or (not state.epoch and not state.batch):
+    if saved is None or saved == (0, 0):
         return "interrupted before anything was saved"
-    return f"interrupted after epoch {state.epoch}; to resume:\n  {resume_command}"
+    older = "" if saved[0] == epoch else f", and saved after epoch {saved[0]}"
+    return f"interrupted after epoch {epoch}{older}; to resume:\n  {resume_command}"
 
 
 def _metrics_of(split: str, values: Mapping[str, float]) -> list[tuple[str, float]]:

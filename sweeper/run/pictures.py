@@ -27,6 +27,9 @@ PICTURES = 24
 Figures = dict[str, "Figure"]
 """Figures by the name of their file, without its suffix."""
 
+OF_RESULTS = ("confusion_matrix", "average_precision", "accuracy_by_length", "worst_mistakes")
+"""The figures of which some results have none."""
+
 SPLITS = {"train": "training split", "val": "validation split", "test": "test split"}
 
 
@@ -170,10 +173,15 @@ def mistake_figures(
 
 
 def save_figures(figures: Mapping[str, "Figure"], folder: Path) -> list[Path]:
-    """Write each figure into the folder as a PNG file; return the paths of the files."""
+    """Write each figure into the folder as a PNG file; return the paths of the files.
+
+    Figures of earlier results that these ones do not have are removed.
+    """
     from sweeper.figures.drawing import drawn, png
 
     folder.mkdir(parents=True, exist_ok=True)
+    for name in set(OF_RESULTS) - figures.keys():
+        (folder / f"{name}.png").unlink(missing_ok=True)
     for name, figure in figures.items():
         with replacing(folder / f"{name}.png") as partial:
             partial.write_bytes(png(drawn(figure)))

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class Run:
     """The value of `time.perf_counter` at the start of the command."""
     scores: dict[str, float] = field(default_factory=dict)
     """The metrics and sizes of the best network, once it is evaluated."""
+    figures: dict[str, Path] = field(default_factory=dict)
+    """The files of the figures by name, once they are drawn."""
 
     @property
     def next_steps(self) -> str:
@@ -87,8 +90,8 @@ class Run:
             # Trials are resumed by the command of their study.
             if isinstance(error, KeyboardInterrupt) and trial.info() is None:
                 command = self.invocation.resume_command(self.store.last)
-                saved = self.store.last.is_file()
-                log.warning("%s", interrupted_line(self.state, command, saved))
+                line = interrupted_line(self.state.epoch, command, self.store.saved)
+                log.warning("%s", line)
             raise
         self._finish()
         values = self._values()
@@ -220,6 +223,7 @@ class Run:
                 self.experiment, self._network(), self.state, val, test, folder
             ):
                 self.experiment.tracker.log_artifact(path, "figures")
+                self.figures[path.stem] = path
         except OSError as error:
             log.warning("figures cannot be written to %s (%s)", folder, reason_of(error))
 

@@ -1,5 +1,6 @@
 """The network of a checkpoint as a module that others can serve: images in, probabilities out."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from sweeper.cli.waiting import waiting_for
-from sweeper.errors import TrainingError
+from sweeper.errors import CheckpointError, TrainingError
 from sweeper.files import reason_of
 from sweeper.run.restore import Restored, restore
 from sweeper.run.trust import targets_in
@@ -19,6 +20,8 @@ from sweeper.tracking.tracker import BuildModel, ServedModel
 from sweeper.training.checkpoint_store import CheckpointStore
 from sweeper.training.experiment import Experiment
 from sweeper.training.state import RunState
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = 2
 """The number of example images. With one image, torch would fix the size of a batch to one."""
@@ -55,7 +58,9 @@ class Served(nn.Module):
 def network_to_record(
     experiment: Experiment, state: RunState, store: CheckpointStore
 ) -> BuildModel | None:
-    """Return what builds the best network for the tracker, or None if the tracker wants no model.
+    """Return what builds the best network for the tracker.
+
+    Return None if the tracker wants no model, and, with a warning, if `best.pt` is not written.
 
     Args:
         store: The checkpoints of the run. Another process may have written the best one, so it may
@@ -63,8 +68,12 @@ def network_to_record(
     """
     if not experiment.tracker.wants_model or state.best_epoch is None:
         return None
+    if not store.has_best:
+        log.warning("the network is not recorded as a model, since %s is not written", store.best)
+        return None
     trusted = list(targets_in(OmegaConf.to_container(OmegaConf.create(store.config))))
-    return partial(served_model, store.best.absolute(), experiment.trainer.precision, trusted)
+    checkpoint, precision = store.best.absolute(), experiment.trainer.precision
+    return partial(served_model, checkpoint, precision, trusted, state.best_epoch)
 
 
 def record_model(
@@ -94,19 +103,24 @@ def record_model(
         raise TrainingError(f"the network cannot be recorded as a model: {reason}") from error
 
 
-def served_model(checkpoint: Path, precision: str, trusted: Sequence[str] = ()) -> ServedModel:
+def served_model(
+    checkpoint: Path, precision: str, trusted: Sequence[str] = (), epoch: int | None = None
+) -> ServedModel:
     """Return the network of a checkpoint, on the CPU.
 
     precision: that of the run. A CPU computes in fp32 what was trained in fp16 on a GPU.
     trusted: what the checkpoint's config may call beside what sweeper ships.
+    epoch: that of the network, if it is known.
 
     Raises:
-        CheckpointError: the checkpoint is missing or damaged.
+        CheckpointError: the checkpoint is missing, damaged or of another epoch.
         ConfigError: its config calls what is not trusted.
     """
     overrides = ["trainer.device=cpu"]
     overrides += ["trainer.precision=fp32"] if precision == "fp16" else []
     restored = restore(checkpoint, overrides, trusted)
+    if epoch not in (None, restored.epoch):
+        raise CheckpointError(f"{checkpoint} is of epoch {restored.epoch}, not of epoch {epoch}")
     shape = (EXAMPLES, *_input_shape(restored))
     levels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     images = torch.from_numpy(levels)

@@ -34,6 +34,15 @@ log = logging.getLogger(__name__)
 _NOT_OF_RUN = ("study_observers", "model", "register", "system_metrics", "watch", "flush_seconds")
 """Keys of `tracking` that do not say where and as what a run is recorded."""
 
+OF_PIXELS: dict[str, Any] = {
+    **dict.fromkeys(("image_size", "mean", "std")),
+    "resize": "squash",
+    "background": "white",
+    "eval_transform": [],
+}
+"""Keys of `data` that decide on the pixels of an evaluation, with the values that they have in a
+config of an earlier version, which lacks them."""
+
 
 def start(cfg: DictConfig, invocation: Invocation) -> Run:
     """Build the experiment of a composed config, and load the checkpoint to resume from, if any.
@@ -84,15 +93,17 @@ def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> 
     or of the tracking server.
 
     Raises:
-        CheckpointError: the checkpoint cannot be used, or a setting of the optimizer or the
-            scheduler is another one.
+        CheckpointError: the checkpoint cannot be used, or a setting of the optimizer, the scheduler
+            or the pixels is another one.
     """
     if experiment.resumed_from is None:
         return None
     content = store.resume(experiment.resumed_from, experiment, state)
     saved = _comparable(parsed_config(content["config"], experiment.resumed_from))
     current = _comparable(OmegaConf.create(store.config))
-    of_run, of_checkpoint = _update_settings(current), _update_settings(saved)
+    of_run, of_checkpoint = (
+        _update_settings(config) | _data_settings(config, state) for config in (current, saved)
+    )
     of_run = dict.fromkeys(of_checkpoint) | of_run
     require_equal(of_run, of_checkpoint, experiment.resumed_from)
     if _of_training(current) == _of_training(saved):
@@ -134,10 +145,28 @@ def _update_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     return {
         f"{group}.{key}": value
         for group in ("optimizer", "scheduler")
-        if isinstance(node := config.get(group), dict)
-        for key, value in node.items()
+        for key, value in _node(config, group).items()
         if key != SEARCH
     }
+
+
+def _data_settings(config: Mapping[str, Any], state: RunState) -> dict[str, Any]:
+    """Return the settings on which the pixels that are evaluated depend, by names of overrides.
+
+    Within an epoch, those that divide its images into batches and steps are among them.
+    """
+    values = OF_PIXELS | _node(config, "data")
+    settings = {f"data.{key}": values[key] for key in OF_PIXELS}
+    if state.batch:
+        settings["data.batch_size"] = values.get("batch_size")
+        settings["trainer.accumulate"] = _node(config, "trainer").get("accumulate")
+    return settings
+
+
+def _node(config: Mapping[str, Any], group: str) -> dict[str, Any]:
+    """Return the node of a group; a config that comes out of a file may have none."""
+    node = config.get(group)
+    return node if isinstance(node, dict) else {}
 
 
 def _run_info(

@@ -52,13 +52,15 @@ OWN_LAUNCHERS = (BASIC_LAUNCHER, LocalLauncherConf._target_)
 """The launchers whose workers are processes of this host, with its environment."""
 
 RESUMED = (
-    *("optimizer", "scheduler", "loss", "data.batch_size"),
+    *("optimizer", "scheduler", "loss", "data.batch_size", "trainer.accumulate"),
+    *("data.image_size", "data.resize", "data.background"),
+    *("data.mean", "data.std", "data.eval_transform"),
     *("trainer.freeze", "trainer.unfreeze_at", "trainer.lr_scale"),
     *("trainer.train_limit", "trainer.val_limit", "trainer.test_limit"),
 )
 """What a run has in common with the checkpoint that it resumes from, as keys of the config.
 
-`identity` of `training/resumption.py` compares the values.
+`identity` of `training/resumption.py` and `run/start.py` compare the values.
 """
 
 

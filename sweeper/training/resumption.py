@@ -25,8 +25,8 @@ def checkpoint_to_resume(resume: str | None) -> Path | None:
     """Return the path of the checkpoint to resume from, or None for a run that starts anew.
 
     A trial that is taken up again resumes from a checkpoint of its earlier attempt: from `last.pt`,
-    or from `best.pt` if `last.pt` is damaged. If both are, the trial starts as its first attempt
-    did, because it would otherwise fail at every attempt.
+    or from an older `best.pt` if `last.pt` is damaged. If both are, as they are after a best epoch,
+    the trial starts as its first attempt did, because it would otherwise fail at every attempt.
     """
     start = None if resume is None else checkpoint_in(Path(resume), "last.pt")
     info = trial.info()

@@ -18,7 +18,8 @@ def configure_torch(trainer: TrainerSettings) -> None:
     """Set threads, determinism, precision and memory of this process as the trainer wants them."""
     keep_freed_memory()
     torch.set_num_threads(trainer.threads or _default_threads())
-    if torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
+    warns = torch.is_deterministic_algorithms_warn_only_enabled()  # a caller may have set it
+    if warns or torch.are_deterministic_algorithms_enabled() != trainer.deterministic:
         torch.use_deterministic_algorithms(trainer.deterministic)  # imports torch._inductor
     torch.backends.cudnn.benchmark = not trainer.deterministic
     torch.autograd.set_detect_anomaly(trainer.detect_anomaly)

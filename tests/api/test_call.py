@@ -1,6 +1,7 @@
 """Runs from Python in this process: their results, their errors, and what they leave alone."""
 
 import contextlib
+import errno
 import logging
 import os
 import random
@@ -20,6 +21,7 @@ from hydra.core.hydra_config import HydraConfig
 import sweeper
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError, DataError, SweeperError, TrainingError
+from sweeper.locks import ARE_BESIDE, locked
 
 QUICK = ("trainer=quick", "trainer.epochs=1", "trainer.train_limit=64", "trainer.val_limit=32",
          "model=mlp", "tracking=none", "figures=false")  # fmt: skip
@@ -44,6 +46,32 @@ def test_a_run_returns_what_the_command_records() -> None:
     assert run.epochs.loc[1, "val/accuracy"] == run.value
     for name in (".hydra/overrides.yaml", "config.yaml", "sweeper.log"):
         assert (run.folder / name).is_file()
+    again = sweeper.run(*QUICK, f"hydra.run.dir={run.folder}")
+    assert not again.figures  # those in the folder are of another run
+
+
+def test_a_second_run_in_a_folder_is_refused_while_the_first_one_writes_there(
+    tmp_path, refuses
+) -> None:
+    folder = tmp_path / "run"
+    first = sweeper.run(*QUICK, f"hydra.run.dir={folder}")
+    files = ("config.yaml", "checkpoints/last.pt", "checkpoints/best.pt")
+    before = [(folder / name).stat().st_mtime_ns for name in files]
+    with locked(folder), refuses(ConfigError, r"^hydra\.run\.dir=\S+: another run is writing to"):
+        sweeper.run(*QUICK, f"hydra.run.dir={folder}")
+    assert [(folder / name).stat().st_mtime_ns for name in files] == before
+    assert sweeper.run(*QUICK, f"hydra.run.dir={folder}").value == first.value
+
+
+@pytest.mark.skipif(ARE_BESIDE, reason="this system has no flock")
+def test_a_folder_that_cannot_be_locked_is_used_all_the_same(monkeypatch) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert sweeper.run(*QUICK).checkpoint.is_file()
 
 
 @pytest.mark.parametrize(

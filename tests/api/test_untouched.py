@@ -1,9 +1,14 @@
-"""Calls in a process that has loaded nothing before."""
+"""Calls leave the process as it was, in one that has loaded nothing before too."""
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+import torch
+
+import sweeper
+from sweeper.training.torch_settings import configure_torch
 
 CALL = """
 import random
@@ -43,3 +48,38 @@ def test_a_call_that_loads_torch_leaves_random_numbers_as_they_were(tmp_path, ca
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
     assert done.stdout.endswith("untouched\n")
+
+
+def torch_settings() -> tuple[bool, ...]:
+    return (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+        torch.is_anomaly_enabled(),
+        torch.is_anomaly_check_nan_enabled(),
+    )
+
+
+@pytest.fixture
+def _default_settings() -> Iterator[None]:
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.autograd.set_detect_anomaly(False)
+
+
+@pytest.mark.usefixtures("_default_settings")
+@pytest.mark.parametrize("asked", ["true", "false"])
+def test_a_call_restores_what_torch_only_warns_of(tmp_path, monkeypatch, asked) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.autograd.set_detect_anomaly(True, check_nan=False)
+    during: list[tuple[bool, ...]] = []
+
+    def configured(trainer) -> None:
+        configure_torch(trainer)
+        during.append(torch_settings())
+
+    monkeypatch.setattr("sweeper.build.recipe.configure_torch", configured)
+    small = ("model=mlp", "tracking=none", "figures=false", "trainer.epochs=1")
+    sweeper.run(*small, "trainer.train_limit=64", f"trainer.deterministic={asked}")
+    assert during == [(asked == "true", False, False, True)]
+    assert torch_settings() == (True, True, True, False)

@@ -200,6 +200,10 @@ class Net(nn.Sequential):
         ),
         (["model=mlp", "trainer.activation_checkpointing=true"], r"finds no block"),
         (["optimizer.lr=${nowhere}"], r"^optimizer.lr: .*nowhere"),
+        (
+            ["stopping=patience", "~stopping.patience"],
+            r"^stopping=patience .*missing a required argument: 'patience'; type \+stopping\.KEY",
+        ),
         (["optimizer.lr=???"], r"^optimizer\.lr has no value: type optimizer\.lr="),
     ],
 )

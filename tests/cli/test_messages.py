@@ -1,11 +1,20 @@
 import errno
+import subprocess
+import sys
 from importlib.util import find_spec
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-from sweeper.cli.messages import WORK, flag_error, line_for, usage_error, user_message
+from sweeper.cli.messages import (
+    WORK,
+    flag_error,
+    line_for,
+    run_command,
+    usage_error,
+    user_message,
+)
 
 
 @pytest.mark.parametrize("module", WORK)
@@ -47,3 +56,42 @@ def test_overrides_on_both_sides_of_a_flag_are_told_where_they_belong(monkeypatc
     with pytest.raises(SystemExit, match="2"):
         flag_error("unrecognized arguments: seed=1,2")
     assert "seed=1,2: overrides stand on both sides of a flag; type all" in capsys.readouterr().err
+
+
+UNREAD = """
+import sys
+from sweeper.cli.messages import run_command
+
+def command():
+    sys.stdin.read()  # until nobody reads the output any more
+    print("x" * {length})
+    {after}
+
+run_command(command, [])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an error of another type")
+@pytest.mark.parametrize("flags", [(), ("-u",)], ids=["buffered", "unbuffered"])
+@pytest.mark.parametrize(
+    ("length", "after"), [(5, "pass"), (5, "sys.stdout.flush()"), (100_000, "pass")]
+)
+def test_a_command_ends_quietly_when_nobody_reads_its_output(flags, length, after) -> None:
+    pipe = subprocess.PIPE
+    code = UNREAD.format(length=length, after=after)
+    with subprocess.Popen(
+        [sys.executable, *flags, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        process.stdout.close()
+        process.stdin.close()
+        assert process.stderr.read() == b""
+    assert process.returncode in (0, 141)
+
+
+def test_another_broken_pipe_is_no_end_of_the_output(capfd) -> None:
+    def command() -> None:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    with pytest.raises(SystemExit, match="1"):
+        run_command(command, ["seed=1"])
+    assert "BrokenPipeError" in capfd.readouterr().err

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from sweeper.errors import ConfigError
+from sweeper.data.source import Decoded, Split
+from sweeper.errors import ConfigError, DataError
 
 AUGMENT = [v2.RandomCrop(8, padding=2), v2.RandomHorizontalFlip(), v2.ColorJitter(0.5)]
 
@@ -119,6 +120,19 @@ def test_a_single_training_image_needs_batches_of_one(prepared: Any, source: Any
 def test_evaluation_uses_every_image(prepared: Any, source: Any) -> None:
     data = replace(prepared(source), eval_batch_size=17)
     assert [len(labels) for _, labels in data.val()] == [17, 1]
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_a_split_without_images_is_refused(
+    prepared: Any, source: Any, refuses: Any, split: str, resident: bool
+) -> None:
+    splits = source.splits(None)
+    pixels, labels = np.zeros((0, *source.shape), dtype=np.uint8), np.zeros(0, dtype=np.int64)
+    empty = Split(f"{split} empty", lambda: Decoded(pixels, labels, ("a", "b", "c")))
+    source.splits = lambda image_size: {**splits, split: empty}
+    with refuses(DataError, f"^data=arrays: {split} has no image; add some"):
+        prepared(source, resident=resident)
 
 
 def test_a_source_may_have_no_test_split(prepared: Any, array_source: Any) -> None:

@@ -120,13 +120,16 @@ def test_the_best_network_is_evaluated_although_the_disk_stays_full(
     assert "best epoch    1 of" not in whole[1]
     tracked.clear()
     with monkeypatch.context() as patch:
+        patch.setattr("sweeper.tracking.tracker.NullTracker.wants_model", True)
         fill_between(patch, disk, 2, 99)
         assert ran(*LEARNING, folder="disk/run") == value
     assert results(caplog) == whole
-    first, second = warnings_in(caplog)
+    first, second, third = warnings_in(caplog)
     assert "goes on and tries again after the next epoch" in first
     assert "best.pt cannot be written (No space left on device): the results are right" in second
+    assert third.startswith("the network is not recorded as a model")
     assert ("artifact", "best.pt", "checkpoints") not in tracked  # it is the one of epoch 1
+    assert "model" not in {kind for kind, *_ in tracked}
     last = read_checkpoint(disk.folder / "run/checkpoints/last.pt")
     assert len(last["state"]["history"]) == 1
     disk.free()
@@ -147,6 +150,30 @@ def test_a_run_that_never_had_room_is_interrupted_in_one_line(
         ran(*SMALL, folder="disk/run")
     assert warnings_in(caplog)[-1] == "interrupted before anything was saved"
     assert "run/checkpoints" not in "".join(disk.files())
+
+
+@pytest.mark.parametrize(
+    ("full_before", "line"),
+    [
+        (1, "interrupted before anything was saved"),
+        (2, "interrupted after epoch 2, and saved after epoch 1; to resume:\n"),
+        (3, "interrupted after epoch 2; to resume:\n"),
+    ],
+)
+def test_an_interrupted_run_names_the_checkpoint_that_it_has_written(
+    ran, disk, monkeypatch, caplog, full_before, line
+) -> None:
+    ran(*SMALL, "trainer.epochs=4", folder="disk/run")  # its last.pt is of another run
+    fill_between(monkeypatch, disk, full_before, 99)
+
+    def interrupt(_: SaveCheckpoints, state: RunState) -> None:
+        if (state.epoch, state.batch) == (2, 2):
+            state.interrupt()
+
+    monkeypatch.setattr(SaveCheckpoints, "on_batch_end", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ran(*SMALL, "trainer.epochs=4", folder="disk/run")
+    assert warnings_in(caplog)[-1].startswith(line)
 
 
 def test_a_resumed_run_starts_although_its_best_checkpoint_cannot_be_copied(

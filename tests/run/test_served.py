@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from sweeper.errors import ConfigError
+from sweeper.errors import CheckpointError, ConfigError
 from sweeper.predict import predict
 from sweeper.run.served import served_model
 from sweeper.run.trust import targets_in
@@ -98,6 +98,14 @@ def test_a_planted_checkpoint_calls_nothing_that_the_run_does_not_call(ran, tmp_
     write_checkpoint(checkpoint, content | {"config": content["config"].replace(own, "os.system")})
     with pytest.raises(ConfigError, match=r"calls os\.system, which is not part of sweeper"):
         served_model(checkpoint, "fp32")
+
+
+def test_the_network_of_another_epoch_is_refused(ran, tmp_path, refuses) -> None:
+    ran(*QUICK)
+    checkpoint = tmp_path / "run/checkpoints/best.pt"
+    assert served_model(checkpoint, "fp32", epoch=1).description["epoch"] == 1
+    with refuses(CheckpointError, r"best\.pt is of epoch 1, not of epoch 2"):
+        served_model(checkpoint, "fp32", epoch=2)
 
 
 def test_the_own_config_tells_what_a_checkpoint_may_call() -> None:

@@ -11,6 +11,7 @@ from sweeper.training.checkpoint_file import write_checkpoint
 from sweeper.training.checkpoint_store import SaveCheckpoints
 from sweeper.training.state import RunState
 
+FLIP = "[{_target_: torchvision.transforms.v2.RandomHorizontalFlip}]"
 SMALL = ("trainer.train_limit=200", "trainer.val_limit=50", "model.channels=[4,8]")
 
 
@@ -143,6 +144,14 @@ def test_a_checkpoint_of_another_model_or_optimizer_is_refused(
         ),
         (["+optimizer.amsgrad=true"], "optimizer.amsgrad is None in the checkpoint and True in"),
         (["~optimizer.weight_decay"], "optimizer.weight_decay is 0.0 in the checkpoint and None"),
+        (
+            ["data.mean=[4.0]", "data.std=[0.05]"],
+            r"data\.mean is None in the checkpoint and \[4\.0\]",
+        ),
+        (["data.std=[0.05]"], r"data\.std is None in the checkpoint and \[0\.05\] in this run"),
+        (["data.image_size=9"], r"data\.image_size is None in the checkpoint and 9 in this run"),
+        (["data.resize=crop"], r"data\.resize is squash in the checkpoint and crop in this run"),
+        ([f"data.eval_transform={FLIP}"], r"data\.eval_transform is \[\] in the checkpoint and"),
         (["scheduler=step", "scheduler.gamma=0.1"], "scheduler.gamma is 0.5 in the checkpoint"),
     ],
 )
@@ -151,6 +160,37 @@ def test_a_checkpoint_of_another_experiment_is_refused(ran, tmp_path, changed, m
     ran(*first, folder="first")
     with pytest.raises(CheckpointError, match=message):
         ran(*first, *changed, f"resume={tmp_path}/first/checkpoints/last.pt", folder="second")
+
+
+def test_another_transform_of_training_is_accepted(ran, tmp_path) -> None:
+    ran(*SMALL, "trainer.epochs=1", folder="first")
+    resume = f"resume={tmp_path}/first/checkpoints/last.pt"
+    ran(*SMALL, "trainer.epochs=2", f"data.train_transform={FLIP}", resume, folder="second")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ("data.batch_size=63", r"data\.batch_size is 64 in the checkpoint and 63 in this run"),
+        ("trainer.accumulate=2", r"trainer\.accumulate is 1 in the checkpoint and 2 in this run"),
+    ],
+)
+def test_an_epoch_is_finished_with_its_own_batches(
+    ran, tmp_path, monkeypatch, refuses, changed, message
+) -> None:
+    def interrupt(_: SaveCheckpoints, state: RunState) -> None:
+        if (state.epoch, state.batch) == (1, 2):
+            state.interrupt()
+
+    small = ("trainer.train_limit=250", *SMALL[1:], "trainer.epochs=2")  # 4 batches either way
+    with monkeypatch.context() as patch:
+        patch.setattr(SaveCheckpoints, "on_batch_end", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            ran(*small, folder="part")
+    folder = tmp_path / "part/checkpoints"
+    with refuses(CheckpointError, message):
+        ran(*small, changed, f"resume={folder}/last.pt", folder="rest")
+    ran(*small, changed, f"resume={folder}/best.pt", folder="rest")  # that of epoch 1
 
 
 def test_a_run_without_horizon_can_be_made_longer(ran, tmp_path, same) -> None:
