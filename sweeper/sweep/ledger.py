@@ -407,8 +407,9 @@ class Ledger:
         for trial, deaths in hopeless:
             lease = Lease.read(trial.system_attrs)
             last = f"; the last one was process {lease.pid} on {lease.host_name}" if lease else ""
-            times = "once" if deaths == 1 else f"{deaths} times"
-            reason = f"its worker died {times} without progress{last}"
+            # Without retries the first death counts, whether the trial had made progress or not.
+            times = "" if deaths == 1 else f" {deaths} times without progress"
+            reason = f"its worker died{times}{last}"
             self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         return bool(hopeless)
