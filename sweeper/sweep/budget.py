@@ -20,6 +20,8 @@ POINT_KEY = "sweeper:point"
 # Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+# The values of the seeds of a trial with several ones, and their standard deviations.
+REPEATS_KEY, DEVIATION_KEY = "repeats", "deviation"
 SURPLUS = "surplus: the budget was already taken"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (*DONE, TrialState.FAIL)

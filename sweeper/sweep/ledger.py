@@ -26,6 +26,7 @@ from sweeper.sweep.budget import (
     FAILURE_KEY,
     FINISHED,
     POINT_KEY,
+    REPEATS_KEY,
     SURPLUS,
     THREADS_KEY,
     THREADS_VARIABLE,
@@ -40,6 +41,7 @@ from sweeper.sweep.curve import (
     STEP_KEY,
     Place,
     Stretch,
+    curve_of,
     epochs_of,
     looks_of,
     progress_of,
@@ -223,6 +225,19 @@ class Ledger:
                 return True
         return False
 
+    def begin_anew(self, claim: Claim) -> None:
+        """Forget the seeds that a trial has done, because its runs have become longer.
+
+        Each of them goes on from its own checkpoint. Its steps count as progress once more.
+        """
+        with self.locked(), suppress(UpdateFinishedTrialError):
+            trial = self.stored(claim)
+            if claim.holds(trial):
+                self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, [])
+                self._storage.set_trial_system_attr(claim.trial_id, STEP_KEY, None)
+                lease = Lease.read(trial.system_attrs) or claim.lease
+                self._write_lease(claim.trial_id, replace(lease, progress=len(curve_of(trial))))
+
     def pause(self, claim: Claim) -> bool:
         """Put the trial back as paused: it waits for its promotion.
 
@@ -333,7 +348,9 @@ class Ledger:
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
-        deaths = 0 if paused or progress_of(trial) > lease.progress else lease.deaths
+        # The one on record, since `begin_anew` changes its progress.
+        before = Lease.read(trial.system_attrs) or lease
+        deaths = 0 if paused or progress_of(trial) > before.progress else lease.deaths
         self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 

@@ -189,6 +189,25 @@ def test_a_trial_whose_end_was_cut_short_by_a_death_is_run_and_counts(make_ledge
     assert not any(map(was_not_needed, ledger.trials()))
 
 
+@pytest.mark.parametrize(("steps", "deaths"), [([1], 0), ([], 1)])
+def test_a_trial_that_begins_anew_with_longer_runs_makes_progress_again(
+    make_ledger, storage, reported, steps, deaths
+) -> None:
+    ledger = make_ledger(n_trials=1)
+    first = reported(ledger, 0.5)
+    ledger.keep(first, "repeats", [[0.5]])
+    ledger.note_step(first, 10**9)  # of the second seed
+    ledger.release(first)
+    again = ledger.claim()
+    ledger.begin_anew(again)
+    for step in steps:
+        storage.set_trial_intermediate_value(again.trial_id, step, 0.6)
+    ledger.release(again, alone=True)
+    trial = ledger.stored(again)
+    assert trial.user_attrs["repeats"] == []
+    assert Lease.read(trial.system_attrs).deaths == deaths
+
+
 def test_a_worker_that_lost_its_lease_can_neither_renew_it_nor_end_the_trial(
     make_ledger, storage
 ) -> None:
