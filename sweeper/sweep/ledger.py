@@ -161,6 +161,10 @@ class Ledger:
             )
             return following is not None or self.budget.has_room(trials)
 
+    def is_abandoned(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial counts as running, although its worker is dead."""
+        return self._liveness.is_abandoned(trial)
+
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
         return self._liveness.uncertain(trials)

@@ -49,6 +49,11 @@ class FinalPlace:
     is_behind: bool = False
 
     @property
+    def has_failed(self) -> bool:
+        """True if one of its runs failed."""
+        return self.is_behind and self.p is None
+
+    @property
     def mean(self) -> float | None:
         """The mean of the values; None without any."""
         return statistics.fmean(self.values) if self.values else None
