@@ -249,8 +249,8 @@ class Ledger:
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                self._note_order(claim, PAUSE_ORDER_KEY)
-                self._put_back(self.stored(claim), claim.lease, paused=True)
+                order = self._note_order(claim, PAUSE_ORDER_KEY)
+                self._put_back(self.stored(claim), claim.lease, pause_order=order)
                 return True
         return False
 
@@ -332,21 +332,27 @@ class Ledger:
         attrs = self._storage.get_study_user_attrs(self._study_id)
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
 
-    def _note_order(self, claim: Claim, key: str) -> None:
-        """Record the place of a trial's pause or end among those of all trials."""
+    def _note_order(self, claim: Claim, key: str) -> int:
+        """Record the place of a trial's pause or end among those of all trials, and return it."""
         keys = (PAUSE_ORDER_KEY, END_ORDER_KEY)
         # Of a database, the read may be a second old. Trials that ended in it may get equal places.
         trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
         orders = (t.system_attrs.get(each, 0) for t in trials for each in keys)
         order = 1 + max(orders, default=0)
         self._storage.set_trial_system_attr(claim.trial_id, key, order)
+        return order
 
-    def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
-        """Let a trial wait for a later worker, with the deaths since it last made progress."""
+    def _put_back(self, trial: FrozenTrial, lease: Lease, pause_order: int = 0) -> None:
+        """Let a trial wait for a later worker, with the deaths since it last made progress.
+
+        `pause_order` is the place of its pause among all pauses and ends; 0 if it is not paused.
+        """
+        paused = pause_order > 0
         if self.budget.promotion is not None:
             # Before the state: if this process dies in between, the trial is abandoned.
             place, now = Place.of(trial), time.time()
-            stretch = Stretch(start_of(trial) or now, now, lease.worker, paused)
+            start, epochs = start_of(trial) or now, epochs_of(trial)
+            stretch = Stretch(start, now, lease.worker, paused, pause_order, epochs)
             stretches = (*place.stretches, stretch)
             self.write_place(
                 trial._trial_id,

@@ -42,13 +42,11 @@ class TakenPoints:
     def among(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return those of these trials whose points no other trial may have.
 
-        These run, have run, or wait to be run. A point that failed under an earlier command is free.
+        They run, have run, or wait to be run. What failed under an earlier command has no point.
         """
         failed = {t.number for t in failures(trials, self._ledger.budget.failed_before)}
         return [
-            t
-            for t in trials
-            if is_own(t) and (t.state != TrialState.FAIL or t.number in failed)
+            t for t in trials if is_own(t) and (t.state != TrialState.FAIL or t.number in failed)
         ]
 
     def _same_point(self, claim: Claim, params: Mapping[str, Any]) -> Iterator[FrozenTrial]:

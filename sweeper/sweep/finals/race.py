@@ -86,7 +86,9 @@ def race(values: Mapping[int, Values], n_seeds: int, maximize: bool) -> Race:
     racing, behind = list(values), list[FinalPlace]()  # the worst one behind is the first
     for n in looks(n_seeds):
         whole = {t: _first(values[t], n) for t in racing}
-        failed = [FinalPlace(t, _known(whole[t]), is_behind=True) for t in racing if None in whole[t]]
+        failed = [
+            FinalPlace(t, _known(whole[t]), is_behind=True) for t in racing if None in whole[t]
+        ]
         if failed:
             out = {place.trial for place in failed}
             others = race({t: values[t] for t in values if t not in out}, n_seeds, maximize)

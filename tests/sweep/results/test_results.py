@@ -25,7 +25,7 @@ def make_results(live, tmp_path):
 
     def make(
         *values, directions=("minimize",), names=(), choice=None, attrs=None, fixed=(),
-        stage=FinalStage(), record=None,
+        stage=None, record=None,
     ):  # fmt: skip
         space = live("x=interval(0,10)", "steps=2", *fixed)
         study = optuna.create_study(directions=list(directions))
@@ -51,7 +51,7 @@ def make_results(live, tmp_path):
             objectives=Objectives(len(directions), tuple(names)),
             sampler=SamplerRecipe(optuna.samplers.RandomSampler()),
             pruner=optuna.pruners.NopPruner(),
-            finals=stage,
+            finals=stage or FinalStage(),
         )
         return Results.of(study, spec, space, choice)
 
