@@ -160,9 +160,15 @@ def stop_reason() -> str | None:
 def note(key: str, value: Any) -> None:
     """Store a JSON value under `key` in the trial's user attributes.
 
+    The study itself uses `repeats`, `deviation`, `failure`, `duplicate_of` and all keys that begin
+    with `sweeper:`.
+
     If `hydra.sweeper.constraints` has a bound for the key, a value above it makes `should_stop`
     return True. Note values that are known before training, such as the number of parameters,
     before training starts.
+
+    Raises:
+        ValueError: `key` is one that the study itself uses. The study then ends.
     """
     if _reporter is not None:
         _reporter.note(key, value)

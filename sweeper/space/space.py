@@ -24,6 +24,7 @@ from optuna.distributions import (
 
 from sweeper.cli.overrides import bare_key, override_text, to_type
 from sweeper.errors import ConfigError
+from sweeper.space.same_point import point_key
 
 MAX_VALUES = 100_000
 """The number of values of a range. They are listed, unlike those of an interval."""
@@ -172,12 +173,17 @@ def _parameter(key: str, override: Override) -> Parameter:
     if isinstance(sweep, RangeSweep):
         _check_range(key, sweep, override)
     values = _distinguishable([storable(x) for x in _sweep_values(override)])
+    text = f"{key}={_sweep_text(override)}"
     if not values:
-        raise ConfigError(f"{key}={_sweep_text(override)}: has no values; give at least one")
+        raise ConfigError(f"{text}: has no values; give at least one")
+    if len(set(values)) < len(values):
+        raise ConfigError(f"{text}: has a value twice; give each value once")
+    if len({point_key({key: x}) for x in values}) < len(values):
+        raise ConfigError(
+            f"{text}: has numbers that agree in 12 digits and count as one; give each value once"
+        )
     if isinstance(sweep, RangeSweep) and not sweep.shuffle and sweep.step > 0:
         return Parameter(key, _range(sweep, values), values)
-    if len(set(values)) < len(values):
-        raise ConfigError(f"{key}={_sweep_text(override)}: has a value twice; give each value once")
     return Parameter(key, CategoricalDistribution(values), values)
 
 

@@ -17,7 +17,7 @@ from sweeper.errors import ConfigError
 from sweeper.launch.output import output_to
 from sweeper.space.compose import Composer, job_subdir
 from sweeper.space.live import Params
-from sweeper.sweep.budget import DONE
+from sweeper.sweep.budget import DEVIATION_KEY, DONE
 from sweeper.sweep.empty_files import remove_empty
 from sweeper.sweep.job import run_trial_job
 from sweeper.sweep.reporter import StudyReporter
@@ -27,8 +27,6 @@ from sweeper.sweep.verdict import Verdict, judge_error, judge_return, judge_stop
 from sweeper.text import printable
 
 SEED_KEY = "seed"
-REPEATS_KEY = "repeats"
-DEVIATION_KEY = "deviation"
 
 Values = tuple[float, ...]
 

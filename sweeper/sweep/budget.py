@@ -20,6 +20,8 @@ POINT_KEY = "sweeper:point"
 # Sums over more threads round differently, so the number of threads is needed to repeat a trial.
 THREADS_KEY = "sweeper:threads"
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+# The values of the seeds of a trial with several ones, and their standard deviations.
+REPEATS_KEY, DEVIATION_KEY = "repeats", "deviation"
 SURPLUS = "surplus: the budget was already taken"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (*DONE, TrialState.FAIL)
@@ -116,7 +118,7 @@ class Budget:
         """Return whether the study has what was asked for, whatever command may come."""
         n_done = sum(self.is_done(t) for t in trials)
         has_all = self.n_trials is not None and n_done >= self.n_trials
-        has_no_other = any(t.user_attrs.get(FAILURE_KEY) == EXHAUSTED for t in trials)
+        has_no_other = any(map(_found_no_point, trials))
         has_ended = has_all or has_no_other or self.stop_reason(trials) is not None
         return has_ended and self.next_promoted(trials) is None and not self.is_finishing(trials)
 
@@ -215,8 +217,7 @@ class Budget:
             n_failed = len(failures(trials, self.failed_before))
             if sum(map(self.counts, trials)) + n_failed >= self.n_points:
                 return True
-        failed = [t for t in trials if t.state is TrialState.FAIL]
-        signs = [t for t in failed if t.user_attrs.get(FAILURE_KEY) == EXHAUSTED]
+        signs = list(filter(_found_no_point, trials))
         # Only the points that failed under an earlier command may be run again.
         return any(t.number not in self.failed_before for t in signs) or (
             bool(signs) and not failures(trials)
@@ -284,7 +285,17 @@ def failures(
 
 
 def was_not_needed(trial: FrozenTrial) -> bool:
-    """Return whether a trial was ended without a run: a surplus one, or a repeated point."""
-    reason = trial.user_attrs.get(FAILURE_KEY)
-    is_repeat = trial.state == TrialState.FAIL and DUPLICATE_KEY in trial.user_attrs
-    return is_repeat or reason in (SURPLUS, EXHAUSTED)
+    """Return whether a trial was ended without a run: a surplus one, or a repeated point.
+
+    Its reason is written before its state. If the process dies in between, the trial is run later.
+    """
+    if trial.state is not TrialState.FAIL:
+        return False
+    attrs = trial.user_attrs
+    return DUPLICATE_KEY in attrs or attrs.get(FAILURE_KEY) in (SURPLUS, EXHAUSTED)
+
+
+def _found_no_point(trial: FrozenTrial) -> bool:
+    """Return whether a trial failed because the study had no other point."""
+    is_failed = trial.state is TrialState.FAIL  # few of thousands
+    return is_failed and trial.user_attrs.get(FAILURE_KEY) == EXHAUSTED

@@ -34,12 +34,17 @@ class Stretch:
         end: Its end, in seconds since 1970.
         worker: Name of the worker: its host and process.
         is_pause: True if the trial was paused then; False if its worker was asked to leave.
+        order: The place of that pause among all pauses and ends in the study, from 1; 0 if it is
+            none, or an earlier version wrote it.
+        epochs: How far the trial had come; None if an earlier version wrote it.
     """
 
     start: float
     end: float
     worker: str
     is_pause: bool = True
+    order: int = 0
+    epochs: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -192,9 +197,17 @@ def end_order(trial: FrozenTrial) -> tuple[int, float, int]:
     return trial.system_attrs.get(END_ORDER_KEY, 0), end_of(trial) or 0.0, trial.number
 
 
-def pause_order(trial: FrozenTrial) -> tuple[int, float, int]:
-    """Return a key that sorts trials in the order in which they were paused last, else ended."""
-    pauses = [stretch.end for stretch in Place.of(trial).stretches if stretch.is_pause]
-    if not pauses:
-        return end_order(trial)
-    return trial.system_attrs.get(PAUSE_ORDER_KEY, 0), pauses[-1], trial.number
+def pauses_of(trial: FrozenTrial) -> list[tuple[tuple[int, float, int], Sequence[Look]]]:
+    """Return a key for each pause of a trial, and what the trial had reported until then.
+
+    The keys sort among those of `end_order`. Of what an earlier version wrote, the time of the last
+    pause and the whole curve stand for what is not known.
+    """
+    curve, last = curve_of(trial), trial.system_attrs.get(PAUSE_ORDER_KEY, 0)
+    found: list[tuple[tuple[int, float, int], Sequence[Look]]] = []
+    for stretch in Place.of(trial).stretches:
+        if stretch.is_pause:
+            end = stretch.epochs
+            until = [look for look in curve if end is None or look[0] <= end]
+            found.append(((stretch.order or last, stretch.end, trial.number), until))
+    return found

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 
 import optuna
 from optuna.samplers import BaseSampler, RandomSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from sweeper.space.grid import Grid
 from sweeper.space.live import Params
 from sweeper.space.same_point import point_key
-from sweeper.sweep.budget import is_own
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.draft import FIXED_PARAMS_KEY, Draft, paused_as
 from sweeper.sweep.ledger import Ledger
@@ -63,6 +62,7 @@ class Drawer:
 
         If the sampler repeats points of the study `SAMPLER_ROUNDS` times, a finite space yields
         another point that the study does not have. In other spaces, points are drawn at random.
+        If no such point has the values that are fixed for the trial, the trial repeats one.
         """
         for number in range(SAMPLER_ROUNDS if self.points else SAMPLER_ROUNDS + RANDOM_ROUNDS):
             if number == SAMPLER_ROUNDS:
@@ -70,10 +70,14 @@ class Drawer:
             drawn, is_final = self._try(claim, sampler)
             if is_final:
                 return drawn
-        for point in self._unused_points(claim):
+        stored = self.study._storage.get_trial(claim.trial_id)
+        fixed = stored.system_attrs.get(FIXED_PARAMS_KEY, {}) | stored.params
+        for point in self._unused_points(claim, fixed):
             drawn, is_final = self._try(claim, sampler, point)
             if is_final:
                 return drawn
+        if fixed:  # the study may have other points, without these values
+            return drawn
         return replace(drawn, original=None, is_exhausted=True)
 
     def _try(
@@ -95,20 +99,14 @@ class Drawer:
         trial.study, trial.storage = self.study, storage
         return Drawn(trial, params, original), original is None or not can_differ
 
-    def _unused_points(self, claim: Claim) -> Iterator[Params]:
-        """Yield the points that no trial has, from a random one on."""
+    def _unused_points(self, claim: Claim, fixed: Params) -> Iterator[Params]:
+        """Yield the points with these values that no trial has, from a random one on."""
         points = self.points or ()
-        stored = self.study._storage.get_trial(claim.trial_id)
-        fixed = stored.system_attrs.get(FIXED_PARAMS_KEY, {}) | stored.params
         trials = self.study.get_trials(deepcopy=False)
-        used = {point_key(t.params) for t in trials if _uses_point(t)}
+        used = {point_key(t.params) for t in self.taken.among(trials)}
         start = random.Random(claim.number).randrange(len(points)) if points else 0
         for i in range(len(points)):
             point = points[(start + i) % len(points)]
             keeps_fixed = point_key({k: point.get(k) for k in fixed}) == point_key(fixed)
             if point_key(point) not in used and keeps_fixed:
                 yield dict(point)
-
-
-def _uses_point(trial: FrozenTrial) -> bool:
-    return trial.state != TrialState.FAIL and is_own(trial)

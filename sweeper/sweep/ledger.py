@@ -26,6 +26,7 @@ from sweeper.sweep.budget import (
     FAILURE_KEY,
     FINISHED,
     POINT_KEY,
+    REPEATS_KEY,
     SURPLUS,
     THREADS_KEY,
     THREADS_VARIABLE,
@@ -40,6 +41,7 @@ from sweeper.sweep.curve import (
     STEP_KEY,
     Place,
     Stretch,
+    curve_of,
     epochs_of,
     looks_of,
     progress_of,
@@ -159,6 +161,10 @@ class Ledger:
             )
             return following is not None or self.budget.has_room(trials)
 
+    def is_abandoned(self, trial: FrozenTrial) -> bool:
+        """Return whether a trial counts as running, although its worker is dead."""
+        return self._liveness.is_abandoned(trial)
+
     def uncertain(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Return the running trials of which it is not known yet whether their workers live."""
         return self._liveness.uncertain(trials)
@@ -224,6 +230,19 @@ class Ledger:
                 return True
         return False
 
+    def begin_anew(self, claim: Claim) -> None:
+        """Forget the seeds that a trial has done, because its runs have become longer.
+
+        Each of them goes on from its own checkpoint. Its steps count as progress once more.
+        """
+        with self.locked(), suppress(UpdateFinishedTrialError):
+            trial = self.stored(claim)
+            if claim.holds(trial):
+                self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, [])
+                self._storage.set_trial_system_attr(claim.trial_id, STEP_KEY, None)
+                lease = Lease.read(trial.system_attrs) or claim.lease
+                self._write_lease(claim.trial_id, replace(lease, progress=len(curve_of(trial))))
+
     def pause(self, claim: Claim) -> bool:
         """Put the trial back as paused: it waits for its promotion.
 
@@ -231,8 +250,8 @@ class Ledger:
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
             if self.owns(claim):
-                self._note_order(claim, PAUSE_ORDER_KEY)
-                self._put_back(self.stored(claim), claim.lease, paused=True)
+                order = self._note_order(claim, PAUSE_ORDER_KEY)
+                self._put_back(self.stored(claim), claim.lease, pause_order=order)
                 return True
         return False
 
@@ -314,27 +333,35 @@ class Ledger:
         attrs = self._storage.get_study_user_attrs(self._study_id)
         return list(attrs.get(ENDED_COMMANDS_KEY, ()))
 
-    def _note_order(self, claim: Claim, key: str) -> None:
-        """Record the place of a trial's pause or end among those of all trials."""
+    def _note_order(self, claim: Claim, key: str) -> int:
+        """Record the place of a trial's pause or end among those of all trials, and return it."""
         keys = (PAUSE_ORDER_KEY, END_ORDER_KEY)
         # Of a database, the read may be a second old. Trials that ended in it may get equal places.
         trials = self._storage.get_all_trials(self._study_id, deepcopy=False)
         orders = (t.system_attrs.get(each, 0) for t in trials for each in keys)
         order = 1 + max(orders, default=0)
         self._storage.set_trial_system_attr(claim.trial_id, key, order)
+        return order
 
-    def _put_back(self, trial: FrozenTrial, lease: Lease, paused: bool = False) -> None:
-        """Let a trial wait for a later worker, with the deaths since it last made progress."""
+    def _put_back(self, trial: FrozenTrial, lease: Lease, pause_order: int = 0) -> None:
+        """Let a trial wait for a later worker, with the deaths since it last made progress.
+
+        `pause_order` is the place of its pause among all pauses and ends; 0 if it is not paused.
+        """
+        paused = pause_order > 0
         if self.budget.promotion is not None:
             # Before the state: if this process dies in between, the trial is abandoned.
             place, now = Place.of(trial), time.time()
-            stretch = Stretch(start_of(trial) or now, now, lease.worker, paused)
+            start, epochs = start_of(trial) or now, epochs_of(trial)
+            stretch = Stretch(start, now, lease.worker, paused, pause_order, epochs)
             stretches = (*place.stretches, stretch)
             self.write_place(
                 trial._trial_id,
                 replace(place, is_paused=paused, stretches=stretches, started=None),
             )
-        deaths = 0 if paused or progress_of(trial) > lease.progress else lease.deaths
+        # The one on record, since `begin_anew` changes its progress.
+        before = Lease.read(trial.system_attrs) or lease
+        deaths = 0 if paused or progress_of(trial) > before.progress else lease.deaths
         self._write_lease(trial._trial_id, replace(lease, cuts=lease.cuts + 1, deaths=deaths))
         self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
@@ -408,8 +435,9 @@ class Ledger:
         for trial, deaths in hopeless:
             lease = Lease.read(trial.system_attrs)
             last = f"; the last one was process {lease.pid} on {lease.host_name}" if lease else ""
-            times = "once" if deaths == 1 else f"{deaths} times"
-            reason = f"its worker died {times} without progress{last}"
+            # Without retries the first death counts, whether the trial had made progress or not.
+            times = "" if deaths == 1 else f" {deaths} times without progress"
+            reason = f"its worker died{times}{last}"
             self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, reason)
             self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
         return bool(hopeless)

@@ -8,11 +8,16 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
+from sweeper.sweep.budget import DEVIATION_KEY, DUPLICATE_KEY, FAILURE_KEY, REPEATS_KEY
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.guard import Guard
 from sweeper.sweep.ledger import Ledger
 from sweeper.sweep.pausing import Pausing
+from sweeper.sweep.verdict import EveryTrialError
 from sweeper.trial import TrialInfo
+
+OWN_KEYS, OWN_PREFIX = (FAILURE_KEY, DUPLICATE_KEY, REPEATS_KEY, DEVIATION_KEY), "sweeper:"
+"""The user attributes that are the study's own."""
 
 STEPS_PER_REPEAT = 10**9  # more than a run has, so that the steps of a trial's runs grow
 
@@ -96,7 +101,15 @@ class StudyReporter:
         return self._stop_reason
 
     def note(self, key: str, value: Any) -> None:
-        """Write a JSON value to the trial; if it has an upper bound, check the constraint."""
+        """Write a JSON value to the trial; if it has an upper bound, check the constraint.
+
+        Raises:
+            EveryTrialError: the study itself keeps something under this key.
+        """
+        if key in OWN_KEYS or key.startswith(OWN_PREFIX):
+            raise EveryTrialError(
+                f"sweeper.trial.note: the study itself uses {key!r}; choose another key"
+            )
         if self._is_lost():
             return
         self._trial.set_user_attr(key, value)

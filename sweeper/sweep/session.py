@@ -24,8 +24,8 @@ from sweeper.secrets import without_password
 from sweeper.space.compose import Composer, has_numbered_subdir
 from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
-from sweeper.sweep.attempt import REPEATS_KEY, Attempt, Values
-from sweeper.sweep.budget import FAILURE_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.attempt import Attempt, Values
+from sweeper.sweep.budget import FAILURE_KEY, REPEATS_KEY, THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.draw import Drawer, Drawn
@@ -167,14 +167,17 @@ class Session:
         threads = os.environ.get(THREADS_VARIABLE)
         if stored.user_attrs.get(THREADS_KEY, "") != threads:
             self.ledger.keep(claim, THREADS_KEY, threads)
+        done = stored.user_attrs.get(REPEATS_KEY, ()) if self._spec.repeats > 1 else ()
         grown = _numbers(config, self._spec.growing)
         if stored.user_attrs.get(GROWN_KEY, {}) != grown:
+            if done:  # with shorter runs
+                self.ledger.begin_anew(claim)
+                done = ()
             self.ledger.keep(claim, GROWN_KEY, grown)
-        done = [tuple(values) for values in stored.user_attrs.get(REPEATS_KEY, ())]
         with current_trial.reported_by(reporter):
             self._spec.observers.trial_started(reporter.info)
             try:
-                verdict = self._attempt(claim, reporter).run(config, done)
+                verdict = self._attempt(claim, reporter).run(config, [*map(tuple, done)])
             except KeyboardInterrupt as error:
                 reason = reporter.stop_reason()
                 if reason is None and not self._interrupt.requested:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.curve import Place, curve_of, pause_order
+from sweeper.sweep.curve import Look, end_order, pauses_of
 
 
 @dataclass(frozen=True)
@@ -29,25 +29,42 @@ class StopRule:
     def reason(self, trials: Sequence[FrozenTrial]) -> str | None:
         """Return why the study ends, or None if it goes on.
 
-        The trials count in the order in which they were paused last, else ended. A trial that was
-        paused counts with its last value, but the study does not end because of that value alone.
+        For `patience`, the pauses and the ends of trials count in their order. A pause counts with
+        the trial's last value at that time, but the study does not end because of that value alone.
         """
         results = [result for t in trials if (result := _value(t)) is not None]
         reached = max(results, key=self._score, default=None)
         if self._is_reached(reached):
             return f"the best value reached {reached:.6g}"
-        ended = [t for t in trials if _counts(t)]
-        # A trial that goes on keeps the place of its pause, so that a rule that is met stays met.
-        ended.sort(key=pause_order)
-        best: float | None = None
-        n_since_best = 0
-        for trial in ended:
-            value = _value(trial) if trial.state.is_finished() else _last_value(trial)
-            is_better = value is not None and (best is None or self._is_better(value, best))
-            best, n_since_best = (value, 0) if is_better else (best, n_since_best + 1)
-        if self.patience is not None and best is not None and n_since_best >= self.patience:
+        if self.patience is None:
+            return None
+        n_since_best, best = self._since_best(trials, self.patience)
+        if best is not None and n_since_best >= self.patience:
             return f"the last {n_since_best} trials did not improve the best value {best:.6g}"
         return None
+
+    def _since_best(self, trials: Sequence[FrozenTrial], patience: int) -> tuple[int, float | None]:
+        """Return how many others were paused or ended without a better value, and the best one."""
+        values: dict[int, float] = {}  # of each trial, its last one
+        seen, since = set[int](), set[int]()
+        leader, best = None, None
+        for number, value in _events(trials):
+            # Promoted trials are trained on then. They do not start the study again.
+            goes_on = best is not None and len(since) >= patience and number in seen
+            seen.add(number)
+            values.pop(number, None)
+            if value is not None:
+                values[number] = value
+            if value is not None and (best is None or self._is_better(value, best)):
+                leader, best = number, value
+                if not goes_on:
+                    since.clear()
+            elif number == leader:  # its end is worse than its pause was
+                leader = max(values, key=lambda n: self._score(values[n]), default=None)
+                best = None if leader is None else values[leader]
+            else:
+                since.add(number)
+        return len(since), best
 
     def _is_reached(self, value: float | None) -> bool:
         if self.value is None or value is None:
@@ -66,14 +83,22 @@ def is_feasible(trial: FrozenTrial) -> bool:
     return all(violation <= 0 for violation in trial.constraints.values())
 
 
-def _counts(trial: FrozenTrial) -> bool:
-    """Return whether a trial has ended well, or was paused, though it may run again."""
-    has_ended = trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
-    return has_ended or (not trial.state.is_finished() and Place.of(trial).n_pauses > 0)
+def _events(trials: Sequence[FrozenTrial]) -> list[tuple[int, float | None]]:
+    """Return the pauses and the ends of trials that did not fail, in their order.
+
+    Each is the number of the trial, and its value then; None if it had none that counts.
+    """
+    events = []
+    for trial in trials:
+        if trial.state == TrialState.FAIL:
+            continue
+        events += [(key, _last_value(trial, curve)) for key, curve in pauses_of(trial)]
+        if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+            events.append((end_order(trial), _value(trial)))
+    return [(key[-1], value) for key, value in sorted(events, key=lambda event: event[0])]
 
 
-def _last_value(trial: FrozenTrial) -> float | None:
-    curve = curve_of(trial)
+def _last_value(trial: FrozenTrial, curve: Sequence[Look]) -> float | None:
     is_usable = curve and math.isfinite(curve[-1][1]) and is_feasible(trial)
     return curve[-1][1] if is_usable else None
 

@@ -1,6 +1,6 @@
 """The points that the trials of a study have taken, so that no two trials run the same one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -39,11 +39,17 @@ class TakenPoints:
             )
             return next(ended_or_first, None)
 
+    def among(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return those of these trials whose points no other trial may have.
+
+        They run, have run, or wait to be run. What failed under an earlier command has no point.
+        """
+        failed = {t.number for t in failures(trials, self._ledger.budget.failed_before)}
+        return [
+            t for t in trials if is_own(t) and (t.state != TrialState.FAIL or t.number in failed)
+        ]
+
     def _same_point(self, claim: Claim, params: Mapping[str, Any]) -> Iterator[FrozenTrial]:
-        """Yield the trials with these parameters that run, have run, or wait to be run again."""
+        """Yield the other trials that have taken the point with these parameters."""
         same = self._index.with_params(self._ledger.trials(), params)
-        failed = {t.number for t in failures(same, self._ledger.budget.failed_before)}
-        for trial in same:
-            is_to_be_repeated = trial.state == TrialState.FAIL and trial.number not in failed
-            if trial._trial_id != claim.trial_id and is_own(trial) and not is_to_be_repeated:
-                yield trial
+        yield from (t for t in self.among(same) if t._trial_id != claim.trial_id)

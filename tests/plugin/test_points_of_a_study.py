@@ -136,6 +136,20 @@ def test_an_interrupted_repeated_trial_goes_on_with_the_next_seed(app, wait_for)
     assert [len((app.folder / f"0/seed-{s}/steps.log").read_text()) for s in (5, 6, 7)] == [5] * 3
 
 
+def test_a_repeated_trial_with_longer_runs_trains_all_of_its_seeds_on(app, wait_for) -> None:
+    command = ("x=1,2", "+seed=5", "returns=${steps}", "hydra.sweeper.repeats=3",
+               "hydra.sweeper.growing=[steps]", "step_seconds=0.1",
+               "hydra.sweeper.n_jobs=1")  # fmt: skip
+    process = app.start(*command, "steps=5")
+    wait_for(lambda: (app.folder / "0/seed-6/steps.log").exists())
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert app.trials()[0].user_attrs["repeats"] == [[5.0]]
+    app.run(*command, "steps=8")
+    assert app.trials()[0].user_attrs["repeats"] == [[8.0]] * 3
+    assert [len((app.folder / f"0/seed-{s}/steps.log").read_text()) for s in (5, 6, 7)] == [8] * 3
+
+
 def test_repeats_need_a_seed_in_the_config(app) -> None:
     out = app.run("x=1,2", "hydra.sweeper.repeats=3", *BASIC, code=1)
     assert "hydra.sweeper.repeats: needs a whole number as the config's key seed" in out

@@ -91,6 +91,8 @@ def test_a_shuffle_is_the_same_in_every_process(line) -> None:
         ("k=range(2,2)", "has no values"),
         ("k=1,1", "has a value twice"),
         ("k=a,'a'", "has a value twice"),
+        ("k=0.3,0.30000000000000004", "numbers that agree in 12 digits"),
+        ("k=range(1,1.0000000000001,0.00000000000001)", "numbers that agree in 12 digits"),
     ],
 )
 def test_a_sweep_that_cannot_be_sampled_is_refused(line, message) -> None:

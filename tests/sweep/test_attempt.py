@@ -6,7 +6,8 @@ from omegaconf import OmegaConf
 
 from sweeper.errors import ConfigError
 from sweeper.sweep import attempt
-from sweeper.sweep.attempt import DEVIATION_KEY, Attempt, first_seed, mean_verdict
+from sweeper.sweep.attempt import Attempt, first_seed, mean_verdict
+from sweeper.sweep.budget import DEVIATION_KEY
 from sweeper.sweep.verdict import Objectives, Verdict
 from sweeper.trial import TrialInfo
 

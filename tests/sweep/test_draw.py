@@ -89,6 +89,23 @@ def test_a_partly_fixed_point_keeps_its_values_when_it_is_drawn_again(drawer) ->
     assert {p["shape"] for p in params} == {"sphere", "plane"}
 
 
+def test_a_partly_fixed_point_without_a_free_one_repeats_a_trial(drawer) -> None:
+    draws = drawer("x=1,2", "shape=sphere,plane")
+    for point in ({"x": 2, "shape": "plane"}, {"x": 2, "shape": "sphere"}, {"x": 2}):
+        draws.study.enqueue_trial(point)
+    drawn(draws, 2, RandomSampler(seed=0))
+    last = draws.draw(draws.ledger.claim(), RandomSampler(seed=0))
+    assert (last.original.params["x"], last.is_exhausted) == (2, False)
+
+
+def test_a_point_that_has_just_failed_is_no_unused_one(drawer) -> None:
+    draws = drawer("x=range(30)")
+    for _ in range(30):
+        claim = draws.ledger.claim()
+        assert draws.draw(claim, RandomSampler(seed=0)).original is None
+        draws.ledger.finish(claim, TrialState.FAIL)
+
+
 def test_a_failed_point_is_drawn_again_by_a_later_command_only(drawer) -> None:
     draws = drawer("x=1,2")
     first = draws.ledger.claim()

@@ -5,7 +5,15 @@ from datetime import timedelta
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from sweeper.sweep.budget import EXHAUSTED, FAILURE_KEY, FATAL_KEY, IMPORTED_KEY, SURPLUS, Budget
+from sweeper.sweep.budget import (
+    EXHAUSTED,
+    FAILURE_KEY,
+    FATAL_KEY,
+    IMPORTED_KEY,
+    SURPLUS,
+    Budget,
+    was_not_needed,
+)
 from sweeper.sweep.curve import PLACE_KEY, Place, Stretch, curve_of, is_paused
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.ledger import Ledger
@@ -156,6 +164,48 @@ def test_a_trial_that_keeps_killing_its_worker_is_failed_with_the_reason(
     first = storage.get_all_trials(0)[0]
     assert first.state == FAIL
     assert "its worker died 2 times without progress" in first.user_attrs[FAILURE_KEY]
+
+
+def test_without_retries_a_trial_fails_with_the_first_death_whatever_its_progress(
+    make_ledger, storage, reported
+) -> None:
+    ledger = make_ledger(n_trials=1, max_retries=0)
+    abandon(storage, reported(ledger, 0.5))
+    ledger.claim()
+    [first, _] = storage.get_all_trials(0)
+    assert first.user_attrs[FAILURE_KEY].startswith("its worker died; the last one was process ")
+
+
+def test_a_trial_whose_end_was_cut_short_by_a_death_is_run_and_counts(make_ledger, storage) -> None:
+    """The reason is written before the state."""
+    ledger = make_ledger(n_trials=2)
+    for reason in (SURPLUS, EXHAUSTED):
+        dead = ledger.claim()
+        storage.set_trial_user_attr(dead.trial_id, FAILURE_KEY, reason)
+        abandon(storage, dead)
+        assert not was_not_needed(ledger.stored(dead))
+        assert not ledger.budget.has_ended(ledger.trials())
+        assert ledger.finish(ledger.claim(), COMPLETE, [1.0])
+    assert not any(map(was_not_needed, ledger.trials()))
+
+
+@pytest.mark.parametrize(("steps", "deaths"), [([1], 0), ([], 1)])
+def test_a_trial_that_begins_anew_with_longer_runs_makes_progress_again(
+    make_ledger, storage, reported, steps, deaths
+) -> None:
+    ledger = make_ledger(n_trials=1)
+    first = reported(ledger, 0.5)
+    ledger.keep(first, "repeats", [[0.5]])
+    ledger.note_step(first, 10**9)  # of the second seed
+    ledger.release(first)
+    again = ledger.claim()
+    ledger.begin_anew(again)
+    for step in steps:
+        storage.set_trial_intermediate_value(again.trial_id, step, 0.6)
+    ledger.release(again, alone=True)
+    trial = ledger.stored(again)
+    assert trial.user_attrs["repeats"] == []
+    assert Lease.read(trial.system_attrs).deaths == deaths
 
 
 def test_a_worker_that_lost_its_lease_can_neither_renew_it_nor_end_the_trial(

@@ -7,6 +7,7 @@ import pytest
 from sweeper import trial as current
 from sweeper.sweep.curve import curve_of
 from sweeper.sweep.reporter import StudyReporter
+from sweeper.sweep.verdict import EveryTrialError
 from sweeper.trial import TrialInfo
 
 
@@ -62,6 +63,13 @@ def test_values_and_notes_are_stored_unless_the_trial_was_lost(reporter, storage
     owned, lost = storage.get_all_trials(0)
     assert (owned.intermediate_values, owned.user_attrs.get("size")) == ({3: 0.5}, 7)
     assert (lost.intermediate_values, lost.user_attrs.get("size")) == ({}, None)
+
+
+@pytest.mark.parametrize("key", ["repeats", "deviation", "failure", "duplicate_of", "sweeper:x"])
+def test_a_note_cannot_take_the_place_of_what_the_study_keeps(reporter, storage, key) -> None:
+    with current.reported_by(reporter()), pytest.raises(EveryTrialError, match="another key"):
+        current.note(key, 3)
+    assert key not in storage.get_all_trials(0)[0].user_attrs
 
 
 def test_a_pruner_is_asked_only_after_a_report(reporter) -> None:

@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from sweeper.sweep.curve import PLACE_KEY, Place, Stretch
+from sweeper.sweep.curve import END_ORDER_KEY, PLACE_KEY, Place, Stretch
 from sweeper.sweep.stop_rule import StopRule
 
 START = datetime(2026, 1, 1)
@@ -50,6 +50,59 @@ def test_a_paused_trial_that_is_better_is_no_miss() -> None:
     assert StopRule(None, 2, maximize=True).reason([complete, *paused]) is None
     assert StopRule(None, 2, maximize=False).reason([complete, *paused]) is not None
     assert StopRule(0.8, None, maximize=True).reason([complete, *paused]) is None
+
+
+def paused(number, *pauses, end=None, going=()):
+    """Return a trial with pauses, each an order and its value; `end` is the order of its end.
+
+    Its value is then that of its last pause, or the last one of `going`, which it reported since.
+    """
+    values = [*(value for _, value in pauses), *going]
+    place = Place(stretches=tuple(
+        Stretch(0.0, 1.0, "w", order=order, epochs=float(i))
+        for i, (order, _) in enumerate(pauses, start=1)
+    ))  # fmt: skip
+    trial = create_trial(
+        state=TrialState.RUNNING if end is None else TrialState.COMPLETE,
+        value=None if end is None else values[-1],
+        intermediate_values=dict(enumerate(values)),
+        system_attrs={PLACE_KEY: place.record(), END_ORDER_KEY: end or 0},
+    )
+    trial.number = number
+    return trial
+
+
+BEST, MISSES = paused(1, (2, 0.6)), [paused(2, (3, 0.5)), paused(3, (4, 0.5))]
+
+
+@pytest.mark.parametrize(
+    ("promoted", "patience", "stops"),
+    [
+        # An improvement counts when the trial is paused again or ends, and not at its first pause.
+        (paused(0, (1, 0.4), (5, 0.9)), 3, False),
+        (paused(0, (1, 0.4), end=5, going=[0.9]), 3, False),
+        (paused(0, (1, 0.4), going=[0.9]), 3, False),
+        (paused(0, (1, 0.4), (5, 0.5)), 3, True),
+        # A rule that was met stays met.
+        (paused(0, (1, 0.4), (5, 0.9)), 2, True),
+        (paused(0, (1, 0.4), end=5, going=[0.9]), 2, True),
+    ],
+)
+def test_pauses_and_ends_count_in_their_order(promoted, patience, stops) -> None:
+    trials = [promoted, BEST, *MISSES]
+    assert (StopRule(None, patience, maximize=True).reason(trials) is not None) == stops
+
+
+def test_a_trial_that_ends_worse_than_it_was_paused_leaves_its_place_to_the_next() -> None:
+    first, second, third = paused(0, (1, 0.9), end=2, going=[0.3]), paused(1, (3, 0.5)), MISSES[1]
+    assert StopRule(None, 2, maximize=True).reason([first, second, third]) is None
+
+
+def test_a_running_trial_that_ends_with_a_better_value_goes_on_with_the_study() -> None:
+    late = paused(4, end=5, going=[0.9])
+    rule = StopRule(None, 2, maximize=True)
+    assert rule.reason([BEST, *MISSES]) is not None
+    assert rule.reason([BEST, *MISSES, late]) is None
 
 
 def test_trials_count_in_the_order_in_which_they_ended() -> None:

@@ -1,7 +1,7 @@
 """The agenda of a study whose search is over: the jobs that are left."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -81,16 +81,24 @@ class Agenda:
     def has_work(self) -> bool:
         """Return whether a worker could do a job now."""
         with self.ledger.locked():
+            if not self._search_is_over():
+                return False
             missing = self._missing()
         return missing is not None or self.ledger.has_work()
 
-    def add_next(self) -> None:
-        """Add the next job that nobody has begun, so that it can be claimed."""
+    def add_next(self) -> bool:
+        """Add the next job that nobody has begun, so that it can be claimed.
+
+        Return False while the search goes on: until then nobody knows which jobs are needed.
+        """
         with self.ledger.locked():
+            if not self._search_is_over():
+                return False
             job = self._missing()
             if job is not None:
                 template = job.template(self.subject(job))
                 self._storage.create_new_trial(self._finals_id, template_trial=template)
+            return True
 
     def awaits_search(self) -> bool:
         """Return whether the end of trials that run elsewhere will leave runs for this worker."""
@@ -98,7 +106,9 @@ class Agenda:
             return False
         trials, budget = self._searched(), self._spec.budget
         goes_wrong = budget.fatal(trials) is not None or budget.too_many_failed(trials)
-        is_late = budget.deadline is not None and time.time() >= budget.deadline
+        # If a time limit is all that ends the search, the jobs follow it.
+        deadline = self.ledger.budget.deadline
+        is_late = deadline is not None and time.time() >= deadline
         runs = any(t.state == TrialState.RUNNING and is_own(t) for t in trials)
         return runs and not goes_wrong and not is_late
 
@@ -122,14 +132,16 @@ class Agenda:
     def _searched(self) -> list[FrozenTrial]:
         return read_trials(self._search._storage, self._search._study_id)
 
+    def _search_is_over(self) -> bool:
+        return search_is_over(self._spec, self._searched(), time.time())
+
     def _missing(self) -> FinalJob | None:
         """Return the first job that is still to be added, or None."""
-        searched, now = self._searched(), time.time()
-        if not search_is_over(self._spec, searched, now):
+        jobs, budget = [t for t in self.trials() if not was_not_needed(t)], self.ledger.budget
+        if budget.is_spent(jobs, time.time()):
             return None
-        done = [t for t in self.trials() if not was_not_needed(t)]
-        if self.ledger.budget.is_spent(done, now):
-            return None
+        # One that failed under this command is tried again by a later one only.
+        done = list(filter(budget.counts, jobs))
         runs = self._missing_runs(done)
         self._end_unneeded(done, runs)
         if runs:
@@ -139,7 +151,7 @@ class Agenda:
         winner = chosen_trial(best, self._search.directions, self._spec.finals.choice)
         if winner is None or self._spec.finals.conclude is None:
             return None
-        return self._missing_scores(winner, done)
+        return self._missing_scores(winner, jobs)
 
     def _missing_runs(self, done: Sequence[FrozenTrial]) -> list[FinalJob]:
         """Return the runs that the race of the finalists lacks; record the race if it is over."""
@@ -151,8 +163,9 @@ class Agenda:
             return []
         found = race(self._values(trials, done), len(stage.seeds), maximize)
         if not found.runs:
-            record = Finalists(trials, stage.seeds, found.places).record()
-            self._record(FINALISTS_RECORD, record)
+            failed = {place.trial for place in found.places if place.has_failed}
+            finalists = Finalists(trials, stage.seeds, found.places, _failures(done, failed))
+            self._record(FINALISTS_RECORD, finalists.record())
         return [FinalJob(number, stage.seeds[index]) for number, index in found.runs]
 
     def _values(self, trials: Sequence[int], done: Sequence[FrozenTrial]) -> dict[int, Values]:
@@ -165,21 +178,21 @@ class Agenda:
         }
 
     def _end_unneeded(self, done: Sequence[FrozenTrial], runs: Sequence[FinalJob]) -> None:
-        """End the runs that wait although their finalists have been dropped meanwhile."""
+        """End the runs that no worker has although their finalists have been dropped meanwhile."""
         needed = {job.key for job in runs}
         for trial in done:
             is_run = FinalJob.of(trial).seed is not None
             is_needed = trial.system_attrs[POINT_KEY] in needed
-            if trial.state == TrialState.WAITING and is_run and not is_needed:
+            is_left = trial.state == TrialState.WAITING or self.ledger.is_abandoned(trial)
+            if is_left and is_run and not is_needed:
                 with suppress(UpdateFinishedTrialError):
                     self._storage.set_trial_user_attr(trial._trial_id, FAILURE_KEY, SURPLUS)
                     self._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
 
-    def _missing_scores(self, winner: FrozenTrial, done: Sequence[FrozenTrial]) -> FinalJob | None:
+    def _missing_scores(self, winner: FrozenTrial, jobs: Sequence[FrozenTrial]) -> FinalJob | None:
         """Return the job that scores the winner, unless it has been added; record its scores."""
         job = FinalJob(winner.number)
-        # One that failed under this command is tried again by a later one only.
-        same = [t for t in done if t.system_attrs[POINT_KEY] == job.key]
+        same = [t for t in jobs if t.system_attrs[POINT_KEY] == job.key]
         counting = [t for t in same if self.ledger.budget.counts(t)]
         done_jobs = [t for t in same if t.state == TrialState.COMPLETE]
         for trial in (done_jobs or same)[-1:]:
@@ -209,6 +222,16 @@ class Agenda:
 def _value(run: FrozenTrial) -> float | None:
     """Return the value of a run that has ended; None if it failed."""
     return run.value if run.state == TrialState.COMPLETE else None
+
+
+def _failures(runs: Sequence[FrozenTrial], finalists: Container[int]) -> dict[int, str]:
+    """Return why a run of each of these finalists failed."""
+    reasons: dict[int, str] = {}
+    for run in runs:
+        job = FinalJob.of(run)
+        if run.state == TrialState.FAIL and job.seed is not None and job.trial in finalists:
+            reasons.setdefault(job.trial, failure_text(run))
+    return reasons
 
 
 def _scores(winner: FrozenTrial, job: FrozenTrial) -> Scores:

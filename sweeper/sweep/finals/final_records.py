@@ -73,11 +73,13 @@ class Finalists:
         trials: Numbers of the trials, as the search ranked them.
         seeds: The further seeds.
         places: Their places in the race, the winner first.
+        failures: Why a run failed, by the number of the finalist's trial.
     """
 
     trials: Sequence[int]
     seeds: Sequence[int]
     places: Sequence[FinalPlace]
+    failures: Mapping[int, str] = field(default_factory=dict)
 
     @staticmethod
     def recorded(user_attrs: Mapping[str, Any], ranking: Sequence[int]) -> "Finalists | None":
@@ -90,12 +92,20 @@ class Finalists:
         if record is None or list(ranking[: len(record["trials"])]) != record["trials"]:
             return None
         places = [FinalPlace(**p | {"values": tuple(p["values"])}) for p in record["places"]]
-        return Finalists(record["trials"], record["seeds"], places)
+        failures = record.get("failures", {})
+        failures = {int(trial): printable(str(text)) for trial, text in failures.items()}
+        return Finalists(record["trials"], record["seeds"], places, failures)
 
     def record(self) -> dict[str, Any]:
         """Return the finalists as JSON."""
         places = [asdict(p) | {"values": list(p.values)} for p in self.places]
-        return {"trials": list(self.trials), "seeds": list(self.seeds), "places": places}
+        failures = {str(trial): text for trial, text in self.failures.items()}  # as JSON has them
+        trials, seeds = list(self.trials), list(self.seeds)
+        return {"trials": trials, "seeds": seeds, "places": places, "failures": failures}
+
+    def is_race_of(self, n: int, seeds: Sequence[int]) -> bool:
+        """Return whether these are the finalists of a race of `n` trials with these seeds."""
+        return len(self.trials) == n and list(self.seeds) == list(seeds)
 
     @property
     def winner(self) -> int | None:
@@ -119,7 +129,7 @@ class Finalists:
     @property
     def lines(self) -> list[str]:
         """The finalists as lines, the winner first."""
-        return [_line(place) for place in self.places]
+        return [_line(place, self.failures.get(place.trial)) for place in self.places]
 
     def lead(self, place: FinalPlace) -> float | None:
         """Return by how much the winner's mean differs from that of a finalist, for the same seeds.
@@ -156,11 +166,11 @@ def result_text(place: FinalPlace) -> str:
     value = f"{place.mean:.6g}"
     if place.deviation is not None:
         value = f"{with_deviation(place.mean, place.deviation)} ({len(place.values)} seeds)"
-    has_failed = place.is_behind and place.p is None
-    return f"{value}, then a run failed" if has_failed else value
+    return f"{value}, then a run failed" if place.has_failed else value
 
 
-def _line(place: FinalPlace) -> str:
-    """Return a finalist in words."""
+def _line(place: FinalPlace, failure: str | None) -> str:
+    """Return a finalist in words; `failure` is why one of its runs failed."""
     p = "" if place.p is None else f", p = {place.p:.2g}"
-    return f"  finalist {place.trial}: {result_text(place)}{p}"
+    reason = "" if failure is None else f": {failure}; the same command tries again"
+    return f"  finalist {place.trial}: {result_text(place)}{p}{reason}"

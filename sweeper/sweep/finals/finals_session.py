@@ -63,9 +63,8 @@ class FinalsSession(Session):
 
     def claim(self) -> Claim | None:
         """Return a job to do, or None if there is none or this worker should leave."""
-        if self._should_leave():
+        if self._should_leave() or not self._agenda.add_next():
             return None
-        self._agenda.add_next()
         claim = super().claim()
         if claim is None:
             self._agenda.has_work()  # the results of the last job are recorded

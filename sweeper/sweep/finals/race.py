@@ -13,6 +13,9 @@ look at the data (Armitage, McPherson and Rowe, "Repeated significance tests on 
 Journal of the Royal Statistical Society A 132, 1969): the last look has half of the level, and the
 others share the other half (Bonferroni). So the chance that luck alone drops a finalist is at most
 `LEVEL` in a study, if differences are normal.
+
+A finalist whose run fails takes no part. What it had won is void, so the race of the others is
+judged anew, and those that were dropped because of it may come back.
 """
 
 import math
@@ -44,6 +47,11 @@ class FinalPlace:
     values: tuple[float, ...]
     p: float | None = None
     is_behind: bool = False
+
+    @property
+    def has_failed(self) -> bool:
+        """True if one of its runs failed."""
+        return self.is_behind and self.p is None
 
     @property
     def mean(self) -> float | None:
@@ -78,9 +86,13 @@ def race(values: Mapping[int, Values], n_seeds: int, maximize: bool) -> Race:
     racing, behind = list(values), list[FinalPlace]()  # the worst one behind is the first
     for n in looks(n_seeds):
         whole = {t: _first(values[t], n) for t in racing}
-        failed = [t for t in racing if None in whole[t]]
-        behind += [FinalPlace(t, _known(whole[t]), is_behind=True) for t in reversed(failed)]
-        racing = [t for t in racing if t not in failed]
+        failed = [
+            FinalPlace(t, _known(whole[t]), is_behind=True) for t in racing if None in whole[t]
+        ]
+        if failed:
+            out = {place.trial for place in failed}
+            others = race({t: values[t] for t in values if t not in out}, n_seeds, maximize)
+            return others if others.runs else Race((*others.places, *failed))
         if len(racing) > 1 and any(len(whole[t]) < n for t in racing):
             return Race(runs=_missing(racing, values, n_seeds))
         known = {t: _known(whole[t]) for t in racing}

@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from sweeper.sweep.attempt import DEVIATION_KEY, REPEATS_KEY
+from sweeper.sweep.budget import DEVIATION_KEY, REPEATS_KEY
 
 MAX_DECIMALS = 6
 LARGEST_IN_DIGITS = 1e9

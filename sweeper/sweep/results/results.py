@@ -45,7 +45,7 @@ class Results:
         n_objectives: Number of objectives.
         choice: Which member of the front is chosen.
         chosen: The best trial, or the chosen member of the front; None if there is none.
-        finalists: The race of the finalists; None if there was none.
+        finalists: The race of the finalists; None if there was none of those asked for.
         n_ranked: Number of trials that can be finalists.
         scores: What came of `hydra.sweeper.conclude` for the chosen trial; None if nothing.
     """
@@ -75,6 +75,10 @@ class Results:
         n_objectives, ranking = len(study.directions), list[int]()
         if n_objectives == 1:
             ranking = [t.number for t in ranked_trials(study)]
+        finalists, asked = Finalists.recorded(study.user_attrs, ranking), spec.finals
+        n_asked = min(asked.n_finalists, len(ranking))
+        if n_asked and finalists and not finalists.is_race_of(n_asked, asked.seeds):
+            finalists = None  # those of an earlier command, which asked for another race
         return Results(
             spec=spec,
             live=live,
@@ -83,7 +87,7 @@ class Results:
             n_objectives=n_objectives,
             choice=choice,
             chosen=chosen,
-            finalists=Finalists.recorded(study.user_attrs, ranking),
+            finalists=finalists,
             n_ranked=len(ranking),
             scores=scores,
         )

@@ -1,6 +1,7 @@
 """When a search is over, and which jobs follow it."""
 
 import math
+from dataclasses import replace
 
 import optuna
 import pytest
@@ -115,8 +116,18 @@ def test_a_new_winner_without_scores_has_none_of_the_former_one(agenda, study, t
 
 def test_nothing_follows_a_search_that_goes_on(agenda, study) -> None:
     study.add_trial(create_trial(value=2.0))
-    agenda.add_next()
+    assert not agenda.add_next()
     assert agenda.trials() == []
+
+
+def test_a_job_of_an_earlier_command_waits_for_the_end_of_the_search(
+    agenda, study, make_spec, storage
+) -> None:
+    study.add_trials([create_trial(value=2.0), create_trial(value=1.0)])
+    agenda.add_next()
+    longer = Agenda(make_spec(Budget(3)), storage)
+    assert not longer.has_work()
+    assert not longer.add_next()
 
 
 def test_a_host_without_the_winners_files_leaves_it_to_others(agenda, study) -> None:
@@ -150,13 +161,28 @@ def test_of_two_equal_jobs_one_is_done(agenda, study) -> None:
     assert agenda.ledger.claim() is None
 
 
+@pytest.mark.parametrize(
+    ("budget", "waits"),
+    [(Budget(None, deadline=5.0), True), (Budget(2, deadline=5.0), False), (Budget(2), True)],
+)
+def test_workers_wait_for_the_last_trials_if_finals_may_follow(
+    make_spec, storage, study, budget, waits
+) -> None:
+    study.add_trials([DONE, DONE, RUNS])
+    spec = make_spec(budget, n_finalists=2, seeds=(1, 2, 3))
+    prepare_finals(spec, storage, ["minimize"])
+    assert Agenda(spec, storage).awaits_search() == waits
+
+
 @pytest.fixture
 def make_racing(make_spec, storage, study):
     """Return a function that makes the agenda of so many finalists with three further seeds."""
 
-    def make(n: int) -> Agenda:
-        study.add_trials([create_trial(value=value) for value in (2.0, 1.0, 5.0)])
-        spec = make_spec(Budget(3), n_finalists=n, seeds=(1, 2, 3))
+    def make(n: int, failed_before: frozenset[int] = frozenset()) -> Agenda:
+        if not study.trials:
+            study.add_trials([create_trial(value=value) for value in (2.0, 1.0, 5.0)])
+        seeds = (1, 2, 3)
+        spec = make_spec(Budget(3), n_finalists=n, seeds=seeds, failed_before=failed_before)
         prepare_finals(spec, storage, ["minimize"])
         return Agenda(spec, storage)
 
@@ -191,7 +217,27 @@ def test_a_finalist_whose_run_failed_gets_no_other(make_racing, study) -> None:
     assert [t.number for t in best_trials(study)] == [0]
 
 
-def test_a_run_that_waits_is_ended_when_its_finalist_is_out(make_racing) -> None:
+def test_a_finalist_whose_run_failed_is_tried_again_by_a_later_command(make_racing, study) -> None:
+    racing = make_racing(2)
+    failed = {FAILURE_KEY: "the disk is full"}
+    racing.add_next()
+    racing.ledger.finish(racing.ledger.claim(), TrialState.FAIL, None, failed)  # trial 1, seed 1
+    assert not racing.has_work()
+    found = Finalists.recorded(study.user_attrs, [1, 0, 2])
+    assert found.lines[1] == (
+        "  finalist 1: its first run failed: the disk is full; the same command tries again"
+    )
+    later = make_racing(2, failed_before=frozenset({0}))
+    assert later.has_work()
+    done = [finish(later, value) for value in (1.1, 1.3, 1.0, 1.2, 1.25, 1.4)]
+    assert done == [FinalJob(t, seed) for seed in (1, 2, 3) for t in (1, 0)]
+    assert not later.has_work()
+    found = Finalists.recorded(study.user_attrs, [1, 0, 2])
+    assert (len(found.places), found.failures) == (2, {})
+
+
+@pytest.mark.parametrize("is_dead", [False, True])
+def test_a_run_that_no_worker_has_is_ended_when_its_finalist_is_out(make_racing, is_dead) -> None:
     racing = make_racing(3)
     racing.add_next()
     first = racing.ledger.claim()  # trial 1 with seed 1
@@ -199,7 +245,11 @@ def test_a_run_that_waits_is_ended_when_its_finalist_is_out(make_racing) -> None
     finish(racing, 5.0)
     racing.add_next()
     second = racing.ledger.claim()  # trial 1 with seed 2
-    racing.ledger.release(second)
+    if is_dead:
+        dead = replace(second.lease, pid=2**22 + 1).record()
+        racing.ledger._storage.set_trial_system_attr(second.trial_id, LEASE_KEY, dead)
+    else:
+        racing.ledger.release(second)
     racing.ledger.finish(first, TrialState.FAIL)
     racing.has_work()
     [ended] = [t for t in racing.trials() if t.number == second.number]

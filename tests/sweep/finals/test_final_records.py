@@ -74,7 +74,7 @@ def test_the_results_file_has_the_values_by_seed() -> None:
     ("ranking", "counts"), [([7, 12, 3], True), ([12, 7], False), ([7], False)]
 )
 def test_a_race_counts_as_long_as_its_finalists_are_the_best(ranking, counts) -> None:
-    finalists = Finalists([7, 12], [1, 2], [BEHIND, FIRST])
+    finalists = Finalists([7, 12], [1, 2], [BEHIND, FIRST], {12: "it broke"})
     found = Finalists.recorded({FINALISTS_RECORD: finalists.record()}, ranking)
     assert (found == finalists) if counts else (found is None)
     assert finalists.winner == 7

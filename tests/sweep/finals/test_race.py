@@ -112,6 +112,18 @@ def test_a_run_that_failed_puts_its_finalist_behind() -> None:
     assert all(place.is_behind for place in everyone.places)
 
 
+def test_those_dropped_because_of_one_that_failed_later_come_back() -> None:
+    first = {0: 0.95, 1: 0.95, 2: 0.951}
+    second, third = {i: 0.9 for i in range(3)}, dict(enumerate((0.70, 0.99, 0.80, 0.7, 0.7)))
+    assert race({1: first, 2: second, 3: third}, 5, True).runs == ((1, 3), (1, 4))
+    first[3] = None
+    assert race({1: first, 2: second, 3: third}, 5, True).runs == ((2, 3), (2, 4))
+    second |= {3: 0.9, 4: 0.9}
+    found = race({1: first, 2: second, 3: third}, 5, True)
+    assert found.places[2] == FinalPlace(1, (0.95, 0.95, 0.951), None, True)
+    assert found.places[:2] == race({2: second, 3: third}, 5, True).places
+
+
 def test_luck_alone_separates_seldom() -> None:
     rng = random.Random(0)
     n_wrong = 0
