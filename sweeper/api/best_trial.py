@@ -32,9 +32,9 @@ class BestTrial:
         params: Values of its parameters by config key, as the config has them.
         values: Value of each objective, in the order of the objectives.
         folder: Folder of the trial.
-        overrides: Overrides of its config, without the study's names for its run and its model:
-            `sweeper.run(*overrides)` trains it again. If the study was given a `config_dir`, give
-            it to `run` too.
+        overrides: Overrides of its config, without the study's names for its run and its model, and
+            with its number of threads if that is another one here: `sweeper.run(*overrides)` trains
+            it again. If the study was given a `config_dir`, give it to `run` too.
         command: The command that does so.
     """
 
