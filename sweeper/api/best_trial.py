@@ -17,7 +17,7 @@ from sweeper.cli.program import standing_in
 from sweeper.space.live import config_key
 from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
 from sweeper.sweep.identity import FULL_GRID, METRIC, OVERRIDE
-from sweeper.sweep.results.ended_trial import Retraining, retraining
+from sweeper.sweep.results.ended_trial import N_THREADS_KEY, Retraining, retraining
 from sweeper.sweep.results.front import Choice, parse_choice
 from sweeper.sweep.results.trial_folder import TrialLayout
 from sweeper.sweep.study import IDENTITY_KEY, MULTIRUN_FILE
@@ -32,9 +32,9 @@ class BestTrial:
         params: Values of its parameters by config key, as the config has them.
         values: Value of each objective, in the order of the objectives.
         folder: Folder of the trial.
-        overrides: Overrides of its config, without the study's names for its run and its model:
-            `sweeper.run(*overrides)` trains it again. If the study was given a `config_dir`, give
-            it to `run` too.
+        overrides: Overrides of its config, without the study's names for its run and its model, and
+            with its number of threads if that is another one here: `sweeper.run(*overrides)` trains
+            it again. If the study was given a `config_dir`, give it to `run` too.
         command: The command that does so.
     """
 
@@ -111,15 +111,26 @@ def recorded_retraining(
     """
     files = sorted((folder / _layout(trial).subdir).rglob("overrides.yaml"), key=_depth)
     lines: Any = _stored_lines(trial, study)
+    names_threads = N_THREADS_KEY in map(bare_key, lines)
     if files:
         lines = OmegaConf.to_container(OmegaConf.load(files[0]), resolve=False)
+        names_threads = _names_threads(files[0].with_name("config.yaml"))
     try:
         steering = list(_recorded_keys(folder)["steering"])
     except Exception:  # as in `recorded_choice`
         steering = []
     starts_study = study.user_attrs.get(STARTS_STUDY_KEY, False)
     with standing_in(command.program, command.arguments):
-        return retraining(trial, lines, steering, starts_study)
+        return retraining(trial, lines, steering, starts_study, names_threads)
+
+
+def _names_threads(config_file: Path) -> bool:
+    """Return whether the config of a trial has its number of threads."""
+    try:
+        config: Any = OmegaConf.to_container(OmegaConf.load(config_file), resolve=False)
+        return config["trainer"]["threads"] is not None
+    except Exception:  # as in `recorded_choice`
+        return False
 
 
 def _stored_lines(trial: FrozenTrial, study: OptunaStudy) -> list[str]:

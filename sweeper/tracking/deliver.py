@@ -44,7 +44,11 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> None:
     """Deliver all abandoned outboxes; exit with status 1 if one could not be delivered."""
-    parser = _Parser(description=__doc__)
+    parser = _Parser(
+        prog="python -m sweeper.tracking.deliver",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=Path.cwd())
     parser.add_argument("--uri", action="append", default=[])
     arguments = parser.parse_args()

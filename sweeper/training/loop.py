@@ -22,7 +22,7 @@ def fit(experiment: Experiment, state: RunState, callbacks: Sequence[Callback]) 
     """Train until the last epoch, or until the run is stopped or interrupted.
 
     Raises:
-        TrainingError: a loss is not finite.
+        TrainingError: a loss is not finite, or a gradient is nan and torch looks for that.
     """
     for callback in callbacks:
         callback.on_fit_start(state)
@@ -56,7 +56,8 @@ def train_epoch(
     """Train on the remaining batches of an epoch; return its training metrics and images/s.
 
     Raises:
-        TrainingError: the training loss is not finite.
+        TrainingError: the training loss is not finite, or a gradient is nan and torch looks for
+            that.
     """
     meter = state.meter = state.meter or experiment.adapter.meter(experiment.device)
     started, images_before = time.perf_counter(), meter.count

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from sweeper.training.anomaly import back_propagate
+
 
 class Schedule:
     """A learning-rate scheduler with the interval at which it steps: `step` or `epoch`."""
@@ -82,11 +84,14 @@ class Updates:
         `batch` is the number of the batch in the epoch, from 1, and `batches` is their total. The
         optimizer steps after every `accumulate` batches and after the last batch of the epoch. The
         gradient of a step is the mean over its batches.
+
+        Raises:
+            TrainingError: a gradient is nan, and torch looks for that.
         """
         start = (batch - 1) // self._accumulate * self._accumulate
         size = min(self._accumulate, batches - start)  # the last group may be smaller
         scaled = self._scaler.scale(loss / size if size > 1 else loss)
-        scaled.backward()  # type: ignore[no-untyped-call]
+        back_propagate(scaled)
         if batch - start == size:
             self._step()
 

@@ -10,7 +10,7 @@ from optuna.trial import TrialState, create_trial
 
 import sweeper
 from sweeper.errors import ConfigError
-from sweeper.sweep.budget import FAILURE_KEY, IMPORTED_KEY, SURPLUS
+from sweeper.sweep.budget import FAILURE_KEY, IMPORTED_KEY, SURPLUS, THREADS_KEY
 from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
 from sweeper.sweep.identity import FULL_GRID, OVERRIDE
 from sweeper.sweep.storage import open_storage
@@ -32,7 +32,13 @@ def trial(*values: float, state: TrialState = TrialState.COMPLETE, **user_attrs)
 def study(tmp_path, monkeypatch):
     """Return a function that writes a study `s` to multirun/s, and goes to another folder."""
 
-    def write(*trials, storage: str | None = None, n_objectives: int = 1, best: str = "null"):
+    def write(
+        *trials,
+        storage: str | None = None,
+        n_objectives: int = 1,
+        best: str = "null",
+        program: tuple[str, ...] = ("app.py",),
+    ):
         folder, uri = tmp_path / "multirun/s", storage and absolute(storage, tmp_path)
         folder.mkdir(parents=True, exist_ok=True)
         opened = open_storage(uri, folder)
@@ -40,7 +46,7 @@ def study(tmp_path, monkeypatch):
         created = optuna.create_study(study_name="s", storage=opened, directions=directions)
         created.add_trials(trials)
         monkeypatch.chdir(tmp_path)
-        StudyCommand("s", storage, ("app.py",), (), str(tmp_path)).write(created, folder)
+        StudyCommand("s", storage, program, (), str(tmp_path)).write(created, folder)
         (folder / "multirun.yaml").write_text(f"hydra: {{sweeper: {{best: {best}}}}}")
         (tmp_path / "away").mkdir(exist_ok=True)
         monkeypatch.chdir(tmp_path / "away")
@@ -69,6 +75,17 @@ def test_a_trial_without_files_keeps_what_its_study_was_told(study) -> None:
     best = sweeper.Study.load(folder).best
     assert best.overrides == ("data=mnist", "x=1.0")
     assert best.command.endswith(" app.py data=mnist x=1.0 hydra.mode=RUN")
+
+
+@pytest.mark.parametrize(("number", "added"), [("null", ["trainer.threads=7"]), ("3", [])])
+def test_the_command_has_the_threads_of_the_trial_unless_its_config_has(
+    study, number, added
+) -> None:
+    folder = study(trial(3.0, **{THREADS_KEY: "7"}), program=("-m", "sweeper"))
+    (folder / "0").mkdir()
+    (folder / "0/overrides.yaml").write_text("[x=1.0]")
+    (folder / "0/config.yaml").write_text(f"trainer: {{threads: {number}}}")
+    assert sweeper.Study.load(folder).best.overrides == ("x=1.0", *added)
 
 
 def test_the_command_of_several_seeds_has_the_first(study) -> None:

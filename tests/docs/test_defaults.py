@@ -11,10 +11,13 @@ from hydra.core.plugins import Plugins
 from omegaconf import DictConfig, OmegaConf
 
 from sweeper.hydra_settings import StudySweeperConf
+from sweeper.launch.resources import WORKER_MEMORY_BYTES
 from sweeper.sweep.database import OUTAGE_SECONDS
 from sweeper.sweep.elsewhere.sources import DEFAULT_N
 from sweeper.sweep.guard import GRACE_SECONDS
+from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.settings.study_settings import DEFAULT_FAILURE_RATE, DEFAULT_N_TRIALS
+from sweeper.text import binary_size
 from sweeper.training.report import MIN_IMAGES
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,13 +35,16 @@ def tpe() -> DictConfig:
     ("page", "sentence", "value"),
     [
         (OFFICIAL, "number of trials; {} if nothing else ends the study", DEFAULT_N_TRIALS),
-        (OFFICIAL, "when more than {} as many trials have failed", WORDS[DEFAULT_FAILURE_RATE]),
+        (OFFICIAL, "failed trials are more than {} of `n_trials`", WORDS[DEFAULT_FAILURE_RATE]),
         (OFFICIAL, "`hydra.sweeper.finalist_seeds`, {})", StudySweeperConf.finalist_seeds),
         ("sweeps.md", "and without these after {} trials", DEFAULT_N_TRIALS),
         ("sweeps.md", "(more than {} of `n_trials`)", WORDS[DEFAULT_FAILURE_RATE]),
         ("sweeps.md", "with `hydra.sweeper.finalist_seeds` ({})", StudySweeperConf.finalist_seeds),
+        ("sweeps.md", "(`hydra.sweeper.pruner.finish`, {},", Promotion.finish),
+        ("sweeps.md", "less than {} of memory is free", binary_size(WORKER_MEMORY_BYTES)),
+        ("../README.md", "as far as {} of free memory", binary_size(WORKER_MEMORY_BYTES)),
         ("sweeps.md", "TPE draws the best of {} candidates", tpe()["n_ei_candidates"]),
-        ("sweeps.md", "but not before {} training images", f"{MIN_IMAGES:,}"),
+        ("sweeps.md", "only after {} training images", f"{MIN_IMAGES:,}"),
         ("sweeps.md", "tries the {} best points of another study first", WORDS[DEFAULT_N]),
         ("distributed.md", "Workers wait up to {} minutes", WORDS[OUTAGE_SECONDS / 60]),
         ("own.md", "for {} seconds after `trial_timeout`", f"{GRACE_SECONDS['trial_timeout']:g}"),

@@ -14,6 +14,7 @@ import pytest
 from mlflow import MlflowClient
 from omegaconf import OmegaConf
 
+from sweeper.launch.resources import n_cores
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.storage import open_storage
 
@@ -44,8 +45,10 @@ def scores_of_runs(folder: Path, *prefixes: str) -> dict[str, dict[str, float]]:
     return dict(zip((r.info.run_name for r in runs), scores, strict=True))
 
 
-def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(run, tmp_path) -> None:
-    out = run("sweeper", "--multirun", "optimizer.lr=0.0001,0.01", *TINY)
+def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(run, tmp_path, monkeypatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS")  # two workers share the cores
+    words = ["--multirun", "optimizer.lr=0.0001,0.01", *TINY, "hydra.sweeper.n_jobs=2"]
+    out = run("sweeper", *words)
     results = OmegaConf.load(tmp_path / "multirun/s/optimization_results.yaml")
     scores = dict(results.scores)
     assert results.best_params["optimizer.lr"] == 0.01
@@ -55,11 +58,10 @@ def test_the_winner_alone_is_scored_as_its_checkpoint_evaluates(run, tmp_path) -
     evaluated = json.loads(run("sweeper.evaluate", best, "--json"))
     assert evaluated["accuracy"] == scores["test/accuracy"]
     # The command that the study has printed trains the winner again, to the same numbers.
-    [words] = [shlex.split(x)[3:] for x in out.splitlines() if x.startswith("Train it again: ")]
-    program = words.index("python")
-    variables = dict(word.split("=", 1) for word in words[:program])
+    [words] = [shlex.split(x) for x in out.splitlines() if x.startswith("Train it again: ")]
     before = scores_of_runs(tmp_path, "val/", "test/")
-    run(*words[program + 2 :], **variables)
+    assert f"trainer.threads={max(1, n_cores() // 2)}" in words
+    run(*words[words.index("-m") + 1 :], OMP_NUM_THREADS="3")
     after = scores_of_runs(tmp_path, "val/", "test/")
     [again] = after.keys() - before.keys()
     assert "val/accuracy" in after[again]

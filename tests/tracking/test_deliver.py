@@ -25,6 +25,15 @@ def delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return folders
 
 
+def test_the_help_says_what_to_type_line_by_line(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["deliver.py", "--help"])
+    with pytest.raises(SystemExit):
+        main()
+    out = capsys.readouterr().out
+    assert out.startswith("usage: python -m sweeper.tracking.deliver ")
+    assert "\nFOLDER may be that outbox itself" in out
+
+
 @pytest.mark.parametrize(
     ("arguments", "folder"), [([], "."), (["a"], "a"), (["a/outbox"], "a"), (["outbox"], ".")]
 )

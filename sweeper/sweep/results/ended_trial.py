@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
+from sweeper.cli.next_steps import PROGRAM
 from sweeper.cli.overrides import bare_key, command_line
+from sweeper.cli.program import program
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace, Params
 from sweeper.sweep.attempt import SEED_KEY, first_seed
@@ -23,6 +25,8 @@ from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
 
 RUN_ONCE = "hydra.mode=RUN"
 NAMES_OF_STUDY = ("run_name", "tags", "tracking.register")
+N_THREADS_KEY = "trainer.threads"
+"""The key of sweeper's own config for the number of threads."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class EndedTrial:
         lines = self.overrides
         seed = None if SEED_KEY in map(bare_key, lines) else self._seed(0)
         lines += [] if seed is None else [f"{SEED_KEY}={seed}"]
-        return retraining(self.trial, lines, steering, self.live.composer.starts_study)
+        starts_study = self.live.composer.starts_study
+        return retraining(self.trial, lines, steering, starts_study, self._names_threads())
 
     @property
     def seed(self) -> int | None:
@@ -95,15 +100,28 @@ class EndedTrial:
         if typical_repeat(self.trial) is None:
             return None
         try:
-            params = self.live.by_key(self.trial.params)
-            config = self.live.composer.compose(params, self.trial.number, Path())
-            return first_seed(config) + number
+            return first_seed(self._config()) + number
         except Exception:  # the config may have changed since, in any way
             return None
 
+    def _names_threads(self) -> bool:
+        """Return whether the trial's config has its number of threads; False if there is none."""
+        try:
+            return OmegaConf.select(self._config(), N_THREADS_KEY) is not None
+        except Exception:  # as in `_seed`
+            return False
+
+    def _config(self) -> DictConfig:
+        params = self.live.by_key(self.trial.params)
+        return self.live.composer.compose(params, self.trial.number, Path())
+
 
 def retraining(
-    trial: FrozenTrial, overrides: Sequence[str], steering: Sequence[str], starts_study: bool
+    trial: FrozenTrial,
+    overrides: Sequence[str],
+    steering: Sequence[str],
+    starts_study: bool,
+    names_threads: bool = False,
 ) -> Retraining:
     """Return what trains a trial again, without what names its study's run and model.
 
@@ -114,15 +132,25 @@ def retraining(
         overrides: The overrides that give its config.
         steering: Those of the study, `hydra.sweeper.steering`.
         starts_study: True if the config starts a study unless the command says otherwise.
+        names_threads: True if the trial's config has its number of threads (`trainer.threads`).
     """
     of_study = ["study", *(key for key in NAMES_OF_STUDY if steers(key, steering))]
     lines = [masked_uri(line) for line in overrides if not steers(bare_key(line), of_study)]
     once = [RUN_ONCE] if starts_study else []  # `sweeper.run` says so itself
-    return Retraining(tuple(lines), threads_prefix(trial) + command_line([*lines, *once]))
+    threads, prefix = _other_threads(trial), ""
+    if threads is not None and threads.isdecimal() and program() == PROGRAM:
+        # No shell of Windows has variables in front of a command.
+        lines += [] if names_threads else [f"{N_THREADS_KEY}={threads}"]
+    elif threads is not None:
+        prefix = f"{THREADS_VARIABLE}={shlex.quote(threads)} "
+    return Retraining(tuple(lines), prefix + command_line([*lines, *once]))
 
 
-def threads_prefix(trial: FrozenTrial) -> str:
-    """Return the environment variable for the command if the trial ran with other threads."""
+def _other_threads(trial: FrozenTrial) -> str | None:
+    """Return the number of threads that a trial was run with; None if it is that of this process.
+
+    It is the value of a variable of the environment, so it may be any text.
+    """
     threads = trial.user_attrs.get(THREADS_KEY)
     same = threads is None or threads == os.environ.get(THREADS_VARIABLE)
-    return "" if same else f"{THREADS_VARIABLE}={shlex.quote(str(threads))} "
+    return None if same else str(threads)

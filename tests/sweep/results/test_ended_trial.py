@@ -1,16 +1,44 @@
 import pytest
 from optuna.trial import create_trial
 
-from sweeper.sweep.budget import THREADS_KEY
+from sweeper.cli.program import standing_in
+from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.results.ended_trial import EndedTrial, retraining, threads_prefix
+from sweeper.sweep.results.ended_trial import EndedTrial, retraining
 from sweeper.sweep.results.trial_folder import LAYOUT_KEY
 
 
-def test_a_number_of_threads_from_the_storage_is_no_command() -> None:
-    trial = create_trial(value=1.0, user_attrs={THREADS_KEY: "1; touch x #"})
-    assert threads_prefix(trial) == "OMP_NUM_THREADS='1; touch x #' "
+@pytest.mark.parametrize(
+    ("program", "threads", "names_threads", "expected"),
+    [
+        (["-m", "sweeper"], "2", False, "python -m sweeper x=1 trainer.threads=2"),
+        (["-m", "sweeper"], "2", True, "python -m sweeper x=1"),
+        (["-m", "sweeper"], "4", False, "python -m sweeper x=1"),  # as the environment has it
+        (["-m", "sweeper"], None, False, "python -m sweeper x=1"),
+        (["-m", "sweeper"], "2,1", False, "OMP_NUM_THREADS=2,1 python -m sweeper x=1"),
+        (["app.py"], "2", True, "OMP_NUM_THREADS=2 python app.py x=1"),
+        (["app.py"], "1; touch x #", False, "OMP_NUM_THREADS='1; touch x #' python app.py x=1"),
+    ],
+)
+def test_a_trial_is_trained_again_with_its_number_of_threads(
+    monkeypatch, program, threads, names_threads, expected
+) -> None:
+    monkeypatch.setenv(THREADS_VARIABLE, "4")
+    trial = create_trial(value=1.0, user_attrs={THREADS_KEY: threads})
+    with standing_in(program, []):
+        again = retraining(trial, ["x=1"], [], False, names_threads)
+    assert again.command == expected
+    assert expected.endswith(" ".join(again.overrides))
+
+
+@pytest.mark.parametrize(("line", "named"), [("+trainer.threads=3", []), ("x=1", ["2"])])
+def test_a_number_of_threads_in_the_config_is_that_of_the_trial(live, line, named) -> None:
+    trial = create_trial(value=1.0, user_attrs={THREADS_KEY: "2"})
+    with standing_in(["-m", "sweeper"], []):
+        again = EndedTrial(trial, live("y=1,2", line)).again
+    added = [line for line in again.overrides if line.startswith("trainer.threads=")]
+    assert added == [f"trainer.threads={number}" for number in named]
 
 
 @pytest.mark.parametrize(
