@@ -61,7 +61,9 @@ def test_a_study_of_another_program_is_used_if_its_direction_fits(storage) -> No
 
 def of_another_program(storage, **distributions: BaseDistribution) -> None:
     study = optuna.create_study(study_name="s", storage=storage)
-    params = {name: d.low if hasattr(d, "low") else d.choices[0] for name, d in distributions.items()}
+    params = {
+        name: d.low if hasattr(d, "low") else d.choices[0] for name, d in distributions.items()
+    }
     study.add_trial(create_trial(params=params, distributions=distributions, value=1.0))
 
 
@@ -104,7 +106,10 @@ def test_trials_of_another_program_that_do_not_fit_are_named_before_the_first_tr
     ("there", "here"),
     [
         ({"x": FloatDistribution(0, 1)}, {"x": FloatDistribution(-5, 5)}),
-        ({"x": FloatDistribution(0, 1)}, {"x": FloatDistribution(0, 1), "y": IntDistribution(1, 2)}),
+        (
+            {"x": FloatDistribution(0, 1)},
+            {"x": FloatDistribution(0, 1), "y": IntDistribution(1, 2)},
+        ),
         ({"m.k": IntDistribution(1, 3)}, {"m.k@cnn": IntDistribution(1, 5)}),
     ],
 )
