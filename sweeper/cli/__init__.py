@@ -5,7 +5,8 @@ arguments    parses the arguments of `evaluate`, `predict` and `explain`; `run_t
 messages     turns an error that the user can fix into one line and exit code 1
 rewording    makes a line of Hydra say what to type instead
 advice       says what to type in place of a key, option, flag or word that does not exist
-sweeps       says how Hydra writes a sweep of another program
+sweeps       says what to type for a sweep of another program
+  foreign_sweeps  reads its functions, and writes them as Hydra does
 vocabulary   the keys, groups and options that a command line may use
 unsearched   what a single run says of a search that it was told of
 repeated     says which overrides have no effect, because a later one sets the same key

@@ -7,7 +7,16 @@ from pathlib import Path
 from sweeper.cli.overrides import flags_and_overrides, shell_word
 from sweeper.cli.shells import DASHES, split_value
 from sweeper.cli.sweeps import as_typed
-from sweeper.cli.vocabulary import MEANT, MEANT_VALUES, Suggestion, Vocabulary, option_texts, plain
+from sweeper.cli.vocabulary import (
+    MEANT,
+    MEANT_VALUES,
+    NOT_HERE,
+    Suggestion,
+    Vocabulary,
+    option_texts,
+    plain,
+)
+from sweeper.objectives import TEST
 from sweeper.text import near_names
 
 COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
@@ -16,12 +25,6 @@ COMMANDS = ("evaluate", "predict", "inspect", "explain", "worker")
 FLAGS = ("--multirun", "--help", "--cfg", "--info", "--config-dir", "--version", "--hydra-help")
 PLACEHOLDER = "VALUE"
 CHECKPOINTS = (".pt", ".pth", ".ckpt")
-
-
-ONE_COMMAND_EACH = (
-    "leave it out: python -m sweeper trains, and python -m sweeper.evaluate checkpoint=FILE "
-    "evaluates a checkpoint"
-)
 
 
 def vocabulary_of(arguments: Sequence[str]) -> Vocabulary:
@@ -45,20 +48,29 @@ def key_advice(override: str, vocabulary: Vocabulary) -> str:
     if key in vocabulary.groups:
         return f"{override}: {key} is a group; {choose_one(key, vocabulary)}"
     suggestions = _packages(key, vocabulary) or vocabulary.suggestions(key)
-    name = key.rpartition(".")[2]
-    values = MEANT_VALUES.get(plain(name), [value])
-    meant = MEANT.get(f"{key}={value}")
-    found = [text for each in values for text in _typed(suggestions, each, vocabulary)]
-    texts = [meant] if meant else found
-    group = key.partition(".")[0]
+    same = as_typed(f"{key}={value}")
+    texts = [text for text in _meant(key, value, suggestions, vocabulary) if text != same]
+    group, name = key.partition(".")[0], key.rpartition(".")[2]
     chosen = vocabulary.choices.get(group)
     owner = f"{group}={chosen} has no key {name}" if chosen and "." in key else None
     problem = f"{override}: {owner or f'there is no key {key}'}"
-    if key in ("train", "test"):
-        return f"{problem}; {ONE_COMMAND_EACH}"
+    if line := _not_here(key, value):
+        return f"{problem}; {line}"
     if not texts:
         return f"{problem}; {_choice(suggestions, vocabulary) or _known(key, vocabulary)}"
     return f"{problem}; type {' or '.join(texts)}"
+
+
+def file_advice(key: str, vocabulary: Vocabulary) -> str:
+    """Return what to write in a file in place of a key that the config does not have."""
+    suggestions = [each for each in vocabulary.suggestions(key) if each.key != key]
+    texts = [f"{s.key}{f' with {s.choice}' if s.choice else ''}" for s in suggestions]
+    hint = f"write {' or '.join(texts)} in its place" if texts else _known(key, vocabulary)
+    return f"there is no key {key}; {hint}"
+
+
+def _not_here(key: str, value: str) -> str | None:
+    return NOT_HERE.get(f"{key}={value}") or NOT_HERE.get(key)
 
 
 def _packages(key: str, vocabulary: Vocabulary) -> list[Suggestion]:
@@ -71,6 +83,8 @@ def _packages(key: str, vocabulary: Vocabulary) -> list[Suggestion]:
 
 def option_advice(group: str, option: str, vocabulary: Vocabulary) -> str:
     """Return the line for an option that its group does not have."""
+    if line := _not_here(group, option):
+        return f"{group}={option}: there is no such option; {line}"
     texts = [as_typed(text) for text in option_texts(vocabulary, group, option)]
     hint = f"type {' or '.join(texts)}" if texts else choose_one(group, vocabulary)
     return f"{group}={option}: there is no such option; {hint}"
@@ -92,10 +106,7 @@ def flag_advice(flag: str, following: str | None, vocabulary: Vocabulary) -> str
     suggestions = vocabulary.suggestions(name)
     if not suggestions:
         return f"{flag}: there is no such flag; type KEY=VALUE without dashes"
-    if not equals:
-        value = following if following and "=" not in following else PLACEHOLDER
-    meant = MEANT.get(name if value == PLACEHOLDER else f"{name}={value}")
-    texts = [meant] if meant else _typed(suggestions, value, vocabulary)
+    texts = _meant(name, value if equals else _value_in(following), suggestions, vocabulary)
     hint = f"type {' or '.join(texts)}" if texts else _choice(suggestions, vocabulary)
     return f"{flag}: keys have no dashes; {hint}"
 
@@ -108,8 +119,8 @@ def word_advice(words: Sequence[str], vocabulary: Vocabulary) -> str | None:
         if spaced is not None:
             shown = " ".join(words[i : i + 3 if after == "=" else i + 2])
             key, _, value = spaced.partition("=")
-            suggestions = () if vocabulary.has(key) else vocabulary.suggestions(key)
-            texts = _typed(suggestions, value, vocabulary) or [as_typed(spaced)]
+            suggestions = [] if vocabulary.has(key) else vocabulary.suggestions(key)
+            texts = _meant(key, value, suggestions, vocabulary) or [as_typed(spaced)]
             return f"{shown}: has spaces around =; type {' or '.join(texts)}"
         if "=" not in word and not word.startswith("~"):
             if i and (split := split_value(words[i - 1], words[i:])):
@@ -168,8 +179,7 @@ def _hint_for(word: str, after: str | None, vocabulary: Vocabulary) -> str:
         return f"type {' or '.join(options)}"
     suggestions = [Suggestion(word)] if vocabulary.has(word) else vocabulary.suggestions(word)
     if suggestions:
-        value = after if after and "=" not in after and not after.startswith("-") else PLACEHOLDER
-        texts = _typed(suggestions, value, vocabulary)
+        texts = _meant(word, _value_in(after), suggestions, vocabulary)
         return f"type {' or '.join(texts)}" if texts else _choice(suggestions, vocabulary)
     key, colon, value = word.partition(":")
     if colon and vocabulary.has(key):
@@ -185,7 +195,7 @@ def _known(key: str, vocabulary: Vocabulary) -> str:
     inside = [k for k in vocabulary.keys if k.startswith(f"{group}.")] if dot else []
     if 0 < len(inside) <= 24:
         return f"its keys are {', '.join(k.removeprefix(f'{group}.') for k in inside)}"
-    return "--cfg job shows the keys"
+    return f"--cfg {'hydra' if key.startswith('hydra.') else 'job'} shows the keys"
 
 
 def _choice(suggestions: Sequence[Suggestion], vocabulary: Vocabulary) -> str:
@@ -194,12 +204,32 @@ def _choice(suggestions: Sequence[Suggestion], vocabulary: Vocabulary) -> str:
     return choose_one(group, vocabulary) if group else ""
 
 
-def _typed(suggestions: Sequence[Suggestion], value: str, vocabulary: Vocabulary) -> list[str]:
-    """Return what to type for a value of what is suggested; of a group, only options it has."""
-    return [text for each in suggestions for text in _typed_at(each, value, vocabulary)]
+def _value_in(following: str | None) -> str:
+    """Return the argument after a key without a value, if it is that value."""
+    is_value = following and "=" not in following and not re.match(r"-+[A-Za-z]", following)
+    return following if following and is_value else PLACEHOLDER
+
+
+def _meant(
+    key: str, value: str, suggestions: Sequence[Suggestion], vocabulary: Vocabulary
+) -> list[str]:
+    """Return what to type for a value of a key, which may be one of other programs.
+
+    Of a group that is suggested, only options that it has are named.
+    """
+    name = plain(key.rpartition(".")[2])
+    if meant := MEANT.get(name if value == PLACEHOLDER else f"{key}={value}"):
+        return [meant]
+    values = MEANT_VALUES.get(name, (value,))
+    texts = [
+        text for v in values for each in suggestions for text in _typed_at(each, v, vocabulary)
+    ]
+    return texts or ([MEANT[name]] if name in MEANT else [])
 
 
 def _typed_at(suggestion: Suggestion, value: str, vocabulary: Vocabulary) -> list[str]:
+    if suggestion.key == "metric":
+        value = re.sub(rf"^{TEST}", "val/", value)  # nothing is chosen by the test split
     if meant := MEANT.get(f"{suggestion.key}={value}"):
         return [meant]
     is_one = re.fullmatch(r"[\w./-]+", value) and value != PLACEHOLDER

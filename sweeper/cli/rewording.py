@@ -7,12 +7,12 @@ from typing import Any
 
 from hydra._internal.utils import _locate  # `get_object` also logs its errors
 
-from sweeper.cli.advice import choose_one, key_advice, option_advice, vocabulary_of
-from sweeper.cli.overrides import bare_key, shell_word
+from sweeper.cli.advice import choose_one, file_advice, key_advice, option_advice, vocabulary_of
+from sweeper.cli.overrides import bare_key, shell_word, values_below
 from sweeper.cli.program import is_multirun
 from sweeper.cli.sweeps import as_typed, sweep_advice, without_brackets
 from sweeper.cli.typed import overrides_in, parsed
-from sweeper.cli.vocabulary import OF_OTHER_GROUPS, Vocabulary, option_texts
+from sweeper.cli.vocabulary import MEANT, OF_OTHER_GROUPS, Vocabulary, leaves, option_texts
 
 OWN_OPTIONS = "leave it out, or type --config-dir FOLDER for a folder with your own options"
 OWN_SWEEPER = "hydra/sweeper=sweeper"
@@ -40,7 +40,61 @@ def _for_unknown_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | 
     key = match[1]
     typed = (a for a in arguments if not a.startswith("-"))
     override = next((a for a in typed if bare_key(a) == key), None)
-    return override and key_advice(override, vocabulary_of(arguments))
+    vocabulary = vocabulary_of(arguments)
+    if override is not None:
+        return key_advice(override, vocabulary)
+    params = vocabulary.value("hydra.sweeper.params")
+    searched = dict(values_below(params)) if isinstance(params, Mapping) else {}
+    return f"{OF_PARAMS}{key}: {file_advice(key, vocabulary)}" if key in searched else None
+
+
+def _for_late_group(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a file that overrides a group which is read after the file."""
+    file, group = match[1], match[2]
+    line = f"{file}.yaml: the option of {group} is chosen after this file; type {group}=NAME"
+    vocabulary = _vocabulary_without(file, arguments)
+    has_keys = bool(vocabulary.value(group))
+    return line + (f", or write its values under {group}: in the file" if has_keys else "")
+
+
+def _for_list_in_file(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a list that a file has in the place of a mapping."""
+    file = match[1]
+    group, _, option = file.rpartition("/")
+    vocabulary = _vocabulary_without(file, arguments)
+    lists = [k for k, v in leaves(vocabulary.files(group).get(option)) if isinstance(v, list)]
+    keys = [key for each in lists for key in (each, f"{group}.{each}")]
+    found = next((key for key in keys if isinstance(vocabulary.value(key), Mapping)), None)
+    return found and f"{file}.yaml: {found} has keys of its own; write KEY: VALUE below it"
+
+
+def _vocabulary_without(file: str, arguments: Sequence[str]) -> Vocabulary:
+    """Return the vocabulary without a file that cannot be composed."""
+    group, _, option = file.rpartition("/")
+    return vocabulary_of([a for a in arguments if a != f"{group}={option}"])
+
+
+def _for_key_of_other_launcher(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a file with a key of a launcher that is not chosen."""
+    key, file = match[1], match[2]
+    choices = [each.choice for each in _vocabulary_without(file, arguments).suggestions(key)]
+    texts = " or ".join(filter(None, choices))
+    return f"{file}.yaml: {key} is a key of other launchers; type {texts}" if texts else None
+
+
+def _for_added_key(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    """Return the line for a `+` before a key that exists."""
+    key = match[1]
+    added = next((a for a in arguments if a.startswith("+") and bare_key(a) == key), None)
+    if added is None:
+        return None
+    override = added.lstrip("+")
+    return f"{added}: {key} exists already; type {MEANT.get(override) or as_typed(override)}"
+
+
+def _for_test_metric(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
+    override = match[2]
+    return f"{match[1]}{MEANT[override]}" if override in MEANT else None
 
 
 def _for_unknown_argument(match: "re.Match[str]", arguments: Sequence[str]) -> str | None:
@@ -268,6 +322,10 @@ def _for_sweep_of_hydras_key(match: "re.Match[str]", arguments: Sequence[str]) -
 def _for_other_plugin(match: "re.Match[str]", arguments: Sequence[str]) -> str:
     """Return the line for a file that sets the class of a plugin beside the option for it."""
     path, kind = match[1], "launcher" if match[1].endswith("Launcher") else "sweeper"
+    typed = next((a for a in arguments if bare_key(a) == f"hydra.{kind}._target_"), None)
+    if typed is not None:
+        choice = choose_one(f"hydra/{kind}", vocabulary_of(arguments))
+        return f"{typed}: is not installed; leave it out, or {choice}"
     return (
         f"hydra.{kind}._target_={path}: is not installed; remove _target_ from hydra.{kind} in "
         f"your file, since the option of hydra/{kind} sets it"
@@ -292,7 +350,15 @@ def _for_mapping(match: "re.Match[str]", arguments: Sequence[str]) -> str | None
 
 
 _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | None]]] = (
+    (r"In '(\S+)': Could not override '(\w+)'\. Did you mean to override \2\?", _for_late_group),
     (r"Could not override '([^']+)'", _for_unknown_key),
+    (r"^(metric=test/.*; type )(\S+)$", _for_test_metric),
+    (r"An item is already at '(.+?)'", _for_added_key),
+    (r"In '(\S+)': .*Cannot merge DictConfig with ListConfig", _for_list_in_file),
+    (
+        r"^(hydra\.launcher\.\w+): In '(\S+)': .*not in '\w+LauncherConf'",
+        _for_key_of_other_launcher,
+    ),
     (r"([\w/@.-]+)=(\S+): there is no such option", _for_unknown_option),
     (r"Multiple values for (\S+)\. To override a value use 'override ", _for_chosen_group),
     (r"Config group override must be a string or a list\. Got ", _for_option_of_other_type),
@@ -301,7 +367,7 @@ _ADVISERS: Sequence[tuple[str, Callable[["re.Match[str]", Sequence[str]], str | 
     (r"^([\w.]+)=\[([^\[\]]+)\]: expected a valid (?:number|integer|bool|str).*", _for_list),
     (r"^([\w.]+)=(.*?): expected a valid (?:number|integer)(?: \(at each .*\))?$", _for_number),
     (r"^([\w.]+)=([\w.+-]+): expected a valid string$", _for_text),
-    (r"^([\w.]+)=(?:[^:]*)(?=: expected a valid dict|$)", _for_mapping),
+    (r"^\+*([\w.]+)=(?:[^:]*)(?=: expected a valid dict|$)", _for_mapping),
     (r"^(\w+) is missing: type ", _for_removed_group),
     (r"Additional config directory '(.+?)' not found", _for_config_dir),
     (r"Cannot find primary config '(.+?)'\.", _for_config_name),

@@ -3,39 +3,15 @@
 import re
 from typing import Any
 
+from sweeper.cli.foreign_sweeps import SWEEPS, Call
 from sweeper.cli.overrides import shell_word
-from sweeper.cli.vocabulary import plain
 
-OF_HYDRA = ("", "interval", "choice")
-INTERVAL, LOG, CHOICE = "interval({})", "tag(log,interval({}))", "choice({})"
-INTEGER, INTEGER_LOG = "int(interval({}))", "tag(log,int(interval({})))"
-RANGE = "range({})"
-WITH_LOG = {INTERVAL: LOG, INTEGER: INTEGER_LOG}
-INTERVALS = (
-    *("", "interval", "uniform", "quniform", "float", "real", "linear", "linspace", "float_range"),
-    "between",
-)
-INTEGERS = ("int", "integer", "int_range", "qrandint")
-LOGS = ("log", "loguniform", "log_uniform", "qloguniform", "logspace", "geom", "logrange")
-CHOICES = (
-    *("choice", "categorical", "grid", "grid_search", "list", "select", "options", "values"),
-    *("oneof", "one_of", "choices"),
-)
-SWEEPS = {
-    **dict.fromkeys(INTERVALS, INTERVAL),
-    **dict.fromkeys(INTEGERS, INTEGER),
-    "randint": RANGE,  # in Ray Tune and NumPy it excludes its end
-    **dict.fromkeys(["lograndint", "qlograndint"], INTEGER_LOG),
-    **dict.fromkeys(LOGS, LOG),
-    **dict.fromkeys(CHOICES, CHOICE),
-}
-"""How other programs write a sweep, and how Hydra does."""
+OF_HYDRA = ("", "interval", "choice", "int", "float")
+"""The functions of Hydra's grammar that other programs have too."""
 
 _NUMBER = r"(-?\d[\d.]*?(?:e[+-]?\d+)?)"
 ENDS = re.compile(rf"(?:range|interval)?[(\[]?{_NUMBER}\s*(?:\.\.+|:|-|~)\s*{_NUMBER}[)\]]?", re.I)
 """Two numbers with what people write between the ends of an interval."""
-_NAME = re.compile(r"""(?:(['"]).*?\1|[A-Za-z_][\w.]*(?=\s*,\s*\[))\s*,\s*""")
-"""The name that Optuna's `suggest_float("lr", ...)` begins with; the shell may take its quotes."""
 _COMMA = re.compile(r"-?(?:0|[1-9]\d{0,2})(?:,\d+)*,0\d+(?:,\d+)*")
 
 
@@ -49,29 +25,16 @@ def sweep_advice(override: str, is_multirun: bool) -> str | None:
         return f"{override}: is no sweep as it stands; type {_flag(is_multirun)}{text}"
     if braces := re.fullmatch(r"\{([^:{}]+)\}", value):
         return f"{override}: {without_brackets(key, braces[1], is_multirun)}"
-    match = re.fullmatch(r"\s*(?:\w+\.)*(\w*)[(\[](.*)[)\]]\s*", value, re.DOTALL)
-    name = plain(match[1].removeprefix("suggest_")) if match else ""
-    if match is None or name not in SWEEPS:
+    call = Call.read(value)
+    if call is None or call.name not in SWEEPS or call.function == "range":
         return None
-    inside = match[2].strip()
-    if match[1].startswith("suggest_"):
-        inside = inside.removeprefix(named[0]) if (named := _NAME.match(inside)) else inside
-    inner = re.fullmatch(r"(?:interval|uniform|range)\((.*)\)", inside)
-    numbers = [part.strip() for part in (inner[1] if inner else inside).split(",")]
-    if name in ("int", "float") and len(numbers) < 2:  # a cast of Hydra's grammar
+    sweep = call.sweep
+    written = None if sweep is None else sweep.text
+    if written is None:
         return None
-    template = SWEEPS[name]
-    if template == CHOICE:
-        one_list = re.fullmatch(r"[(\[]([^()\[\]]*)[)\]]", inside)
-        numbers = [part.strip() for part in one_list[1].split(",")] if one_list else numbers
-    else:
-        numbers = [number for number in numbers if not number[:1].isalpha()][:2]
-        has_log = "log" in inside and "log=false" not in inside.lower()
-        template = WITH_LOG.get(template, template) if has_log else template
-    text = f"{key}={template.format(','.join(numbers))}"
-    flag = _flag(is_multirun)
-    reason = f"there is no sweep {match[1]}" if name not in OF_HYDRA else "is no sweep as it stands"
-    return f"{override}: {reason}; type {flag}{as_typed(text)}"
+    is_ours = call.name in OF_HYDRA
+    reason = "is no sweep as it stands" if is_ours else f"there is no sweep {call.function}"
+    return f"{override}: {reason}; type {_flag(is_multirun)}{as_typed(f'{key}={written}')}"
 
 
 def has_comma_in_number(override: str) -> bool:

@@ -7,6 +7,7 @@ key nor value, and some of them only after Hydra has created the folder of the r
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,6 @@ def check_overrides(arguments: Sequence[str]) -> None:
     Raises:
         ConfigError: an override has a value that cannot work.
     """
-    has_own_groups = any(argument.lstrip("+").startswith(OWN_FOLDERS) for argument in arguments)
     for line in overrides_in(arguments):
         _check_text(line)
         override = parsed(line)
@@ -69,8 +69,7 @@ def check_overrides(arguments: Sequence[str]) -> None:
             continue
         value = override.value()
         if "/" in override.key_or_group:
-            if not has_own_groups:
-                _check_group(line)
+            _check_group(line, list(_own_folders(arguments)))
             _check_option(line, value)
         if isinstance(value, list):
             _check_list(line, override.key_or_group, value)
@@ -108,15 +107,35 @@ def parsed(line: str) -> Override | None:
         return None  # Hydra's own message follows
 
 
-def _check_group(line: str) -> None:
-    """Check that a key with a slash is no key of one of our groups, written so by mistake."""
+def _own_folders(arguments: Sequence[str]) -> Iterator[str]:
+    """Yield the folders that the arguments name for more groups, and the packages as they stand."""
+    for before, argument in pairwise(("", *arguments)):
+        name, equals, value = argument.lstrip("+").partition("=")
+        if equals and name.startswith(OWN_FOLDERS):
+            yield from re.findall(r"[^\[\],'\"\s]+", value)
+        elif "=" not in before and before.startswith(OWN_FOLDERS):
+            yield argument
+
+
+def _has_group(folder: str, group: str) -> bool:
+    """Return whether a folder has a group, as far as it can be looked up."""
+    path = Path(folder.removeprefix("file://"))
+    return not path.is_dir() or (len(group) < MAX_NAME_BYTES and (path / group).is_dir())
+
+
+def _check_group(line: str, folders: Sequence[str]) -> None:
+    """Check that a key with a slash is no key of one of our groups, written so by mistake.
+
+    `folders` are the user's own, which may have more groups.
+    """
     from sweeper.configs import CONFIGS
 
     group, _, key = line.partition("=")[0].lstrip("+~").rpartition("/")
     # Their names are listed, since one from outside may be too long to be looked up.
     groups = {path.relative_to(CONFIGS).as_posix() for path in CONFIGS.rglob("*") if path.is_dir()}
     own = {name for name in groups if not name.startswith("hydra")}
-    if group in own and f"{group}/{key.partition('@')[0]}" not in own:
+    nested = f"{group}/{key.partition('@')[0]}"
+    if group in own and nested not in own and not any(_has_group(f, nested) for f in folders):
         typed = line.replace(f"{group}/{key}", f"{group.replace('/', '.')}.{key}", 1)
         raise ConfigError(f"{line}: there is no such group; for a key of {group}, type {typed}")
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
@@ -62,6 +63,9 @@ SYNONYMS = {
     "experiment_name": "tracking.experiment",
     "logger": "tracking",
     "recipe": "experiment",
+    "val_split": "val_fraction",
+    "validation_split": "val_fraction",
+    "data_dir": "root",
 }
 """Words of other programs that are unlike ours; what is alike is found without them."""
 
@@ -71,6 +75,26 @@ OF_OTHER_GROUPS = ("search", "experiment")
 MEANT_VALUES = dict.fromkeys(["gpu", "cuda", "gpus", "devices"], ("cuda", "cpu"))
 """The values of our keys, for words that take other values: `gpu=0`."""
 
+ONE_COMMAND_EACH = (
+    "leave it out: python -m sweeper trains, and python -m sweeper.evaluate checkpoint=FILE "
+    "evaluates a checkpoint"
+)
+ONE_GPU = "one network on several GPUs is not here; a study trains one trial on each GPU"
+CALLBACKS = (
+    "type stopping=patience to stop early, or +callbacks.mine._target_=my_package.MyCallback for a "
+    "class of your own"
+)
+NOT_HERE = {
+    **dict.fromkeys(["train", "test"], ONE_COMMAND_EACH),
+    **dict.fromkeys(["trainer.strategy", "strategy", "trainer.num_nodes", "num_nodes"], ONE_GPU),
+    **dict.fromkeys(["trainer=ddp", "trainer=ddp_sim", "trainer=fsdp"], ONE_GPU),
+    "callbacks": CALLBACKS,
+}
+"""What to do in place of what other programs have, and this one does in another way."""
+
+PRECISIONS = {"16": "fp16", "32": "fp32"}
+"""The numbers of bits that other programs take for a precision."""
+
 MEANT = {
     "trainer.device=gpu": "trainer.device=cuda",
     **{f"trainer={name}": f"trainer.device={name}" for name in ("cpu", "cuda", "mps")},
@@ -78,10 +102,16 @@ MEANT = {
     **dict.fromkeys(["debug", "debug=default", "debug=fdr"], "trainer=debug"),
     "debug=limit": "trainer=quick",
     "tracking=many_loggers": "tracking=all",
+    **{f"trainer.precision={n}": f"trainer.precision={name}" for n, name in PRECISIONS.items()},
+    "overfit_batches": "trainer=overfit",
     **dict.fromkeys(["metric=val/acc", "metric=val/acc_best"], "metric=val/accuracy"),
 }
-"""What to type for options and values that other programs have, and this one refuses."""
+"""What to type for options and values that other programs have, and this one refuses.
 
+A word without a value is for those of its values that lead nowhere.
+"""
+
+LAUNCHER = "hydra/launcher"
 OF_STUDIES = ("hydra.sweeper.", "hydra.launcher.", "hydra.run.", "hydra.sweep.")
 NOT_KEYS = ("_target_", "search", "defaults")
 MAX_CANDIDATES = 4
@@ -158,6 +188,8 @@ class Vocabulary:
         """Return where a key, or its last part, is meant to be; the likeliest ones alone."""
         name = plain(word.rpartition(".")[2])
         synonym = SYNONYMS.get(name, name)
+        if word.startswith("hydra.launcher.") and (others := self._of_other_launchers(name)):
+            return others
         found = self._exact(word, name) or self._with_part(word, name)
         return (found or self._exact(word, synonym) or self._near(word, name))[:MAX_CANDIDATES]
 
@@ -166,13 +198,26 @@ class Vocabulary:
             return [Suggestion(name)]
         own = [Suggestion(k) for k in self.keys if name in (plain(k), plain(k.rpartition(".")[2]))]
         of_experiment = [each for each in own if not each.key.startswith("hydra.")]
+        of_studies = [each for each in own if each.key.startswith(OF_STUDIES)]
+        if _is_hydras(word):
+            return of_studies
         if of_experiment:
             return of_experiment
         in_others = list(self._in_other_options(name))
         of_group = [p for p in in_others if p.key.startswith(word.partition(".")[0] + ".")]
-        of_studies = [each for each in own if each.key.startswith(OF_STUDIES)]
         nested = [Suggestion(group) for group in self.groups if group.rpartition("/")[2] == name]
         return of_group or in_others or of_studies or nested
+
+    def _of_other_launchers(self, name: str) -> list[Suggestion]:
+        """Return a key of `hydra.launcher` with each launcher that has it."""
+        store = ConfigStore.instance()
+        files = [f"{option}.yaml" for option in self.options(LAUNCHER)]
+        known = [file for file in files if file in store.list(LAUNCHER)]
+        return [
+            Suggestion(f"hydra.launcher.{name}", f"{LAUNCHER}={file.removesuffix('.yaml')}")
+            for file in known
+            if name in store.load(f"{LAUNCHER}/{file}").node
+        ]
 
     def _in_other_options(self, name: str) -> Iterator[Suggestion]:
         for group in self.groups:
@@ -190,7 +235,8 @@ class Vocabulary:
     def _near(self, word: str, name: str) -> list[Suggestion]:
         """Return the keys whose name is similar, those in the same group alone if there are any."""
         roots = [group for group in self.groups if "/" not in group and "." not in word]
-        for keys in (self._of_group(word), [*roots, *self._typed], self._of_studies):
+        others = [] if _is_hydras(word) else [*roots, *self._typed]
+        for keys in (self._of_group(word), others, self._of_studies):
             for near in near_names(name, map(_name, keys), cutoff=0.7)[:1]:
                 return [Suggestion(key) for key in keys if _name(key) == near]
         return []
@@ -277,6 +323,11 @@ def leaves(node: Any, prefix: str = "", with_search: bool = False) -> Iterator[t
 
 def _name(key: str) -> str:
     return key.rpartition(".")[2]
+
+
+def _is_hydras(word: str) -> bool:
+    """Return whether a key is meant to be one of Hydra's; the seed is one of the experiment."""
+    return word.startswith("hydra.") and _name(word) != "seed"
 
 
 def plain(word: str) -> str:

@@ -14,13 +14,14 @@ from optuna.distributions import (
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
+    check_distribution_compatibility,
     distribution_to_json,
     json_to_distribution,
 )
 
 from sweeper.cli.overrides import bare_key, override_text
 from sweeper.secrets import masked_uri
-from sweeper.space.live import SEARCH_BLOCK, LiveSpace
+from sweeper.space.live import SEARCH_BLOCK, LiveSpace, config_key
 from sweeper.sweep.settings.study_settings import StudySettings
 from sweeper.text import shortened
 
@@ -115,6 +116,39 @@ def _are_comparable(key: str, olds: Mapping[str, Any], news: Mapping[str, Any]) 
         return key in olds and key in news
     # An earlier version did not record the values of the config.
     return not key.startswith(CONFIG) or any(each.startswith(CONFIG) for each in olds)
+
+
+def record_of_others(
+    identity: StudyIdentity, searched: Mapping[str, BaseDistribution]
+) -> dict[str, Any]:
+    """Return the record of a study that another program created, as far as it is known.
+
+    What is not known is as in `identity`, and so is an interval with other ends: Optuna takes both.
+
+    searched: the distributions that its trials have, by Optuna's names. A parameter that this study
+        does not search gives its trials a config that no command of this study has.
+    """
+    record = identity.record()
+    space = {name: _parsed(text) for name, text in identity.space.items()}
+    keys = {config_key(name) for name in space}
+    is_open = identity.settings.get("custom_search_space") is not None
+    unknown = {name for name in searched if not is_open and config_key(name) not in keys}
+    missing = space.keys() - searched.keys() if unknown else set()
+    clashing = {n for n, d in searched.items() if n in space and not _are_compatible(d, space[n])}
+    of_others = {f"{SPACE}{n}": distribution_to_json(searched[n]) for n in unknown | clashing}
+    left_out = {f"{SPACE}{name}" for name in missing}
+    return {k: v for k, v in record.items() if k not in left_out} | of_others
+
+
+def _are_compatible(old: BaseDistribution, new: BaseDistribution | None) -> bool:
+    """Return whether a storage takes both distributions under the same name."""
+    if new is None:
+        return True
+    try:
+        check_distribution_compatibility(old, new)
+    except ValueError:
+        return False
+    return True
 
 
 def common_growing(stored: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -2,12 +2,11 @@
 
 import re
 import shutil
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import DuplicatedStudyError
 from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
@@ -15,11 +14,18 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 
+from sweeper.cli.overrides import override_text, shell_word
 from sweeper.errors import ConfigError
 from sweeper.sweep.command import COMMAND_FILE, rename_in_folder, rename_in_storage
 from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.finals.stage import finals_name
-from sweeper.sweep.identity import GROWING, StudyIdentity, common_growing, difference
+from sweeper.sweep.identity import (
+    GROWING,
+    StudyIdentity,
+    common_growing,
+    difference,
+    record_of_others,
+)
 from sweeper.sweep.storage import JOURNAL
 
 IDENTITY_KEY = "sweeper:search"
@@ -48,8 +54,12 @@ def open_study(
     return PulledStudy(study_name=name, storage=storage, sampler=sampler, pruner=pruner)
 
 
-def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> None:
+def create_study(
+    name: str, storage: BaseStorage, identity: StudyIdentity, place: str = "STORAGE"
+) -> None:
     """Create the study, or check that an existing one has this identity.
+
+    `place` is the storage in words, for messages.
 
     Raises:
         ConfigError: a study with this name has another identity.
@@ -61,16 +71,16 @@ def create_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> No
         try:
             study = optuna.create_study(study_name=name, storage=storage, directions=directions)
         except DuplicatedStudyError:  # a command in another folder has created it just now
-            create_study(name, storage, identity)
+            create_study(name, storage, identity, place)
             return
         study.set_user_attr(IDENTITY_KEY, record)
         return
-    changes = _changes(existing, record)
+    changes = _changes(existing, storage, identity)
     if changes:
         raise ConfigError(
             f"study {name} exists with other settings ({changes}); choose another name with "
             "hydra.sweeper.study_name=NAME, or move the old study away with "
-            "hydra.sweeper.study=fresh"
+            f"hydra.sweeper.study=fresh{_taking_over(existing, storage, identity, place)}"
         )
     stored = existing.user_attrs.get(IDENTITY_KEY, record)
     known = record | {GROWING: common_growing(stored, record)}
@@ -87,7 +97,7 @@ def compare_study(name: str, storage: BaseStorage, identity: StudyIdentity) -> N
     existing = next((s for s in storage.get_all_studies() if s.study_name == name), None)
     if existing is None:
         raise ConfigError(f"study {name} does not exist; start it with its command")
-    changes = _changes(existing, identity.record())
+    changes = _changes(existing, storage, identity)
     if changes:
         raise ConfigError(
             f"the settings of study {name} have changed since it was started ({changes}); change "
@@ -151,9 +161,30 @@ def _stamp() -> str:
     return datetime.now().strftime("%Y%m%d-%H%M%S")
 
 
-def _changes(existing: FrozenStudy, record: Mapping[str, Any]) -> str:
-    """Return what differs between a study and the record of an identity, or an empty text."""
+def _changes(existing: FrozenStudy, storage: BaseStorage, identity: StudyIdentity) -> str:
+    """Return what differs between a study and an identity, or an empty text."""
+    record = identity.record()
     stored = existing.user_attrs.get(IDENTITY_KEY)
-    if stored is None:  # another program created the study: only its directions are known
-        stored = {**record, "direction": ", ".join(d.name.lower() for d in existing.directions)}
+    if stored is None:  # another program created the study: its directions and trials are known
+        searched = _searched(existing, storage)
+        stored = record_of_others(identity, searched)
+        stored["direction"] = ", ".join(d.name.lower() for d in existing.directions)
     return difference(stored, record)
+
+
+def _searched(existing: FrozenStudy, storage: BaseStorage) -> dict[str, BaseDistribution]:
+    """Return the distributions that the trials of a study have, by Optuna's names."""
+    trials = storage.get_all_trials(existing._study_id, deepcopy=False)
+    return {name: each for trial in trials for name, each in trial.distributions.items()}
+
+
+def _taking_over(
+    existing: FrozenStudy, storage: BaseStorage, identity: StudyIdentity, place: str
+) -> str:
+    """Return how a new study begins with the points of another program's, if it searches a key."""
+    is_own = existing.user_attrs.get(IDENTITY_KEY) is not None
+    if is_own or not identity.space.keys() & _searched(existing, storage).keys():
+        return ""
+    source = override_text(f"{place} {existing.study_name}")
+    override = shell_word(f"hydra.sweeper.enqueue_from={source}")
+    return f"; with another name, {override} begins with its best points"

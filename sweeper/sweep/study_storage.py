@@ -9,6 +9,7 @@ from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
+from sweeper.secrets import masked_uri
 from sweeper.sweep.command import study_of_journal
 from sweeper.sweep.finals.agenda import finals_storage, prepare_finals
 from sweeper.sweep.finals.stage import finals_name
@@ -54,7 +55,8 @@ def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
     with locked(folder / LOCK_FILE):
         if spec.name not in {s.study_name for s in storage.get_all_studies()}:
             _require_new(plan)
-        create_study(spec.name, storage, plan.identity)
+        place = masked_uri(spec.storage) if isinstance(spec.storage, str) else "STORAGE"
+        create_study(spec.name, storage, plan.identity, place)
         prepare_finals(spec, storage, plan.settings.directions)
         study = open_study(spec.name, storage)
         plan = _with_deadline(_with_failed_before(plan, storage), study)

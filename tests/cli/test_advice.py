@@ -91,6 +91,16 @@ def line_of(*overrides: str) -> str:
         ("optimizer.decay=0.1", "optimizer.weight_decay=0.1"),
         ("hydra.sweeper.seeds=2", "hydra.sweeper.finalist_seeds=2"),
         ("hydra.sweeper.max_failures=1", "hydra.sweeper.max_failure_rate=1"),
+        ("hydra.sweeper.name=x", "hydra.sweeper.study_name=x"),
+        ("hydra.sweeper.seed=3", "seed=3"),
+        ("data.val_split=0.1", "data.val_fraction=0.1"),
+        ("validation_split=0.1", "data.val_fraction=0.1"),
+        ("trainer.overfit_batches=1", "trainer=overfit"),
+        ("optimized_metric=test/acc", "metric=val/accuracy"),
+        ("optimized_metric=test/f1", "metric=val/f1"),
+        ("+trainer.precision=16", "trainer.precision=fp16"),
+        ("+optimizer.lr=1", "optimizer.lr=1"),
+        ("+tags=[a,b]", "+tags.KEY=VALUE"),
     ],
 )
 def test_a_wrong_key_or_option_finds_its_way(override, typed) -> None:
@@ -156,10 +166,118 @@ def test_a_number_in_place_of_a_text_says_how_to_type_it() -> None:
         ("logger=wandb", "; choose one of tracking=all, tracking=csv, tracking=mlflow, "),
         ("hparams_search=mnist_optuna", "; choose one of search=auto, search=cnn, "),
         ("train=false", "; leave it out: python -m sweeper trains, and python -m sweeper.evaluate"),
+        ("strategy=ddp", "; one network on several GPUs is not here; a study trains one trial on"),
+        ("hydra.sweeper.max_batch_size=4", "; --cfg hydra shows the keys"),
     ],
 )
 def test_what_would_be_refused_too_is_not_advised(override, end) -> None:
     assert f"{override}: there is no key {override.partition('=')[0]}{end}" in line_of(override)
+
+
+def test_a_trainer_for_several_gpus_says_what_a_study_does() -> None:
+    line = "trainer=ddp: there is no such option; one network on several GPUs is not here; a study"
+    assert line_of("trainer=ddp").startswith(line)
+
+
+@pytest.mark.parametrize("option", ["default", "early_stopping"])
+def test_the_options_of_another_programs_callbacks_are_not_advised_again(option) -> None:
+    override = f"callbacks={option}"
+    line = better_line("the config has no key callbacks; choose one of seed", [override])
+    assert line is not None
+    assert line.startswith(f"{override}: there is no key callbacks; type stopping=patience to stop")
+
+
+def test_a_metric_of_the_test_split_is_named_as_it_is_here() -> None:
+    reason = "metric=test/acc: the test split must not decide anything"
+    line = better_line(f"{reason}; type metric=val/acc", ["metric=test/acc"])
+    assert line == f"{reason}; type metric=val/accuracy"
+    assert better_line(f"{reason}; type metric=val/f1", ["metric=test/f1"]) is None
+
+
+def test_a_key_of_another_launcher_names_it() -> None:
+    keys = "hydra/launcher={0} hydra.launcher.timeout_min=60"
+    line = line_of("hydra.launcher.timeout_min=60")
+    assert line.endswith(
+        f"; type {keys.format('submitit_local')} or {keys.format('submitit_slurm')}"
+    )
+
+
+def test_a_launcher_of_other_makers_that_is_typed_is_to_be_left_out() -> None:
+    path = "hydra_plugins.foo.FooLauncher"
+    typed = f"hydra.launcher._target_={path}"
+    line = line_for(RuntimeError(f"Unknown plugin class : '{path}'"), ["--multirun", typed])
+    assert line is not None
+    assert line.startswith(
+        f"{typed}: is not installed; leave it out, or choose one of hydra/launcher="
+    )
+
+
+OF_GLOBAL = "# @package _global_\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (
+            "defaults: [override /trainer: debug]",
+            "experiment/mine.yaml: the option of trainer is chosen after this file; type "
+            "trainer=NAME, or write its values under trainer: in the file",
+        ),
+        (
+            "defaults: [override /search: cnn]",
+            "experiment/mine.yaml: the option of search is chosen after this file; type "
+            "search=NAME",
+        ),
+        (
+            "tags: [a, b]",
+            "experiment/mine.yaml: tags has keys of its own; write KEY: VALUE below it",
+        ),
+        (
+            "hydra: {launcher: {partition: gpu}}",
+            "experiment/mine.yaml: hydra.launcher.partition is a key of other launchers; type "
+            "hydra/launcher=submitit_slurm",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_composed_says_what_to_write_in_it(tmp_path, content, line) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(OF_GLOBAL + content)
+    overrides = [f"hydra.searchpath=[file://{tmp_path}]", "experiment=mine"]
+    with (
+        initialize_config_dir(str(CONFIGS), **COMPOSING),
+        pytest.raises(HydraException) as caught,
+    ):
+        compose("config", overrides, return_hydra_config=True)
+    assert line_for(caught.value, overrides) == line
+
+
+def test_a_searched_key_that_does_not_exist_is_named_as_it_stands_in_the_file(tmp_path) -> None:
+    (tmp_path / "search").mkdir()
+    content = "hydra: {sweeper: {params: {model.optimizer.lr: 'interval(0.1, 1)'}}}"
+    (tmp_path / "search" / "mine.yaml").write_text(OF_GLOBAL + content)
+    message = "model.optimizer.lr=0.1 search=mine: Could not override 'model.optimizer.lr'."
+    assert better_line(message, [f"hydra.searchpath=[{tmp_path}]", "search=mine"]) == (
+        "hydra.sweeper.params.model.optimizer.lr: there is no key model.optimizer.lr; "
+        "write optimizer.lr in its place"
+    )
+
+
+def test_a_recipe_or_a_search_may_choose_the_launcher(tmp_path) -> None:
+    for group, launcher in (("experiment", "joblib"), ("search", "submitit_slurm")):
+        (tmp_path / group).mkdir()
+        content = f"{OF_GLOBAL}defaults: [override /hydra/launcher: {launcher}]"
+        (tmp_path / group / "mine.yaml").write_text(content)
+    expected = {
+        (): "local",
+        ("experiment=mine",): "joblib",
+        ("experiment=mine", "search=mine"): "submitit_slurm",
+        ("search=mine", "hydra/launcher=basic"): "basic",
+    }
+    for typed, launcher in expected.items():
+        with initialize_config_dir(str(CONFIGS), **COMPOSING):
+            overrides = [f"hydra.searchpath=[file://{tmp_path}]", *typed]
+            config = compose("config", overrides, return_hydra_config=True)
+        assert config.hydra.runtime.choices["hydra/launcher"] == launcher
 
 
 def test_a_key_of_other_options_is_named_with_each_of_them() -> None:
@@ -200,6 +318,7 @@ def test_torchvisions_names_are_read_without_its_import() -> None:
         (["optimizer.lr", "=0.1"], "optimizer.lr =0.1: has spaces around =; type optimizer.lr=0.1"),
         (["optimizer.lr:0.1"], "optimizer.lr:0.1: type optimizer.lr=0.1"),
         (["epochs"], "epochs: type trainer.epochs=VALUE"),
+        (["gpus", "1"], "gpus: type trainer.device=cuda or trainer.device=cpu"),
         (["evaluate"], "evaluate: is a command of its own; type python -m sweeper.evaluate --help"),
         (["multirun"], "multirun: type --multirun to start a study"),
         (["help"], "help: type --help"),
@@ -249,6 +368,10 @@ def test_overrides_pass(words) -> None:
         ("-lr", "0.1", "type optimizer.lr=0.1"),
         ("--debug", None, "type trainer=debug"),
         ("--debug", "limit", "type trainer=quick"),
+        ("--gpus", "1", "type trainer.device=cuda or trainer.device=cpu"),
+        ("--devices=1", None, "type trainer.device=cuda or trainer.device=cpu"),
+        ("--lr", "--multirun", "type optimizer.lr=VALUE"),
+        ("--lr", "-0.1", "type optimizer.lr=-0.1"),
         ("--mutlirun", "model=cnn", "type --multirun"),
         ("--qq", None, "type KEY=VALUE without dashes"),
     ],
@@ -271,7 +394,8 @@ def test_a_flag_that_does_not_exist_finds_its_way(vocabulary, flag, after, end) 
         ("randint(1,9)", "range(1,9)"),
         ("integer(1,6)", "int(interval(1,6))"),
         ("int_range(1,6)", "int(interval(1,6))"),
-        ("lograndint(1,100)", "tag(log,int(interval(1,100)))"),
+        ("lograndint(1,100)", "tag(log,int(interval(1,99)))"),
+        ("qlograndint(1,100,2)", "tag(log,int(interval(1,100)))"),
         ("tune.randint(1, 6)", "range(1,6)"),
         ("tune.loguniform(1e-4, 1e-1)", "tag(log,interval(1e-4,1e-1))"),
         ("tune.choice([3, 5])", "choice(3,5)"),
@@ -279,6 +403,30 @@ def test_a_flag_that_does_not_exist_finds_its_way(vocabulary, flag, after, end) 
         ('suggest_float("lr",1e-4,1e-1,log=True)', "tag(log,interval(1e-4,1e-1))"),
         ("suggest_float(lr,1e-4,1e-1,log=True)", "tag(log,interval(1e-4,1e-1))"),
         ('suggest_categorical("k",[3,5])', "choice(3,5)"),
+        ('suggest_float("lr",low=1e-4,high=1e-1,log=True)', "tag(log,interval(1e-4,1e-1))"),
+        ('trial.suggest_float(name="lr", low=1e-4, high=1)', "interval(1e-4,1)"),
+        ('suggest_float("logit",0,1,log=False)', "interval(0,1)"),
+        ("tune.uniform(lower=0,upper=1)", "interval(0,1)"),
+        ('suggest_categorical("k",choices=[3,5])', "choice(3,5)"),
+        ("randint(low=1,high=10)", "range(1,10)"),
+        ("randint(10)", "range(0,10)"),
+        ('suggest_int("n",16,128,step=16)', "range(16,144,16)"),
+        ('suggest_discrete_uniform("x",0,1,0.1)', "range(0,1.1,0.1)"),
+        ("tune.qrandint(8,64,8)", "range(8,72,8)"),
+        ("tune.quniform(0,1,0.3)", "range(0,1.2,0.3)"),
+        ('hp.Int("n",min_value=32,max_value=512,step=32)', "range(32,544,32)"),
+        ("np.linspace(0,1,5)", "interval(0,1)"),
+        ("tune.choice(range(1,4))", "range(1,4)"),
+        ("log(range(1,100))", "tag(log,int(interval(1,99)))"),
+        ("int(tag(log,interval(1,10)))", "tag(log,int(interval(1,10)))"),
+        ("log(int(interval(1,10)))", "tag(log,int(interval(1,10)))"),
+        ('Real(1e-4,1e-1,prior="log-uniform")', "tag(log,interval(1e-4,1e-1))"),
+        ('hp.uniform("x",0,0.5)', "interval(0,0.5)"),
+        ('hp.choice("x",[0,0.5])', "choice(0,0.5)"),
+        ('hp.loguniform("lr",-11,-2)', "tag(log,interval(1.67e-05,0.135))"),
+        ("np.logspace(-5,-1,5)", "tag(log,interval(1e-05,0.1))"),
+        ('choice(["adam","sgd"])', "choice(adam,sgd)"),
+        ("choice([1,2],[3])", "choice([1,2],[3])"),
         ("categorical(a,b)", "choice(a,b)"),
         ("choice[1,2]", "choice(1,2)"),
         ("(1,2)", "interval(1,2)"),
@@ -527,7 +675,24 @@ def test_a_variable_that_no_shell_replaced_is_named(monkeypatch) -> None:
     assert variable_advice(message.format("nowhere")) == ""
 
 
-@pytest.mark.parametrize("value", ["3", "float(x)", "int(3)", "sort(3,1)", "[1,2"])
+def test_a_list_with_none_is_written_without_a_function_which_takes_no_null() -> None:
+    line = sweep_advice('x=suggest_categorical("x",["adam",None])', is_multirun=True)
+    assert line is not None
+    assert line.endswith("; type x=adam,null")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("3", "float(x)", "int(3)", "sort(3,1)", "[1,2", "uniform(0.5)", "choice()", "range(1,3)"),
+        *(
+            "log(0,1)",
+            "loguniform(math.log(1e-5),0)",
+            "suggest_int('n',9,3)",
+            "tag(log,interval(1,2))",
+        ),
+    ],
+)
 def test_other_values_are_no_sweeps(value) -> None:
     assert sweep_advice(f"x={value}", is_multirun=True) is None
 

@@ -92,10 +92,27 @@ def test_the_log_of_a_job_does_not_lie_in_the_current_folder(tmp_path, monkeypat
 
 @pytest.mark.parametrize(
     "named",
-    [("--config-dir", "runs/seed=1"), ("-cd=mine",), ("hydra.searchpath=[pkg://mine.conf]",)],
+    [
+        *(
+            ("--config-dir", "{}"),
+            ("-cd={}",),
+            ("--config-d", "{}"),
+            ("hydra.searchpath=[file://{}]",),
+        ),
+        *(("hydra.searchpath=[pkg://mine.conf]",), ("--config-dir", "{}/seed=1")),
+    ],
 )
-def test_groups_of_ones_own_are_left_to_hydra(named) -> None:
-    check_overrides([*named, "data/transform=strong"])
+def test_groups_of_ones_own_are_left_to_hydra(named, tmp_path) -> None:
+    (tmp_path / "data" / "transform").mkdir(parents=True)
+    check_overrides([*(word.format(tmp_path) for word in named), "data/transform=strong"])
+
+
+@pytest.mark.parametrize(
+    "named", [("--config-dir", "{}"), ("--config-dir={}",), ("hydra.searchpath=['{}']",)]
+)
+def test_a_folder_without_the_group_does_not_make_it_one(named, tmp_path, refuses) -> None:
+    with refuses(ConfigError, r"there is no such group; .* type trainer\.epochs=3$"):
+        check_overrides([*(word.format(tmp_path) for word in named), "trainer/epochs=3"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,20 @@
+import re
+
 import optuna
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Transformer
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+    distribution_to_json,
+)
+from optuna.trial import create_trial
 
 from sweeper.errors import ConfigError
+from sweeper.space.space import parse_space
 from sweeper.sweep.identity import StudyIdentity
 from sweeper.sweep.study import (
     IDENTITY_KEY,
@@ -44,6 +57,78 @@ def test_a_study_of_another_program_is_used_if_its_direction_fits(storage) -> No
     create_study("s", storage, IDENTITY)
     with pytest.raises(ConfigError):
         create_study("s", storage, changed(space={}))
+
+
+def of_another_program(storage, **distributions: BaseDistribution) -> None:
+    study = optuna.create_study(study_name="s", storage=storage)
+    params = {
+        name: d.low if hasattr(d, "low") else d.choices[0] for name, d in distributions.items()
+    }
+    study.add_trial(create_trial(params=params, distributions=distributions, value=1.0))
+
+
+def searching(**distributions: BaseDistribution) -> StudyIdentity:
+    return changed(space={name: distribution_to_json(d) for name, d in distributions.items()})
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "difference"),
+    [
+        (
+            {"lr": FloatDistribution(0, 1)},
+            {"x": FloatDistribution(-5, 5)},
+            "space lr: interval(0.0, 1.0) -> none; space x: none -> interval(-5.0, 5.0)",
+        ),
+        (
+            {"opt": CategoricalDistribution(["adam", "sgd"])},
+            {"opt": CategoricalDistribution(["adam", "sgd", "rmsprop"])},
+            "space opt: adam,sgd -> adam,sgd,rmsprop",
+        ),
+        (
+            {"x": FloatDistribution(0.1, 1)},
+            {"x": FloatDistribution(0.1, 1, log=True)},
+            "space x: interval(0.1, 1.0) -> tag(log, interval(0.1, 1.0))",
+        ),
+    ],
+)
+def test_trials_of_another_program_that_do_not_fit_are_named_before_the_first_trial(
+    storage, there, here, difference, refuses
+) -> None:
+    of_another_program(storage, **there)
+    with refuses(ConfigError, re.escape(f"exists with other settings ({difference})")) as caught:
+        create_study("s", storage, searching(**here), "sqlite:///s.db")
+    advice = "\"hydra.sweeper.enqueue_from='sqlite:///s.db s'\" begins with its best points"
+    assert (advice in str(caught.value)) == bool(there.keys() & here.keys())
+    assert len(storage.get_all_trials(0)) == 1
+
+
+@pytest.mark.parametrize(
+    ("there", "here"),
+    [
+        ({"x": FloatDistribution(0, 1)}, {"x": FloatDistribution(-5, 5)}),
+        (
+            {"x": FloatDistribution(0, 1)},
+            {"x": FloatDistribution(0, 1), "y": IntDistribution(1, 2)},
+        ),
+        ({"m.k": IntDistribution(1, 3)}, {"m.k@cnn": IntDistribution(1, 5)}),
+    ],
+)
+def test_trials_of_another_program_that_fit_are_continued(storage, there, here) -> None:
+    of_another_program(storage, **there)
+    create_study("s", storage, searching(**here))
+
+
+def test_a_function_of_ones_own_may_suggest_what_another_program_did(storage) -> None:
+    of_another_program(storage, w=FloatDistribution(0, 1))
+    settings = {"custom_search_space": "mine.configure"}
+    create_study("s", storage, changed(space={}, settings=settings))
+
+
+@pytest.mark.parametrize("choices", ["null,a", "choice(true,1.5)", "a,3", "choice(b/c,.1)"])
+def test_choices_are_stored_as_the_official_plugin_stores_them(choices) -> None:
+    override = OverridesParser.create().parse_override(f"x={choices}")
+    official = [*override.sweep_iterator(transformer=Transformer.encode)]
+    assert parse_space([f"x={choices}"]).parameters["x"].values == tuple(official)
 
 
 def test_a_study_that_another_command_creates_just_now_is_shared(storage, monkeypatch) -> None:

@@ -19,6 +19,7 @@ from sweeper.sweep.budget import THREADS_KEY, THREADS_VARIABLE
 from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.folder_id import has_files_of
 from sweeper.sweep.identity import steers
+from sweeper.sweep.lease import Lease
 from sweeper.sweep.results.best_folder import link_best_folder, remove_best_folder
 from sweeper.sweep.results.deviation import typical_repeat
 from sweeper.sweep.results.trial_folder import TrialLayout, layout_of
@@ -94,6 +95,18 @@ class EndedTrial:
         recorded = filter(None, map(TrialLayout.recorded, others))
         folders = [study_folder / each.subdir for each in recorded]
         link_best_folder(study_folder, source, configs, folders)
+
+    def foreign_line(self, study_folder: Path) -> str | None:
+        """Return the line for a trial that this sweeper has not run; None for one of its own."""
+        trial = self.trial
+        layout = layout_of(trial, study_folder, self.live)
+        is_own = Lease.read(trial.system_attrs) is not None
+        if is_own or has_files_of(trial, study_folder, layout.subdir):
+            return None
+        return (
+            f"Trial {trial.number} was run by another program: it has no files here; the command "
+            "below trains it"
+        )
 
     def _seed(self, number: int) -> int | None:
         """Return the seed of run `number`; None if the trial was run with one seed only."""

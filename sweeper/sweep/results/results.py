@@ -204,9 +204,11 @@ class Results:
             return [] if violated is None else [violated]
         word = "Best" + ("" if self.n_objectives == 1 else f" ({self._choice_text()})")
         values, number = values_text(self.chosen), self.chosen.number
+        foreign = EndedTrial(self.chosen, self.live).foreign_line(self.spec.folder)
         return [
             f"{word}: {values} in trial {number} of {self.spec.folder}",
             f"  {shlex.join(map(masked_uri, self.overrides(self.chosen)))}",
+            *([foreign] if foreign else []),
             *self._final_lines(self.chosen),
             *([next_steps] if next_steps else []),
             f"Train it again: {self.command(self.chosen)}",

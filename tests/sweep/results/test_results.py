@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import optuna
@@ -121,6 +122,18 @@ def test_the_last_line_is_the_command_that_trains_the_best_trial_again(
     make_results([3.0], [1.0]).show(interrupted=False)
     assert "Best: 1 in trial 1" in (out := capsys.readouterr().out)
     assert out.splitlines()[-1].endswith(" x=1.0 steps=2")
+
+
+def test_a_best_trial_of_another_program_is_said_to_have_no_files(
+    make_results, tmp_path, capsys
+) -> None:
+    results = make_results([3.0], [1.0])
+    line = "Trial 1 was run by another program: it has no files here; the command below trains it"
+    results.show(interrupted=False)
+    assert line not in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "1")
+    results.show(interrupted=False)
+    assert line in capsys.readouterr().out.splitlines()
 
 
 def test_the_command_has_no_names_of_the_studys_run(make_results, capsys) -> None:
