@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from sweeper import trial
 from sweeper.cli.console import MaskedOutput
+from sweeper.cli.interrupts import terminable
 from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
 from sweeper.cli.next_steps import relative
@@ -90,7 +91,8 @@ def _executed(cfg: "DictConfig", in_words: bool) -> tuple["Run", float | tuple[f
 
     invocation = Invocation.of_job(cfg)
     try:
-        run = start(cfg, invocation)
+        with terminable():  # what is half written, such as a cache, is then removed
+            run = start(cfg, invocation)
     except (Exception, KeyboardInterrupt):
         written = {str(settings.output_subdir), f"{settings.job.name}.log"}
         remove_written(invocation.folder, written, invocation.start_folder)

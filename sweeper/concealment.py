@@ -7,28 +7,29 @@ config, in the overrides on the command line, and in the values of `hydra.sweepe
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from sweeper.hydra_versions import COMPARES_SWEEPERS
-from sweeper.interpolations import references, texts, value_node
+from sweeper.interpolations import expanded, own_key, references, texts, value_node
 from sweeper.secrets import (
     INTERPOLATION,
     MASK,
     VARIABLE,
     concealed,
+    concealed_password,
     hide_arguments,
     is_secret_name,
     masked_uri,
     password_spans,
     passwords_of,
-    spelling,
-    store,
 )
 
 _QUOTED = r"'(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)'|\"(?:(?:\\\\)*|.*?[^\\](?:\\\\)*)\""
@@ -106,8 +107,8 @@ def conceal_config(config: DictConfig) -> None:
         is_override = key.startswith("hydra.overrides.")
         _set(node, concealed_override(text) if is_override else concealed(text, key))
         if not is_override:
-            for start, end in password_spans(text):
-                _conceal_referred(config, text[start:end], key)
+            for part in _passwords_in(config, text, key):
+                _conceal_referred(config, part, key)
     for name in filter(is_secret_name, _variables(config)):
         _conceal_value(config, f"hydra.job.env_set.{name}", ())
     _keep_out_of_folder_names(config)
@@ -126,28 +127,61 @@ def _conceal_referred(config: DictConfig, text: str, key: str, seen: Collection[
             _conceal_value(config, other, [*seen, other])
 
 
+def _passwords_in(config: DictConfig, text: str, key: str) -> list[str]:
+    """Return the parts of a text that are passwords, or refer to a user and password in one."""
+    parts = [text[start:end] for start, end in password_spans(text)]
+    if not parts and "://${" in text and passwords_of(expanded(config, text, key)):
+        parts = re.findall(rf"://({INTERPOLATION})", text)
+    return parts
+
+
 def _conceal_value(config: DictConfig, key: str, seen: Collection[str]) -> None:
     """Replace a value that is a password, and the overrides that set it, in `sys.argv` too."""
     node = value_node(config, key)
     value = None if node is None else node._value()
-    if value in (None, "", "???"):
+    if node is None or value in (None, "", "???"):
         return
-    if "${" in str(value):
-        _conceal_referred(config, str(value), key, seen)
-        return
-    interpolation = store(f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}", str(value))
-    _set(node, interpolation)
-    typed = spelling(str(value))
+    own = own_key(node)  # the value may be found through a reference to a node above it
+    _conceal_referred(config, str(value), own, seen)
+    _set(node, concealed_password(str(value), own))
 
     def without_value(line: str) -> str:
-        name, equals, text = line.partition("=")
-        sets_it = equals and f"{key}.".startswith(f"{name.lstrip('+~')}.")
-        return f"{name}={typed.sub(lambda _: interpolation, text)}" if sets_it else line
+        return _without_value(line, own)
 
     for override_key, line in texts(config, ""):
         if override_key.startswith("hydra.overrides."):
             _set(line, without_value(line._value()))
-    _change_command_line(without_value, str(value))
+    _change_command_line(without_value, whole=True)
+
+
+def _without_value(line: str, key: str) -> str:
+    """Return an override with interpolations for what it sets at `key`, however it is typed."""
+    name, equals, _ = line.partition("=")
+    inside = f"{key}.".removeprefix(f"{name.lstrip('+~')}.")
+    if not equals or inside == f"{key}.":
+        return line
+    try:
+        override = OverridesParser.create().parse_override(line)
+    except HydraException:
+        return line
+    typed = override._value
+    override._value = _hidden_below(typed, inside.split(".")[:-1], key)
+    return line if override._value == typed else f"{name}={override.get_value_element_as_str()}"
+
+
+def _hidden_below(value: Any, path: Sequence[str], key: str) -> Any:
+    """Return a parsed value of an override with a text with interpolations at the path in it."""
+    if path and isinstance(value, dict):
+        inside = {k: v for k, v in value.items() if str(k) == path[0]}
+        return value | {k: _hidden_below(v, path[1:], key) for k, v in inside.items()}
+    if path and isinstance(value, list):
+        inside = dict(enumerate(value))
+        return [*_hidden_below(inside, path, key).values()]
+    if path or not isinstance(value, QuotedString | str | int | float):
+        return value
+    text = value.text if isinstance(value, QuotedString) else str(value)
+    hidden = concealed_password(text, key)
+    return value if hidden == text else QuotedString(hidden, Quote.single)
 
 
 def _keep_out_of_folder_names(config: DictConfig) -> None:
@@ -216,11 +250,11 @@ def conceal_command_line() -> None:
     _change_command_line(concealed_override)
 
 
-def _change_command_line(change: Callable[[str], str], password: str = "") -> None:
+def _change_command_line(change: Callable[[str], str], whole: bool = False) -> None:
     typed = sys.argv[1:]
     sys.argv[1:] = map(change, typed)
     changed = [t for t, now in zip(typed, sys.argv[1:], strict=True) if t != now]
-    hide_arguments(changed, password)
+    hide_arguments(changed, whole)
 
 
 def concealed_override(line: str) -> str:

@@ -1,13 +1,16 @@
-"""Files that are replaced in one step, hard links in place of copies, and checksums."""
+"""Files that are replaced in one step, folders for what is not complete, links, and checksums."""
 
 import os
 import shutil
+import socket
+import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from sweeper.locks import ARE_BESIDE, locked
 from sweeper.text import in_one_line
 
 CHUNK_BYTES = 1 << 20
@@ -31,6 +34,42 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+SCRATCH = ".partial-"
+_OWNER = "owner"
+"""The file in a scratch folder that its process locks, with the name of its host."""
+
+
+@contextmanager
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Yield a new folder in `parent`, and remove it at the end, with what is still in it.
+
+    The folders of processes that were killed on this host are removed too. The system has released
+    their locks. Not every file system shows the locks of other hosts, or has any.
+
+    Raises:
+        OSError: no folder can be made.
+    """
+    with ExitStack() as stack:
+        if not ARE_BESIDE:
+            _remove_abandoned(parent)
+        folder = Path(tempfile.mkdtemp(dir=parent, prefix=SCRATCH))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        if not ARE_BESIDE:
+            with suppress(OSError):
+                stack.enter_context(locked(folder / _OWNER, wait=False))
+                (folder / _OWNER).write_text(socket.gethostname(), encoding="utf-8")
+        yield folder
+
+
+def _remove_abandoned(parent: Path) -> None:
+    for folder in parent.glob(f"{SCRATCH}*"):
+        with suppress(OSError, UnicodeDecodeError):
+            # The name is written under the lock, so a folder that is being made has none.
+            if (folder / _OWNER).read_text(encoding="utf-8") == socket.gethostname():
+                with locked(folder / _OWNER, wait=False):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -16,7 +16,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,9 @@ _SHORTEST = 6
 elsewhere they may be ordinary words."""
 
 INTERPOLATION = r"\$\{(?:[^{}]|\$\{[^{}]*\})*\}"
-_SCHEME = r"[A-Za-z][\w+.\-]{0,30}://"
+_SCHEME = r"(?:[A-Za-z][\w+.\-]{0,30}|\})://"  # `}` ends an interpolation
+_DEFAULT = re.compile(r"(\$\{\s*oc\.(?:env|select)\s*:[^,{}]*,\s*)([^{}]+?)(\s*\})")
+"""A resolver with a second argument: the value if there is no other."""
 _KEYS = r"[\w.\-]*(?:password|passwd|passphrase|pwd|secret|token|api_?key)|odbc_connect"
 
 
@@ -121,14 +123,40 @@ def concealed(text: str, key: str, read: Callable[[str], str] = _unescaped) -> s
     if "://" not in text:
         return text
     digest = hashlib.sha256(f"{key} {masked_uri(text)}".encode()).hexdigest()[:8].upper()
-    numbers, result, end = count(), "", 0
+    names, result, end = (f"{VARIABLE}{digest}_{n}" for n in count()), "", 0
     for start, stop in password_spans(text):
-        result += text[end:start]
-        for piece, is_interpolation in _pieces(text[start:stop]):
-            name = f"{VARIABLE}{digest}_{next(numbers)}"
-            result += piece if is_interpolation or not piece else store(name, piece, read)
+        result += text[end:start] + _stored(text[start:stop], names, read)
         end = stop
     return result + text[end:]
+
+
+def concealed_password(text: str, key: str) -> str:
+    """Return the text of a config that is a password, or a part of one, with `${oc.env:NAME}`.
+
+    An interpolation that the user has written stays as it is.
+    """
+    name = f"{VARIABLE}{re.sub(r'[^A-Z0-9]', '_', key.upper())}"
+    return _stored(text, chain([name], (f"{name}_PART_{n}" for n in count(2))))
+
+
+def _stored(text: str, names: Iterator[str], read: Callable[[str], str] = _unescaped) -> str:
+    """Return a password with interpolations for what stands there in plain text."""
+    result = ""
+    for piece, is_interpolation in _pieces(text):
+        if is_interpolation:
+            result += _DEFAULT.sub(partial(_without_default, names=names), piece)
+        elif piece:
+            result += store(next(names), piece, read)
+    return result
+
+
+def _without_default(match: re.Match[str], names: Iterator[str]) -> str:
+    before, default, after = match.groups()
+    if default == "null":
+        return match[0]
+    unquoted = re.fullmatch(r"(['\"])(.*)\1", default, re.DOTALL)
+    text = re.sub(r"\\([\\()\[\]{}:=, \t'\"])", r"\1", unquoted[2] if unquoted else default)
+    return f"{before}{store(next(names), text, str)}{after}"
 
 
 def store(name: str, piece: str, read: Callable[[str], str] = _unescaped) -> str:
@@ -214,16 +242,10 @@ def is_ambiguous(uri: str) -> bool:
     return any(set("@/?#") & set(password) for password in spans)
 
 
-def spelling(password: str) -> re.Pattern[str]:
-    """Return the pattern of a password in an override, which may have backslashes as escapes."""
-    characters = "".join(rf"\\?{re.escape(character)}" for character in password)
-    return re.compile(rf"(?<!\w){characters}(?!\w)")
-
-
-def hide_arguments(arguments: Iterable[str], password: str = "") -> None:
+def hide_arguments(arguments: Iterable[str], whole: bool = False) -> None:
     """Overwrite the passwords in this process's arguments, which process lists show.
 
-    password: one that stands in an argument without a URI.
+    whole: overwrite all that follows the `=`; it is a password, or has one that is in no URI.
     """
     try:
         fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
@@ -232,23 +254,28 @@ def hide_arguments(arguments: Iterable[str], password: str = "") -> None:
             memory.seek(start)
             content = memory.read(end - start)
             for argument in arguments:
-                content = content.replace(os.fsencode(argument), _starred(argument, password))
+                content = _all_starred(content, argument) if whole else _starred(content, argument)
             memory.seek(start)
             memory.write(content)
     except (OSError, IndexError, ValueError):
         return  # another system, or a container that forbids it
 
 
-def _starred(argument: str, password: str) -> bytes:
-    """Return an argument with stars for its passwords, of the same length in bytes."""
-    if password:
-        argument = spelling(password).sub(lambda m: "*" * len(os.fsencode(m[0])), argument)
+def _all_starred(content: bytes, argument: str) -> bytes:
+    """Return the arguments with stars for the values of this one's key."""
+    key = os.fsencode(argument.partition("=")[0])  # other passwords of it may be starred already
+    pattern = rb"((?:\A|\0)" + re.escape(key) + rb"=)([^\0]*)"
+    return re.sub(pattern, lambda match: match[1] + b"*" * len(match[2]), content)
+
+
+def _starred(content: bytes, argument: str) -> bytes:
+    """Return the arguments with stars for the passwords in the URIs of this one."""
     result, end = b"", 0
     for start, stop in password_spans(argument):
         stars = b"*" * len(os.fsencode(argument[start:stop]))
         result += os.fsencode(argument[end:start]) + stars
         end = stop
-    return result + os.fsencode(argument[end:])
+    return content.replace(os.fsencode(argument), result + os.fsencode(argument[end:]))
 
 
 def _encoded(password: str) -> str:

@@ -222,6 +222,32 @@ def test_a_users_network_can_be_trained(sweeper, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_interrupted_before_its_training_clears_up(tmp_path, number) -> None:
+    """What is half written then is a copy of the data."""
+    (tmp_path / "my_package.py").write_text(
+        "import signal\nfrom pathlib import Path\n\n\n"
+        "def net(input_shape, num_classes):\n"
+        "    try:\n"
+        "        print('my net', flush=True)\n"
+        "        signal.pause()\n"
+        "    finally:\n"
+        "        Path(__file__).with_name('cleared').touch()\n"
+    )
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text("_target_: my_package.net\n")
+    line = ["--config-dir", "conf", "model=mine", "tracking=none", "hydra.run.dir=run"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command(*line), cwd=tmp_path, text=True, **pipes) as run:
+        assert run.stdout is not None
+        assert any("my net" in line for line in iter(run.stdout.readline, ""))
+        run.send_signal(number)
+        run.communicate()
+    assert run.returncode == 128 + number
+    assert (tmp_path / "cleared").exists()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_saved_and_prints_the_command_to_resume(
     sweeper, tmp_path, number
 ) -> None:

@@ -1,6 +1,7 @@
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from sweeper.concealment import (
     masked,
 )
 from sweeper.configs import CONFIGS
+from sweeper.hydra_state import as_hydra_config
 from sweeper.hydra_versions import COMPOSING
 from sweeper.secrets import MASK, VARIABLE
 
@@ -256,3 +258,66 @@ def test_a_password_among_the_variables_of_a_job_is_concealed() -> None:
     conceal_config(config)
     assert "hunter2" not in OmegaConf.to_yaml(config)
     assert OmegaConf.to_container(config.hydra.job.env_set, resolve=True) == variables
+
+
+FORMS = {
+    "through another node": ["++db.pw=hunter22", "++a.b=${db}", "http://me:${a.b.pw}@h"],
+    "through an element": ["++db.pw=hunter22", "+l=[1,'${db}']", "http://me:${l[1].pw}@h"],
+    "by two names": ["+w=k", "+v=${w}", "++sec.k=hunter22", "http://me:${sec.${v}}@h"],
+    "by a variable": ["++sec.k=hunter22", "http://me:${sec.${oc.env:WHICH}}@h"],
+    "by a choice": ["++sec.mlp=hunter22", "http://me:${sec.${hydra:runtime.choices.model}}@h"],
+    "with underscores": ["++db.pw=4_2_1_5", "http://me:${db.pw}@h"],
+    "with an exponent": ["+db={pw: 4215e3, n: 3}", "http://me:${db.pw}@h"],
+    "by a function": ["++db.pw=str(4_2_1_5)", "http://me:${db.pw}@h"],
+    "in two lists": ["+pws=[[a],[b,hunter22]]", "http://me:${pws[1][1]}@h"],
+    "twice": ["++db.pw=hunter22", "++db.pw=other", "http://me:${db.pw}@h"],
+    "in part": ["+n=7", "++db.pw=hunter22${n}", "http://me:${db.pw}@h"],
+    "as a default": ["http://me:${oc.env:NOT_SET,hunter22}@h"],
+    "as a quoted default": ['http://me:${oc.select:not.there,"hunter22, x"}@h'],
+    "with the user": ["+login='me:hunter22'", "http://${login}@h"],
+    "with the host": ["+rest='me:hunter22@h'", "http://${rest}"],
+    "behind a scheme": ["+scheme=http", "${scheme}://me:hunter22@h"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_password_leaves_the_config_in_every_form_of_reference(
+    form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model/mlp.yaml").write_text("depth: 1")
+    (tmp_path / "config.yaml").write_text("defaults: [model: mlp, _self_]\nuri: ???")
+    *lines, uri = FORMS[form]
+    lines.append(f"uri='{uri}'")
+    monkeypatch.setenv("WHICH", "k")
+    monkeypatch.setattr(sys, "argv", ["app", *lines])
+
+    def composed() -> DictConfig:
+        with initialize_config_dir(str(tmp_path), **COMPOSING):
+            return compose("config", sys.argv[1:], return_hydra_config=True)
+
+    def resolved(config: DictConfig) -> str:
+        with as_hydra_config(config):
+            return str(config.uri)
+
+    config = composed()
+    before = resolved(config)
+    conceal_command_line()
+    conceal_config(config)
+    stored = OmegaConf.to_yaml(config) + str(sys.argv)
+    assert not any(word in stored for word in ("hunter22", "4_2_1_5", "4215"))
+    assert resolved(config) == resolved(composed()) == before
+
+
+def test_a_host_that_a_uri_refers_to_stays() -> None:
+    config = OmegaConf.create({"host": "localhost", "uri": "http://${host}:80/x"})
+    before = OmegaConf.to_yaml(config)
+    conceal_config(config)
+    assert OmegaConf.to_yaml(config) == before
+
+
+def test_references_in_a_circle_end() -> None:
+    config = OmegaConf.create({"a": "${b}", "b": "${a}", "uri": "http://me:${secrets.${a}}@h"})
+    before = OmegaConf.to_yaml(config)
+    conceal_config(config)
+    assert OmegaConf.to_yaml(config) == before

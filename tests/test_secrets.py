@@ -170,16 +170,17 @@ def test_an_object_is_pickled_without_its_password(monkeypatch: pytest.MonkeyPat
 def test_an_argument_is_hidden_from_process_lists() -> None:
     child = (
         "import sys; from sweeper.secrets import hide_arguments;"
-        "hide_arguments(sys.argv[1:3]); hide_arguments(sys.argv[3:], 'lét,mein');"
+        "hide_arguments(sys.argv[1:3]); hide_arguments(['c=changed'], whole=True);"
         "print(open('/proc/self/cmdline').read(), sys.argv[1])"
     )
     import subprocess
 
     done = subprocess.run(
-        [sys.executable, "-c", child, "a='http://me:s@cr ét@host'", "b=1", r"c=lét\,mein"],
+        [sys.executable, "-c", child, "a='http://me:s@cr ét@host'", "b=1", r"c=lét\,mein",
+         "cc=1"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    shown = "\0a='http://me:********@host'\0b=1\0c=**********\0 a='http://me:s@cr ét@host'"
+    shown = "\0a='http://me:********@host'\0b=1\0c=**********\0cc=1\0 a='http://me:s@cr ét@host'"
     assert shown in done.stdout
 
 

@@ -7,7 +7,6 @@ else the files of `photo_cache`.
 import hashlib
 import json
 import logging
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from sweeper.data.image_files import FilePhotographs
 from sweeper.data.kept import kept
 from sweeper.data.photographs import PackedPhotographs
 from sweeper.data.source import Decoded, Images, Indices, SizedImages, Split
-from sweeper.files import crc32_of, reason_of
+from sweeper.files import crc32_of, reason_of, scratch_folder
 from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
@@ -233,8 +232,8 @@ def _write_meta(folder: Path, meta: Mapping[str, Any]) -> None:
 def _replacing(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder to write into, and move it to `folder` at the end."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as scratch:
-        partial = Path(scratch, "new")
+    with scratch_folder(folder.parent) as scratch:
+        partial = scratch / "new"
         partial.mkdir()
         yield partial
         try:
@@ -242,5 +241,5 @@ def _replacing(folder: Path) -> Iterator[Path]:
         except OSError:  # a folder that is not empty cannot be replaced, only moved away
             if _is_intact(folder):
                 return  # another process wrote it first
-            folder.replace(Path(scratch, "old"))
+            folder.replace(scratch / "old")
             partial.replace(folder)

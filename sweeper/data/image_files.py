@@ -1,6 +1,8 @@
 """Image files decoded to pixels, several at a time: all in one size, or each in its own."""
 
 import logging
+import os
+import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +21,8 @@ from sweeper.data.framing import Size
 from sweeper.data.inverse import to_pil
 from sweeper.data.source import Indices
 from sweeper.errors import DataError
+from sweeper.files import reason_of
+from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,9 @@ MODES = {1: "L", 3: "RGB"}
 """Pillow's modes by the number of channels."""
 SUFFIXES = {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"}
 SUFFIXES |= {".tif", ".tiff", ".webp"}
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF")
+"""Pillow's formats of the files with these suffixes. It has others that start programs, or read
+files that an image names, and it goes by the content of a file."""
 UNREAD = {".dng", ".heic", ".heif", ".jxl", ".psd", ".raw", ".svg"}
 """Images that a user may expect to be read, and Pillow cannot."""
 AHEAD = 16
@@ -43,15 +50,17 @@ def image_paths(folder: Path) -> list[Path]:
     of them, and of images that Pillow does not read.
 
     Raises:
-        DataError: there is no image file, or a link leads to a file that does not exist.
+        DataError: there is no image file, a link leads to a file that does not exist, or a folder
+            cannot be read.
     """
     paths: list[Path] = []
     others: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if any(part.startswith(".") for part in path.relative_to(folder).parts):
-            continue
-        readable = path.suffix.lower() in SUFFIXES and _is_file(path)
-        (paths if readable else others).append(path)
+    try:
+        for path in sorted(_shown(folder)):
+            readable = path.suffix.lower() in SUFFIXES and _is_file(path)
+            (paths if readable else others).append(path)
+    except OSError as error:
+        raise DataError(f"{error.filename or folder} cannot be read: {reason_of(error)}") from error
     if unread := [path.name for path in others if path.suffix.lower() in UNREAD]:
         shown = unread[0], len(unread), folder
         log.warning(
@@ -65,12 +74,31 @@ def image_paths(folder: Path) -> list[Path]:
     return paths
 
 
+def _shown(folder: Path) -> Iterator[Path]:
+    """Yield the files and folders below a folder, without hidden ones.
+
+    Raises:
+        OSError: a folder cannot be read. Others than `os.walk` would leave out what is in it.
+    """
+
+    def stop(error: OSError) -> None:
+        raise error
+
+    for parent, folders, files in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        names = [*folders, *(name for name in files if not name.startswith("."))]
+        yield from (Path(parent, name) for name in names)
+
+
 def _is_file(path: Path) -> bool:
-    if path.is_file():
-        return True
-    if path.is_symlink() and not path.exists():
-        raise DataError(f"{path} is a link to a file that does not exist; remove the link")
-    return False
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError as error:
+        if path.is_symlink() and not path.exists():
+            raise DataError(
+                f"{path} is a link to a file that does not exist; remove the link"
+            ) from error
+        raise
 
 
 def pillow_mode(channels: int) -> str:
@@ -216,11 +244,11 @@ def with_image(path: Path, function: Callable[[Image.Image], T]) -> T:
         DataError: the file cannot be read as an image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return function(image)
-    # Pillow raises different errors for damaged files of different formats.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}") from error
+    except Exception as error:  # for damaged files, Pillow's decoders raise errors of many types
+        reason = in_one_line(error) or type(error).__name__
+        raise DataError(f"{path} cannot be read as an image: {reason}") from error
 
 
 def in_threads(function: Callable[[A], T], items: Iterable[A]) -> Iterator[T]:

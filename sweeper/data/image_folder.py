@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,7 @@ from sweeper.data.image_files import image_paths, pillow_mode
 from sweeper.data.source import Indices, required_size
 from sweeper.data.split import FIXED_SEED, hold_out, permutation
 from sweeper.errors import DataError
+from sweeper.files import reason_of
 from sweeper.schema import Probability
 
 CHANNELS = {"rgb": 3, "gray": 1}
@@ -164,11 +166,16 @@ def _subfolders(folder: Path) -> tuple[str, ...]:
     """Return the names of the folders in `folder`, sorted, without hidden ones.
 
     Raises:
-        DataError: a link leads nowhere, so that a class or a split would be left out unnoticed. A
-            name with a suffix is that of a file, such as a list of labels.
+        DataError: the folder cannot be read, or a link leads nowhere, so that a class or a split
+            would be left out unnoticed. A name with the suffix of a type of file is that of a file,
+            such as a list of labels.
     """
-    paths = [path for path in folder.iterdir() if path.name[0] != "."]
+    try:
+        paths = [path for path in folder.iterdir() if path.name[0] != "."]
+        names = tuple(sorted(path.name for path in paths if path.is_dir()))
+    except OSError as error:
+        raise DataError(f"{error.filename or folder} cannot be read: {reason_of(error)}") from error
     for path in paths:
-        if path.is_symlink() and not path.exists() and not path.suffix:
+        if path.is_symlink() and not path.exists() and guess_type(path.name) == (None, None):
             raise DataError(f"{path} is a link that leads nowhere; mend it, or remove it")
-    return tuple(sorted(path.name for path in paths if path.is_dir()))
+    return names

@@ -1,7 +1,6 @@
 """Data sets that torchvision can download and read."""
 
 import contextlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from sweeper.data.describe import Description
 from sweeper.data.source import Decoded, Split, fingerprint
 from sweeper.errors import DataError
+from sweeper.files import scratch_folder
 from sweeper.text import in_one_line
 
 Name = Literal["mnist", "fashion_mnist", "kmnist", "cifar10", "cifar100", "svhn"]
@@ -133,10 +133,10 @@ class TorchvisionSet:
         created = [folder for folder in path if not folder.exists()]
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=self._root, prefix=".partial-") as partial:
+            with scratch_folder(self._root) as partial:
                 for split in self._layout.files:
-                    self._open(Path(partial), split, download=True)
-                self._move(Path(partial), missing)
+                    self._open(partial, split, download=True)
+                self._move(partial, missing)
         except OSError as error:
             raise DataError(
                 f"data.root={self._root} cannot be written: {in_one_line(error)}; "

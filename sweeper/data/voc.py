@@ -1,7 +1,6 @@
 """PASCAL VOC (Everingham et al., "The PASCAL Visual Object Classes Challenge", 2010)."""
 
 import tarfile
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
@@ -20,6 +19,7 @@ from sweeper.data.voc_annotations import (
 )
 from sweeper.data.voc_lists import Ids
 from sweeper.errors import DataError
+from sweeper.files import scratch_folder
 from sweeper.objectives import LabelType
 from sweeper.schema import Probability
 from sweeper.text import in_one_line
@@ -132,8 +132,8 @@ class Voc:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             # Downloaded beside its final path and moved as a whole, so it is never incomplete.
-            with tempfile.TemporaryDirectory(dir=self._root, prefix=".partial-") as partial:
-                self._fetch(Path(partial))
+            with scratch_folder(self._root) as partial:
+                self._fetch(partial)
         except (OSError, RuntimeError, ValueError, EOFError, tarfile.TarError) as error:
             reason = in_one_line(error)
             raise DataError(

@@ -108,7 +108,7 @@ def read_annotation(path: Path) -> dict[str, Any]:
     parsed: dict[ElementTree.Element, dict[str, Any]] = {}
     for element in reversed(list(root.iter())):  # the children of an element come after it
         parsed[element] = _as_dict(element, [parsed.pop(child) for child in element])
-    return parsed[root] or {root.tag: {"object": []}}
+    return parsed[root] if len(root) else {root.tag: {"object": []}}
 
 
 def boxes_of(annotation: Mapping[str, Any], path: Path) -> list[Box]:

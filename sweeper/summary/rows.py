@@ -1,7 +1,7 @@
 """The layers of a network in the order of their calls, with shapes, sizes and operations."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,16 @@ from sweeper.summary.calls import Calls
 from sweeper.summary.field import Field
 from sweeper.summary.receptive_field import FieldTracker
 
+_MODEL = "(model)"
+"""The name of the whole model in a row."""
+
 
 @dataclass(frozen=True)
 class Row:
     """One call of a layer for one image; shapes leave out the batch dimension.
 
+    The parameters are those of the layer, at its first call, and those below it that have no row:
+    an attention uses the weights of layers that it does not call.
     `activation_bytes` is the memory of the output: 0 if the layer works in place, or returns a
     view of an earlier output. `field` is None where the receptive field is unknown.
     """
@@ -53,7 +58,27 @@ def rows_of(model: nn.Module, image: Tensor) -> tuple[Row, ...]:
         model(image)
     for hook in hooks:
         hook.remove()
-    return tuple(recorder.rows)
+    return _with_parameters(recorder.rows, model)
+
+
+def _with_parameters(rows: Sequence[Row], model: nn.Module) -> tuple[Row, ...]:
+    """Return the rows with each parameter in that of its layer, or of the nearest one around it."""
+    first = {row.name: i for i, row in reversed([*enumerate(rows)][1:])}
+    seen: set[nn.Parameter] = set()
+    counted = list(rows)
+    for name, layer in model.named_modules():
+        own = set(layer.parameters(recurse=False)) - seen
+        seen |= own
+        while name and name not in first:
+            name = name.rpartition(".")[0]
+        if own and (place := first.get(name or _MODEL)) is not None:
+            row = counted[place]
+            counted[place] = replace(
+                row,
+                parameters=row.parameters + sum(each.numel() for each in own),
+                parameter_bytes=row.parameter_bytes + sum(each.nbytes for each in own),
+            )
+    return tuple(counted)
 
 
 class _LinearCalls(Calls):
@@ -80,14 +105,13 @@ class _LinearCalls(Calls):
 
 
 class _Recorder:
-    """The rows so far; `record` is a forward hook that adds one."""
+    """The rows so far, without parameters; `record` is a forward hook that adds one."""
 
     def __init__(self, image: Tensor) -> None:
         shape = tuple(image.shape[1:])
         self.tracker = FieldTracker(image)
         self.linear = _LinearCalls()
         self.rows = [Row("image", "", shape, 0, 0, 0, image.nbytes, Field())]
-        self._counted_layers: set[nn.Module] = set()
         self._storages = {image.untyped_storage()}
 
     def record(self, name: str, layer: nn.Module, inputs: object, output: object) -> None:
@@ -95,21 +119,19 @@ class _Recorder:
         tensor = output[0] if isinstance(output, tuple) else output
         if not isinstance(tensor, Tensor):
             return
-        parameters = [] if layer in self._counted_layers else list(layer.parameters(recurse=False))
         storage = tensor.untyped_storage()
         self.rows.append(
             Row(
-                name=name or "(model)",
+                name=name or _MODEL,
                 type=type(layer).__name__,
                 output_shape=tuple(tensor.shape[1:]),
-                parameters=sum(parameter.numel() for parameter in parameters),
+                parameters=0,
                 multiply_adds=self.linear.pop() + _multiply_adds(layer, inputs, tensor),
-                parameter_bytes=sum(parameter.nbytes for parameter in parameters),
+                parameter_bytes=0,
                 activation_bytes=0 if storage in self._storages else storage.nbytes(),
                 field=self.tracker.field(tensor),
             )
         )
-        self._counted_layers.add(layer)
         self._storages.add(storage)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from sweeper.data.cache import _checksum, open_cached
 from sweeper.data.decoding import Decoding
-from sweeper.data.image_files import FileImages
+from sweeper.data.image_files import FORMATS, SUFFIXES, FileImages
 from sweeper.data.image_folder import ImageFolder
 from sweeper.data.voc_annotations import Annotations
 from sweeper.errors import DataError
@@ -58,6 +58,39 @@ def test_a_text_that_would_fill_the_memory_is_not_decompressed(
         FileImages((tmp_path / "text.png",), "L", Decoding((8, 8)))[np.array([0])]
 
 
+def test_a_file_goes_to_no_decoder_but_those_of_the_suffixes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refuses: Any
+) -> None:
+    """Pillow's decoder of EPS starts Ghostscript. A JPEG that is called PNG is common."""
+    for name, kind in (("a.png", "EPS"), ("b.png", "JPEG")):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / name, kind)
+    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile.load", None)
+    files = FileImages((tmp_path / "a.png", tmp_path / "b.png"), "RGB", Decoding((8, 8)))
+    with refuses(DataError, r"a\.png cannot be read as an image: cannot identify image file"):
+        files[np.array([0])]
+    assert files[np.array([1])].shape == (1, 3, 8, 8)
+
+
+def test_every_suffix_has_its_format() -> None:
+    formats = Image.registered_extensions()
+    assert {formats[suffix] for suffix in SUFFIXES} == set(FORMATS)
+
+
+def test_damaged_files_of_every_format_are_named(tmp_path: Path, refuses: Any) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    for kind in FORMATS:
+        path = tmp_path / f"a.{kind.lower()}"
+        Image.fromarray(noise).save(path, kind)
+        intact, failed = path.read_bytes(), 0
+        for place in range(0, len(intact), 1 + len(intact) // 100):
+            path.write_bytes(intact[:place] + bytes([intact[place] ^ 0xFF]) + intact[place + 1 :])
+            try:
+                FileImages((path,), "RGB", Decoding((8, 8)))[np.array([0])]
+            except DataError as error:
+                failed += str(error).startswith(f"{path} cannot be read as an image")
+        assert failed
+
+
 def trees(root: Path) -> ImageFolder:
     return ImageFolder(str(root), "rgb", 0.0)
 
@@ -85,7 +118,10 @@ def test_a_link_to_a_missing_image_is_named(image_tree: Any, prepared: Any, refu
         prepared(trees(root), image_size=8)
 
 
-@pytest.mark.parametrize(("counts", "link"), [({"oak": 4, "elm": 4}, "yew"), ({}, "test")])
+@pytest.mark.parametrize(
+    ("counts", "link"),
+    [({"oak": 4, "elm": 4}, "yew"), ({"oak": 4, "elm": 4}, "003.Sooty_Albatross"), ({}, "test")],
+)
 def test_a_link_to_a_missing_class_or_split_is_named(
     image_tree: Any, prepared: Any, refuses: Any, counts: dict[str, int], link: str
 ) -> None:

@@ -1,3 +1,4 @@
+import errno
 import os
 from itertools import chain
 from pathlib import Path
@@ -225,6 +226,28 @@ def test_a_class_unknown_to_training_is_named(image_tree: Any, prepared: Any) ->
     root = image_tree({"oak": 3, "elm": 3}, "trees/train").parent
     image_tree({"yew": 3}, "trees/val")
     with pytest.raises(DataError, match=r"val/yew is a class that the train folder does not have"):
+        prepared(source(root), image_size=8)
+
+
+@pytest.mark.parametrize("folder", [".", "oak", "oak/more"])
+def test_a_folder_that_cannot_be_read_is_named(
+    image_tree: Any, prepared: Any, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    root = image_tree({"oak": 3, "elm": 3, "oak/more": 3})
+    scandir, listdir = os.scandir, os.listdir
+    closed = os.path.normpath(root / folder)
+
+    def refusing(function: Any) -> Any:
+        def called(path: Any = ".") -> Any:
+            if os.fspath(path) == closed:
+                raise PermissionError(errno.EACCES, "Permission denied", closed)
+            return function(path)
+
+        return called
+
+    monkeypatch.setattr(os, "scandir", refusing(scandir))
+    monkeypatch.setattr(os, "listdir", refusing(listdir))
+    with pytest.raises(DataError, match=rf"^{closed} cannot be read: Permission denied$"):
         prepared(source(root), image_size=8)
 
 

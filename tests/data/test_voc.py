@@ -98,6 +98,8 @@ def test_an_annotation_is_the_dict_that_torchvision_gives(voc_root: Path) -> Non
     ("text", "expected"),
     [
         ("<annotation/>", {"object": []}),
+        ("<annotation>\n</annotation>", {"object": []}),
+        ("<annotation>nothing</annotation>", {"object": []}),
         ("<annotation><object><name>a</name></object></annotation>", {"object": [{"name": "a"}]}),
         (
             "<annotation><size> <depth>3</depth> </size><t>a</t><t>b</t><empty/></annotation>",
@@ -110,7 +112,7 @@ def test_objects_are_a_list_and_repeated_tags_too(
 ) -> None:
     (tmp_path / "a.xml").write_text(text)
     assert read_annotation(tmp_path / "a.xml") == {"annotation": expected}
-    if text != "<annotation/>":
+    if "</object>" in text or "<t>" in text:  # torchvision fails on the others, or gives a text
         assert voc.VOCDetection.parse_voc_xml(ElementTree.fromstring(text)) == {
             "annotation": expected
         }

@@ -50,20 +50,24 @@ def test_resnet50_has_the_published_totals() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "products"),
+    ("name", "products"),  # the products of queries, keys and values are not counted
     [
         ("vit_b_16", 12 * 2 * 197**2 * 768),  # 12 blocks, 197 tokens of 768 values, two products
         ("swin_t", 2 * 49**2 * (2 * 64 * 96 + 2 * 16 * 192 + 6 * 4 * 384 + 2 * 768)),
     ],
 )
-def test_a_transformer_has_the_published_operations_but_for_the_products(name, products) -> None:
+def test_a_transformer_has_the_published_operations_and_rows_for_all_parameters(
+    name, products
+) -> None:
     from torchvision import models
 
     with torch.device("meta"):
         model = models.get_model(name)
     published = models.get_model_weights(name).IMAGENET1K_V1.meta["_ops"]
-    total = summarise(model, (3, 224, 224), 1).multiply_adds + products
-    assert total / 1e9 == pytest.approx(published, abs=1e-3)
+    summary = summarise(model, (3, 224, 224), 1)
+    assert (summary.multiply_adds + products) / 1e9 == pytest.approx(published, abs=1e-3)
+    assert sum(row.parameters for row in summary.rows) == summary.parameters
+    assert sum(row.parameter_bytes for row in summary.rows) == 4 * summary.parameters
 
 
 def test_grouped_convolutions_count_the_channels_of_one_group() -> None:
@@ -77,6 +81,14 @@ def test_a_layer_called_twice_counts_its_parameters_once() -> None:
     assert [row.parameters for row in summary.rows] == [0, 10, 0]
     assert summary.parameters == 10
     assert summary.multiply_adds == 2 * 9 * 16
+
+
+def test_a_parameter_of_two_layers_counts_once() -> None:
+    first, second = nn.Linear(4, 4), nn.Linear(4, 4)
+    second.weight = first.weight
+    summary = summarise(nn.Sequential(first, second), (1, 1, 4), 1)
+    assert [row.parameters for row in summary.rows] == [0, 20, 4]
+    assert summary.parameters == 24
 
 
 def test_the_model_and_the_random_number_generators_keep_their_state() -> None:
