@@ -14,6 +14,9 @@ from sweeper.locks import ARE_BESIDE, locked
 from sweeper.text import in_one_line
 
 CHUNK_BYTES = 1 << 20
+SCRATCH = ".partial-"
+_OWNER = "owner"
+"""The file in a scratch folder that its process locks, with the name of its host."""
 """Bytes that are read at a time."""
 
 PLAIN_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -34,11 +37,6 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
-
-
-SCRATCH = ".partial-"
-_OWNER = "owner"
-"""The file in a scratch folder that its process locks, with the name of its host."""
 
 
 @contextmanager
@@ -65,10 +63,12 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 def _remove_abandoned(parent: Path) -> None:
     for folder in parent.glob(f"{SCRATCH}*"):
+        owner = folder / _OWNER
         with suppress(OSError, UnicodeDecodeError):
-            # The name is written under the lock, so a folder that is being made has none.
-            if (folder / _OWNER).read_text(encoding="utf-8") == socket.gethostname():
-                with locked(folder / _OWNER, wait=False):
+            # The name is written under the lock, so a folder that is being made has none. A pipe,
+            # which a folder from elsewhere may have, would be read for ever.
+            if owner.is_file() and owner.read_text(encoding="utf-8") == socket.gethostname():
+                with locked(owner, wait=False):
                     shutil.rmtree(folder, ignore_errors=True)
 
 

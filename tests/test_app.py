@@ -205,6 +205,11 @@ def test_a_grid_runs_every_combination(sweeper, tmp_path) -> None:
     assert len(list(tmp_path.glob("multirun/*/[0-9]/checkpoints/best.pt"))) == 4
 
 
+def write_option(folder, text):
+    (folder / "my_conf/model").mkdir(parents=True)
+    (folder / "my_conf/model/mine.yaml").write_text(text)
+
+
 def test_a_users_network_can_be_trained(sweeper, tmp_path) -> None:
     (tmp_path / "my_package.py").write_text(
         "from torch import nn\n\n\n"
@@ -214,8 +219,7 @@ def test_a_users_network_can_be_trained(sweeper, tmp_path) -> None:
         "        layers = nn.Linear(pixels, hidden), nn.Linear(hidden, num_classes)\n"
         "        super().__init__(nn.Flatten(), *layers)\n"
     )
-    (tmp_path / "my_conf/model").mkdir(parents=True)
-    (tmp_path / "my_conf/model/mine.yaml").write_text("_target_: my_package.Net\nhidden: 16\n")
+    write_option(tmp_path, "_target_: my_package.Net\nhidden: 16\n")
     quick = ["trainer=quick", "tracking=none", "figures=false"]
     done = sweeper(tmp_path, "--config-dir", "my_conf", "model=mine", "model.hidden=8", *quick)
     assert done.returncode == 0, done.stderr
@@ -233,9 +237,8 @@ def test_a_run_that_is_interrupted_before_its_training_clears_up(tmp_path, numbe
         "    finally:\n"
         "        Path(__file__).with_name('cleared').touch()\n"
     )
-    (tmp_path / "conf/model").mkdir(parents=True)
-    (tmp_path / "conf/model/mine.yaml").write_text("_target_: my_package.net\n")
-    line = ["--config-dir", "conf", "model=mine", "tracking=none", "hydra.run.dir=run"]
+    write_option(tmp_path, "_target_: my_package.net\n")
+    line = ["--config-dir", "my_conf", "model=mine", "tracking=none", "hydra.run.dir=run"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command(*line), cwd=tmp_path, text=True, **pipes) as run:
         assert run.stdout is not None

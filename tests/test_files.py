@@ -87,3 +87,12 @@ def test_a_scratch_folder_whose_process_may_live_stays(tmp_path: Path, owner: st
         (folder / "owner").write_text(owner)
     with scratch_folder(tmp_path):
         assert folder.is_dir()
+
+
+@pytest.mark.skipif(ARE_BESIDE, reason="Windows has no pipes in folders")
+def test_a_pipe_in_the_place_of_the_owner_is_not_read(tmp_path: Path) -> None:
+    folder = tmp_path / ".partial-x"
+    folder.mkdir()
+    os.mkfifo(folder / "owner")
+    with scratch_folder(tmp_path):
+        assert folder.is_dir()

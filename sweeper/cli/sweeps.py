@@ -28,8 +28,11 @@ def sweep_advice(override: str, is_multirun: bool) -> str | None:
     call = Call.read(value)
     if call is None or call.name not in SWEEPS or call.function == "range":
         return None
-    sweep = call.sweep
-    written = None if sweep is None else sweep.text
+    try:
+        sweep = call.sweep
+        written = None if sweep is None else sweep.text
+    except ArithmeticError:  # a number that is too large to compute with
+        return None
     if written is None:
         return None
     is_ours = call.name in OF_HYDRA

@@ -34,7 +34,7 @@ class CheckpointStore:
     """The checkpoints of a run: `last.pt`, and `best.pt` of the best epoch.
 
     After a best epoch the two are one file, so damage takes both. A power cut can damage what was
-    written in the seconds before it: to wait for the disk would add about 10 ms to each epoch.
+    written in the seconds before it, since no epoch waits for the disk.
 
     A best checkpoint that cannot be written, such as on a full disk, is kept in memory, so that the
     run never evaluates an older one in its place.

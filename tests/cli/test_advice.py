@@ -691,6 +691,7 @@ def test_a_list_with_none_is_written_without_a_function_which_takes_no_null() ->
             "suggest_int('n',9,3)",
             "tag(log,interval(1,2))",
         ),
+        *("quniform(0,1e999999,1)", "loguniform(-1,1e9)", "uniform(0,1e99999999999999999999)"),
     ],
 )
 def test_other_values_are_no_sweeps(value) -> None:

@@ -42,7 +42,7 @@ def tpe() -> DictConfig:
         ("sweeps.md", "with `hydra.sweeper.finalist_seeds` ({})", StudySweeperConf.finalist_seeds),
         ("sweeps.md", "(`hydra.sweeper.pruner.finish`, {},", Promotion.finish),
         ("sweeps.md", "less than {} of memory is free", binary_size(WORKER_MEMORY_BYTES)),
-        ("../README.md", "as far as {} of free memory", binary_size(WORKER_MEMORY_BYTES)),
+        ("../README.md", "less than {} of memory", binary_size(WORKER_MEMORY_BYTES)),
         ("sweeps.md", "TPE draws the best of {} candidates", tpe()["n_ei_candidates"]),
         ("sweeps.md", "only after {} training images", f"{MIN_IMAGES:,}"),
         ("sweeps.md", "tries the {} best points of another study first", WORDS[DEFAULT_N]),
