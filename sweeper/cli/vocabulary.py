@@ -108,7 +108,7 @@ MEANT = {
 }
 """What to type for options and values that other programs have, and this one refuses.
 
-A word without a value is for those of its values that lead nowhere.
+A word alone stands for all of its values that are not in the table, and for which we have no key.
 """
 
 LAUNCHER = "hydra/launcher"

@@ -23,7 +23,7 @@ from sweeper.cli.overrides import bare_key, override_text
 from sweeper.secrets import masked_uri
 from sweeper.space.live import SEARCH_BLOCK, LiveSpace, config_key
 from sweeper.sweep.settings.study_settings import StudySettings
-from sweeper.text import shortened
+from sweeper.text import in_one_line, shortened
 
 CONFIG, OVERRIDE, SPACE, STEERING = "config ", "override ", "space ", "steering"
 GROWING = "growing"
@@ -135,7 +135,9 @@ def record_of_others(
     unknown = {name for name in searched if not is_open and config_key(name) not in keys}
     missing = space.keys() - searched.keys() if unknown else set()
     clashing = {n for n, d in searched.items() if n in space and not _are_compatible(d, space[n])}
-    of_others = {f"{SPACE}{n}": distribution_to_json(searched[n]) for n in unknown | clashing}
+    of_others = {
+        f"{SPACE}{in_one_line(n)}": distribution_to_json(searched[n]) for n in unknown | clashing
+    }
     left_out = {f"{SPACE}{name}" for name in missing}
     return {k: v for k, v in record.items() if k not in left_out} | of_others
 

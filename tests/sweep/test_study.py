@@ -118,6 +118,14 @@ def test_trials_of_another_program_that_fit_are_continued(storage, there, here) 
     create_study("s", storage, searching(**here))
 
 
+def test_a_name_of_another_program_does_not_break_the_line(storage) -> None:
+    unit = FloatDistribution(0, 1)
+    of_another_program(storage, **{"l\nr": unit})
+    with pytest.raises(ConfigError, match="space l r: ") as refused:
+        create_study("s", storage, searching(x=unit))
+    assert "\n" not in str(refused.value)
+
+
 def test_a_function_of_ones_own_may_suggest_what_another_program_did(storage) -> None:
     of_another_program(storage, w=FloatDistribution(0, 1))
     settings = {"custom_search_space": "mine.configure"}
