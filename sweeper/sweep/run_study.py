@@ -136,7 +136,7 @@ def _run_study(
     composer = plan.live.composer.with_master(master)
     workers = Workers(plan, Worker(spec, task, context, composer), work_of(spec, storage))
     hide_waiting()
-    with Board(study, spec, in_terminal=spec.capture_output):
+    with Board(study, spec, in_terminal=spec.own_process):
         interrupt = workers.run()
     results, page = Results.of(study, plan.spec, plan.live, plan.settings.best), None
     if not plan.settings.join:
