@@ -64,7 +64,7 @@ def _numbers(record: Any, trial: FrozenTrial) -> list[float]:
 def with_deviation(value: float, deviation: float) -> str:
     """Return a mean and its standard deviation, which has two digits after leading zeros.
 
-    With a single digit, two means that are compared may be rounded as differently as 0.96 and 0.956.
+    With one digit, two means that are compared may be rounded as differently as 0.96 and 0.956.
     """
     decimals = max(0, 1 - math.floor(math.log10(deviation))) if deviation > 0 else math.inf
     if decimals > MAX_DECIMALS or max(abs(value), deviation) > LARGEST_IN_DIGITS:
