@@ -1,6 +1,7 @@
 """Accumulation, clipping and averaging against values computed by hand."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -118,3 +119,40 @@ def test_the_fused_kernel_is_the_default_unless_another_implementation_is_named(
     built, given, fused
 ) -> None:
     assert built(*given).updates.optimizer.defaults["fused"] is fused
+
+
+class Buffered(nn.Module):
+    """A network of one weight with all kinds of buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.norm = nn.BatchNorm1d(1)
+        self.register_buffer("index", torch.arange(169))
+        self.register_buffer("mask", torch.tensor([0.0, -math.inf]))
+        self.register_buffer("hidden", torch.tensor([math.inf]), persistent=False)
+
+
+def test_only_running_statistics_are_averaged_among_the_buffers() -> None:
+    model = Buffered()
+    updates = updates_of(model, ema_decay=0.9999)
+    feed(updates, model, [1.0])
+    model.norm.running_mean.fill_(1.0)
+    model.norm.num_batches_tracked.fill_(9)
+    feed(updates, model, [1.0] * 2)
+    averages = dict(updates.eval_model.named_buffers())
+    assert averages.pop("norm.running_mean").item() == pytest.approx(2e-4, rel=1e-3)
+    assert all(torch.equal(averages[name], model.get_buffer(name)) for name in averages)
+
+
+def test_wrong_buffers_in_an_average_of_an_earlier_version_are_mended() -> None:
+    model = Buffered()
+    updates = updates_of(model, ema_decay=0.9999)
+    feed(updates, model, [1.0] * 2)
+    state = copy.deepcopy(updates.state_dict())
+    state["ema"]["module.index"] -= 1
+    state["ema"]["module.mask"].fill_(math.nan)
+    updates.load_state_dict(state)
+    feed(updates, model, [1.0])
+    assert torch.equal(updates.eval_model.index, model.index)
+    assert torch.equal(updates.eval_model.mask, model.mask)
