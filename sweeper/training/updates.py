@@ -9,6 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sweeper.training.anomaly import back_propagate
+from sweeper.training.momentum import start_momentum
 
 
 class Schedule:
@@ -63,6 +64,10 @@ class Updates:
         self._scaler = scaler
         self._accumulate = accumulate
         self._clip_norm = clip_norm
+        if isinstance(optimizer, torch.optim.SGD):
+            optimizer.register_step_pre_hook(
+                lambda *_: start_momentum(optimizer, may_skip=scaler.is_enabled())
+            )
         self._average: AveragedModel | None = None
         if ema_decay is not None:
             average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]

@@ -156,3 +156,28 @@ def test_wrong_buffers_in_an_average_of_an_earlier_version_are_mended() -> None:
     feed(updates, model, [1.0])
     assert torch.equal(updates.eval_model.index, model.index)
     assert torch.equal(updates.eval_model.mask, model.mask)
+
+
+@pytest.mark.parametrize("settings", [{}, {"nesterov": True}, {"weight_decay": 0.1}], ids=str)
+def test_a_parameter_may_get_its_first_gradient_after_the_first_step(settings) -> None:
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    results = []
+    for fused in (True, False):
+        model = nn.Linear(2, 1)
+        nn.init.ones_(model.weight)
+        nn.init.ones_(model.bias)
+        optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, fused=fused, **settings)
+        updates = Updates(model, optimizer, Schedule(None), scaler=scaler)
+        for batch, parts in enumerate((1, 2, 2), start=1):
+            loss = sum(parameter.sum() for parameter in list(model.parameters())[:parts])
+            updates.after_batch(loss, batch, 3)
+        results.append(nn.utils.parameters_to_vector(model.parameters()))
+    torch.testing.assert_close(*results)
+
+
+def test_a_first_step_that_overflows_leaves_no_momentum(model, monkeypatch) -> None:
+    monkeypatch.setattr(torch, "empty_like", lambda values: torch.full_like(values, math.nan))
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    updates = Updates(model, optimizer, Schedule(None), scaler=scaler)
+    assert feed(updates, model, [math.inf, 1.0, 1.0]) == pytest.approx([0.0, -0.1, -0.29])
