@@ -154,22 +154,29 @@ def _run_opened(
             interrupt = workers.run()
         results, page = Results.of(study, plan.spec, plan.live, plan.settings.best), None
         if not plan.settings.join:
-            waiting_for("writing the results")
-            results.write()
-            waiting_for("recording the study and drawing its figures")
-            has_ended = spec.budget.has_ended(results.trials) or (
-                interrupt is None and search_is_over(spec, results.trials, time.time())
-            )
-            command = results.command(results.chosen) if results.chosen else ""
-            if results.chosen and plan.live.composer.starts_study:
-                study.set_user_attr(STARTS_STUDY_KEY, True)
-            info = replace(info, has_ended=has_ended, train_again=command)
             try:
-                page = observers.study_finished(info)
+                page = _record(plan, study, observers, info, results, interrupt is not None)
             except KeyboardInterrupt as error:
                 log.warning("Interrupted while the study was recorded; its record is not complete")
                 interrupt = interrupt or error
     return _conclude(plan, results, interrupt, page)
+
+
+def _record(
+    plan: StudyPlan, study: PulledStudy, observers: Observers, info: StudyInfo, results: Results,
+    interrupted: bool,
+) -> str | None:  # fmt: skip
+    """Write the results of a study and tell the observers; return the address of its page."""
+    waiting_for("writing the results")
+    results.write()
+    waiting_for("recording the study and drawing its figures")
+    has_ended = plan.spec.budget.has_ended(results.trials) or (
+        not interrupted and search_is_over(plan.spec, results.trials, time.time())
+    )
+    command = results.command(results.chosen) if results.chosen else ""
+    if results.chosen and plan.live.composer.starts_study:
+        study.set_user_attr(STARTS_STUDY_KEY, True)
+    return observers.study_finished(replace(info, has_ended=has_ended, train_again=command))
 
 
 @contextmanager

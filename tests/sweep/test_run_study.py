@@ -81,11 +81,16 @@ class Follows:
 def run_opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """Return a function that runs an open study; it returns the interrupt and the page shown."""
     monkeypatch.setattr(run_study, "Board", lambda *_, **__: nullcontext())
-    results = SimpleNamespace(trials=[], chosen=None, write=lambda: None)
-    monkeypatch.setattr(run_study, "Results", SimpleNamespace(of=lambda *_: results))
     monkeypatch.setattr(run_study, "_conclude", lambda _, __, interrupt, page: (interrupt, page))
 
-    def run(observer: Follows, run_workers: Callable[[], object], join: bool = False) -> Any:
+    def run(
+        observer: Follows,
+        run_workers: Callable[[], object] = lambda: None,
+        write_results: Callable[[], object] = lambda: None,
+        join: bool = False,
+    ) -> Any:
+        results = SimpleNamespace(trials=[], chosen=None, write=write_results)
+        monkeypatch.setattr(run_study, "Results", SimpleNamespace(of=lambda *_: results))
         budget = SimpleNamespace(has_ended=lambda _: True)
         spec = SimpleNamespace(capture_output=False, budget=budget)
         settings = SimpleNamespace(join=join, best=None)
@@ -133,5 +138,18 @@ def test_the_results_are_shown_if_the_record_of_the_study_is_interrupted(
     assert observer.told == ["finished"]
 
 
+def test_the_results_are_shown_if_writing_them_is_interrupted(
+    run_opened: Callable[..., Any],
+) -> None:
+    interrupt = KeyboardInterrupt()
+
+    def write_results() -> None:
+        raise interrupt
+
+    observer = Follows()
+    assert run_opened(observer, write_results=write_results) == (interrupt, None)
+    assert observer.told == []
+
+
 def test_a_study_that_is_recorded_shows_its_page(run_opened: Callable[..., Any]) -> None:
-    assert run_opened(Follows(), lambda: None) == (None, "#/the-page")
+    assert run_opened(Follows()) == (None, "#/the-page")
