@@ -225,7 +225,8 @@ def _finish(desk: _Desk, study: StudyInfo) -> str | None:
 
 
 def _fail(desk: _Desk, study: StudyInfo, reason: str) -> None:
-    desk.observer.fail(study, reason, _wait(desk))
+    if desk.observer is not None:  # the error came after the study was opened
+        desk.observer.fail(study, reason, _wait(desk))
 
 
 def _wait(desk: _Desk) -> Callable[[], list[Delivery]]:

@@ -132,7 +132,8 @@ def _run_study(
             log.warning("%s", line)
         announce(plan, study, any(work.has_work() for work in work_of(plan.spec, storage)), config)
         waiting_for("opening the record of the study")
-        info = _opened(observers, study, info)
+        with _ending_record(observers, info):
+            info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
     composer = plan.live.composer.with_master(master)
     workers = Workers(plan, Worker(spec, task, context, composer), work_of(spec, storage))
@@ -150,7 +151,7 @@ def _run_opened(
     """Run the workers of a study that was opened, and record and show its results."""
     spec = workers.worker.spec
     with nullcontext() if plan.settings.join else _ending_record(observers, info):
-        with Board(study, spec, in_terminal=spec.capture_output):
+        with Board(study, spec, in_terminal=spec.own_process):
             interrupt = workers.run()
         results, page = Results.of(study, plan.spec, plan.live, plan.settings.best), None
         if not plan.settings.join:

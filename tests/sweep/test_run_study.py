@@ -92,7 +92,7 @@ def run_opened(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
         results = SimpleNamespace(trials=[], chosen=None, write=write_results)
         monkeypatch.setattr(run_study, "Results", SimpleNamespace(of=lambda *_: results))
         budget = SimpleNamespace(has_ended=lambda _: True)
-        spec = SimpleNamespace(capture_output=False, budget=budget)
+        spec = SimpleNamespace(own_process=False, budget=budget)
         settings = SimpleNamespace(join=join, best=None)
         plan = SimpleNamespace(spec=spec, live=None, settings=settings)
         workers = SimpleNamespace(worker=SimpleNamespace(spec=spec), run=run_workers)
