@@ -134,6 +134,10 @@ class MLflowStudy:
         """
         return self.finish(study)
 
+    def study_failed(self, study: StudyInfo, reason: str) -> None:
+        """End the parent run as FAILED, without results; the same command adds them later."""
+        self.fail(study, reason)
+
     def draw_early(self, study: StudyInfo) -> "EarlyFigures":
         """Draw what `finish` need not draw, if the trials are still the same then."""
         from sweeper.sweep.picture.saving import EarlyFigures  # imports matplotlib
@@ -172,6 +176,20 @@ class MLflowStudy:
             tracker.finish(_status(study))
         self._warn_of_late_model(left_behind, winner)
         return tracker.page
+
+    def fail(
+        self,
+        study: StudyInfo,
+        reason: str,
+        wait_for_trials: Callable[[], Sequence[Delivery]] = tuple,
+    ) -> None:
+        """Do what `study_failed` does; `wait_for_trials` is that of `finish`."""
+        if not self._trackers and study.parent_id is None:
+            return  # the observer failed when the study was opened
+        tracker, since = self._tracker(study), time.monotonic()
+        self._trackers.clear()
+        tracker.deliver_others(wait_for_trials(), since)
+        tracker.finish("FAILED", reason)
 
     def _warn_of_late_model(self, left_behind: Iterable[str], winner: int | None) -> None:
         """Warn if the record that registers the winner's model came before the model may have.
