@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.cli.leaving import leave
+from sweeper.launch.orphans import kill_orphans_of
 from sweeper.launch.resources import THREAD_VARIABLES
 
 REFUSED = -1
@@ -92,6 +93,8 @@ class Server:
             code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
             status = self._status_of.pop(ended.si_pid, None)
             # Before the process is reaped, so that its id is its own until the parent knows.
+            if code != 0:
+                kill_orphans_of(ended.si_pid)
             if status is not None:
                 _write(status, f"{code}\n".encode())
             os.waitpid(ended.si_pid, 0)
