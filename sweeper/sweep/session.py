@@ -20,6 +20,7 @@ from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.cli.overrides import shell_word
+from sweeper.launch.orphans import exit_with_children
 from sweeper.secrets import without_password
 from sweeper.space.compose import Composer, has_numbered_subdir
 from sweeper.space.grid import all_points, required_grid
@@ -92,6 +93,7 @@ class Session:
             self._study, self._storage, spec.folder, spec.budget, grid, spec.command
         )
         self._taken = TakenPoints(self.ledger)
+        self._has_ended = False  # the trial that was run last
 
     def claim(self) -> Claim | None:
         """Return a trial to run, or None if there is none or this worker should leave."""
@@ -214,6 +216,7 @@ class Session:
         verdict = replace(verdict, reason=reason, details=without_password(verdict.details))
         ended = verdict.state is not None and self._finish(claim, verdict)
         paused = verdict.is_pause and self.ledger.pause(claim)
+        self._has_ended = True
         if not (ended or paused):
             self.ledger.release(claim, alone=self._was_asked_alone())
         elif verdict.is_failure:
@@ -255,14 +258,17 @@ class Session:
     def _guard(self, claim: Claim) -> Guard:
         def end_process(reason: Reason) -> None:
             """End this process, whose task hangs; its launcher starts another one."""
+            if reason == "lost" and self._has_ended:
+                return  # with the trial its lease has ended
             stack = "".join(traceback.format_stack(sys._current_frames()[main_thread]))
             verdict = replace(judge_stop(reason), details=f"The task hung:\n{stack}")
             try:
                 self._end_trial(claim, verdict)
             finally:
                 logging.shutdown()
-                os._exit(HUNG_EXIT_CODE)
+                exit_with_children(HUNG_EXIT_CODE)
 
+        self._has_ended = False
         main_thread = threading.get_ident()
         on_hang = end_process if self._spec.own_process else None
         return Guard(self.ledger, claim, self._interrupt, self._spec.foreign_launcher, on_hang)
