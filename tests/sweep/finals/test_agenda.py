@@ -209,6 +209,19 @@ def test_finalists_get_their_seeds_in_turn_and_each_once(make_racing, study) -> 
     assert [t.number for t in best_trials(study)] == [0]
 
 
+def test_a_larger_race_takes_the_place_of_the_one_before(make_racing, study) -> None:
+    racing = make_racing(2)
+    for value in (1.3, 1.1, 1.2, 1.0, 1.4, 1.25):
+        finish(racing, value)
+    assert not racing.has_work()
+    larger = make_racing(3)
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]) is None
+    assert [t.number for t in best_trials(study)] == [1]
+    assert [finish(larger, 5.0).trial for _ in range(3)] == [2, 2, 2]
+    assert not larger.has_work()
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]).winner == 0
+
+
 def test_a_finalist_whose_run_failed_gets_no_other(make_racing, study) -> None:
     racing = make_racing(3)
     done = [finish(racing, value) for value in (None, 2.1, 5.2, 2.0, 5.0, 2.2, 5.1)]
