@@ -161,6 +161,13 @@ class Ledger:
             )
             return following is not None or self.budget.has_room(trials)
 
+    def put_back_abandoned(self) -> None:
+        """Put back the trials whose workers died, also those that a worker could run.
+
+        The caller holds the lock.
+        """
+        self._put_back_for_dead(list(filter(self._liveness.is_abandoned, self.trials())))
+
     def is_abandoned(self, trial: FrozenTrial) -> bool:
         """Return whether a trial counts as running, although its worker is dead."""
         return self._liveness.is_abandoned(trial)
@@ -411,12 +418,15 @@ class Ledger:
             return trials
         is_spent = self.budget.is_spent(trials, time.time())
         wanted = [] if is_spent else list(self.budget.wanted(abandoned, trials))
-        for trial in abandoned:
-            if trial not in wanted:
-                with suppress(UpdateFinishedTrialError):
-                    claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
-                    self._put_back(self.stored(claim), claim.lease)
+        self._put_back_for_dead([trial for trial in abandoned if trial not in wanted])
         return self.trials()
+
+    def _put_back_for_dead(self, trials: Sequence[FrozenTrial]) -> None:
+        """Put back trials in place of their workers, which died."""
+        for trial in trials:
+            with suppress(UpdateFinishedTrialError):
+                claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
+                self._put_back(self.stored(claim), claim.lease)
 
     def _take_over(self, trial: FrozenTrial, cuts: int = 1) -> Claim:
         """Claim a trial whose worker died, with that many cuts more than before."""

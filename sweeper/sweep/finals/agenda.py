@@ -92,9 +92,13 @@ class Agenda:
         self.ledger = Ledger(finals, self._storage, spec.folder, budget, command=spec.command)
 
     def has_work(self) -> bool:
-        """Return whether a worker could do a job now."""
+        """Return whether a worker could do a job now.
+
+        Before the search is over, abandoned jobs are put back, or they would seem to run.
+        """
         with self.ledger.locked():
             if not self._search_is_over():
+                self.ledger.put_back_abandoned()
                 return False
             missing = self._missing()
         return missing is not None or self.ledger.has_work()
