@@ -232,7 +232,7 @@ class Ledger:
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if self.owns(claim):
+            if self._held(claim) is not None:
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
                 return True
         return False
@@ -243,8 +243,8 @@ class Ledger:
         Each of them goes on from its own checkpoint. Its steps count as progress once more.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            trial = self.stored(claim)
-            if claim.holds(trial):
+            trial = self._held(claim)
+            if trial is not None:
                 self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, [])
                 self._storage.set_trial_system_attr(claim.trial_id, STEP_KEY, None)
                 lease = Lease.read(trial.system_attrs) or claim.lease
@@ -256,9 +256,10 @@ class Ledger:
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if self.owns(claim):
+            trial = self._held(claim)
+            if trial is not None:
                 order = self._note_order(claim, PAUSE_ORDER_KEY)
-                self._put_back(self.stored(claim), claim.lease, pause_order=order)
+                self._put_back(trial, claim.lease, pause_order=order)
                 return True
         return False
 
@@ -273,9 +274,10 @@ class Ledger:
         because the trial itself may be the reason.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if self.owns(claim):
+            trial = self._held(claim)
+            if trial is not None:
                 lease = replace(claim.lease, deaths=claim.lease.deaths + int(alone))
-                self._put_back(self.stored(claim), lease)
+                self._put_back(trial, lease)
 
     def release_command(self) -> None:
         """Put back the trials that this command's processes left behind when they were ended.
@@ -321,7 +323,7 @@ class Ledger:
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if not self.owns(claim):
+            if self._held(claim) is None:
                 return False
             for key, value in (user_attrs or {}).items():
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
@@ -330,11 +332,16 @@ class Ledger:
                 self._study.tell(claim.number, values, state)
             except ValueError:
                 # Optuna raises it both for a trial that is not running and for invalid values.
-                if self.owns(claim):
+                if self._held(claim) is not None:
                     raise
                 return False
             return True
         return False
+
+    def _held(self, claim: Claim) -> FrozenTrial | None:
+        """Return the trial as it is now; None when it no longer belongs to this worker."""
+        self.trials()  # reads all anew, at once, since a read of a database may be a second old
+        return self.stored(claim) if self.owns(claim) else None
 
     def _ended_commands(self) -> list[str]:
         attrs = self._storage.get_study_user_attrs(self._study_id)
