@@ -367,7 +367,8 @@ class Ledger:
             # Before the state: if this process dies in between, the trial is abandoned.
             place, now = Place.of(trial), time.time()
             start, epochs = start_of(trial) or now, epochs_of(trial)
-            stretch = Stretch(start, now, lease.worker, paused, pause_order, epochs)
+            after = place.after_stop
+            stretch = Stretch(start, now, lease.worker, paused, pause_order, epochs, after)
             stretches = (*place.stretches, stretch)
             self.write_place(
                 trial._trial_id,
@@ -476,7 +477,9 @@ class Ledger:
         if self.budget.promotion is not None:
             place = Place.of(trial)
             if place.is_paused:
-                place = replace(place, decided_at=epochs_of(trial), is_paused=False)
+                after = self.budget.stop_reason(self.trials()) is not None
+                at = epochs_of(trial)
+                place = replace(place, decided_at=at, is_paused=False, after_stop=after)
             self.write_place(trial._trial_id, place)  # also anew, if an earlier version wrote it
         return claim
 
