@@ -3,8 +3,7 @@
 import logging
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +19,13 @@ from sweeper.cli.leftovers import remove_written
 from sweeper.cli.messages import WANTS_TRACEBACK, exit_with_line, raising_errors, run_command
 from sweeper.cli.next_steps import relative
 from sweeper.cli.repeated import repeated_lines
+from sweeper.cli.run_folder import alone_in
 from sweeper.cli.unsearched import unsearched_line
 from sweeper.cli.waiting import is_waiting_shown, waiting_for
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
-from sweeper.errors import ConfigError
+from sweeper.errors import EndedError
 from sweeper.hydra_versions import MAIN
-from sweeper.locks import locked
 from sweeper.run.overview import built_text, config_text
 
 if TYPE_CHECKING:
@@ -51,30 +50,10 @@ def executed(cfg: "DictConfig", in_words: bool = False) -> tuple["Run", float | 
         KeyboardInterrupt: the run was interrupted; its state is saved.
     """
     # The lease of a trial says whose its folder is.
-    alone = _alone_in_folder() if trial.info() is None else nullcontext()
-    with alone:
+    alone = trial.info() is None
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with alone_in(folder) if alone else nullcontext():
         return _executed(cfg, in_words)
-
-
-@contextmanager
-def _alone_in_folder() -> Iterator[None]:
-    """Lock the folder of the run, so that no other run writes to it.
-
-    Raises:
-        ConfigError: another run holds the lock.
-    """
-    folder = HydraConfig.get().runtime.output_dir
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(locked(Path(folder), wait=False))
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"hydra.run.dir={folder}: another run is writing to this folder; wait until it "
-                "ends, or type hydra.run.dir=PATH with another one"
-            ) from error
-        except OSError as error:  # some network file systems have no locks
-            log.debug("%s cannot be locked: %s", folder, error)
-        yield
 
 
 def _executed(cfg: "DictConfig", in_words: bool) -> tuple["Run", float | tuple[float, ...]]:
@@ -148,7 +127,15 @@ def main() -> None:
     conceal_command_line()
     shown = redirect_stdout(MaskedOutput(sys.stdout)) if _shows_config() else nullcontext()
     with raising_errors(), shown:
-        run_command(task)
+        run_command(_run_task)
+
+
+def _run_task() -> None:
+    """Run the task; raise the error for which a callback of Hydra has ended the command."""
+    try:
+        task()
+    except EndedError as ended:
+        raise ended.error from None
 
 
 def _shows_config() -> bool:

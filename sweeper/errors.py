@@ -12,6 +12,17 @@ All but the last two are raised before the first training step.
 """
 
 
+class EndedError(BaseException):
+    """The end of a command by an error, where Hydra would act on the error itself.
+
+    It would print a line of its own for an error of a task, and only warn of one of a callback.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 class SweeperError(Exception):
     """An error that the user can fix; the message is one complete sentence."""
 

@@ -14,10 +14,11 @@ from sweeper.locks import ARE_BESIDE, locked
 from sweeper.text import in_one_line
 
 CHUNK_BYTES = 1 << 20
+"""Bytes that are read at a time."""
+
 SCRATCH = ".partial-"
 _OWNER = "owner"
 """The file in a scratch folder that its process locks, with the name of its host."""
-"""Bytes that are read at a time."""
 
 PLAIN_FILE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 """Flags for `os.open` where the system has them: follow no symbolic link, keep line ends."""

@@ -37,9 +37,24 @@ _SHORTEST = 6
 """Shorter passwords, those of letters only and those of digits only are masked in URIs alone:
 elsewhere they may be ordinary words."""
 
-INTERPOLATION = r"\$\{(?:[^{}]|\$\{[^{}]*\})*\}"
+_QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
+_DEPTH = 8
+
+
+def _braces(depth: int) -> str:
+    """Return the pattern of a text in braces, with others in it, at most `depth` in each other."""
+    others = f"{_braces(depth - 1)}|" if depth else ""
+    # `*+` gives nothing back, or a search would take very long where there is no end.
+    return rf"\{{(?:{_QUOTED}|{others}[^{{}}])*+\}}"
+
+
+INTERPOLATION = rf"\${_braces(_DEPTH)}"
 _SCHEME = r"(?:[A-Za-z][\w+.\-]{0,30}|\})://"  # `}` ends an interpolation
-_DEFAULT = re.compile(r"(\$\{\s*oc\.(?:env|select)\s*:[^,{}]*,\s*)([^{}]+?)(\s*\})")
+_WITH_DEFAULT = re.compile(
+    r"((?:\\\\)*\$\{\s*oc\.(?:env|select)\s*:"
+    rf"(?:{_QUOTED}|{INTERPOLATION}|[^,{{}}])*+,\s*)(.+?)(\s*\}})",
+    re.DOTALL,
+)
 """A resolver with a second argument: the value if there is no other."""
 _KEYS = r"[\w.\-]*(?:password|passwd|passphrase|pwd|secret|token|api_?key)|odbc_connect"
 
@@ -144,19 +159,47 @@ def _stored(text: str, names: Iterator[str], read: Callable[[str], str] = _unesc
     result = ""
     for piece, is_interpolation in _pieces(text):
         if is_interpolation:
-            result += _DEFAULT.sub(partial(_without_default, names=names), piece)
+            result += _without_defaults(piece, names)
         elif piece:
             result += store(next(names), piece, read)
     return result
 
 
-def _without_default(match: re.Match[str], names: Iterator[str]) -> str:
+def _without_defaults(text: str, names: Iterator[str]) -> str:
+    """Return an interpolation with others for the defaults that stand in it in plain text."""
+
+    def of_others(part: str) -> str:
+        return re.sub(INTERPOLATION, lambda match: _without_defaults(match[0], names), part)
+
+    match = _WITH_DEFAULT.fullmatch(text)
+    if match is None:
+        begin = text.index("${") + len("${")
+        return text[:begin] + of_others(text[begin:-1]) + text[-1]
     before, default, after = match.groups()
-    if default == "null":
-        return match[0]
-    unquoted = re.fullmatch(r"(['\"])(.*)\1", default, re.DOTALL)
-    text = re.sub(r"\\([\\()\[\]{}:=, \t'\"])", r"\1", unquoted[2] if unquoted else default)
-    return f"{before}{store(next(names), text, str)}{after}"
+    return of_others(before) + _stored_default(default, names) + after
+
+
+def _stored_default(default: str, names: Iterator[str]) -> str:
+    """Return the second argument of a resolver with interpolations for its plain text."""
+    if re.search(INTERPOLATION, default):
+        quote = default[0] if re.fullmatch(_QUOTED, default, re.DOTALL) else ""
+        inside = default[len(quote) : len(default) - len(quote)]
+        return quote + _stored(inside, names, partial(_argument, quote)) + quote
+    from omegaconf import OmegaConf  # hardly any text has such a default
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        value = OmegaConf.create({"value": f"${{oc.select:none,{default}}}"}).value
+    except OmegaConfBaseException:
+        value = default
+    return default if value in (None, "") else store(next(names), str(value), str)
+
+
+def _argument(quote: str, text: str) -> str:
+    """Return a part of an argument as it is read, which was in these quotes, or in none."""
+    if quote:
+        return text.replace(f"\\{quote}", quote)
+    return re.sub(r"\\([\\()\[\]{}:=, \t'\"])", r"\1", text)
 
 
 def store(name: str, piece: str, read: Callable[[str], str] = _unescaped) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.configs import CONFIGS
+from sweeper.locks import locked
 
 
 def command(*arguments: str) -> list[str]:
@@ -180,6 +181,15 @@ def test_paths_are_relative_to_the_folder_of_the_command(sweeper, tmp_path) -> N
     resume = ["hydra.run.dir=two", "resume=one/checkpoints/last.pt"]
     done = sweeper(tmp_path, *quick, *resume)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_second_run_in_a_folder_is_one_line(sweeper, tmp_path) -> None:
+    with locked(tmp_path):
+        done = sweeper(tmp_path, "hydra.run.dir=.")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"hydra.run.dir={tmp_path}: another run is writing to this")
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_hydra_full_error_prints_the_traceback(sweeper, tmp_path, monkeypatch) -> None:

@@ -273,6 +273,8 @@ FORMS = {
     "twice": ["++db.pw=hunter22", "++db.pw=other", "http://me:${db.pw}@h"],
     "in part": ["+n=7", "++db.pw=hunter22${n}", "http://me:${db.pw}@h"],
     "as a default": ["http://me:${oc.env:NOT_SET,hunter22}@h"],
+    "as a default of a default": ["http://me:${oc.env:NOT_SET,${oc.env:NOR_THIS,hunter22}}@h"],
+    "as a default of a name": ["+w=NOT_SET", "http://me:${oc.env:${w},hunter22}@h"],
     "as a quoted default": ['http://me:${oc.select:not.there,"hunter22, x"}@h'],
     "with the user": ["+login='me:hunter22'", "http://${login}@h"],
     "with the host": ["+rest='me:hunter22@h'", "http://${rest}"],
@@ -305,6 +307,9 @@ def test_a_password_leaves_the_config_in_every_form_of_reference(
     conceal_command_line()
     conceal_config(config)
     stored = OmegaConf.to_yaml(config) + str(sys.argv)
+    conceal_command_line()
+    conceal_config(config)
+    assert OmegaConf.to_yaml(config) + str(sys.argv) == stored
     assert not any(word in stored for word in ("hunter22", "4_2_1_5", "4215"))
     assert resolved(config) == resolved(composed()) == before
 

@@ -98,6 +98,49 @@ def test_an_interpolation_of_the_user_stays_as_it_is(monkeypatch: pytest.MonkeyP
     assert OmegaConf.create([mixed])[0] == "http://me:beginsecretend@host"
 
 
+@pytest.mark.parametrize(
+    "password",
+    [
+        "${oc.env:NOT_SET,hunter22}",
+        "${oc.env:NOT_SET,${oc.env:NOR_THIS,hunter22}}",
+        "${oc.env:NOT_SET,${oc.env:NOR_THIS,${oc.env:NOR_THAT, hunter22 }}}",
+        "${oc.env:${oc.env:NAME},hunter22}",
+        "${oc.env:${oc.env:NOR_THIS,NOT_SET},hunter22}",
+        "${oc.decode:${oc.env:NOT_SET,hunter22}}",
+        "${oc.select:not.there,'hunter22, x'}",
+        "${oc.env:NOT_SET,'{hunter22}'}",
+        r"${oc.env:NOT_SET,'hunter22 \'(x)\' \('}",
+        r"${oc.env:NOT_SET,hunter22\,\(x\)}",
+        "${oc.env:NOT_SET,hunter22${oc.env:NAME}hunter22}",
+        "${oc.env:NOT_SET,'hunter22, ${oc.env:NAME} hunter22'}",
+        "${oc.env:NOT_SET,hunter22}${oc.env:NOT_SET,more_of_hunter22}",
+        "${oc.env:NOT_SET,4_2_1_5}",
+        "${oc.env:NOT_SET,4215e3}",
+    ],
+)
+def test_a_default_is_concealed_at_any_depth_and_only_once(
+    password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAME", "NOT_SET")
+    uri = f"http://me:{password}@host"
+    hidden = concealed(uri, "uri")
+    assert not any(word in hidden for word in ("hunter22", "4_2_1_5", "4215"))
+    assert concealed(hidden, "uri") == hidden
+    config = OmegaConf.create({"uri": uri, "hidden": hidden})
+    assert config.hidden == config.uri
+
+
+@pytest.mark.parametrize("default", ["null", "''", "${other}", "${oc.env:NOR_THIS,null}"])
+def test_a_default_without_a_password_stays_as_it_is(default: str) -> None:
+    uri = f"http://me:${{oc.env:NOT_SET,{default}}}@host"
+    assert concealed(uri, "uri") == uri
+
+
+def test_a_password_behind_a_user_with_defaults_is_found() -> None:
+    user = "${oc.env:A,${oc.env:B,${oc.env:C,'{me}'}}}"
+    assert masked_uri(f"http://{user}:secret@host") == f"http://{user}:***@host"
+
+
 def test_a_password_that_did_not_reach_the_process_is_named() -> None:
     uri = "http://me:${oc.env:SWEEPER_SECRET_0}@host"
     with pytest.raises(ConfigError, match=r"http://me:\*\*\*@host .* SWEEPER_SECRET_0"):
@@ -144,9 +187,11 @@ def test_an_end_of_a_password_that_is_not_clear_is_told(uri: str) -> None:
 
 def test_a_long_text_is_masked_at_once() -> None:
     start = time.process_time()
-    for text in ("a" * 100_000, "a://:" * 20_000, "@" + "a://:" * 20_000, "${" * 50_000 + "://:@"):
+    texts = ("a" * 100_000, "a://:" * 20_000, "@" + "a://:" * 20_000, "${" * 50_000 + "://:@")
+    for text in (*texts, *("?password=" + part * 20_000 for part in ("${", "${'", "'${\""))):
         masked_uri(text)
         passwords_of(text)
+    concealed("http://me:${oc.env:" + "'a'" * 10_000 + "}@host", "uri")
     assert time.process_time() - start < 5
 
 

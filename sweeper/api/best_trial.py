@@ -111,10 +111,11 @@ def recorded_retraining(
     """
     files = sorted((folder / _layout(trial).subdir).rglob("overrides.yaml"), key=_depth)
     lines: Any = _stored_lines(trial, study)
-    names_threads = N_THREADS_KEY in map(bare_key, lines)
+    config_file = folder / MULTIRUN_FILE
     if files:
         lines = OmegaConf.to_container(OmegaConf.load(files[0]), resolve=False)
-        names_threads = _names_threads(files[0].with_name("config.yaml"))
+        config_file = files[0].with_name("config.yaml")
+    names_threads = N_THREADS_KEY in map(bare_key, lines) or _names_threads(config_file)
     try:
         steering = list(_recorded_keys(folder)["steering"])
     except Exception:  # as in `recorded_choice`
@@ -125,7 +126,7 @@ def recorded_retraining(
 
 
 def _names_threads(config_file: Path) -> bool:
-    """Return whether the config of a trial has its number of threads."""
+    """Return whether the config of a trial, or that of its study, has a number of threads."""
     try:
         config: Any = OmegaConf.to_container(OmegaConf.load(config_file), resolve=False)
         return config["trainer"]["threads"] is not None

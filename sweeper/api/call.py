@@ -24,7 +24,7 @@ from sweeper.cli.rewording import ADD_MULTIRUN
 from sweeper.cli.typed import check_overrides
 from sweeper.concealment import conceal_command_line
 from sweeper.configs import CONFIGS
-from sweeper.errors import ConfigError, SweeperError, TrainingError
+from sweeper.errors import ConfigError, EndedError, SweeperError, TrainingError
 from sweeper.hydra_versions import COMPOSING, as_main
 from sweeper.secrets import without_password
 
@@ -132,10 +132,6 @@ class Call:
         return Hydra.create_main_hydra2(task_name="app", config_search_path=search_path)
 
 
-class EndedError(BaseException):
-    """The end of a task by an error, its cause. Hydra would print a line before other errors."""
-
-
 @contextmanager
 def _one_line_errors(arguments: Sequence[str], overrides: Sequence[str]) -> Iterator[None]:
     """Raise the errors that the user can fix with the line that the command line prints.
@@ -150,7 +146,7 @@ def _one_line_errors(arguments: Sequence[str], overrides: Sequence[str]) -> Iter
         raised: BaseException = _error_of_exit(end.code)
     except EndedError as ended:
         leftovers.remove()
-        raised = ended.__cause__ or ended
+        raised = ended.error
     except Exception as error:
         if line_for(error, arguments) is not None:
             leftovers.remove(error)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from sweeper.api.call import CONFIG_NAME, Call, EndedError
+from sweeper.api.call import CONFIG_NAME, Call
 from sweeper.api.untouched import untouched_torch
+from sweeper.errors import EndedError
 
 if TYPE_CHECKING:
     import pandas  # type: ignore[import-untyped]
@@ -76,7 +77,7 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> RunResult:
             with untouched_torch():
                 finished, value = executed(cfg)
         except Exception as error:
-            raise EndedError from error
+            raise EndedError(error) from error
         results.append(_result(finished, value))
         return value
 

@@ -15,6 +15,7 @@ extras       says how to install a plugin of Hydra
 typed        checks the overrides that the user typed before Hydra composes them
 leaving      ends a process without the seconds that Python takes for it
 leftovers    removes what Hydra has written for a command that was refused
+run_folder   keeps two runs out of one folder
 console      the logging handler that prints plain lines; conf/hydra/*_logging names it
 interrupts   signals: the first one asks for an orderly end, the second one ends at once
 overrides    writes values as Hydra overrides, and overrides as a command to type

@@ -30,6 +30,9 @@ class MaskedOutput(io.TextIOBase):
     def flush(self) -> None:
         self._stream.flush()
 
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
 
 class LogFile(logging.FileHandler):
     """A handler of a log file; on a full disk, it says so once in place of a traceback a record."""

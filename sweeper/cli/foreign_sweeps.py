@@ -174,8 +174,10 @@ class Sweep:
         if low > high or (self.is_log and low <= 0):
             return None
         if step > 0 and not self.is_log:
-            # A range of Hydra excludes its end.
-            end = low + ((high - low) // step + 1) * step if self.has_end else high
+            # A range of Hydra excludes its end. It adds up numbers that are rounded.
+            last = low + (high - low) // step * step
+            beyond = step if _is_int(self.low) and _is_int(str(self.step)) else step / 2
+            end = last + beyond if self.has_end else high
             return f"range({self.low},{end},{self.step})"
         if not self.has_end and not self.is_log:
             return f"range({self.low},{self.high})"
@@ -186,6 +188,10 @@ class Sweep:
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"-?\d*\.?\d+\.?(?:e[+-]?\d+)?", text, re.I) is not None
+
+
+def _is_int(text: str) -> bool:
+    return re.fullmatch(r"-?\d+", text) is not None
 
 
 def _choice_text(text: str) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from sweeper.cli.run_folder import alone_in
+from sweeper.errors import ConfigError, EndedError
 from sweeper.hydra_state import as_hydra_config
 
 OUTPUTS = "outputs"
@@ -27,11 +29,25 @@ class NoteFolders(Callback):
     """Hydra callback that notes which folders the run creates; its folder may be in any file."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        """Note the folders, before Hydra writes to that of the run.
+
+        Raises:
+            EndedError: another run is writing to it.
+        """
+        _of_this_run.clear()
         try:
             with as_hydra_config(config):
-                _of_this_run[:] = _missing(str(config.hydra.run.dir))
+                text = str(config.hydra.run.dir)
+            folder = Path(text).absolute()
+            is_there = folder.is_dir()
         except Exception:  # a resolver may raise anything; Hydra reports it when it runs the job
-            _of_this_run.clear()
+            return
+        _of_this_run[:] = _missing(text)
+        try:
+            with alone_in(folder) if is_there else contextlib.nullcontext():
+                return
+        except ConfigError as error:
+            raise EndedError(error) from error
 
     def on_run_end(self, config: DictConfig, **_: Any) -> None:
         _of_this_run.clear()
@@ -91,7 +107,8 @@ def _empty_job_folder(job: FrameType, created: list[Path]) -> None:
         name = f"{hydra.job.name}.log"
         subdir = (*subdir, name)
     if folder.is_dir():
-        remove_written(folder, set(subdir), start, created)
+        with contextlib.suppress(ConfigError), alone_in(folder):  # or it is that of another run
+            remove_written(folder, set(subdir), start, created)
 
 
 def remove_written(

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from sweeper.data.decoding import Decoding, upright_size
 from sweeper.data.framing import Size
@@ -33,9 +33,13 @@ MODES = {1: "L", 3: "RGB"}
 """Pillow's modes by the number of channels."""
 SUFFIXES = {".avif", ".bmp", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pgm", ".png", ".ppm"}
 SUFFIXES |= {".tif", ".tiff", ".webp"}
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF")
-"""Pillow's formats of the files with these suffixes. It has others that start programs, or read
-files that an image names, and it goes by the content of a file."""
+FORMATS = (
+    *("JPEG", "PNG", "BMP", "GIF", "PPM", "TIFF", "WEBP", "AVIF"),
+    *("JPEG2000", "ICO", "ICNS", "TGA", "PCX", "DDS", "SGI", "QOI"),
+)
+"""Pillow's formats of the files with these suffixes, and of others that a user may name one by one.
+It has more, which start programs, or read files that an image names, and it goes by the content of
+a file."""
 UNREAD = {".dng", ".heic", ".heif", ".jxl", ".psd", ".raw", ".svg"}
 """Images that a user may expect to be read, and Pillow cannot."""
 AHEAD = 16
@@ -246,6 +250,11 @@ def with_image(path: Path, function: Callable[[Image.Image], T]) -> T:
     try:
         with Image.open(path, formats=FORMATS) as image:
             return function(image)
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{path} cannot be read as an image: it has none of the formats {', '.join(FORMATS)}; "
+            "save it as JPEG or PNG"
+        ) from error
     except Exception as error:  # for damaged files, Pillow's decoders raise errors of many types
         reason = in_one_line(error) or type(error).__name__
         raise DataError(f"{path} cannot be read as an image: {reason}") from error

@@ -47,18 +47,25 @@ def named_layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 def rows_of(model: nn.Module, image: Tensor) -> tuple[Row, ...]:
     """Return a row for the image, and one for each call of a layer on it, in their order.
 
+    The model itself has a row if it is a layer, or uses the weights of layers that have none.
+
     image: (1, C, H, W) float.
     """
-    recorder = _Recorder(image)
+    recorder, layers = _Recorder(image), dict(named_layers(model))
     hooks = [
         layer.register_forward_hook(partial(recorder.record, name))
-        for name, layer in named_layers(model)
+        for name, layer in (layers | {"": model}).items()
     ]
     with recorder.tracker, recorder.linear:
         model(image)
     for hook in hooks:
         hook.remove()
-    return _with_parameters(recorder.rows, model)
+    rows = _with_parameters(recorder.rows, model)
+    return tuple(
+        row
+        for row in rows
+        if row.name != _MODEL or "" in layers or row.parameters or row.multiply_adds
+    )
 
 
 def _with_parameters(rows: Sequence[Row], model: nn.Module) -> tuple[Row, ...]:

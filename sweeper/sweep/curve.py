@@ -37,6 +37,7 @@ class Stretch:
         order: The place of that pause among all pauses and ends in the study, from 1; 0 if it is
             none, or an earlier version wrote it.
         epochs: How far the trial had come; None if an earlier version wrote it.
+        after_stop: True if the trial was promoted though the stop rule had ended the study.
     """
 
     start: float
@@ -45,6 +46,7 @@ class Stretch:
     is_pause: bool = True
     order: int = 0
     epochs: float | None = None
+    after_stop: bool = False
 
     @property
     def seconds(self) -> float:
@@ -65,6 +67,7 @@ class Place:
         stretches: The times in which it ran before it was put back.
         started: When its current worker took it over from one that died, in seconds since 1970.
         untimed: Number of epochs that were run by workers that died, in a time that is not known.
+        after_stop: True if it was promoted last though the stop rule had ended the study.
     """
 
     decided_at: float = 0.0
@@ -73,6 +76,7 @@ class Place:
     stretches: tuple[Stretch, ...] = ()
     started: float | None = None
     untimed: float = 0.0
+    after_stop: bool = False
 
     @property
     def n_pauses(self) -> int:
@@ -197,17 +201,18 @@ def end_order(trial: FrozenTrial) -> tuple[int, float, int]:
     return trial.system_attrs.get(END_ORDER_KEY, 0), end_of(trial) or 0.0, trial.number
 
 
-def pauses_of(trial: FrozenTrial) -> list[tuple[tuple[int, float, int], Sequence[Look]]]:
-    """Return a key for each pause of a trial, and what the trial had reported until then.
+def pauses_of(trial: FrozenTrial) -> list[tuple[tuple[int, float, int], Sequence[Look], bool]]:
+    """Return a key for each pause of a trial, what it had reported, and its `after_stop` then.
 
     The keys sort among those of `end_order`. Of what an earlier version wrote, the time of the last
     pause and the whole curve stand for what is not known.
     """
     curve, last = curve_of(trial), trial.system_attrs.get(PAUSE_ORDER_KEY, 0)
-    found: list[tuple[tuple[int, float, int], Sequence[Look]]] = []
+    found: list[tuple[tuple[int, float, int], Sequence[Look], bool]] = []
     for stretch in Place.of(trial).stretches:
         if stretch.is_pause:
             end = stretch.epochs
             until = [look for look in curve if end is None or look[0] <= end]
-            found.append(((stretch.order or last, stretch.end, trial.number), until))
+            key = stretch.order or last, stretch.end, trial.number
+            found.append((key, until, stretch.after_stop))
     return found

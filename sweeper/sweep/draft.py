@@ -52,6 +52,11 @@ class Draft:
         drawn = {name: d.to_external_repr(value) for name, (value, d) in self._drawn.items()}
         return self._stored.params | drawn
 
+    @property
+    def is_stored(self) -> bool:
+        """True if the storage had all of the trial's parameters before."""
+        return not self._drawn
+
     def study(self, study: Study) -> Study:
         """Return a copy of the study that uses this storage."""
         drafting = copy.copy(study)

@@ -29,7 +29,8 @@ class Drawn:
     Args:
         trial: The trial; its parameters are in the study's storage.
         params: Its parameters.
-        original: Another trial with the same parameters, or None.
+        original: Another trial with the same parameters, so that this one is not to be run; None if
+            there is none, or if an earlier attempt at this trial has begun with them.
         is_exhausted: True if no other point was found.
     """
 
@@ -96,6 +97,8 @@ class Drawer:
         params = self.suggest(trial)
         can_differ = not draft.fixed or not draft.fixed >= {*draft.params}
         original = self.taken.settle(claim, draft, again=can_differ)
+        if claim.attempt and draft.is_stored:
+            original = None
         trial.study, trial.storage = self.study, storage
         return Drawn(trial, params, original), original is None or not can_differ
 

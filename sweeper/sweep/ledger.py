@@ -161,6 +161,13 @@ class Ledger:
             )
             return following is not None or self.budget.has_room(trials)
 
+    def put_back_abandoned(self) -> None:
+        """Put back the trials whose workers died, also those that a worker could run.
+
+        The caller holds the lock.
+        """
+        self._put_back_for_dead(list(filter(self._liveness.is_abandoned, self.trials())))
+
     def is_abandoned(self, trial: FrozenTrial) -> bool:
         """Return whether a trial counts as running, although its worker is dead."""
         return self._liveness.is_abandoned(trial)
@@ -225,7 +232,7 @@ class Ledger:
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if self.owns(claim):
+            if self._held(claim) is not None:
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
                 return True
         return False
@@ -236,8 +243,8 @@ class Ledger:
         Each of them goes on from its own checkpoint. Its steps count as progress once more.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            trial = self.stored(claim)
-            if claim.holds(trial):
+            trial = self._held(claim)
+            if trial is not None:
                 self._storage.set_trial_user_attr(claim.trial_id, REPEATS_KEY, [])
                 self._storage.set_trial_system_attr(claim.trial_id, STEP_KEY, None)
                 lease = Lease.read(trial.system_attrs) or claim.lease
@@ -249,9 +256,10 @@ class Ledger:
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if self.owns(claim):
+            trial = self._held(claim)
+            if trial is not None:
                 order = self._note_order(claim, PAUSE_ORDER_KEY)
-                self._put_back(self.stored(claim), claim.lease, pause_order=order)
+                self._put_back(trial, claim.lease, pause_order=order)
                 return True
         return False
 
@@ -266,9 +274,10 @@ class Ledger:
         because the trial itself may be the reason.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if self.owns(claim):
+            trial = self._held(claim)
+            if trial is not None:
                 lease = replace(claim.lease, deaths=claim.lease.deaths + int(alone))
-                self._put_back(self.stored(claim), lease)
+                self._put_back(trial, lease)
 
     def release_command(self) -> None:
         """Put back the trials that this command's processes left behind when they were ended.
@@ -314,7 +323,7 @@ class Ledger:
         Return False, and write nothing, when the trial no longer belongs to this worker.
         """
         with self.locked(), suppress(UpdateFinishedTrialError):
-            if not self.owns(claim):
+            if self._held(claim) is None:
                 return False
             for key, value in (user_attrs or {}).items():
                 self._storage.set_trial_user_attr(claim.trial_id, key, value)
@@ -323,11 +332,16 @@ class Ledger:
                 self._study.tell(claim.number, values, state)
             except ValueError:
                 # Optuna raises it both for a trial that is not running and for invalid values.
-                if self.owns(claim):
+                if self._held(claim) is not None:
                     raise
                 return False
             return True
         return False
+
+    def _held(self, claim: Claim) -> FrozenTrial | None:
+        """Return the trial as it is now; None when it no longer belongs to this worker."""
+        self.trials()  # reads all anew, at once, since a read of a database may be a second old
+        return self.stored(claim) if self.owns(claim) else None
 
     def _ended_commands(self) -> list[str]:
         attrs = self._storage.get_study_user_attrs(self._study_id)
@@ -353,7 +367,8 @@ class Ledger:
             # Before the state: if this process dies in between, the trial is abandoned.
             place, now = Place.of(trial), time.time()
             start, epochs = start_of(trial) or now, epochs_of(trial)
-            stretch = Stretch(start, now, lease.worker, paused, pause_order, epochs)
+            after = place.after_stop
+            stretch = Stretch(start, now, lease.worker, paused, pause_order, epochs, after)
             stretches = (*place.stretches, stretch)
             self.write_place(
                 trial._trial_id,
@@ -411,12 +426,15 @@ class Ledger:
             return trials
         is_spent = self.budget.is_spent(trials, time.time())
         wanted = [] if is_spent else list(self.budget.wanted(abandoned, trials))
-        for trial in abandoned:
-            if trial not in wanted:
-                with suppress(UpdateFinishedTrialError):
-                    claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
-                    self._put_back(self.stored(claim), claim.lease)
+        self._put_back_for_dead([trial for trial in abandoned if trial not in wanted])
         return self.trials()
+
+    def _put_back_for_dead(self, trials: Sequence[FrozenTrial]) -> None:
+        """Put back trials in place of their workers, which died."""
+        for trial in trials:
+            with suppress(UpdateFinishedTrialError):
+                claim = self._take_over(trial, cuts=0)  # the cut is counted when it is put back
+                self._put_back(self.stored(claim), claim.lease)
 
     def _take_over(self, trial: FrozenTrial, cuts: int = 1) -> Claim:
         """Claim a trial whose worker died, with that many cuts more than before."""
@@ -459,7 +477,9 @@ class Ledger:
         if self.budget.promotion is not None:
             place = Place.of(trial)
             if place.is_paused:
-                place = replace(place, decided_at=epochs_of(trial), is_paused=False)
+                after = self.budget.stop_reason(self.trials()) is not None
+                at = epochs_of(trial)
+                place = replace(place, decided_at=at, is_paused=False, after_stop=after)
             self.write_place(trial._trial_id, place)  # also anew, if an earlier version wrote it
         return claim
 

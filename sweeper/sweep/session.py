@@ -110,8 +110,7 @@ class Session:
             try:
                 drawn = self._draw(claim)
                 self._info = replace(self._info, params=drawn.params)
-                # An attempt that was interrupted goes on with the point that it has.
-                if drawn.is_exhausted or (drawn.original is not None and not claim.attempt):
+                if drawn.is_exhausted or drawn.original is not None:
                     self._end_trial(claim, judge_repeat(drawn.original))
                     return
                 config = self._composer.compose(drawn.params, claim.number, self._spec.folder)

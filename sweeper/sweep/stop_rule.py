@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.curve import Look, end_order, pauses_of
+from sweeper.sweep.curve import Look, Place, end_order, pauses_of
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,11 @@ class StopRule:
     def _since_best(self, trials: Sequence[FrozenTrial], patience: int) -> tuple[int, float | None]:
         """Return how many others were paused or ended without a better value, and the best one."""
         values: dict[int, float] = {}  # of each trial, its last one
-        seen, since = set[int](), set[int]()
+        since = set[int]()
         leader, best = None, None
-        for number, value in _events(trials):
-            # Promoted trials are trained on then. They do not start the study again.
-            goes_on = best is not None and len(since) >= patience and number in seen
-            seen.add(number)
+        for number, value, after_stop in _events(trials):
+            # They do not start the study again, unless a later command has more patience.
+            goes_on = after_stop and best is not None and len(since) >= patience
             values.pop(number, None)
             if value is not None:
                 values[number] = value
@@ -83,19 +82,21 @@ def is_feasible(trial: FrozenTrial) -> bool:
     return all(violation <= 0 for violation in trial.constraints.values())
 
 
-def _events(trials: Sequence[FrozenTrial]) -> list[tuple[int, float | None]]:
+def _events(trials: Sequence[FrozenTrial]) -> list[tuple[int, float | None, bool]]:
     """Return the pauses and the ends of trials that did not fail, in their order.
 
-    Each is the number of the trial, and its value then; None if it had none that counts.
+    Each is the number of the trial, its value then, or None if it had none that counts, and whether
+    the trial was promoted though the rule had ended the study.
     """
     events = []
     for trial in trials:
         if trial.state == TrialState.FAIL:
             continue
-        events += [(key, _last_value(trial, curve)) for key, curve in pauses_of(trial)]
+        events += [(key, _last_value(trial, curve), late) for key, curve, late in pauses_of(trial)]
         if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-            events.append((end_order(trial), _value(trial)))
-    return [(key[-1], value) for key, value in sorted(events, key=lambda event: event[0])]
+            events.append((end_order(trial), _value(trial), Place.of(trial).after_stop))
+    events.sort(key=lambda event: event[0])
+    return [(key[-1], value, after_stop) for key, value, after_stop in events]
 
 
 def _last_value(trial: FrozenTrial, curve: Sequence[Look]) -> float | None:

@@ -16,6 +16,7 @@ STACK = "Error detected in"
 _NAN = re.compile(r"Function '(\w+?)(?:Backward\d*)?' returned nan values")
 _FRAME = re.compile(r'^  File "(.+)", line (\d+), in .*(?:\n {4}(.*))?', re.MULTILINE)
 _FOLDER_OF_TORCH = f"{Path(torch.__file__).parent}{os.sep}"
+_shown: set[tuple[str, type[Warning], str, int]] = set()
 
 
 def back_propagate(loss: Tensor) -> None:
@@ -45,7 +46,18 @@ def back_propagate(loss: Tensor) -> None:
         ) from error
     finally:  # torch shows the calls for other errors too
         for each in caught:
-            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+            _show_once(each)
+
+
+def _show_once(caught: warnings.WarningMessage) -> None:
+    """Show a warning that was caught, unless it was shown before.
+
+    Python itself forgets what it has shown each time that warnings are caught: in each batch.
+    """
+    where = caught.category, caught.filename, caught.lineno
+    if (str(caught.message), *where) not in _shown:
+        warnings.warn_explicit(caught.message, *where)
+        _shown.add((str(caught.message), *where))
 
 
 def _place(stack: str) -> str:

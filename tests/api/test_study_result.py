@@ -88,6 +88,13 @@ def test_the_command_has_the_threads_of_the_trial_unless_its_config_has(
     assert sweeper.Study.load(folder).best.overrides == ("x=1.0", *added)
 
 
+@pytest.mark.parametrize(("number", "added"), [("null", ["trainer.threads=7"]), ("3", [])])
+def test_a_trial_without_files_has_the_threads_of_its_study(study, number, added) -> None:
+    folder = study(trial(3.0, **{THREADS_KEY: "7"}), program=("-m", "sweeper"))
+    (folder / "multirun.yaml").write_text(f"trainer: {{threads: {number}}}")
+    assert sweeper.Study.load(folder).best.overrides == ("x=1.0", *added)
+
+
 def test_the_command_of_several_seeds_has_the_first(study) -> None:
     folder = study(trial(3.0))
     for seed in (10, 9):

@@ -1,9 +1,11 @@
 """What to type in place of what does not exist: the keys and options are those of the config."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
@@ -411,9 +413,9 @@ def test_a_flag_that_does_not_exist_finds_its_way(vocabulary, flag, after, end) 
         ("randint(low=1,high=10)", "range(1,10)"),
         ("randint(10)", "range(0,10)"),
         ('suggest_int("n",16,128,step=16)', "range(16,144,16)"),
-        ('suggest_discrete_uniform("x",0,1,0.1)', "range(0,1.1,0.1)"),
+        ('suggest_discrete_uniform("x",0,1,0.1)', "range(0,1.05,0.1)"),
         ("tune.qrandint(8,64,8)", "range(8,72,8)"),
-        ("tune.quniform(0,1,0.3)", "range(0,1.2,0.3)"),
+        ("tune.quniform(0,1,0.3)", "range(0,1.05,0.3)"),
         ('hp.Int("n",min_value=32,max_value=512,step=32)', "range(32,544,32)"),
         ("np.linspace(0,1,5)", "interval(0,1)"),
         ("tune.choice(range(1,4))", "range(1,4)"),
@@ -435,6 +437,24 @@ def test_a_flag_that_does_not_exist_finds_its_way(vocabulary, flag, after, end) 
 def test_a_sweep_of_another_program_becomes_hydras(sweep, typed) -> None:
     assert sweep_advice(f"x={sweep}", is_multirun=True).endswith(f"; type 'x={typed}'")
     assert sweep_advice(f"x={sweep}", is_multirun=False).endswith(f"; type --multirun 'x={typed}'")
+
+
+@pytest.mark.parametrize(
+    ("sweep", "values"),
+    [
+        ("quniform(0,1,0.1)", [i / 10 for i in range(11)]),
+        ("quniform(0,1,0.3)", [0, 0.3, 0.6, 0.9]),
+        ("quniform(-0.3,0.3,0.1)", [i / 10 for i in range(-3, 4)]),
+        ("quniform(0,7e-4,1e-4)", [i / 10_000 for i in range(8)]),
+        ("quniform(1,4,1.5)", [1, 2.5, 4]),
+        ("qrandint(1,8,3)", [1, 4, 7]),
+        ("qrandint(8,64,8)", list(range(8, 65, 8))),
+    ],
+)
+def test_the_advice_for_a_sweep_with_a_step_has_its_values_and_no_more(sweep, values) -> None:
+    line = sweep_advice(f"x={sweep}", is_multirun=True)
+    override = OverridesParser.create().parse_override(shlex.split(line.partition("; type ")[2])[0])
+    assert [*override.value().range()] == pytest.approx(values)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,13 @@
 """What Hydra wrote for a command that was refused."""
 
+from contextlib import nullcontext
+
+import pytest
 from omegaconf import OmegaConf
 
 from sweeper.cli.leftovers import Leftovers, NoteFolders, remove_written
+from sweeper.errors import EndedError
+from sweeper.locks import locked
 
 
 def test_only_new_and_empty_folders_are_removed(tmp_path) -> None:
@@ -43,3 +48,28 @@ def test_a_folder_that_was_there_before_stays(tmp_path) -> None:
     remove_written(tmp_path / "old", {".hydra"}, tmp_path)
     NoteFolders().on_run_start(OmegaConf.create({"hydra": {"run": {"dir": "${nothing:}"}}}))
     assert (tmp_path / "old").is_dir()
+
+
+@pytest.mark.parametrize("is_locked", [False, True])
+def test_what_another_run_has_just_written_stays(tmp_path, is_locked) -> None:
+    def run_job(output_dir, old_cwd, config):
+        raise RuntimeError
+
+    (tmp_path / "outputs/run/.hydra").mkdir(parents=True)
+    folder = tmp_path / "outputs/run"
+    config = OmegaConf.create({"hydra": {"output_subdir": ".hydra", "job": {"name": "app"}}})
+    with pytest.raises(RuntimeError) as caught:
+        run_job(str(folder), str(tmp_path), config)
+    with locked(folder) if is_locked else nullcontext():
+        Leftovers([]).remove(caught.value)
+    assert folder.exists() == is_locked
+
+
+def test_a_run_is_refused_before_hydra_writes_to_the_folder_of_another_one(tmp_path) -> None:
+    config = OmegaConf.create({"hydra": {"run": {"dir": str(tmp_path)}}})
+    NoteFolders().on_run_start(config)
+    with (
+        locked(tmp_path),
+        pytest.raises(EndedError, match=f"dir={tmp_path}: another run is writing to this folder"),
+    ):
+        NoteFolders().on_run_start(config)

@@ -60,7 +60,10 @@ def test_overrides_on_both_sides_of_a_flag_are_told_where_they_belong(monkeypatc
 
 UNREAD = """
 import sys
+from sweeper.cli.console import MaskedOutput
 from sweeper.cli.messages import run_command
+
+sys.stdout = {stream}
 
 def command():
     sys.stdin.read()  # until nobody reads the output any more
@@ -74,11 +77,17 @@ run_command(command, [])
 @pytest.mark.skipif(sys.platform == "win32", reason="an error of another type")
 @pytest.mark.parametrize("flags", [(), ("-u",)], ids=["buffered", "unbuffered"])
 @pytest.mark.parametrize(
-    ("length", "after"), [(5, "pass"), (5, "sys.stdout.flush()"), (100_000, "pass")]
+    ("length", "after", "stream"),
+    [
+        (5, "pass", "sys.stdout"),
+        (5, "sys.stdout.flush()", "sys.stdout"),
+        (100_000, "pass", "sys.stdout"),
+        (100_000, "pass", "MaskedOutput(sys.stdout)"),
+    ],
 )
-def test_a_command_ends_quietly_when_nobody_reads_its_output(flags, length, after) -> None:
+def test_a_command_ends_quietly_when_nobody_reads_its_output(flags, length, after, stream) -> None:
     pipe = subprocess.PIPE
-    code = UNREAD.format(length=length, after=after)
+    code = UNREAD.format(length=length, after=after, stream=stream)
     with subprocess.Popen(
         [sys.executable, *flags, "-c", code], stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:

@@ -110,6 +110,25 @@ def test_a_parameter_of_two_layers_counts_once() -> None:
     assert summary.parameters == 24
 
 
+class OwnProducts(nn.Module):
+    """A network that uses the weights of a layer without a call of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.activation, self.linear = nn.ReLU(), nn.Linear(16, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        inputs = self.activation(images).flatten(1)
+        return nn.functional.linear(inputs, self.linear.weight, self.linear.bias)
+
+
+def test_a_model_has_a_row_for_the_weights_that_it_uses_itself() -> None:
+    summary = summarise(OwnProducts(), (1, 4, 4), 1)
+    cells = [(row.name, row.type, row.parameters, row.multiply_adds) for row in summary.rows]
+    assert cells[1:] == [("activation", "ReLU", 0, 0), ("(model)", "OwnProducts", 51, 48)]
+    assert summary.parameters == 51
+
+
 def test_the_model_and_the_random_number_generators_keep_their_state() -> None:
     model = ConvNet((1, 8, 8), 10, [4], [8], batch_norm=True, dropout=0.5).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}

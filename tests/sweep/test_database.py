@@ -109,7 +109,7 @@ def test_a_trial_takes_few_statements(storages, statements, tmp_path, monkeypatc
         trial.report(0.5, 0)
         ledger.finish(claim, TrialState.COMPLETE, [0.5])
         counts.append(statements.total() - before)
-    assert max(counts[1:]) <= 30, counts  # Optuna alone needs about 100
+    assert max(counts[1:]) <= 35, counts  # Optuna alone needs about 100
 
 
 @pytest.fixture
@@ -235,6 +235,29 @@ def test_a_renewal_does_not_undo_a_claim_that_came_before_its_lock(
     assert not here.renew(claim)
     [trial] = read_trials(storages[1], 1)
     assert trial.system_attrs[LEASE_KEY] == successor
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        Ledger.release,
+        Ledger.pause,
+        Ledger.begin_anew,
+        lambda ledger, claim: ledger.keep(claim, "repeats", [1]),
+        lambda ledger, claim: ledger.finish(claim, TrialState.COMPLETE, [1.0]),
+    ],
+    ids=["release", "pause", "begin anew", "keep", "finish"],
+)
+def test_a_worker_that_read_its_trial_before_another_host_took_it_over_leaves_it(
+    storages, ledgers, act
+) -> None:
+    here, _ = ledgers
+    claim = here.claim()
+    here.trials()
+    storages[1].set_trial_system_attr(claim.trial_id, LEASE_KEY, Lease.new().record())
+    [taken] = read_trials(storages[1], 1)
+    act(here, claim)
+    assert read_trials(storages[1], 1) == [taken]
 
 
 def test_the_lock_is_free_while_a_renewal_waits_for_the_server(storages, flaky, tmp_path) -> None:

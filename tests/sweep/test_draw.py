@@ -1,6 +1,6 @@
 import pytest
 from optuna.samplers import NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from sweeper.space.grid import all_points
 from sweeper.space.live import suggest
@@ -96,6 +96,32 @@ def test_a_partly_fixed_point_without_a_free_one_repeats_a_trial(drawer) -> None
     drawn(draws, 2, RandomSampler(seed=0))
     last = draws.draw(draws.ledger.claim(), RandomSampler(seed=0))
     assert (last.original.params["x"], last.is_exhausted) == (2, False)
+
+
+def test_an_attempt_that_began_goes_on_with_its_point_though_another_trial_has_it(drawer) -> None:
+    draws = drawer("x=1,2,3")
+    first = draws.ledger.claim()
+    params = draws.draw(first, RandomSampler(seed=0)).params
+    draws.ledger.release(first)
+    template = draws.study.get_trials()[0]
+    draws.study.add_trial(
+        create_trial(params=params, distributions=template.distributions, value=0.0)
+    )
+    again = draws.draw(draws.ledger.claim(), RandomSampler(seed=1))
+    assert (again.params, again.original) == (params, None)
+
+
+@pytest.mark.parametrize("point", [{"x": 2}, {"x": 2, "shape": "sphere"}])
+def test_an_attempt_that_ended_before_its_draw_repeats_no_trial(drawer, point) -> None:
+    draws = drawer("x=1,2", "shape=sphere,plane")
+    for shape in ("plane", "sphere"):
+        draws.study.enqueue_trial({"x": 2, "shape": shape})
+    drawn(draws, 2, RandomSampler(seed=0))
+    draws.study.enqueue_trial(point)
+    draws.ledger.release(draws.ledger.claim())
+    claim = draws.ledger.claim()
+    assert claim.attempt == 1
+    assert draws.draw(claim, RandomSampler(seed=0)).original.params["x"] == 2
 
 
 def test_a_point_that_has_just_failed_is_no_unused_one(drawer) -> None:

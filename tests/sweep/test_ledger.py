@@ -625,6 +625,32 @@ def test_a_stop_rule_leaves_the_foremost_trials_to_be_finished(make_ledger, stor
     assert ledger.budget.has_ended(storage.get_all_trials(0))
 
 
+@pytest.mark.parametrize("ends_complete", [False, True])
+def test_a_trial_that_is_trained_on_after_a_stop_rule_does_not_start_the_study_again(
+    make_ledger, storage, pause, reported, ends_complete
+) -> None:
+    ledger = make_ledger(n_trials=9, stop=StopRule(None, 1, maximize=False), **PROMOTING)
+    pause(ledger, 0.1)
+    pause(ledger, 0.2)
+    late = reported(ledger, 0.05)
+    assert ledger.finish(late, COMPLETE, [0.05]) if ends_complete else ledger.pause(late)
+    assert ledger.budget.stop_reason(storage.get_all_trials(0)) is not None
+
+
+def test_patience_that_is_added_counts_from_the_best_value_of_a_promoted_trial(
+    make_ledger, storage, pause, reported
+) -> None:
+    without = make_ledger(n_trials=9, **PROMOTING)
+    for value in (0.1, 0.3, 0.2):
+        pause(without, value)
+    assert without.finish(reported(without, 0.05), COMPLETE, [0.05])
+    pause(without, 0.4)
+    trials = storage.get_all_trials(0)
+    assert [trial.value for trial in trials] == [0.05, None, None, None]
+    assert StopRule(None, 2, maximize=False).reason(trials) is None
+    assert StopRule(None, 1, maximize=False).reason(trials) is not None
+
+
 @pytest.mark.parametrize(
     "leave", [Ledger.release, lambda ledger, claim: abandon(ledger._storage, claim)]
 )

@@ -3,15 +3,20 @@
 import logging
 from types import SimpleNamespace
 
+import optuna
 import pytest
+from hydra.types import HydraContext
 from optuna.trial import TrialState
 
 from sweeper.cli.interrupts import Interrupt
+from sweeper.space.live import suggest
 from sweeper.sweep import session as session_module
+from sweeper.sweep.budget import DUPLICATE_KEY, Budget
 from sweeper.sweep.lease import LEASE_KEY, Lease
 from sweeper.sweep.observer import Observers, Outcome
 from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.session import HUNG_EXIT_CODE, Session
+from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
 from sweeper.sweep.verdict import Verdict, judge_stop
 
 PROMOTION = Promotion(3, 1, 1, maximize=False, pauses=True)
@@ -52,3 +57,35 @@ def test_a_trial_that_has_ended_needs_no_lease(make_ledger, monkeypatch, has_end
         session._end_trial(claim, Verdict(TrialState.COMPLETE, (1.0,)))
     end_process("lost")
     assert exits == codes
+
+
+@pytest.mark.parametrize("n_earlier", [0, 1])
+def test_a_partly_fixed_point_without_a_free_one_is_not_run_at_any_attempt(
+    live, storage, tmp_path, n_earlier
+) -> None:
+    space = live("x=1,2", "shape=sphere,plane", auto=False)
+    spec = StudySpec(
+        name="s",
+        folder=tmp_path,
+        space=space.space,
+        budget=Budget(None),
+        sampler=SamplerRecipe(optuna.samplers.RandomSampler(seed=0)),
+        pruner=PrunerRecipe(optuna.pruners.NopPruner()),
+    )
+    study = optuna.create_study(study_name="s", storage=storage)
+    for shape in ("plane", "sphere"):
+        study.enqueue_trial({"x": 2, "shape": shape})
+        done = study.ask()
+        suggest(done, space)
+        study.tell(done, 0.0)
+    study.enqueue_trial({"x": 2})
+    with Interrupt(lambda: None) as interrupt:
+        context = HydraContext(None, None)
+        session = Session(spec, pytest.fail, context, space.composer, interrupt, storage)
+        for _ in range(n_earlier):
+            session.ledger.release(session.claim())
+        claim = session.claim()
+        assert claim.attempt == n_earlier
+        session.run(claim)
+    [last] = study.trials[2:]
+    assert (last.state, last.user_attrs[DUPLICATE_KEY] in (0, 1)) == (TrialState.FAIL, True)

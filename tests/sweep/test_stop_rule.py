@@ -52,16 +52,19 @@ def test_a_paused_trial_that_is_better_is_no_miss() -> None:
     assert StopRule(0.8, None, maximize=True).reason([complete, *paused]) is None
 
 
-def paused(number, *pauses, end=None, going=()):
+def paused(number, *pauses, end=None, going=(), late=False):
     """Return a trial with pauses, each an order and its value; `end` is the order of its end.
 
     Its value is then that of its last pause, or the last one of `going`, which it reported since.
+    If it is `late`, it was promoted last though the rule had ended the study.
     """
     values = [*(value for _, value in pauses), *going]
-    place = Place(stretches=tuple(
-        Stretch(0.0, 1.0, "w", order=order, epochs=float(i))
+    last = len(pauses) if end is None else None
+    stretches = tuple(
+        Stretch(0.0, 1.0, "w", order=order, epochs=float(i), after_stop=late and i == last)
         for i, (order, _) in enumerate(pauses, start=1)
-    ))  # fmt: skip
+    )
+    place = Place(stretches=stretches, after_stop=late)
     trial = create_trial(
         state=TrialState.RUNNING if end is None else TrialState.COMPLETE,
         value=None if end is None else values[-1],
@@ -83,9 +86,15 @@ BEST, MISSES = paused(1, (2, 0.6)), [paused(2, (3, 0.5)), paused(3, (4, 0.5))]
         (paused(0, (1, 0.4), end=5, going=[0.9]), 3, False),
         (paused(0, (1, 0.4), going=[0.9]), 3, False),
         (paused(0, (1, 0.4), (5, 0.5)), 3, True),
-        # A rule that was met stays met.
-        (paused(0, (1, 0.4), (5, 0.9)), 2, True),
-        (paused(0, (1, 0.4), end=5, going=[0.9]), 2, True),
+        # A rule that has ended the study stays met while promoted trials are trained on.
+        (paused(0, (1, 0.4), (5, 0.9), late=True), 2, True),
+        (paused(0, (1, 0.4), end=5, going=[0.9], late=True), 2, True),
+        # It stays so with less patience, and not with more.
+        (paused(0, (1, 0.4), (5, 0.9), late=True), 1, True),
+        (paused(0, (1, 0.4), (5, 0.9), late=True), 3, False),
+        # An earlier command had no such rule.
+        (paused(0, (1, 0.4), (5, 0.9)), 2, False),
+        (paused(0, (1, 0.4), end=5, going=[0.9]), 2, False),
     ],
 )
 def test_pauses_and_ends_count_in_their_order(promoted, patience, stops) -> None:

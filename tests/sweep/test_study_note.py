@@ -4,7 +4,7 @@ import optuna
 import pytest
 from optuna.trial import create_trial
 
-from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Finalists
+from sweeper.sweep.finals.final_records import ASKED_RECORD, FINALISTS_RECORD, Finalists
 from sweeper.sweep.finals.race import FinalPlace
 from sweeper.sweep.study_note import LINE_LENGTH, N_FINALISTS, N_TRIALS, study_note
 from sweeper.tracking.tags import TAG_LENGTH
@@ -93,6 +93,10 @@ def test_the_note_says_who_won_the_finals_and_by_how_much() -> None:
         "| [trial 3](trial:3) | 0.920 ± 0.028 (2 seeds) | 0.065 | 0.012 |\n"
         "| [trial 1](trial:1) | 0.5, then a run failed | 0.48 |  |",
     ]
+    study.set_user_attr(ASKED_RECORD, {"n": 4, "seeds": [1, 2]})
+    assert "finals" not in study_note(study, study.trials[3], {})
+    study.set_user_attr(ASKED_RECORD, {"n": 3, "seeds": [1, 2]})
+    assert "finals" in study_note(study, study.trials[2], {})
     study.add_trial(study_of(9).trials[8])  # the finalists are no longer the best
     assert "finals" not in study_note(study, study.trials[4], {})
 

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from types import SimpleNamespace
 
+import optuna
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
@@ -13,7 +14,13 @@ from optuna.trial import TrialState, create_trial
 
 from sweeper.errors import OutageError, TrainingError
 from sweeper.launch.process import failed_job
+from sweeper.space.space import Space
+from sweeper.sweep.budget import FATAL_KEY, Budget
+from sweeper.sweep.finals.agenda import Agenda, finals_storage, prepare_finals
+from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.lease import LEASE_KEY, Lease
+from sweeper.sweep.spec import PrunerRecipe, SamplerRecipe, StudySpec
+from sweeper.sweep.work import work_of
 from sweeper.sweep.workers import LauncherError, Workers
 
 DONE = JobReturn(status=JobStatus.COMPLETED)
@@ -136,6 +143,39 @@ def test_a_worker_that_the_command_itself_has_ended_counts_no_death(
     [trial] = ledger.trials()
     assert trial.state == TrialState.WAITING
     assert Lease.read(trial.system_attrs).deaths == 0
+
+
+def test_a_command_does_not_wait_for_a_dead_job_while_the_search_is_not_over(
+    make_workers, make_ledger, storage, tmp_path, monkeypatch
+) -> None:
+    first = StudySpec(
+        name="s",
+        folder=tmp_path,
+        space=Space({}, {}, ()),
+        budget=Budget(1),
+        sampler=SamplerRecipe(optuna.samplers.RandomSampler()),
+        pruner=PrunerRecipe(optuna.pruners.NopPruner()),
+        finals=FinalStage("a.function"),
+    )
+    ledger = make_ledger()
+    study = optuna.load_study(study_name="s", storage=storage)
+    study.add_trial(COMPLETE)
+    (tmp_path / "0").mkdir()
+    prepare_finals(first, storage, ["minimize"])
+    agenda = Agenda(first, storage)
+    agenda.add_next()
+    claim = agenda.ledger.claim()
+    dead = replace(claim.lease, pid=2**22 + 1).record()
+    finals_storage(first, storage).set_trial_system_attr(claim.trial_id, LEASE_KEY, dead)
+
+    def fail_for_good():
+        study.add_trial(create_trial(state=TrialState.FAIL, user_attrs={FATAL_KEY: True}))
+        return [DONE, DONE]
+
+    workers, _ = make_workers(fail_for_good, ledger=ledger)
+    longer = work_of(replace(first, budget=Budget(9)), storage)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    assert replace(workers, work=longer).run() is None
 
 
 def test_the_error_of_a_worker_in_this_process_is_raised_while_a_trial_is_left_running(

@@ -77,3 +77,15 @@ def test_another_warning_is_shown(zeros) -> None:
     with pytest.warns(UserWarning, match="of a hook"):
         back_propagate(outputs.sum())
     assert zeros.grad.tolist() == [1, 1, 1]
+
+
+def test_a_warning_of_each_batch_is_shown_once(zeros) -> None:
+    def back_propagate_twice() -> None:
+        for _ in range(2):
+            outputs = zeros * 1
+            outputs.register_hook(lambda _: warnings.warn("of each batch", stacklevel=1))
+            back_propagate(outputs.sum())
+
+    with pytest.warns(UserWarning, match="of each batch") as shown:
+        back_propagate_twice()
+    assert len(shown) == 1

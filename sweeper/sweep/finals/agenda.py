@@ -14,7 +14,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.sweep.budget import FAILURE_KEY, POINT_KEY, SURPLUS, is_own, was_not_needed
 from sweeper.sweep.finals.final_job import SCORES_KEY, WARNINGS_KEY, FinalJob
-from sweeper.sweep.finals.final_records import FINALISTS_RECORD, SCORES_RECORD, Finalists, Scores
+from sweeper.sweep.finals.final_records import (
+    ASKED_RECORD,
+    FINALISTS_RECORD,
+    SCORES_RECORD,
+    Finalists,
+    Scores,
+)
 from sweeper.sweep.finals.race import Values, race
 from sweeper.sweep.finals.stage import finals_budget, finals_name, finals_place
 from sweeper.sweep.folder_id import has_files_of
@@ -29,14 +35,21 @@ from sweeper.sweep.verdict import failure_text
 
 
 def prepare_finals(spec: StudySpec, storage: BaseStorage, directions: Sequence[str]) -> None:
-    """Create the study that keeps the jobs, if there will be any and it does not exist yet."""
-    if spec.finals.is_needed:
+    """Create the study that keeps the jobs, if there will be any and it does not exist yet.
+
+    The study of the search gets a record of the race that is asked for.
+    """
+    stage = spec.finals
+    if stage.is_needed:
         optuna.create_study(
             study_name=finals_name(spec.name),
             storage=finals_storage(spec, storage),
             directions=[StudyDirection[d.upper()] for d in directions],
             load_if_exists=True,
         )
+    if stage.n_finalists:
+        asked = {"n": stage.n_finalists, "seeds": list(stage.seeds)}
+        _record(open_study(spec.name, storage), ASKED_RECORD, asked)
 
 
 def finals_storage(spec: StudySpec, storage: BaseStorage) -> BaseStorage:
@@ -79,9 +92,13 @@ class Agenda:
         self.ledger = Ledger(finals, self._storage, spec.folder, budget, command=spec.command)
 
     def has_work(self) -> bool:
-        """Return whether a worker could do a job now."""
+        """Return whether a worker could do a job now.
+
+        Before the search is over, abandoned jobs are put back, or they would seem to run.
+        """
         with self.ledger.locked():
             if not self._search_is_over():
+                self.ledger.put_back_abandoned()
                 return False
             missing = self._missing()
         return missing is not None or self.ledger.has_work()
@@ -165,7 +182,7 @@ class Agenda:
         if not found.runs:
             failed = {place.trial for place in found.places if place.has_failed}
             finalists = Finalists(trials, stage.seeds, found.places, _failures(done, failed))
-            self._record(FINALISTS_RECORD, finalists.record())
+            _record(self._search, FINALISTS_RECORD, finalists.record())
         return [FinalJob(number, stage.seeds[index]) for number, index in found.runs]
 
     def _values(self, trials: Sequence[int], done: Sequence[FrozenTrial]) -> dict[int, Values]:
@@ -200,12 +217,8 @@ class Agenda:
                 scores = _scores(winner, trial)
                 names = Scores.by_name(self._search.user_attrs, winner.number).keys()
                 former = sorted(names - scores.values.keys())
-                self._record(SCORES_RECORD, replace(scores, former=former).record())
+                _record(self._search, SCORES_RECORD, replace(scores, former=former).record())
         return None if counting or not self._is_here(winner) else job
-
-    def _record(self, key: str, record: Mapping[str, Any]) -> None:
-        if self._search.user_attrs.get(key) != record:
-            self._search.set_user_attr(key, record)
 
     def _is_here(self, trial: FrozenTrial) -> bool:
         """Return whether this host has the files of a trial, which another one may have run.
@@ -217,6 +230,11 @@ class Agenda:
         if not exists and lease is not None and lease.is_of_this_host:
             return True
         return has_files_of(trial, self._spec.folder, layout.subdir)
+
+
+def _record(study: optuna.Study, key: str, record: Mapping[str, Any]) -> None:
+    if study.user_attrs.get(key) != record:
+        study.set_user_attr(key, record)
 
 
 def _value(run: FrozenTrial) -> float | None:

@@ -12,6 +12,8 @@ from sweeper.text import listed, plural, printable
 
 SCORES_RECORD = "sweeper:scores"
 FINALISTS_RECORD = "sweeper:finalists"
+# The race that the last command asked for: the number of its finalists, and the further seeds.
+ASKED_RECORD = "sweeper:asked_finalists"
 
 
 @dataclass(frozen=True)
@@ -86,10 +88,13 @@ class Finalists:
         """Return the finalists on record among the attributes of a study.
 
         `ranking` are the numbers of its complete trials, the best first. None is returned if the
-        best of them are others now.
+        best of them are others now, or if the last command asked for another race.
         """
-        record = user_attrs.get(FINALISTS_RECORD)
+        record, asked = user_attrs.get(FINALISTS_RECORD), user_attrs.get(ASKED_RECORD)
         if record is None or list(ranking[: len(record["trials"])]) != record["trials"]:
+            return None
+        race = {"n": len(record["trials"]), "seeds": record["seeds"]}
+        if asked is not None and race != asked | {"n": min(asked["n"], len(ranking))}:
             return None
         places = [FinalPlace(**p | {"values": tuple(p["values"])}) for p in record["places"]]
         failures = record.get("failures", {})
@@ -102,10 +107,6 @@ class Finalists:
         failures = {str(trial): text for trial, text in self.failures.items()}  # as JSON has them
         trials, seeds = list(self.trials), list(self.seeds)
         return {"trials": trials, "seeds": seeds, "places": places, "failures": failures}
-
-    def is_race_of(self, n: int, seeds: Sequence[int]) -> bool:
-        """Return whether these are the finalists of a race of `n` trials with these seeds."""
-        return len(self.trials) == n and list(self.seeds) == list(seeds)
 
     @property
     def winner(self) -> int | None:

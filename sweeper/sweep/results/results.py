@@ -75,10 +75,6 @@ class Results:
         n_objectives, ranking = len(study.directions), list[int]()
         if n_objectives == 1:
             ranking = [t.number for t in ranked_trials(study)]
-        finalists, asked = Finalists.recorded(study.user_attrs, ranking), spec.finals
-        n_asked = min(asked.n_finalists, len(ranking))
-        if n_asked and finalists and not finalists.is_race_of(n_asked, asked.seeds):
-            finalists = None  # those of an earlier command, which asked for another race
         return Results(
             spec=spec,
             live=live,
@@ -87,7 +83,7 @@ class Results:
             n_objectives=n_objectives,
             choice=choice,
             chosen=chosen,
-            finalists=finalists,
+            finalists=Finalists.recorded(study.user_attrs, ranking),
             n_ranked=len(ranking),
             scores=scores,
         )

@@ -130,6 +130,22 @@ def test_a_job_of_an_earlier_command_waits_for_the_end_of_the_search(
     assert not longer.add_next()
 
 
+def test_a_job_whose_worker_died_does_not_seem_to_run_while_the_search_goes_on(
+    agenda, study, make_spec, storage
+) -> None:
+    study.add_trials([create_trial(value=2.0), create_trial(value=1.0)])
+    agenda.add_next()
+    claim = agenda.ledger.claim()
+    dead = replace(claim.lease, pid=2**22 + 1).record()
+    agenda.ledger._storage.set_trial_system_attr(claim.trial_id, LEASE_KEY, dead)
+    longer = Agenda(make_spec(Budget(3)), storage)
+    assert not longer.has_work()
+    assert [job.state for job in longer.trials()] == [TrialState.WAITING]
+    study.add_trial(create_trial(value=3.0))
+    again = longer.ledger.claim()
+    assert (again.number, again.attempt, again.lease.deaths) == (claim.number, 1, 1)
+
+
 def test_a_host_without_the_winners_files_leaves_it_to_others(agenda, study) -> None:
     study.add_trials([create_trial(value=1.0), create_trial(value=2.0)])
     assert not agenda.has_work()
@@ -207,6 +223,19 @@ def test_finalists_get_their_seeds_in_turn_and_each_once(make_racing, study) -> 
     racing.has_work()
     assert Finalists.recorded(study.user_attrs, [1, 0, 2]).winner == 0
     assert [t.number for t in best_trials(study)] == [0]
+
+
+def test_a_larger_race_takes_the_place_of_the_one_before(make_racing, study) -> None:
+    racing = make_racing(2)
+    for value in (1.3, 1.1, 1.2, 1.0, 1.4, 1.25):
+        finish(racing, value)
+    assert not racing.has_work()
+    larger = make_racing(3)
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]) is None
+    assert [t.number for t in best_trials(study)] == [1]
+    assert [finish(larger, 5.0).trial for _ in range(3)] == [2, 2, 2]
+    assert not larger.has_work()
+    assert Finalists.recorded(study.user_attrs, [1, 0, 2]).winner == 0
 
 
 def test_a_finalist_whose_run_failed_gets_no_other(make_racing, study) -> None:

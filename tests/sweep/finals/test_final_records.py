@@ -3,6 +3,7 @@
 import pytest
 
 from sweeper.sweep.finals.final_records import (
+    ASKED_RECORD,
     FINALISTS_RECORD,
     SCORES_RECORD,
     Finalists,
@@ -78,6 +79,22 @@ def test_a_race_counts_as_long_as_its_finalists_are_the_best(ranking, counts) ->
     found = Finalists.recorded({FINALISTS_RECORD: finalists.record()}, ranking)
     assert (found == finalists) if counts else (found is None)
     assert finalists.winner == 7
+
+
+@pytest.mark.parametrize(
+    ("n", "seeds", "counts"),
+    [(2, [1, 2], True), (9, [1, 2], False), (1, [1, 2], False), (2, [1, 2, 3], False)],
+)
+def test_a_race_counts_unless_another_one_is_asked_for(n, seeds, counts) -> None:
+    finalists = Finalists([7, 12], [1, 2], [FIRST, BEHIND])
+    record = {FINALISTS_RECORD: finalists.record(), ASKED_RECORD: {"n": n, "seeds": seeds}}
+    assert (Finalists.recorded(record, [7, 12, 3]) is not None) == counts
+
+
+def test_a_race_of_all_trials_counts_though_more_finalists_are_asked_for() -> None:
+    finalists = Finalists([7, 12], [1, 2], [FIRST, BEHIND])
+    record = {FINALISTS_RECORD: finalists.record(), ASKED_RECORD: {"n": 3, "seeds": [1, 2]}}
+    assert Finalists.recorded(record, [7, 12]) == finalists
 
 
 def test_warnings_of_the_last_job_cannot_act_on_a_terminal() -> None:

@@ -8,8 +8,6 @@ from optuna.trial import TrialState, create_trial
 
 from sweeper.sweep.budget import Budget
 from sweeper.sweep.curve import PLACE_KEY, Place
-from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Finalists
-from sweeper.sweep.finals.race import FinalPlace
 from sweeper.sweep.finals.stage import FinalStage
 from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.results.results import Results
@@ -24,14 +22,9 @@ FRONT = ([0.5, 10.0], [0.9, 20.0], [0.99, 90.0], [0.4, 50.0])
 def make_results(live, tmp_path):
     """Return a function that makes a study with these values and its trials' folders."""
 
-    def make(
-        *values, directions=("minimize",), names=(), choice=None, attrs=None, fixed=(),
-        stage=None, record=None,
-    ):  # fmt: skip
+    def make(*values, directions=("minimize",), names=(), choice=None, attrs=None, fixed=()):
         space = live("x=interval(0,10)", "steps=2", *fixed)
         study = optuna.create_study(directions=list(directions))
-        for key, value in (record or {}).items():
-            study.set_user_attr(key, value)
         distributions = {"x": optuna.distributions.FloatDistribution(0, 10)}
         for x, value in enumerate(values):
             study.add_trial(
@@ -52,7 +45,6 @@ def make_results(live, tmp_path):
             objectives=Objectives(len(directions), tuple(names)),
             sampler=SamplerRecipe(optuna.samplers.RandomSampler()),
             pruner=optuna.pruners.NopPruner(),
-            finals=stage or FinalStage(),
         )
         return Results.of(study, spec, space, choice)
 
@@ -231,24 +223,6 @@ def test_a_study_without_a_race_says_why(make_results, capsys, values, line) -> 
     spec = replace(results.spec, finals=FinalStage(n_finalists=2))
     replace(results, spec=spec, trials=[*results.trials, failed]).show(interrupted=False)
     assert line in capsys.readouterr().out.splitlines()
-
-
-@pytest.mark.parametrize(
-    ("stage", "is_shown"),
-    [
-        (FinalStage(n_finalists=2, seeds=(1, 2)), True),
-        (FinalStage(), True),
-        (FinalStage(n_finalists=3, seeds=(1, 2)), False),
-        (FinalStage(n_finalists=2, seeds=(1, 2, 3)), False),
-    ],
-)
-def test_a_race_is_shown_unless_the_command_asks_for_another_one(
-    make_results, stage, is_shown
-) -> None:
-    places = [FinalPlace(0, (1.0, 1.1)), FinalPlace(1, (2.0, 2.1), 0.01, True)]
-    record = {FINALISTS_RECORD: Finalists([0, 1], [1, 2], places).record()}
-    results = make_results([1.0], [2.0], [3.0], stage=stage, record=record)
-    assert (results.finalists is not None) == is_shown
 
 
 def test_results_that_cannot_be_written_do_not_end_the_command(
