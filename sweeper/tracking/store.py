@@ -13,10 +13,11 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sweeper.locks import locked
+from sweeper.locks import beside, locked_beside
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
@@ -52,12 +53,10 @@ class MLflowStore:
         """The address of the run that was started last, below that of the server."""
         # A server has its own location for artifacts.
         self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
-        exists = bool(database and database.exists())
         if database is not None:
             require_readable(database)
-        # MLflow fails when two processes create the tables at the same time.
-        with locked(database.parent if database else folder, shared=exists):
-            check_schema(uri, database)
+        check_schema(uri, database)
+        with nullcontext() if self.is_server else _alone_if_new(database, folder):
             new = database if database and not database.exists() else None
             is_copy = new is not None and copy_blank(new)
             self.client = _connect(uri)
@@ -311,6 +310,20 @@ class MLflowStore:
         )
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
+
+
+def _alone_if_new(database: Path | None, folder: Path) -> AbstractContextManager[None]:
+    """Return the lock of those who create the tables of a database; none if the file has them.
+
+    MLflow fails when two processes create them at the same time. The lock is on a file of its own:
+    that on the folder belongs to a run, which holds it as long as it trains.
+    """
+    if database is None:  # of a database server, which says not whether it has tables
+        return locked_beside(folder / ".mlflow")
+    # Asked in this order: who creates the database locks the file before, and removes it after.
+    if database.exists() and not beside(database).exists():
+        return nullcontext()
+    return locked_beside(database)
 
 
 def is_superseded(run: "Run", started: int) -> bool:

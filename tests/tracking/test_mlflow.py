@@ -19,6 +19,7 @@ from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.figures.drawing import drawn
 from sweeper.figures.histograms import histograms
+from sweeper.locks import locked
 from sweeper.tracking.deliver import deliver
 from sweeper.tracking.delivered import Progress
 from sweeper.tracking.delivery import Delivery
@@ -372,3 +373,15 @@ def test_a_run_that_continues_a_deleted_one_begins_with_its_epochs(
     run_id = record(MLflowTracker(database, folder=tmp_path), gone)
     history = client(database).get_metric_history(run_id, "val/loss")
     assert (1, 2.0) in {(point.step, point.value) for point in history}
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_run_may_lock_the_folder_of_its_database(
+    database: str, tmp_path: Path, is_new: bool
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}" if is_new else database
+    place = Path(uri.removeprefix("sqlite:///")).parent
+    with locked(place, wait=False):
+        run_id = record(MLflowTracker(uri, folder=tmp_path))
+    assert client(uri).get_run(run_id).info.status == "FINISHED"
+    assert {path.name for path in place.iterdir()} == {"mlflow.db"}
