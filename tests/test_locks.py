@@ -66,7 +66,9 @@ def test_an_outbox_has_one_owner_and_the_next_one_takes_it_over(
     outbox.append("start", START)
     assert abandoned_outboxes(tmp_path / "outbox") == []
     outbox.release()
-    [taken] = abandoned_outboxes(tmp_path / "outbox")
+    [abandoned] = abandoned_outboxes(tmp_path / "outbox")
+    taken = Outbox.take_over(abandoned.folder)
+    assert taken is not None
     assert [record.op for record in taken.pending()] == ["start", "finish"]
     taken.remove()
     assert not taken.folder.exists()

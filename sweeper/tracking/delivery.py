@@ -62,12 +62,31 @@ class Delivery:
         self.failure = None
         return True
 
+    def attempt_abandoned(self) -> bool:
+        """Take over an abandoned outbox, try to deliver it once, and close it.
+
+        Return whether nothing is left to do, as when another process has taken it over.
+        """
+        try:
+            outbox = Outbox.take_over(self.outbox.folder)
+        except OSError as error:
+            self.failure = _first_line(error)
+            return False
+        if outbox is None:
+            self.is_done = True
+            return True
+        self.outbox = outbox
+        succeeded = self.attempt()
+        self.close()
+        return succeeded
+
     def close(self) -> None:
         """Remove the outbox if it is delivered or empty, else release it to the next owner."""
         if self._n_refused > 1:
             name = self.outbox.folder.name
             more = plural(self._n_refused - 1, "more record")
             log.warning("MLflow refused %s of %s", more, name)
+            self._n_refused = 1
         try:
             self.is_done = self.outbox.is_done()
             if self.is_done:
@@ -167,20 +186,10 @@ def deliver_abandoned(deliveries: Iterable[Delivery], closing: threading.Event) 
     """Deliver abandoned outboxes, each at least once; retry failures until `closing` is set."""
     unfinished = list(deliveries)
     pause = _PAUSE
-    while unfinished := [delivery for delivery in unfinished if not _attempt_and_close(delivery)]:
+    while unfinished := [each for each in unfinished if not each.attempt_abandoned()]:
         if closing.wait(pause):
             break
         pause = min(2 * pause, _LONGEST_PAUSE)
-    for delivery in unfinished:
-        delivery.close()
-
-
-def _attempt_and_close(delivery: Delivery) -> bool:
-    """Try a delivery and close it if it succeeded; return whether it did."""
-    succeeded = delivery.attempt()
-    if succeeded:
-        delivery.close()
-    return succeeded
 
 
 def _first_line(error: Exception) -> str:

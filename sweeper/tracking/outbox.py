@@ -3,6 +3,7 @@
     outbox/<time>-<random>/records.jsonl     one record a line; its owner holds a lock on it
                            delivered.json    how much of it is delivered, and the run id
                            files/            the artifacts as they were when they were logged
+           <name>.new, <name>.done           an outbox that is being created, or removed
            damaged/                          what cannot be delivered, see `damaged.py`
 
 The owner of an outbox is the process that records or delivers the run. An outbox is abandoned
@@ -39,6 +40,8 @@ from sweeper.tracking.scan import Damage
 
 log = logging.getLogger(__name__)
 
+_NEW, _DONE = ".new", ".done"
+
 
 class Outbox:
     """The records of one run; this process holds the lock on them.
@@ -69,7 +72,7 @@ class Outbox:
             parent.mkdir(parents=True, exist_ok=True)
             unlock = _claimed(folder)
             return cls(folder, RecordFile.open(_make_folder(folder), os.O_CREAT), unlock)
-        staged = _make_folder(parent / f"{folder.name}.new")
+        staged = _make_folder(parent / f"{folder.name}{_NEW}")
         file = RecordFile.open(staged, os.O_CREAT)
         return cls(staged.rename(folder), file.moved(folder), _claimed(folder, file))
 
@@ -120,8 +123,8 @@ class Outbox:
 
     def is_oldest(self) -> bool:
         """Return whether no outbox beside this one was created before it."""
-        folders = (path for path in self.folder.parent.glob("*") if _may_be_outbox(path))
-        return not any(path.name < self.folder.name for path in folders)
+        older = (p for p in _folders_of_outboxes(self.folder.parent) if p.name < self.folder.name)
+        return not any((path / RECORDS).exists() for path in older)
 
     def fileno(self) -> int:
         """Return the descriptor of the file with the records, which holds the lock."""
@@ -173,8 +176,11 @@ class Outbox:
         return relative.as_posix()
 
     def start_record(self) -> Record | None:
-        """Return the start record, delivered or not, or None if it is not written yet."""
-        if self._start is None:
+        """Return the start record, delivered or not, or None if it is not written yet.
+
+        It is known after `release` too if it was asked for before.
+        """
+        if self._start is None and not self._file.is_closed:
             records, _ = self._file.scan(0)
             self._start = records[0] if records and records[0].op == "start" else None
         return self._start
@@ -238,7 +244,10 @@ class Outbox:
         place = damaged.place_of(self.folder)
         if place.is_dir() and (self.folder / FILES).is_dir():
             damaged.move_aside(self.folder / FILES, place / FILES)
-        shutil.rmtree(self.folder)
+        done = self.folder.rename(self.folder.with_name(f"{self.folder.name}{_DONE}"))
+        self._file.close()  # a file that is open leaves another one behind on NFS
+        # What another owner has open still, or an end of this process leaves, is removed later.
+        shutil.rmtree(done, ignore_errors=True)
         self.release()
         try:
             self.folder.parent.rmdir()
@@ -282,24 +291,35 @@ class Outbox:
 
 
 def abandoned_outboxes(parent: Path) -> list[Outbox]:
-    """Take over all abandoned outboxes below `parent`.
+    """Return all abandoned outboxes below `parent`, and remove what is left of those removed.
 
-    Return them, oldest first; those of studies come last, after the trials that they count.
+    They come oldest first, and those of studies last, after the trials that they count. Each is
+    released again, as a process may open so many files only: `Outbox.take_over` makes it its own.
     """
+    for done in parent.glob(f"*{_DONE}"):
+        shutil.rmtree(done, ignore_errors=True)
     outboxes = []
-    for folder in sorted(path for path in parent.glob("*") if _may_be_outbox(path)):
+    for folder in _folders_of_outboxes(parent):
         try:
-            outbox = Outbox.take_over(folder)
+            if not locks.ARE_BESIDE:  # elsewhere a new outbox is empty for a moment
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # if it is empty: an older version could not remove it
+            if outbox := Outbox.take_over(folder):
+                try:
+                    outbox.start_record()
+                finally:
+                    outbox.release()
+                outboxes.append(outbox)
         except OSError as error:  # one outbox must not stop the others, nor the next run
             log.warning("tracking: skipping %s, which cannot be read: %s", folder, error)
-            continue
-        if outbox:
-            outboxes.append(outbox)
     return sorted(outboxes, key=Outbox.is_of_study)
 
 
-def _may_be_outbox(path: Path) -> bool:
-    return path.suffix not in (".new", locks.ENDING) and path.name != damaged.FOLDER
+def _folders_of_outboxes(parent: Path) -> list[Path]:
+    """Return the folders below `parent` that may be outboxes, oldest first."""
+    others = (_NEW, _DONE, locks.ENDING)
+    folders = (path for path in parent.glob("*") if path.name != damaged.FOLDER)
+    return sorted(path for path in folders if path.suffix not in others)
 
 
 def _claimed(folder: Path, file: RecordFile | None = None) -> Callable[[], None]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sweeper.tracking.delivery import Delivery, deliver_until_closed
+from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError
@@ -157,3 +157,25 @@ def test_records_of_a_deleted_run_cost_two_lines(
     assert rest == f"MLflow refused {more} of {outbox.folder.name}"
     kept = outbox.folder.parent / "damaged" / outbox.folder.name / "records.jsonl"
     assert len(kept.read_text().splitlines()) == n
+
+
+def test_an_outbox_that_waits_for_the_next_try_is_free(outbox: Outbox) -> None:
+    class Closing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            other = Outbox.take_over(outbox.folder)
+            assert other is not None
+            other.release()
+            return False
+
+    outbox.release()
+    store = FakeStore(failures=2)
+    deliver_abandoned([delivery(outbox, store)], Closing())
+    assert store.seen == ["start", "KILLED"]
+    assert not outbox.folder.exists()
+
+
+def test_an_outbox_that_another_process_has_taken_over_is_left_to_it(outbox: Outbox) -> None:
+    sending = delivery(outbox, store := FakeStore())  # `outbox` is the owner
+    assert sending.attempt_abandoned()
+    assert store.seen == []
+    assert outbox.folder.exists()
