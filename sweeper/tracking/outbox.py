@@ -26,6 +26,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,7 @@ class Outbox:
     def pending(self) -> list[Record]:
         """Return the undelivered records, without a last line that is not complete.
 
-        What is damaged among them is set aside.
+        Those that are put off are not among them. What is damaged among them is set aside.
 
         Raises:
             OSError: the outbox cannot be read, or what is damaged cannot be set aside.
@@ -198,10 +199,37 @@ class Outbox:
         return records
 
     def mark_delivered(self, record: Record, run_id: str) -> None:
-        """Save that all records up to and including `record` are delivered."""
-        finished = self.progress.finished or record.op == "finish"
-        self.progress = Progress(record.end, run_id, finished)
+        """Save that a record is delivered, after all records before it that are not put off."""
+        before = self.progress
+        self.progress = Progress(
+            max(before.position, record.end),
+            run_id,
+            before.finished or record.op == "finish",
+            tuple(begin for begin in before.put_off if begin != record.begin),
+        )
         write_progress(self.folder, self.progress)
+
+    def put_off(self, records: Sequence[Record]) -> None:
+        """Save that the next pending records are delivered later than those after them."""
+        before = self.progress
+        begins = [record.begin for record in records if record.begin >= before.position]
+        self.progress = replace(
+            before,
+            position=max(before.position, records[-1].end),
+            put_off=(*before.put_off, *begins),
+        )
+        write_progress(self.folder, self.progress)
+
+    def records_put_off(self) -> list[Record]:
+        """Return the records that were put off and are not delivered, in their order.
+
+        Raises:
+            OSError: the outbox cannot be read.
+        """
+        if not self.progress.put_off:
+            return []
+        records, _ = self._file.scan(min(self.progress.put_off))
+        return [record for record in records if record.begin in self.progress.put_off]
 
     def keep_refused(self, record: Record) -> Path:
         """Store a copy of a record that will never be delivered; return the folder of the copy."""
@@ -211,7 +239,7 @@ class Outbox:
     def is_done(self) -> bool:
         """Return whether nothing is left to deliver: all is delivered, or nothing was recorded."""
         if self.progress.finished:
-            return not self.pending()
+            return not (self.pending() or self.records_put_off())
         return self._file.size == 0
 
     def is_of_study(self) -> bool:
@@ -269,8 +297,10 @@ class Outbox:
             raise DamagedRecordError(f"its start record is damaged: {reason}")
         self._set_aside(damages)
         ends = {0, *(record.end for record in records)}
+        begins = {record.begin for record in records}
         # Older versions counted the end of the line too.
-        if {self.progress.position, self.progress.position - 1}.isdisjoint(ends):
+        is_known = not {self.progress.position, self.progress.position - 1}.isdisjoint(ends)
+        if not is_known or not begins.issuperset(self.progress.put_off):
             self.progress = without_progress(self.folder)
         self._file.end_last_line()
         if records and all(record.op != "finish" for record in records):

@@ -385,3 +385,26 @@ def test_a_run_may_lock_the_folder_of_its_database(
         run_id = record(MLflowTracker(uri, folder=tmp_path))
     assert client(uri).get_run(run_id).info.status == "FINISHED"
     assert {path.name for path in place.iterdir()} == {"mlflow.db"}
+
+
+def test_a_place_for_files_that_is_away_holds_back_no_metrics(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "place"
+    place.write_text("not a folder yet")
+    client(database).create_experiment("digits", (place / "files").as_uri())
+    tracker = MLflowTracker(database, folder=tmp_path)
+    tracker.start(INFO)
+    tracker.log_artifact(place)
+    tracker.log_metrics({"val/loss": 0.5}, 1)
+    tracker.finish("FINISHED")
+    run = client(database).get_run(tracker.run_id)
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"val/loss": 0.5})
+    [line] = caplog.messages
+    assert line.startswith("tracking: 1 file of this run could not be uploaded yet (")
+    assert str(tmp_path / "outbox") in line
+    place.unlink()
+    assert deliver(tmp_path) == 0
+    [file] = client(database).list_artifacts(run.info.run_id)
+    assert file.path == "place"
+    assert not (tmp_path / "outbox").exists()
