@@ -63,8 +63,8 @@ class MLflowStore:
             if new is not None and not is_copy:
                 keep_blank(new)
         self.runs = KnownRuns(self.client)
-        self._earlier: EarlierPoints | None = None
-        """What earlier attempts have logged, if a later attempt at a run is delivered."""
+        self._earlier: dict[str, EarlierPoints | None] = {}
+        """What runs have logged before, by their ids; None for a new run, and for a study's."""
         self._system_steps = SystemSteps(self.client)
 
     def start(self, record: Record, key: str) -> str:
@@ -82,19 +82,17 @@ class MLflowStore:
             self.runs.look_again()
             parent = self.runs.study_of(body["tags"])
             run = self.runs.of_outbox(record, key, params, parent)
-            self._earlier = None
             if run is None:
                 run = self._create(experiment, record, key, parent)
-            else:
-                self._take_up(run, record, key)
-                if not tags.is_study(body["tags"]):
-                    self._earlier = EarlierPoints(self.client, run.info.run_id)
+                self._earlier[run.info.run_id] = None
             run_id: str = run.info.run_id
+            # The run that this one continues may be gone, or in another database.
+            if run.info.start_time == record.time or tags.OUTBOX not in run.data.tags:
+                self._log_history(run_id, record)
+            self._take_up(run, record, key)
             self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
             self._log_dataset(run_id, body["dataset"])
-            if run.data.tags.get(tags.OUTBOX) == key and tags.RESUMED_FROM in run.data.tags:
-                self._log_history(run_id, record)  # the run that it continues is gone
             if tags.is_study(body["tags"]):
                 self.adopt(run, {key, body["run_id"]})
             else:
@@ -105,10 +103,11 @@ class MLflowStore:
         """Write the metrics of the epochs before the start of an attempt."""
         epochs = enumerate(record.body["history"], 1)
         metrics = [{"metrics": values, "step": epoch} for epoch, values in epochs]
-        self.log_metrics(run_id, [Record("metrics", record.time, each) for each in metrics])
+        points = [Record("metrics", record.time, each) for each in metrics]
+        self.log_metrics(run_id, points, record.time)
 
-    def log_metrics(self, run_id: str, records: Sequence[Record], started: int = 0) -> None:
-        """Write the metrics of several records, up to 1000 values in one request.
+    def log_metrics(self, run_id: str, records: Sequence[Record], started: int) -> None:
+        """Write the metrics of several records.
 
         An attempt from an older checkpoint than the last one repeats epochs. What it logs again is
         left out.
@@ -116,6 +115,29 @@ class MLflowStore:
         started: when the attempt started (milliseconds since 1970). Its system metrics follow those
             of earlier attempts.
         """
+        if records:
+            with translating_refusals():
+                self._write_metrics(run_id, records, started, self._logged_before(run_id))
+
+    def add_metrics(self, run_id: str, records: Sequence[Record]) -> None:
+        """Write metrics of a run that none of its attempts has logged."""
+        self._write_metrics(run_id, records, 0, None)
+
+    def _logged_before(self, run_id: str) -> EarlierPoints | None:
+        """Return what a run has logged before this store wrote to it, if that may come again."""
+        if run_id not in self._earlier:
+            is_study = tags.is_study(self.client.get_run(run_id).data.tags)
+            self._earlier[run_id] = None if is_study else EarlierPoints(self.client, run_id)
+        return self._earlier[run_id]
+
+    def _write_metrics(
+        self,
+        run_id: str,
+        records: Sequence[Record],
+        started: int,
+        earlier: EarlierPoints | None,
+    ) -> None:
+        """Write metrics but for those of `earlier`, up to 1000 values in one request."""
         from mlflow.entities import Metric
 
         def step_of(name: str, step: int) -> int:
@@ -123,18 +145,16 @@ class MLflowStore:
                 return step
             return step + self._system_steps.first(run_id, name, started)
 
-        with translating_refusals():
-            metrics = [
-                Metric(allowed_name(name), v, _measured(record), step_of(name, record.body["step"]))
-                for record in records
-                for name, v in record.body["metrics"].items()
-            ]
-            earlier = self._earlier
-            if earlier is not None and earlier.run_id == run_id:
-                metrics = [metric for metric in metrics if metric not in earlier]
-            for first in range(0, len(metrics), _METRICS_A_REQUEST):
-                chunk = metrics[first : first + _METRICS_A_REQUEST]
-                self.client.log_batch(run_id, metrics=chunk, synchronous=True)
+        metrics = [
+            Metric(allowed_name(name), v, _measured(record), step_of(name, record.body["step"]))
+            for record in records
+            for name, v in record.body["metrics"].items()
+        ]
+        if earlier is not None:
+            metrics = [metric for metric in metrics if metric not in earlier]
+        for first in range(0, len(metrics), _METRICS_A_REQUEST):
+            chunk = metrics[first : first + _METRICS_A_REQUEST]
+            self.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
     def set_tags(
         self, run_id: str, values: Mapping[str, str], prefix: str | None, started: int

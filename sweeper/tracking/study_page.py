@@ -151,7 +151,7 @@ class StudyPage:
         if trial["metrics"]:
             time = trial["ended"] or record.time
             metrics = Record("metrics", time, {"metrics": trial["metrics"], "step": 0})
-            self._store.log_metrics(run.info.run_id, [metrics])
+            self._store.add_metrics(run.info.run_id, [metrics])
         if trial["state"]:
             self._client.set_tag(run.info.run_id, tags.STATE, trial["state"], synchronous=True)
 
@@ -166,7 +166,7 @@ class StudyPage:
                 for step, value in curve.items()
                 if step not in known
             ]
-            self._store.log_metrics(run.info.run_id, missing)
+            self._store.add_metrics(run.info.run_id, missing)
 
     def _end(self, run_id: str, record: Record, trial: Mapping[str, Any]) -> None:
         """End a run with the status of its trial, which no attempt so far can change."""

@@ -365,11 +365,12 @@ tracker.finish("FINISHED")
     assert not (tmp_path / "outbox").exists()
 
 
-def test_a_run_that_continues_a_deleted_one_begins_with_its_epochs(
-    database: str, tmp_path: Path
+@pytest.mark.parametrize("reference", ["f" * 32, "20260101-120000-000000-0123abcd", None])
+def test_a_run_that_continues_one_that_is_not_there_begins_with_its_epochs(
+    database: str, tmp_path: Path, reference: str | None
 ) -> None:
     resumed = Resumed(tmp_path, [{"val/loss": 2.0}])
-    gone = replace(INFO, run_id="f" * 32, resumed=resumed)
+    gone = replace(INFO, run_id=reference, resumed=resumed)
     run_id = record(MLflowTracker(database, folder=tmp_path), gone)
     history = client(database).get_metric_history(run_id, "val/loss")
     assert (1, 2.0) in {(point.step, point.value) for point in history}
