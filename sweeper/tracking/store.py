@@ -203,10 +203,10 @@ class MLflowStore:
         with translating_refusals():
             run = self.client.get_run(run_id)
             if not is_superseded(run, started):
-                set_end_reason(self.client, run_id, reason)
+                replace_tag(self.client, run, tags.END_REASON, reason)
                 self.client.set_terminated(run_id, status, end_time=time)
             elif tags.ENDED_BY_STUDY in run.data.tags and tags.END_REASON not in run.data.tags:
-                set_end_reason(self.client, run_id, reason)
+                replace_tag(self.client, run, tags.END_REASON, reason)
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         """Write parameters; a parameter that the run has already must keep its value."""
@@ -262,10 +262,11 @@ class MLflowStore:
             self._write_tags(run_id, self._first_tags(record, key))
         if is_superseded(run, record.time) or known.get(tags.LAST_START) == str(record.time):
             return
-        self.client.update_run(run_id, status="RUNNING")
-        self.client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
         for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
             self.client.delete_tag(run_id, tag)
+        self.client.update_run(run_id, status="RUNNING")
+        # Last: with this tag no further delivery of the record does the rest.
+        self.client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
 
     def _create(
         self, experiment: "Experiment | None", record: Record, key: str, parent: "Run | None"
@@ -377,10 +378,13 @@ def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in params.items() if name not in run.data.params}
 
 
-def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
-    """Record why a run ended, unless `reason` is empty."""
-    if reason:
-        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH), synchronous=True)
+def replace_tag(client: "MlflowClient", run: "Run", name: str, value: str) -> None:
+    """Set a tag of a run, or delete it if `value` is empty."""
+    run_id = run.info.run_id
+    if value:
+        client.set_tag(run_id, name, shortened(value, _TAG_LENGTH), synchronous=True)
+    elif name in run.data.tags:
+        client.delete_tag(run_id, name)
 
 
 def allowed_name(name: str) -> str:

@@ -433,3 +433,46 @@ def test_the_first_attempt_that_comes_after_one_that_goes_on_repeats_no_epoch(
         server.deliver(outbox)
     (run,) = server.runs()
     assert steps(server, run.info.run_id) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("status", "state"), [("FINISHED", "complete"), ("KILLED", "pruned")])
+def test_a_trial_that_the_study_ends_has_no_tags_of_an_earlier_end(
+    attempt, server: Server, status: str, state: str
+) -> None:
+    """It was paused, and went on where its records wait."""
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    paused = ("tags", {"tags": {tags.STATE: "paused"}})
+    link = of_trial(4, opened.folder.name)
+    server.deliver(attempt(paused, status="KILLED", reason="paused", tags=link))
+    late = attempt(("tags", {"tags": {tags.STATE: state}}), status=status, tags=link)
+    end = end_of_trial(4, status, state=state)
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    for deliver_late in (False, True):
+        if deliver_late:
+            server.deliver(late)
+        [run] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+        assert (run.info.status, run.data.tags[tags.STATE]) == (status, state)
+        assert tags.END_REASON not in run.data.tags
+
+
+def test_a_server_that_leaves_while_a_run_is_taken_up_keeps_no_tag_of_its_earlier_end(
+    attempt, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    paused = ("tags", {"tags": {tags.STATE: "paused"}})
+    server.deliver(first := attempt(paused, status="KILLED", reason="paused"))
+    second = attempt(run_id=first.folder.name)
+
+    def leave(*_: object) -> None:
+        raise ConnectionError("the server is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "delete_tag", leave)
+        delivery = Delivery(second, lambda _, folder: MLflowStore(server.uri, folder))
+        assert not delivery.attempt()
+    server.deliver(second)
+    (run,) = server.runs()
+    assert run.info.status == "FINISHED"
+    assert not {tags.STATE, tags.END_REASON} & run.data.tags.keys()
