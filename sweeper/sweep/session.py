@@ -25,7 +25,13 @@ from sweeper.space.compose import Composer, has_numbered_subdir
 from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import Attempt, Values
-from sweeper.sweep.budget import FAILURE_KEY, REPEATS_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.budget import (
+    FAILURE_KEY,
+    REPEATS_KEY,
+    STATE_WORDS,
+    THREADS_KEY,
+    THREADS_VARIABLE,
+)
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.draw import Drawer, Drawn
@@ -56,11 +62,6 @@ from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)
 HUNG_EXIT_CODE = 124  # the one of the program `timeout`
-OUTCOME_STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 class Session:
@@ -218,7 +219,7 @@ class Session:
         elif verdict.is_failure:
             self._report_failure(claim, verdict)
         state = "paused" if paused else "released"
-        state = OUTCOME_STATES[verdict.state] if ended and verdict.state else state
+        state = STATE_WORDS[verdict.state] if ended and verdict.state else state
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(self._info, outcome)
 
