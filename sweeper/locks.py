@@ -6,7 +6,7 @@ could then read the file, or move the folder. The lock is on a file beside it, `
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -56,6 +56,37 @@ def locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[None
         os.close(descriptor)
 
 
+@contextmanager
+def locked_beside(path: Path) -> Iterator[None]:
+    """Wait for the lock on the file beside `path`, and hold it in the context.
+
+    That file exists only meanwhile; `path` itself need not exist.
+
+    Raises:
+        OSError: the file cannot be created or locked.
+    """
+    if ARE_BESIDE:
+        release = _lock_beside(path)
+        try:
+            yield
+        finally:
+            release()
+        return
+    lock = beside(path)
+    descriptor = _open_locked(lock)
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)  # those that wait for it then see that it is gone
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # forked processes have copies of it
+        os.close(descriptor)
+
+
+def beside(path: Path) -> Path:
+    """Return the file beside `path` that is locked for it."""
+    return path.with_name(f"{path.name}{ENDING}")
+
+
 def claim(path: Path, descriptor: int | None = None) -> Callable[[], None] | None:
     """Lock something for as long as this process wants it; return what releases the lock.
 
@@ -80,6 +111,24 @@ def claim(path: Path, descriptor: int | None = None) -> Callable[[], None] | Non
     return _nothing
 
 
+def _open_locked(path: Path) -> int:
+    """Lock a file, which is created if it does not exist; return its descriptor.
+
+    Not every version of `filelock` can share a file that is removed after use.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with suppress(FileNotFoundError):  # the owner before has removed the file
+                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                    return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
 def _lock_beside(path: Path, timeout: float = -1) -> Callable[[], None]:
     """Lock the file beside a path; return what releases it.
 
@@ -88,7 +137,7 @@ def _lock_beside(path: Path, timeout: float = -1) -> Callable[[], None]:
     """
     from filelock import FileLock  # only these systems need it
 
-    lock = FileLock(f"{path.absolute()}{ENDING}", thread_local=False)
+    lock = FileLock(beside(path.absolute()), thread_local=False)
     lock.acquire(timeout=timeout)
     return lock.release
 

@@ -1,11 +1,12 @@
 """Locks, on the file itself and on a file beside it, as on a system without `flock`."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from sweeper import locks
-from sweeper.locks import claim, locked
+from sweeper.locks import claim, locked, locked_beside
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 
 START = {"uri": "http://127.0.0.1:1", "experiment": "digits"}
@@ -39,6 +40,25 @@ def test_a_folder_and_a_new_file_can_be_locked(tmp_path: Path, beside: bool) -> 
     assert (tmp_path / "new").is_file()
 
 
+def test_the_lock_beside_a_file_that_is_not_there_is_held_by_one(
+    tmp_path: Path, beside: bool
+) -> None:
+    holders: list[int] = []
+    counts: list[int] = []
+
+    def hold(number: int) -> None:
+        with locked_beside(tmp_path / "new"):
+            holders.append(number)
+            assert (tmp_path / "new.lock").exists()  # lets another thread run
+            counts.append(len(holders))
+            holders.remove(number)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(hold, range(n := 20 if beside else 200)))
+    assert counts == [1] * n
+    assert beside or list(tmp_path.iterdir()) == []
+
+
 def test_an_outbox_has_one_owner_and_the_next_one_takes_it_over(
     tmp_path: Path, beside: bool
 ) -> None:
@@ -46,7 +66,9 @@ def test_an_outbox_has_one_owner_and_the_next_one_takes_it_over(
     outbox.append("start", START)
     assert abandoned_outboxes(tmp_path / "outbox") == []
     outbox.release()
-    [taken] = abandoned_outboxes(tmp_path / "outbox")
+    [abandoned] = abandoned_outboxes(tmp_path / "outbox")
+    taken = Outbox.take_over(abandoned.folder)
+    assert taken is not None
     assert [record.op for record in taken.pending()] == ["start", "finish"]
     taken.remove()
     assert not taken.folder.exists()

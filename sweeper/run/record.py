@@ -33,23 +33,14 @@ UNRECORDED_KEYS = {
 class TrackEpochs(Callback):
     """Callback that logs the metrics of every epoch to the tracker, in one write for each.
 
-    `n_tracked` is the number of epochs in the tracked run already. When a run is resumed into a new
-    tracked run, the epochs before the checkpoint are logged first.
+    The tracker receives those of the epochs before a resumption when it starts.
     """
 
-    def __init__(self, tracker: Tracker, n_tracked: int) -> None:
+    def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
-        self._n_tracked = n_tracked
-
-    def on_fit_start(self, state: RunState) -> None:
-        for epoch in range(self._n_tracked, len(state.history)):
-            self._log(state, epoch)
 
     def on_epoch_end(self, state: RunState) -> None:
-        self._log(state, state.epoch - 1)
-
-    def _log(self, state: RunState, epoch: int) -> None:
-        self._tracker.log_metrics(tracked_metrics(state, epoch), step=epoch + 1)
+        self._tracker.log_metrics(tracked_metrics(state, state.epoch - 1), step=state.epoch)
 
 
 def finish_failed(tracker: Tracker, error: BaseException) -> None:

@@ -47,8 +47,6 @@ class Run:
     store: CheckpointStore
     invocation: Invocation
     summary: Summary
-    n_tracked: int
-    """The number of epochs that the tracked run has already."""
     started: float
     """The value of `time.perf_counter` at the start of the command."""
     scores: dict[str, float] = field(default_factory=dict)
@@ -161,7 +159,7 @@ class Run:
             # A run that is killed after tracking an epoch but before saving its checkpoint would
             # track the epoch twice, so nothing slow, such as drawing, may come between the two.
             *([watch] if experiment.watch.enabled else []),
-            TrackEpochs(experiment.tracker, self.n_tracked),
+            TrackEpochs(experiment.tracker),
             *([StopEarly(experiment.stopping)] if experiment.stopping else []),
             *experiment.callbacks,
             *([LearnByHeart(experiment)] if trainer.overfit else []),

@@ -79,11 +79,7 @@ def start(cfg: DictConfig, invocation: Invocation) -> Run:
         except BaseException as error:
             record.finish_failed(tracker, error)
             raise
-    of_trial = trial.info()
-    # The epochs of a trial's earlier attempt are in the tracked run already, or in the outbox.
-    same_tracked_run = run_id is not None or (of_trial is not None and of_trial.attempt > 0)
-    n_tracked = len(state.history) if same_tracked_run else 0
-    return Run(experiment, state, store, invocation, summary, n_tracked, started)
+    return Run(experiment, state, store, invocation, summary, started)
 
 
 def _resume(store: CheckpointStore, experiment: Experiment, state: RunState) -> str | None:

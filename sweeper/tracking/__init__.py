@@ -6,7 +6,7 @@ mlflow                `MLflowTracker`: writes records to an outbox
       record_file     the file that holds the records
       records         the format of the records, and the check of each of them
       scan            finds the records in the file of an outbox, and what is damaged
-      delivered       how many of them are delivered
+      delivered       how many of them are delivered, and which ones are put off
       damaged         the folder for what cannot be delivered
     background        delivers them while the run trains, or hands the outbox to the courier
     delivery          sends the records of an outbox to MLflow; `deliver` is the command for it

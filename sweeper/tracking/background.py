@@ -95,16 +95,20 @@ class BackgroundDelivery:
     def wait(self) -> None:
         """Wait up to `flush_seconds` for the delivery, and warn of what is not delivered then."""
         self._join([*self._threads, *self._threads_of_others], time.monotonic())
-        if not self._outbox.progress.finished:
+        progress = self._outbox.progress
+        if not progress.finished:
             what = f"not all records reached {masked_uri(self._uri)} in time"
             self._warn(what, self._delivery, "others")
+        elif progress.put_off:
+            what = f"{plural(len(progress.put_off), 'file')} of this run could not be uploaded yet"
+            self._warn(what, self._delivery, "files")
         elif left := self.left_behind:
             what = f"the records of {plural(len(left), 'other run')} are not delivered yet"
             self._warn(what, left[0], "records")
 
     def _join(self, threads: Sequence[threading.Thread], since: float) -> None:
         # A server that failed at the last attempt is given two seconds, not the whole wait.
-        wait_seconds = min(self._flush_seconds, 2.0 if self._delivery.failure else math.inf)
+        wait_seconds = min(self._flush_seconds, 2.0 if self._delivery.is_away else math.inf)
         for thread in threads:
             thread.join(max(0.0, since + wait_seconds - time.monotonic()))
 

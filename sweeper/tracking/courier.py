@@ -64,7 +64,7 @@ class Courier:
         """
         started, deliveries = time.monotonic(), list(self._deliveries)
         for thread, delivery in deliveries:
-            limit = min(seconds, seconds_after_failure) if delivery.failure else seconds
+            limit = min(seconds, seconds_after_failure) if delivery.is_away else seconds
             thread.join(max(0.0, started + limit - time.monotonic()))
         return [delivery for thread, delivery in deliveries if thread.is_alive()]
 

@@ -28,8 +28,7 @@ def deliver(folder: Path, uris: Sequence[str] = ()) -> int:
     """
     deliveries = [Delivery(outbox, uris=uris) for outbox in abandoned_outboxes(folder / "outbox")]
     for delivery in deliveries:
-        delivery.attempt()
-        delivery.close()
+        delivery.attempt_abandoned()
     failures = [delivery.failure for delivery in deliveries if delivery.failure]
     log.info("delivered %d of %d runs", len(deliveries) - len(failures), len(deliveries))
     if failures:

@@ -1,4 +1,4 @@
-"""How much of an outbox is delivered, as its `delivered.json` tells."""
+"""How much of an outbox is delivered, and what is put off, as its `delivered.json` tells."""
 
 import json
 import logging
@@ -19,14 +19,16 @@ _DELIVERED = "delivered.json"
 class Progress:
     """The progress of a delivery.
 
-    position: the number of bytes of `records.jsonl` that are delivered.
+    position: the number of bytes of `records.jsonl` that are delivered, but for what is put off.
     run_id: the server's id of the run.
     finished: true when the end of the run is delivered.
+    put_off: where the records begin that are put off, in bytes.
     """
 
     position: Annotated[int, Field(ge=0)] = 0
     run_id: str | None = None
     finished: bool = False
+    put_off: tuple[int, ...] = ()
 
 
 _PROGRESS = TypeAdapter(Progress)

@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from sweeper.secrets import without_password
 from sweeper.text import plural, shortened
@@ -21,13 +21,16 @@ log = logging.getLogger(__name__)
 Connect = Callable[[str, Path], MLflowStore]
 _BATCHED = {"metrics", "artifact"}
 """Operations of which several in a row are sent at once."""
+_UPLOADS = {"artifact", "model"}
+"""Operations that no other one waits for: the place of a run's files may be away by itself."""
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; metrics logged within one pause share a request
 
 
 class Delivery:
     """Delivery of one outbox, in as many attempts as it takes.
 
-    `failure` is the reason why the last attempt failed, or None. `attempted` is set after the first
+    `failure` is the reason why the last attempt failed, or None. `is_away` is True if the server
+    itself failed then, and not only the upload of files. `attempted` is set after the first
     attempt, `is_done` when all is delivered and the delivery is closed. `uris` are tracking URIs
     with their passwords, which the records do not hold.
     """
@@ -38,6 +41,7 @@ class Delivery:
         self.outbox = outbox
         self._uris = uris
         self.failure: str | None = None
+        self.is_away = False
         self.attempted = threading.Event()
         self.is_done = False
         self._connect = connect
@@ -50,17 +54,37 @@ class Delivery:
         return self._store.page if self._store else None
 
     def attempt(self) -> bool:
-        """Deliver the pending records; return whether all of them were delivered."""
+        """Deliver the pending records; return whether all of them were delivered.
+
+        Files that cannot be uploaded are put off: the records after them are delivered first.
+        """
         try:
-            self._deliver_pending()
+            self.failure, self.is_away = self._deliver_pending(), False
         except Exception as error:  # any library may raise; the thread must survive
-            self.failure = _first_line(error)
-            log.debug("tracking: delivery failed: %s", self.failure)
-            return False
+            self.failure, self.is_away = _first_line(error), True
         finally:
             self.attempted.set()
-        self.failure = None
-        return True
+        if self.failure is not None:
+            log.debug("tracking: delivery failed: %s", self.failure)
+        return self.failure is None
+
+    def attempt_abandoned(self) -> bool:
+        """Take over an abandoned outbox, try to deliver it once, and close it.
+
+        Return whether nothing is left to do, as when another process has taken it over.
+        """
+        try:
+            outbox = Outbox.take_over(self.outbox.folder)
+        except OSError as error:
+            self.failure = _first_line(error)
+            return False
+        if outbox is None:
+            self.is_done = True
+            return True
+        self.outbox = outbox
+        succeeded = self.attempt()
+        self.close()
+        return succeeded
 
     def close(self) -> None:
         """Remove the outbox if it is delivered or empty, else release it to the next owner."""
@@ -68,6 +92,7 @@ class Delivery:
             name = self.outbox.folder.name
             more = plural(self._n_refused - 1, "more record")
             log.warning("MLflow refused %s of %s", more, name)
+            self._n_refused = 1
         try:
             self.is_done = self.outbox.is_done()
             if self.is_done:
@@ -76,10 +101,11 @@ class Delivery:
             log.warning("tracking: cannot remove %s: %s", self.outbox.folder, error)
         self.outbox.release()
 
-    def _deliver_pending(self) -> None:
+    def _deliver_pending(self) -> str | None:
+        """Deliver the pending records; return why files are put off, or None if none are."""
         start, records = self.outbox.start_record(), self.outbox.pending()
-        if start is None or not records:
-            return
+        if start is None or not (records or self.outbox.progress.put_off):
+            return None
         if self._store is None:
             folder = self.outbox.folder.parent.parent
             uri = absolute_uri(with_password(start.body["uri"], self._uris), folder)
@@ -87,7 +113,29 @@ class Delivery:
         for op, group in groupby(records, key=lambda record: record.op):
             same_op = list(group)
             for batch in [same_op] if op in _BATCHED else [[record] for record in same_op]:
-                self._send_and_mark(self._store, batch)
+                if op not in _UPLOADS:
+                    self._send_and_mark(self._store, batch)
+                elif self.outbox.progress.put_off or self._upload(self._store, batch):
+                    self.outbox.put_off(batch)
+        return self._deliver_put_off(self._store)
+
+    def _deliver_put_off(self, store: MLflowStore) -> str | None:
+        """Upload each file that is put off by itself; return why the first one failed, if any."""
+        records, run_id = self.outbox.records_put_off(), self.outbox.progress.run_id or ""
+        last = {_place_of(record): record for record in records}
+        for record in records:
+            if last[_place_of(record)] is not record:  # the later file would replace it
+                self.outbox.mark_delivered(record, run_id)
+        failures = [self._upload(store, [record]) for record in last.values()]
+        return next(filter(None, failures), None)
+
+    def _upload(self, store: MLflowStore, batch: Sequence[Record]) -> str | None:
+        """Send files and mark them as delivered; return why that failed, or None."""
+        try:
+            self._send_and_mark(store, batch)
+        except Exception as error:  # any library may raise
+            return _first_line(error)
+        return None
 
     def _send_and_mark(self, store: MLflowStore, batch: Sequence[Record]) -> None:
         """Send a batch and mark it as delivered; keep aside the records that the server refuses."""
@@ -151,12 +199,7 @@ def deliver_until_closed(delivery: Delivery, closing: threading.Event) -> None:
     pause = _PAUSE
     while True:
         last_attempt = closing.is_set()
-        if delivery.attempt():
-            pause = _PAUSE
-        elif closing.is_set():
-            break
-        else:
-            pause = min(2 * pause, _LONGEST_PAUSE)
+        pause = _PAUSE if delivery.attempt() else min(2 * pause, _LONGEST_PAUSE)
         if last_attempt:
             break
         closing.wait(pause)
@@ -167,20 +210,17 @@ def deliver_abandoned(deliveries: Iterable[Delivery], closing: threading.Event) 
     """Deliver abandoned outboxes, each at least once; retry failures until `closing` is set."""
     unfinished = list(deliveries)
     pause = _PAUSE
-    while unfinished := [delivery for delivery in unfinished if not _attempt_and_close(delivery)]:
+    while unfinished := [each for each in unfinished if not each.attempt_abandoned()]:
         if closing.wait(pause):
             break
         pause = min(2 * pause, _LONGEST_PAUSE)
-    for delivery in unfinished:
-        delivery.close()
 
 
-def _attempt_and_close(delivery: Delivery) -> bool:
-    """Try a delivery and close it if it succeeded; return whether it did."""
-    succeeded = delivery.attempt()
-    if succeeded:
-        delivery.close()
-    return succeeded
+def _place_of(record: Record) -> tuple[str, str]:
+    """Return where among the run's artifacts a file goes; each model has a place of its own."""
+    if record.op == "model":
+        return record.op, record.body["path"]
+    return record.body["folder"], PurePosixPath(record.body["path"]).name
 
 
 def _first_line(error: Exception) -> str:

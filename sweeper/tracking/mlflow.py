@@ -322,7 +322,7 @@ def _start_body(info: RunInfo) -> dict[str, Any]:
     dataset = asdict(info.dataset) if info.dataset else None
     identity = {"name": info.name, "experiment": info.experiment, "run_id": info.run_id}
     params, tags = _texts(info.params), _texts(info.tags)
-    history = list(info.resumed.history) if info.resumed and info.run_id else []
+    history = list(info.resumed.history) if info.resumed else []
     return {**identity, "params": params, "tags": tags, "dataset": dataset, "history": history}
 
 

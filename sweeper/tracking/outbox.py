@@ -3,6 +3,7 @@
     outbox/<time>-<random>/records.jsonl     one record a line; its owner holds a lock on it
                            delivered.json    how much of it is delivered, and the run id
                            files/            the artifacts as they were when they were logged
+           <name>.new, <name>.done           an outbox that is being created, or removed
            damaged/                          what cannot be delivered, see `damaged.py`
 
 The owner of an outbox is the process that records or delivers the run. An outbox is abandoned
@@ -25,6 +26,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ from sweeper.tracking.records import FILES, DamagedRecordError, Operation, Recor
 from sweeper.tracking.scan import Damage
 
 log = logging.getLogger(__name__)
+
+_NEW, _DONE = ".new", ".done"
 
 
 class Outbox:
@@ -69,7 +73,7 @@ class Outbox:
             parent.mkdir(parents=True, exist_ok=True)
             unlock = _claimed(folder)
             return cls(folder, RecordFile.open(_make_folder(folder), os.O_CREAT), unlock)
-        staged = _make_folder(parent / f"{folder.name}.new")
+        staged = _make_folder(parent / f"{folder.name}{_NEW}")
         file = RecordFile.open(staged, os.O_CREAT)
         return cls(staged.rename(folder), file.moved(folder), _claimed(folder, file))
 
@@ -120,8 +124,8 @@ class Outbox:
 
     def is_oldest(self) -> bool:
         """Return whether no outbox beside this one was created before it."""
-        folders = (path for path in self.folder.parent.glob("*") if _may_be_outbox(path))
-        return not any(path.name < self.folder.name for path in folders)
+        older = (p for p in _folders_of_outboxes(self.folder.parent) if p.name < self.folder.name)
+        return not any((path / RECORDS).exists() for path in older)
 
     def fileno(self) -> int:
         """Return the descriptor of the file with the records, which holds the lock."""
@@ -173,8 +177,11 @@ class Outbox:
         return relative.as_posix()
 
     def start_record(self) -> Record | None:
-        """Return the start record, delivered or not, or None if it is not written yet."""
-        if self._start is None:
+        """Return the start record, delivered or not, or None if it is not written yet.
+
+        It is known after `release` too if it was asked for before.
+        """
+        if self._start is None and not self._file.is_closed:
             records, _ = self._file.scan(0)
             self._start = records[0] if records and records[0].op == "start" else None
         return self._start
@@ -182,7 +189,7 @@ class Outbox:
     def pending(self) -> list[Record]:
         """Return the undelivered records, without a last line that is not complete.
 
-        What is damaged among them is set aside.
+        Those that are put off are not among them. What is damaged among them is set aside.
 
         Raises:
             OSError: the outbox cannot be read, or what is damaged cannot be set aside.
@@ -192,10 +199,37 @@ class Outbox:
         return records
 
     def mark_delivered(self, record: Record, run_id: str) -> None:
-        """Save that all records up to and including `record` are delivered."""
-        finished = self.progress.finished or record.op == "finish"
-        self.progress = Progress(record.end, run_id, finished)
+        """Save that a record is delivered, after all records before it that are not put off."""
+        before = self.progress
+        self.progress = Progress(
+            max(before.position, record.end),
+            run_id,
+            before.finished or record.op == "finish",
+            tuple(begin for begin in before.put_off if begin != record.begin),
+        )
         write_progress(self.folder, self.progress)
+
+    def put_off(self, records: Sequence[Record]) -> None:
+        """Save that the next pending records are delivered later than those after them."""
+        before = self.progress
+        begins = [record.begin for record in records if record.begin >= before.position]
+        self.progress = replace(
+            before,
+            position=max(before.position, records[-1].end),
+            put_off=(*before.put_off, *begins),
+        )
+        write_progress(self.folder, self.progress)
+
+    def records_put_off(self) -> list[Record]:
+        """Return the records that were put off and are not delivered, in their order.
+
+        Raises:
+            OSError: the outbox cannot be read.
+        """
+        if not self.progress.put_off:
+            return []
+        records, _ = self._file.scan(min(self.progress.put_off))
+        return [record for record in records if record.begin in self.progress.put_off]
 
     def keep_refused(self, record: Record) -> Path:
         """Store a copy of a record that will never be delivered; return the folder of the copy."""
@@ -205,7 +239,7 @@ class Outbox:
     def is_done(self) -> bool:
         """Return whether nothing is left to deliver: all is delivered, or nothing was recorded."""
         if self.progress.finished:
-            return not self.pending()
+            return not (self.pending() or self.records_put_off())
         return self._file.size == 0
 
     def is_of_study(self) -> bool:
@@ -238,7 +272,10 @@ class Outbox:
         place = damaged.place_of(self.folder)
         if place.is_dir() and (self.folder / FILES).is_dir():
             damaged.move_aside(self.folder / FILES, place / FILES)
-        shutil.rmtree(self.folder)
+        done = self.folder.rename(self.folder.with_name(f"{self.folder.name}{_DONE}"))
+        self._file.close()  # a file that is open leaves another one behind on NFS
+        # What another owner has open still, or an end of this process leaves, is removed later.
+        shutil.rmtree(done, ignore_errors=True)
         self.release()
         try:
             self.folder.parent.rmdir()
@@ -260,8 +297,10 @@ class Outbox:
             raise DamagedRecordError(f"its start record is damaged: {reason}")
         self._set_aside(damages)
         ends = {0, *(record.end for record in records)}
+        begins = {record.begin for record in records}
         # Older versions counted the end of the line too.
-        if {self.progress.position, self.progress.position - 1}.isdisjoint(ends):
+        is_known = not {self.progress.position, self.progress.position - 1}.isdisjoint(ends)
+        if not is_known or not begins.issuperset(self.progress.put_off):
             self.progress = without_progress(self.folder)
         self._file.end_last_line()
         if records and all(record.op != "finish" for record in records):
@@ -282,24 +321,35 @@ class Outbox:
 
 
 def abandoned_outboxes(parent: Path) -> list[Outbox]:
-    """Take over all abandoned outboxes below `parent`.
+    """Return all abandoned outboxes below `parent`, and remove what is left of those removed.
 
-    Return them, oldest first; those of studies come last, after the trials that they count.
+    They come oldest first, and those of studies last, after the trials that they count. Each is
+    released again, as a process may open so many files only: `Outbox.take_over` makes it its own.
     """
+    for done in parent.glob(f"*{_DONE}"):
+        shutil.rmtree(done, ignore_errors=True)
     outboxes = []
-    for folder in sorted(path for path in parent.glob("*") if _may_be_outbox(path)):
+    for folder in _folders_of_outboxes(parent):
         try:
-            outbox = Outbox.take_over(folder)
+            if not locks.ARE_BESIDE:  # elsewhere a new outbox is empty for a moment
+                with contextlib.suppress(OSError):
+                    folder.rmdir()  # if it is empty: an older version could not remove it
+            if outbox := Outbox.take_over(folder):
+                try:
+                    outbox.start_record()
+                finally:
+                    outbox.release()
+                outboxes.append(outbox)
         except OSError as error:  # one outbox must not stop the others, nor the next run
             log.warning("tracking: skipping %s, which cannot be read: %s", folder, error)
-            continue
-        if outbox:
-            outboxes.append(outbox)
     return sorted(outboxes, key=Outbox.is_of_study)
 
 
-def _may_be_outbox(path: Path) -> bool:
-    return path.suffix not in (".new", locks.ENDING) and path.name != damaged.FOLDER
+def _folders_of_outboxes(parent: Path) -> list[Path]:
+    """Return the folders below `parent` that may be outboxes, oldest first."""
+    others = (_NEW, _DONE, locks.ENDING)
+    folders = (path for path in parent.glob("*") if path.name != damaged.FOLDER)
+    return sorted(path for path in folders if path.suffix not in others)
 
 
 def _claimed(folder: Path, file: RecordFile | None = None) -> Callable[[], None]:

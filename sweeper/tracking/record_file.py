@@ -45,6 +45,11 @@ class RecordFile:
         return self._file.fileno()
 
     @property
+    def is_closed(self) -> bool:
+        """True once `close` was called."""
+        return self._file.closed
+
+    @property
     def size(self) -> int:
         """The number of its bytes, with those that another owner has appended."""
         return os.fstat(self.fileno()).st_size

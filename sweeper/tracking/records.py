@@ -55,7 +55,7 @@ class _Start(_Body):
     tags: dict[str, str] = {}
     dataset: _Dataset | None = None
     history: list[dict[str, float]] = []
-    """The metrics after each epoch of the run that this one continues."""
+    """The metrics after each epoch before this attempt, for a run that lacks them."""
 
 
 class _Metrics(_Body):

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # Errors of a server that understood the request and will always refuse it; others may be retried.
 _REFUSALS = {"INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST"}
+_REFUSED_UPLOADS = {400, 413}
+"""The HTTP status of an upload that is wrong, or too large for the server."""
 
 
 class RefusedError(Exception):
@@ -28,10 +30,15 @@ def translating_refusals() -> Iterator[None]:
         RefusedError: MLflow refused the request.
     """
     from mlflow.exceptions import MlflowException
+    from requests import HTTPError
 
     try:
         yield
     except MlflowException as error:
         if is_refusal(error):
             raise RefusedError(error.message) from error
+        raise
+    except HTTPError as error:  # only of files, which MLflow sends by themselves
+        if error.response is not None and error.response.status_code in _REFUSED_UPLOADS:
+            raise RefusedError(str(error)) from error
         raise

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from sweeper.errors import ConfigError
-from sweeper.locks import locked
+from sweeper.locks import beside
 
 _DAMAGED = {sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}
 SECONDS_OF_CHANGE = 1.0
@@ -80,17 +80,13 @@ def require_readable(database: Path) -> None:
 
 def _settled_revision(database: Path) -> str | None:
     """Return the schema of a database, or None if it has none or a process is changing it."""
-    if not database.is_file():
+    if not database.is_file() or beside(database).exists():
         return None
-    try:
-        with locked(database.parent, shared=True, wait=False):
-            found = _revision_of(database)
-            if found is None or found == _revisions()[1]:
-                return found
-            time.sleep(SECONDS_OF_CHANGE)  # MLflow's own commands do not know the lock
-            return found if _revision_of(database) == found else None
-    except OSError:
-        return None
+    found = _revision_of(database)
+    if found is None or found == _revisions()[1]:
+        return found
+    time.sleep(SECONDS_OF_CHANGE)  # MLflow's own commands do not know the lock
+    return found if _revision_of(database) == found else None
 
 
 def _revision_of(database: Path) -> str | None:

@@ -13,11 +13,12 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from sweeper.locks import locked
+from sweeper.locks import beside, locked_beside
 from sweeper.text import shortened
 from sweeper.tracking import tags
 from sweeper.tracking.blank import copy_blank, keep_blank
@@ -54,20 +55,18 @@ class MLflowStore:
         self.page: str | None = None
         """The address of the run that was started last, below that of the server."""
         self._database = database
-        exists = bool(database and database.exists())
         if database is not None:
             require_readable(database)
-        # MLflow fails when two processes create the tables at the same time.
-        with locked(database.parent if database else folder, shared=exists):
-            check_schema(uri, database)
+        check_schema(uri, database)
+        with nullcontext() if self.is_server else _alone_if_new(database, folder):
             new = database if database and not database.exists() else None
             is_copy = new is not None and copy_blank(new)
             self.client = _connect(uri)
             if new is not None and not is_copy:
                 keep_blank(new)
         self.runs = KnownRuns(self.client)
-        self._earlier: EarlierPoints | None = None
-        """What earlier attempts have logged, if a later attempt at a run is delivered."""
+        self._earlier: dict[str, EarlierPoints | None] = {}
+        """What runs have logged before, by their ids; None for a new run, and for a study's."""
         self._system_steps = SystemSteps(self.client)
 
     def start(self, record: Record, key: str) -> str:
@@ -85,19 +84,17 @@ class MLflowStore:
             self.runs.look_again()
             parent = self.runs.study_of(body["tags"])
             run = self.runs.of_outbox(record, key, params, parent)
-            self._earlier = None
             if run is None:
                 run = self._create(experiment, record, key, parent)
-            else:
-                self._take_up(run, record, key)
-                if not tags.is_study(body["tags"]):
-                    self._earlier = EarlierPoints(self.client, run.info.run_id)
+                self._earlier[run.info.run_id] = None
             run_id: str = run.info.run_id
+            # The run that this one continues may be gone, or in another database.
+            if run.info.start_time == record.time or tags.OUTBOX not in run.data.tags:
+                self._log_history(run_id, record)
+            self._take_up(run, record, key)
             self.page = page_of(run)
             self.log_params(run_id, _new_params(run, params))
             self._log_dataset(run_id, body["dataset"])
-            if run.data.tags.get(tags.OUTBOX) == key and tags.RESUMED_FROM in run.data.tags:
-                self._log_history(run_id, record)  # the run that it continues is gone
             if tags.is_study(body["tags"]):
                 self.adopt(run, {key, body["run_id"]})
             else:
@@ -108,10 +105,11 @@ class MLflowStore:
         """Write the metrics of the epochs before the start of an attempt."""
         epochs = enumerate(record.body["history"], 1)
         metrics = [{"metrics": values, "step": epoch} for epoch, values in epochs]
-        self.log_metrics(run_id, [Record("metrics", record.time, each) for each in metrics])
+        points = [Record("metrics", record.time, each) for each in metrics]
+        self.log_metrics(run_id, points, record.time)
 
-    def log_metrics(self, run_id: str, records: Sequence[Record], started: int = 0) -> None:
-        """Write the metrics of several records, up to 1000 values in one request.
+    def log_metrics(self, run_id: str, records: Sequence[Record], started: int) -> None:
+        """Write the metrics of several records.
 
         An attempt from an older checkpoint than the last one repeats epochs. What it logs again is
         left out.
@@ -119,6 +117,29 @@ class MLflowStore:
         started: when the attempt started (milliseconds since 1970). Its system metrics follow those
             of earlier attempts.
         """
+        if records:
+            with translating_refusals():
+                self._write_metrics(run_id, records, started, self._logged_before(run_id))
+
+    def add_metrics(self, run_id: str, records: Sequence[Record]) -> None:
+        """Write metrics of a run that none of its attempts has logged."""
+        self._write_metrics(run_id, records, 0, None)
+
+    def _logged_before(self, run_id: str) -> EarlierPoints | None:
+        """Return what a run has logged before this store wrote to it, if that may come again."""
+        if run_id not in self._earlier:
+            is_study = tags.is_study(self.client.get_run(run_id).data.tags)
+            self._earlier[run_id] = None if is_study else EarlierPoints(self.client, run_id)
+        return self._earlier[run_id]
+
+    def _write_metrics(
+        self,
+        run_id: str,
+        records: Sequence[Record],
+        started: int,
+        earlier: EarlierPoints | None,
+    ) -> None:
+        """Write metrics but for those of `earlier`, up to 1000 values in one request."""
         from mlflow.entities import Metric
 
         def step_of(name: str, step: int) -> int:
@@ -126,18 +147,16 @@ class MLflowStore:
                 return step
             return step + self._system_steps.first(run_id, name, started)
 
-        with translating_refusals():
-            metrics = [
-                Metric(allowed_name(name), v, _measured(record), step_of(name, record.body["step"]))
-                for record in records
-                for name, v in record.body["metrics"].items()
-            ]
-            earlier = self._earlier
-            if earlier is not None and earlier.run_id == run_id:
-                metrics = [metric for metric in metrics if metric not in earlier]
-            for first in range(0, len(metrics), _METRICS_A_REQUEST):
-                chunk = metrics[first : first + _METRICS_A_REQUEST]
-                self.client.log_batch(run_id, metrics=chunk, synchronous=True)
+        metrics = [
+            Metric(allowed_name(name), v, _measured(record), step_of(name, record.body["step"]))
+            for record in records
+            for name, v in record.body["metrics"].items()
+        ]
+        if earlier is not None:
+            metrics = [metric for metric in metrics if metric not in earlier]
+        for first in range(0, len(metrics), _METRICS_A_REQUEST):
+            chunk = metrics[first : first + _METRICS_A_REQUEST]
+            self.client.log_batch(run_id, metrics=chunk, synchronous=True)
 
     def set_tags(
         self, run_id: str, values: Mapping[str, str], prefix: str | None, started: int
@@ -186,10 +205,10 @@ class MLflowStore:
         with translating_refusals():
             run = self.client.get_run(run_id)
             if not is_superseded(run, started):
-                set_end_reason(self.client, run_id, reason)
+                replace_tag(self.client, run, tags.END_REASON, reason)
                 self.client.set_terminated(run_id, status, end_time=time)
             elif tags.ENDED_BY_STUDY in run.data.tags and tags.END_REASON not in run.data.tags:
-                set_end_reason(self.client, run_id, reason)
+                replace_tag(self.client, run, tags.END_REASON, reason)
 
     def log_params(self, run_id: str, params: Mapping[str, str]) -> None:
         """Write parameters; a parameter that the run has already must keep its value."""
@@ -249,10 +268,11 @@ class MLflowStore:
             self._write_tags(run_id, self._first_tags(record, key))
         if is_superseded(run, record.time) or known.get(tags.LAST_START) == str(record.time):
             return
-        self.client.update_run(run_id, status="RUNNING")
-        self.client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
         for tag in {tags.END_REASON, tags.ENDED_BY_STUDY, tags.STATE} & known.keys():
             self.client.delete_tag(run_id, tag)
+        self.client.update_run(run_id, status="RUNNING")
+        # Last: with this tag no further delivery of the record does the rest.
+        self.client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
 
     def _create(
         self, experiment: "Experiment | None", record: Record, key: str, parent: "Run | None"
@@ -319,6 +339,20 @@ class MLflowStore:
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
 
 
+def _alone_if_new(database: Path | None, folder: Path) -> AbstractContextManager[None]:
+    """Return the lock of those who create the tables of a database; none if the file has them.
+
+    MLflow fails when two processes create them at the same time. The lock is on a file of its own:
+    that on the folder belongs to a run, which holds it as long as it trains.
+    """
+    if database is None:  # of a database server, which says not whether it has tables
+        return locked_beside(folder / ".mlflow")
+    # Asked in this order: who creates the database locks the file before, and removes it after.
+    if database.exists() and not beside(database).exists():
+        return nullcontext()
+    return locked_beside(database)
+
+
 @cache
 def _warn_of_former_place(experiment: str, location: str, database: Path) -> None:
     """Warn once if an experiment keeps its artifacts where its database was before it was moved.
@@ -370,10 +404,13 @@ def _new_params(run: "Run", params: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in params.items() if name not in run.data.params}
 
 
-def set_end_reason(client: "MlflowClient", run_id: str, reason: str) -> None:
-    """Record why a run ended, unless `reason` is empty."""
-    if reason:
-        client.set_tag(run_id, tags.END_REASON, shortened(reason, _TAG_LENGTH), synchronous=True)
+def replace_tag(client: "MlflowClient", run: "Run", name: str, value: str) -> None:
+    """Set a tag of a run, or delete it if `value` is empty."""
+    run_id = run.info.run_id
+    if value:
+        client.set_tag(run_id, name, shortened(value, _TAG_LENGTH), synchronous=True)
+    elif name in run.data.tags:
+        client.delete_tag(run_id, name)
 
 
 def allowed_name(name: str) -> str:

@@ -17,7 +17,7 @@ from sweeper.tracking.store import (
     is_superseded,
     model_page_of,
     page_of,
-    set_end_reason,
+    replace_tag,
 )
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class StudyPage:
             self._fill(run, record, trial)
         self._complete_curve(run, record, trial)
         if _disagrees_in_status(run, trial) and not is_superseded(run, record.time):
-            self._end(run.info.run_id, record, trial)
+            self._end(run, record, trial)
         return run
 
     def _describe(
@@ -151,9 +151,7 @@ class StudyPage:
         if trial["metrics"]:
             time = trial["ended"] or record.time
             metrics = Record("metrics", time, {"metrics": trial["metrics"], "step": 0})
-            self._store.log_metrics(run.info.run_id, [metrics])
-        if trial["state"]:
-            self._client.set_tag(run.info.run_id, tags.STATE, trial["state"], synchronous=True)
+            self._store.add_metrics(run.info.run_id, [metrics])
 
     def _complete_curve(self, run: "Run", record: Record, trial: Mapping[str, Any]) -> None:
         """Write the steps that the study knows, and the run has not."""
@@ -166,11 +164,13 @@ class StudyPage:
                 for step, value in curve.items()
                 if step not in known
             ]
-            self._store.log_metrics(run.info.run_id, missing)
+            self._store.add_metrics(run.info.run_id, missing)
 
-    def _end(self, run_id: str, record: Record, trial: Mapping[str, Any]) -> None:
+    def _end(self, run: "Run", record: Record, trial: Mapping[str, Any]) -> None:
         """End a run with the status of its trial, which no attempt so far can change."""
-        set_end_reason(self._client, run_id, trial["reason"])
+        run_id = run.info.run_id
+        replace_tag(self._client, run, tags.END_REASON, trial["reason"])
+        replace_tag(self._client, run, tags.STATE, trial["state"])
         self._client.set_tag(run_id, tags.ENDED_BY_STUDY, "true", synchronous=True)
         self._client.set_tag(run_id, tags.LAST_START, str(record.time), synchronous=True)
         self._client.set_terminated(run_id, trial["status"], trial["ended"] or record.time)
@@ -186,8 +186,10 @@ def _disagrees_in_status(run: "Run", trial: Mapping[str, Any]) -> bool:
 
     A paused trial may go on elsewhere meanwhile, so a run with records of its own is left alone.
     """
-    may_go_on = trial["state"] == tags.PAUSED and tags.OUTBOX in run.data.tags
-    return run.info.status != trial["status"] and not may_go_on
+    is_paused = trial["state"] == tags.PAUSED
+    may_go_on = is_paused and tags.OUTBOX in run.data.tags
+    went_on = run.data.tags.get(tags.STATE) == tags.PAUSED and not is_paused
+    return (run.info.status != trial["status"] or went_on) and not may_go_on
 
 
 def _is_older(trial: Mapping[str, Any], parent: "Run") -> bool:

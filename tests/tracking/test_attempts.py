@@ -256,6 +256,19 @@ def test_system_metrics_of_a_later_attempt_go_on_and_hide_no_repeated_epoch(
         assert sorted(point.step for point in history) == [0, 1, 2, 3]
 
 
+def test_an_epoch_that_is_repeated_is_logged_once_by_the_next_owner_of_the_outbox_too(
+    attempt, server: Server
+) -> None:
+    server.deliver(first := attempt(metric(1), metric(2), status="KILLED"))
+    later = attempt(metric(1), status=None, run_id=first.folder.name)
+    server.deliver(later, close=False)
+    later.append(*metric(2))
+    later.append(*metric(3))
+    server.deliver(later, close=False)  # another delivery than that of its start
+    [run] = server.runs()
+    assert steps(server, run.info.run_id) == [1, 2, 3]
+
+
 PAUSED = {"params": {"lr": "1"}, "state": "paused", "reason": "paused", "ended": 2_000_000}
 
 
@@ -373,19 +386,93 @@ def test_a_trial_is_in_the_experiment_of_its_study(attempt, server: Server) -> N
     assert server.client.get_experiment_by_name("of-its-own") is None
 
 
+HISTORY = [{"loss": 1.0}, {"loss": 0.5}]
+
+
+@pytest.mark.parametrize("is_known_by", ["id", "key"])
 @pytest.mark.parametrize("is_gone", [True, False])
 def test_a_run_that_cannot_be_continued_begins_with_its_epochs(
-    attempt, server: Server, is_gone: bool
+    attempt, server: Server, is_gone: bool, is_known_by: str
 ) -> None:
-    server.deliver(attempt(metric(1), metric(2), status="KILLED"))
+    server.deliver(outbox := attempt(metric(1), metric(2), status="KILLED"))
     (first,) = server.runs()
     if is_gone:
         server.client.delete_run(first.info.run_id)
-    history = [{"loss": 1.0}, {"loss": 0.5}]
-    second = attempt(metric(3), run_id=first.info.run_id, history=history)
+    reference = first.info.run_id if is_known_by == "id" else outbox.folder.name
+    second = attempt(metric(3), run_id=reference, history=HISTORY)
     for _ in range(2):
         second.progress = Progress()
         server.deliver(second, close=False)
     (run,) = server.runs()
     assert (run.info.run_id == first.info.run_id) is not is_gone
     assert steps(server, run.info.run_id) == [1, 2, 3]
+
+
+def test_a_trial_that_goes_on_in_a_new_database_begins_with_its_epochs(
+    attempt, server: Server
+) -> None:
+    """Its checkpoint is that of a run on another server, so it refers to no run here."""
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    end = end_of_trial(4, "KILLED", **PAUSED)
+    by_study = attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name)
+    of_trials = [attempt(metric(3), tags=of_trial(n, opened.folder.name), history=HISTORY)
+                 for n in (4, 5)]  # fmt: skip
+    for outbox in (by_study, *of_trials):
+        server.deliver(outbox)
+    trials = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+    assert [steps(server, run.info.run_id) for run in trials] == [[1, 2, 3]] * 2
+
+
+def test_the_first_attempt_that_comes_after_one_that_goes_on_repeats_no_epoch(
+    attempt, server: Server
+) -> None:
+    first = attempt(metric(1), metric(2), status="KILLED")
+    second = attempt(metric(3), run_id=first.folder.name, history=HISTORY)
+    for outbox in (second, first):
+        server.deliver(outbox)
+    (run,) = server.runs()
+    assert steps(server, run.info.run_id) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("status", "state"), [("FINISHED", "complete"), ("KILLED", "pruned")])
+def test_a_trial_that_the_study_ends_has_no_tags_of_an_earlier_end(
+    attempt, server: Server, status: str, state: str
+) -> None:
+    """It was paused, and went on where its records wait."""
+    opened = attempt(status=None, tags=STUDY_TAGS)
+    server.deliver(opened, close=False)
+    paused = ("tags", {"tags": {tags.STATE: "paused"}})
+    link = of_trial(4, opened.folder.name)
+    server.deliver(attempt(paused, status="KILLED", reason="paused", tags=link))
+    late = attempt(("tags", {"tags": {tags.STATE: state}}), status=status, tags=link)
+    end = end_of_trial(4, status, state=state)
+    server.deliver(attempt(reconcile(end), tags=STUDY_TAGS, run_id=opened.folder.name))
+    for deliver_late in (False, True):
+        if deliver_late:
+            server.deliver(late)
+        [run] = [run for run in server.runs() if tags.TRIAL in run.data.tags]
+        assert (run.info.status, run.data.tags[tags.STATE]) == (status, state)
+        assert tags.END_REASON not in run.data.tags
+
+
+def test_a_server_that_leaves_while_a_run_is_taken_up_keeps_no_tag_of_its_earlier_end(
+    attempt, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    paused = ("tags", {"tags": {tags.STATE: "paused"}})
+    server.deliver(first := attempt(paused, status="KILLED", reason="paused"))
+    second = attempt(run_id=first.folder.name)
+
+    def leave(*_: object) -> None:
+        raise ConnectionError("the server is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "delete_tag", leave)
+        delivery = Delivery(second, lambda _, folder: MLflowStore(server.uri, folder))
+        assert not delivery.attempt()
+    server.deliver(second)
+    (run,) = server.runs()
+    assert run.info.status == "FINISHED"
+    assert not {tags.STATE, tags.END_REASON} & run.data.tags.keys()

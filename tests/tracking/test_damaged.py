@@ -209,6 +209,8 @@ def test_records_that_are_no_file_are_set_aside(
         '{"position": END, "run_id": null, "finished": false}',
         '{"position": END, "run_id": "", "finished": true}',
         '{"position": 0, "run_id": null, "finished": "no"}',
+        '{"position": END, "run_id": "abc", "finished": true, "put_off": [3]}',
+        '{"position": END, "run_id": "abc", "finished": true, "put_off": "all"}',
         "[]",
         "null",
         "\x00\x00",

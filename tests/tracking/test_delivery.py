@@ -6,17 +6,20 @@ from typing import Any
 
 import pytest
 
-from sweeper.tracking.delivery import Delivery, deliver_until_closed
+from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
 from sweeper.tracking.outbox import Outbox
 from sweeper.tracking.records import Record
 from sweeper.tracking.refusals import RefusedError
 
 
 class FakeStore:
-    """A store that fails `failures` times, then records its calls; it refuses metrics `bad`."""
+    """A store that fails `failures` times, then records its calls; it refuses metrics `bad`.
 
-    def __init__(self, failures: int = 0) -> None:
-        self.failures = failures
+    It cannot store files whose names are in `too_hard`.
+    """
+
+    def __init__(self, failures: int = 0, *too_hard: str) -> None:
+        self.failures, self.too_hard = failures, too_hard
         self.seen: list[Any] = []
 
     def connect(self, uri: str, folder: Path) -> "FakeStore":
@@ -39,6 +42,8 @@ class FakeStore:
         self.seen.append(tags)
 
     def log_artifacts(self, run_id: str, files: Sequence[tuple[Path, str]], started: int) -> None:
+        if any(path.name in self.too_hard for path, _ in files):
+            raise PermissionError("there is no bucket")
         self.seen += [(path.read_text(), folder) for path, folder in files]
 
     def finish(self, run_id: str, status: str, reason: str, time: int, started: int) -> None:
@@ -65,6 +70,14 @@ def metrics(outbox: Outbox, *steps: int, name: str = "loss") -> None:
 
 def end(outbox: Outbox) -> None:
     outbox.append("finish", {"status": "FINISHED", "reason": ""})
+
+
+def artifact(outbox: Outbox, name: str, content: str) -> None:
+    path = outbox.folder.parent.parent / "logged" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    outbox.append("artifact", {"path": outbox.keep_file(path), "folder": "f"})
+    path.unlink()
 
 
 def delivery(outbox: Outbox, store: FakeStore) -> Delivery:
@@ -157,3 +170,98 @@ def test_records_of_a_deleted_run_cost_two_lines(
     assert rest == f"MLflow refused {more} of {outbox.folder.name}"
     kept = outbox.folder.parent / "damaged" / outbox.folder.name / "records.jsonl"
     assert len(kept.read_text().splitlines()) == n
+
+
+def test_a_file_that_cannot_be_uploaded_holds_back_no_other_record(outbox: Outbox) -> None:
+    for name in ("before", "hard", "after"):
+        artifact(outbox, name, name)
+    metrics(outbox, 0)
+    artifact(outbox, "last", "last")
+    end(outbox)
+    store = FakeStore(0, "hard")
+    sending = delivery(outbox, store)
+    assert not sending.attempt()
+    assert (sending.failure, sending.is_away) == ("there is no bucket", False)
+    easy = [(name, "f") for name in ("before", "after", "last")]
+    assert store.seen == ["start", [0], "FINISHED", *easy]
+    sending.close()
+    assert not sending.is_done
+    store.too_hard = ()
+    later = delivery(outbox, store)
+    assert later.attempt_abandoned(), later.failure
+    assert store.seen == ["start", [0], "FINISHED", *easy, ("hard", "f")]
+    assert not outbox.folder.exists()
+
+
+def test_of_the_files_of_one_name_that_wait_the_last_one_is_uploaded(outbox: Outbox) -> None:
+    store = FakeStore(0, "best.pt")
+    sending = delivery(outbox, store)
+    for epoch in ("1", "2"):
+        artifact(outbox, "best.pt", epoch)
+        assert not sending.attempt()
+    store.too_hard = ()
+    artifact(outbox, "best.pt", "3")
+    assert sending.attempt(), sending.failure
+    assert store.seen == ["start", ("3", "f")]
+    end(outbox)
+    assert sending.attempt()
+    sending.close()
+    assert sending.is_done
+
+
+def test_a_run_that_ends_while_an_upload_fails_is_ended(outbox: Outbox) -> None:
+    closing = threading.Event()
+
+    class Ending(FakeStore):
+        def log_artifacts(self, *arguments: Any) -> None:
+            if not closing.is_set():
+                end(outbox)
+                closing.set()
+            super().log_artifacts(*arguments)
+
+    artifact(outbox, "hard", "")
+    store = Ending(0, "hard")
+    deliver_until_closed(delivery(outbox, store), closing)
+    assert store.seen == ["start", "FINISHED"]
+    assert outbox.folder.exists()
+
+
+def test_a_file_that_was_refused_does_not_wait(outbox: Outbox) -> None:
+    class Refusing(FakeStore):
+        def log_artifacts(self, run_id: str, files: Sequence[Any], started: int) -> None:
+            if any(path.name == "large" for path, _ in files):
+                raise RefusedError("413 Request Entity Too Large")
+            super().log_artifacts(run_id, files, started)
+
+    for name in ("large", "small"):
+        artifact(outbox, name, name)
+    end(outbox)
+    store = Refusing()
+    sending = delivery(outbox, store)
+    assert sending.attempt(), sending.failure
+    assert store.seen == ["start", ("small", "f"), "FINISHED"]
+    sending.close()
+    kept = outbox.folder.parent / "damaged" / outbox.folder.name / "files"
+    assert [path.read_text() for path in sorted(kept.rglob("l*"))] == ["large"]
+
+
+def test_an_outbox_that_waits_for_the_next_try_is_free(outbox: Outbox) -> None:
+    class Closing(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            other = Outbox.take_over(outbox.folder)
+            assert other is not None
+            other.release()
+            return False
+
+    outbox.release()
+    store = FakeStore(failures=2)
+    deliver_abandoned([delivery(outbox, store)], Closing())
+    assert store.seen == ["start", "KILLED"]
+    assert not outbox.folder.exists()
+
+
+def test_an_outbox_that_another_process_has_taken_over_is_left_to_it(outbox: Outbox) -> None:
+    sending = delivery(outbox, store := FakeStore())  # `outbox` is the owner
+    assert sending.attempt_abandoned()
+    assert store.seen == []
+    assert outbox.folder.exists()

@@ -233,7 +233,9 @@ def test_a_model_that_cannot_be_stored_is_an_error(
 def test_a_model_finds_a_metric_that_is_no_number(
     database: str, tmp_path: Path, value: float
 ) -> None:
-    (tmp_path / "outbox" / "19700101-older").mkdir(parents=True)  # what is missing might be there
+    older = tmp_path / "outbox" / "19700101-older"  # what is missing might be there
+    older.mkdir(parents=True)
+    (older / "records.jsonl").touch()
     outbox = Outbox.create(tmp_path / "outbox")
     module.write_model(lambda: MODEL, tmp_path / "model")
     outbox.append("start", {"uri": database, "experiment": "numbers", "dataset": None})

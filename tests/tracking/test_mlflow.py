@@ -19,6 +19,7 @@ from sweeper import trial
 from sweeper.errors import ConfigError
 from sweeper.figures.drawing import drawn
 from sweeper.figures.histograms import histograms
+from sweeper.locks import locked
 from sweeper.tracking.deliver import deliver
 from sweeper.tracking.delivered import Progress
 from sweeper.tracking.delivery import Delivery
@@ -397,11 +398,47 @@ tracker.finish("FINISHED")
     assert not (tmp_path / "outbox").exists()
 
 
-def test_a_run_that_continues_a_deleted_one_begins_with_its_epochs(
-    database: str, tmp_path: Path
+@pytest.mark.parametrize("reference", ["f" * 32, "20260101-120000-000000-0123abcd", None])
+def test_a_run_that_continues_one_that_is_not_there_begins_with_its_epochs(
+    database: str, tmp_path: Path, reference: str | None
 ) -> None:
     resumed = Resumed(tmp_path, [{"val/loss": 2.0}])
-    gone = replace(INFO, run_id="f" * 32, resumed=resumed)
+    gone = replace(INFO, run_id=reference, resumed=resumed)
     run_id = record(MLflowTracker(database, folder=tmp_path), gone)
     history = client(database).get_metric_history(run_id, "val/loss")
     assert (1, 2.0) in {(point.step, point.value) for point in history}
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_a_run_may_lock_the_folder_of_its_database(
+    database: str, tmp_path: Path, is_new: bool
+) -> None:
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}" if is_new else database
+    place = Path(uri.removeprefix("sqlite:///")).parent
+    with locked(place, wait=False):
+        run_id = record(MLflowTracker(uri, folder=tmp_path))
+    assert client(uri).get_run(run_id).info.status == "FINISHED"
+    assert {path.name for path in place.iterdir()} == {"mlflow.db"}
+
+
+def test_a_place_for_files_that_is_away_holds_back_no_metrics(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    place = tmp_path / "place"
+    place.write_text("not a folder yet")
+    client(database).create_experiment("digits", (place / "files").as_uri())
+    tracker = MLflowTracker(database, folder=tmp_path)
+    tracker.start(INFO)
+    tracker.log_artifact(place)
+    tracker.log_metrics({"val/loss": 0.5}, 1)
+    tracker.finish("FINISHED")
+    run = client(database).get_run(tracker.run_id)
+    assert (run.info.status, run.data.metrics) == ("FINISHED", {"val/loss": 0.5})
+    [line] = caplog.messages
+    assert line.startswith("tracking: 1 file of this run could not be uploaded yet (")
+    assert str(tmp_path / "outbox") in line
+    place.unlink()
+    assert deliver(tmp_path) == 0
+    [file] = client(database).list_artifacts(run.info.run_id)
+    assert file.path == "place"
+    assert not (tmp_path / "outbox").exists()

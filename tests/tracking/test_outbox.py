@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -81,9 +82,12 @@ def test_only_a_run_without_a_finish_record_is_ended_as_killed(
 
 def test_an_outbox_with_a_live_owner_is_not_taken_over(outbox: Outbox) -> None:
     assert abandoned_outboxes(outbox.folder.parent) == []
+    outbox.append("start", START)
     outbox.release()
-    (abandoned,) = abandoned_outboxes(outbox.folder.parent)
-    assert abandoned.folder == outbox.folder
+    for _ in range(2):  # each is free again for the one that delivers it
+        (abandoned,) = abandoned_outboxes(outbox.folder.parent)
+        assert abandoned.folder == outbox.folder
+        assert abandoned.start_record() is not None
 
 
 def test_a_stored_file_keeps_its_content_when_the_original_is_replaced(
@@ -105,13 +109,44 @@ def test_the_parent_folder_is_removed_with_the_last_outbox(outbox: Outbox) -> No
     assert not other.folder.parent.exists()
 
 
+def test_the_records_are_closed_before_they_are_deleted(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NFS a file that is open leaves another one in its folder."""
+
+    def delete(folder: Path, ignore_errors: bool = False) -> None:
+        with pytest.raises(ValueError, match="closed file"):
+            outbox.fileno()
+        (folder / "records.jsonl").unlink()
+        folder.rmdir()
+
+    monkeypatch.setattr(shutil, "rmtree", delete)
+    outbox.remove()
+    assert not outbox.folder.parent.exists()
+
+
+def test_what_a_kill_leaves_of_a_removed_outbox_is_removed_by_the_next_delivery(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = outbox.folder.parent
+    (parent / "20000101-older").mkdir()  # an older version left it
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        outbox.remove()
+    younger = Outbox.create(parent)
+    assert younger.is_oldest()
+    assert abandoned_outboxes(parent) == []
+    assert list(parent.iterdir()) == [younger.folder]
+
+
 def test_without_a_saved_position_all_records_are_pending(outbox: Outbox) -> None:
     outbox.append("start", START)
     outbox.append("finish", {"status": "FINISHED"})
     outbox.mark_delivered(outbox.pending()[-1], "run")
     outbox.release()
     (outbox.folder / "delivered.json").write_text("")
-    (reopened,) = abandoned_outboxes(outbox.folder.parent)
+    reopened = Outbox.take_over(outbox.folder)
+    assert reopened is not None
     assert [record.op for record in reopened.pending()] == ["start", "finish"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sweeper.errors import ConfigError
-from sweeper.locks import locked
+from sweeper.locks import locked_beside
 from sweeper.tracking import schema_version
 from sweeper.tracking.delivery import Delivery
 from sweeper.tracking.outbox import Outbox
@@ -34,7 +34,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_that_is_being_created_is_left_to_mlflow(database: str) -> None:
     path = sqlite_path(of_schema(database, OLDER))
     assert path is not None
-    with locked(path.parent):
+    with locked_beside(path):
         check_schema(database, path)
 
 
