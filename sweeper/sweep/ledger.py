@@ -61,8 +61,13 @@ ENDED_COMMANDS_KEY = "sweeper:ended_commands"
 WAIT_SECONDS = 1.0
 
 
-def waiting_line(names: Sequence[str], seconds: float) -> str:
-    """Return the line on trials of which it is not known yet whether their workers live."""
+def waiting_line(names: Sequence[str], trials: Sequence[FrozenTrial], seconds: float) -> str:
+    """Return the line on trials of which it is not known yet whether their workers live.
+
+    seconds: how long a lease of this command lasts.
+    """
+    leases = (Lease.read(t.system_attrs) for t in trials)
+    seconds = max(seconds if lease is None else lease.lasts(seconds) for lease in leases)
     is_one = len(names) == 1
     return (
         f"Waiting up to {seconds:g} s for a sign of life of {', '.join(names)}: another host or "
@@ -140,7 +145,7 @@ class Ledger:
                     return claim
                 if not has_told:
                     names = [f"trial {t.number}" for t in uncertain]
-                    log.info("%s", waiting_line(names, self.budget.lease_seconds))
+                    log.info("%s", waiting_line(names, uncertain, self.budget.lease_seconds))
                     has_told = True
             time.sleep(wait)
         return None
@@ -479,7 +484,8 @@ class Ledger:
     def _claim_running(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         """Claim a trial that is marked as running but that no worker runs."""
         folder = folder_id(self._lock.parent)
-        lease = Lease.new(self._command, progress_of(trial), deaths, cuts, folder)
+        seconds = self.budget.lease_seconds
+        lease = Lease.new(self._command, progress_of(trial), deaths, cuts, folder, seconds)
         self._write_lease(trial._trial_id, lease)
         self._liveness.unmark()
         return Claim(trial._trial_id, trial.number, lease)
@@ -489,7 +495,8 @@ class Ledger:
         index = self.budget.next_index(trials)
         if index is None:
             return None
-        lease = Lease.new(self._command, folder=folder_id(self._lock.parent))
+        folder, seconds = folder_id(self._lock.parent), self.budget.lease_seconds
+        lease = Lease.new(self._command, folder=folder, seconds=seconds)
         system_attrs: dict[str, Any] = {LEASE_KEY: lease.record()}
         if self.budget.exhaustive:
             system_attrs |= {POINT_KEY: index, FIXED_PARAMS_KEY: self._grid[index]}
