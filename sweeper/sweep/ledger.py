@@ -21,6 +21,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweeper.errors import MovedError
 from sweeper.locks import locked
 from sweeper.sweep.budget import (
     FAILURE_KEY,
@@ -52,7 +53,7 @@ from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge
 from sweeper.sweep.liveness import Liveness
-from sweeper.sweep.storage import read_trial, read_trials
+from sweeper.sweep.storage import moved, read_trial, read_trials
 
 log = logging.getLogger(__name__)
 LOCK_FILE = ".claims.lock"
@@ -101,7 +102,13 @@ class Ledger:
         self._liveness = Liveness(self._lock, study.study_name, judge)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Return a context that keeps out the other processes that share the folder."""
+        """Return a context that keeps out the other processes that share the folder.
+
+        Raises:
+            MovedError: the folder is gone.
+        """
+        if not self._lock.parent.is_dir():
+            raise moved(self._lock.parent)
         return locked(self._lock)
 
     def trials(self) -> list[FrozenTrial]:
@@ -195,7 +202,15 @@ class Ledger:
         return is_left or self.budget.may_be_taken_up(trial, trials)
 
     def renew(self, claim: Claim) -> bool:
-        """Renew the lease; return False when the trial no longer belongs to this worker."""
+        """Renew the lease; return False when the trial no longer belongs to this worker.
+
+        Nor does it once the study was moved away.
+        """
+        with suppress(MovedError):
+            return self._renew(claim)
+        return False
+
+    def _renew(self, claim: Claim) -> bool:
         # A look at the other leases, which tells later if they lapsed. It comes before the lock, so
         # that nobody waits for a worker that waits for its database.
         self.uncertain(self.trials())
@@ -210,8 +225,12 @@ class Ledger:
         return False
 
     def owns(self, claim: Claim) -> bool:
-        """Return whether the trial still belongs to this worker."""
-        return claim.holds(self.stored(claim))
+        """Return whether the trial still belongs to this worker, and its study is still there."""
+        try:
+            stored = self.stored(claim)
+        except (MovedError, KeyError):  # a database that has no such trial raises a KeyError
+            return False
+        return claim.holds(stored)
 
     def note_look(self, claim: Claim, epochs: float, value: float) -> None:
         """Record a value from within an epoch; `epochs` is its position.
