@@ -40,6 +40,8 @@ from sweeper.sweep.settings.study_settings import (
     read_settings,
 )
 from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.storage import JOURNAL
+from sweeper.sweep.storage_place import is_at
 from sweeper.sweep.verification import verification
 
 log = logging.getLogger(__name__)
@@ -204,6 +206,7 @@ def _spec(
 ) -> StudySpec:
     job = _job_name(config)
     name = settings.study_name or f"{job}-{identity.short_hash()}"
+    folder = _folder(config, name)
     launcher = config.hydra.launcher._target_
     pruner = study_pruner(settings.pruner, config, settings.directions, grid is not None)
     promotion = promotion_of(
@@ -216,12 +219,12 @@ def _spec(
     promotion = with_numbers(promotion, live, settings.growing)
     return StudySpec(
         name=name,
-        folder=_folder(config, name),
+        folder=folder,
         space=live.space,
         budget=replace(_budget(settings, live, grid), promotion=promotion),
         sampler=settings.sampler,
         pruner=pruner,
-        storage=settings.storage,
+        storage=None if is_at(settings.storage, folder / JOURNAL) else settings.storage,
         custom_search_space=settings.custom_search_space,
         constraints=settings.constraints,
         observers=settings.observers,
