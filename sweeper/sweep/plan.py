@@ -32,7 +32,11 @@ from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
 from sweeper.sweep.settings.dry_run import check_search
 from sweeper.sweep.settings.pruning import promotion_of, study_pruner, with_numbers
-from sweeper.sweep.settings.setting_rules import check_number_of_processes, imported_function
+from sweeper.sweep.settings.setting_rules import (
+    check_number_of_processes,
+    check_shared,
+    imported_function,
+)
 from sweeper.sweep.settings.study_settings import (
     DEFAULT_FAILURE_RATE,
     DEFAULT_N_TRIALS,
@@ -103,6 +107,7 @@ def plan_study(
     launcher = config.hydra.launcher
     if launcher._target_ == LocalLauncherConf._target_:
         check_number_of_processes("hydra.launcher.n_jobs", launcher.get("n_jobs"))
+    check_shared(settings.storage, in_one_process=launcher._target_ == BASIC_LAUNCHER)
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
