@@ -136,6 +136,7 @@ def test_the_trial_of_a_host_that_died_is_taken_up(app, on_host, wait_for) -> No
     [
         (["multirun/none"], "multirun/none: there is no such folder; type the folder of a study"),
         ([], "no study is named; type python -m sweeper.worker STUDY_FOLDER"),
+        (["x=" + "1," * 200], "1,1,: names no study; type python -m sweeper.worker STUDY_FOLDER"),
         (["study=s"], "study=s: names no study; type python -m sweeper.worker multirun/s"),
         (["a", "b", "c"], "a b c: names several studies; type python -m sweeper.worker STUDY"),
         (["sqlite:///none.db", "s"], "none.db; put it back, or type another"),
