@@ -6,13 +6,14 @@ R2 searches three networks, three optimizers, two schedules, learning rates over
 size, and what the chosen network and optimizer have in their `search` blocks: 60 trials of at most
 9 epochs on 10,000 MNIST images, with 2,000 for validation. No trial starts from the default config.
 The script of `reference/` has the same space. Our study ends long before it, so it also runs with
-150 trials, which take about as long as the script.
+150 trials, which take about as long as the script, and with a race of three finalists at its end.
 
 Every epoch of every trial is in MLflow. So this program knows, for each second, the configuration
-with the best validation accuracy so far. Each of these is trained again with further seeds, which
-draw other images and weights, and then tested. It prints the seconds until a configuration is
-found whose test accuracy is within 0.002 of the best known one, and the test accuracy that was
-reached after a quarter, half and all of the longest time of a contestant.
+with the best validation accuracy so far. The last one is the winner of the race, if there was one.
+Each of them is trained again with further seeds, which draw other images and weights, and then
+tested. It prints the seconds until a configuration is found whose test accuracy is within 0.002 of
+the best known one, and the test accuracy that was reached after a quarter, half and all of the
+longest time of a contestant.
 """
 
 import argparse
@@ -27,6 +28,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 SCRIPT = Path(__file__).parent / "reference" / "wide_optuna.py"
 DATA = ["data=mnist", "trainer.epochs=9", "trainer.train_limit=10000", "trainer.val_limit=2000"]
@@ -44,18 +47,20 @@ NEAR = 0.002
 EPOCHS = """
 select m.timestamp, m.value, m.run_uuid from metrics m
 join params p on p.run_uuid = m.run_uuid and p.key = 'optimizer.lr'
+join runs r on r.run_uuid = m.run_uuid and r.name not like '% seed %'
 where m.key = 'val/accuracy' order by m.timestamp
 """
+"""The epochs of the search. The run of a finalist is named `trial 7 seed 2`."""
 Incumbent = dict[str, Any]
 """Seconds since the start, validation accuracy, overrides, and then the test accuracy."""
 
 
-def ours(n_trials: int) -> Callable[[str, int], list[str]]:
+def ours(n_trials: int, *more: str) -> Callable[[str, int], list[str]]:
     """Return a function that returns the command of our study with that many trials."""
 
     def command(root: str, seed: int) -> list[str]:
         study = [sys.executable, "-m", "sweeper", "--multirun", *DATA, f"data.root={root}", *SPACE]
-        return [*study, f"hydra.sweeper.n_trials={n_trials}", f"seed={seed}"]
+        return [*study, f"hydra.sweeper.n_trials={n_trials}", f"seed={seed}", *more]
 
     return command
 
@@ -68,6 +73,7 @@ def plain_optuna(root: str, seed: int) -> list[str]:
 CONTESTANTS: dict[str, Callable[[str, int], list[str]]] = {
     "ours": ours(60),
     "ours, 150 trials": ours(150),
+    "ours, finalists": ours(60, "hydra.sweeper.finalists=3"),
     "plain Optuna": plain_optuna,
 }
 
@@ -88,7 +94,23 @@ def searched(command: list[str]) -> tuple[float, list[Incumbent]]:
             row = {"seconds": stamp / 1000 - started, "value": value, "overrides": overrides}
             incumbents.append(row)
         database.close()
+        incumbents += race_winner(Path(folder), seconds)
     return seconds, incumbents
+
+
+def race_winner(folder: Path, seconds: float) -> list[Incumbent]:
+    """Return the winner of the finalists' race as the last incumbent; empty without a race."""
+    for path in folder.glob("multirun/*/optimization_results.yaml"):
+        results = yaml.safe_load(path.read_text(encoding="utf-8"))
+        if "finalists" in results:
+            params = results["best_params"].items()
+            overrides = sorted(f"{key}={_text(value)}" for key, value in params)
+            return [{"seconds": seconds, "value": results["best_value"], "overrides": overrides}]
+    return []
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value).replace(" ", "")
 
 
 def tested(overrides: list[str], root: str, seed: int) -> float:

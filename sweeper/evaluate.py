@@ -65,12 +65,13 @@ class EvaluationSet:
 
     name: the name of the split, or of the folder.
     batches: pairs of images and labels for the network.
-    pictures: a function that returns the pictures of images, by their indices.
+    pictures: a function that returns the pictures of images, by their indices; None if they
+        cannot be drawn.
     """
 
     name: str
     batches: Batches
-    pictures: Callable[[Sequence[int]], Sequence[Image]]
+    pictures: Callable[[Sequence[int]], Sequence[Image]] | None
 
 
 def evaluate(argv: Sequence[str]) -> None:
@@ -114,6 +115,8 @@ def evaluate(argv: Sequence[str]) -> None:
     as_json = "--json" in arguments.flags
     text = document if as_json else as_tables(results, evaluation_set.name, out)
     sys.stdout.write(text + "\n")
+    if evaluation_set.pictures is None:
+        sys.stderr.write(f"{restored.profile.why_not_drawn}\n")
 
 
 def evaluation_folder(checkpoint: Path, name: str) -> Path:
@@ -133,6 +136,8 @@ def _figures(
     network = type(restored.classifier.model).__name__
     subject = Subject(network, profile.name, restored.epoch)
     figures = result_figures(predictions, profile, images, subject)
+    if evaluation_set.pictures is None:
+        return figures
     return figures | mistake_figures(predictions, profile, images, subject, evaluation_set.pictures)
 
 
@@ -184,11 +189,11 @@ def _evaluation_set(restored: Restored, arguments: Arguments) -> EvaluationSet:
     data = restored.data()
     splits = {"val": data.val, "test": data.test}
     require_split(split, data, splits)
-    return EvaluationSet(
-        split,
-        splits[split](),
-        lambda indices: data.to_pictures(data.samples(split, indices)[0].cpu()),
-    )
+
+    def pictures(indices: Sequence[int]) -> Sequence[Image]:
+        return data.to_pictures(data.samples(split, indices)[0].cpu())
+
+    return EvaluationSet(split, splits[split](), None if data.profile.why_not_drawn else pictures)
 
 
 def _images_of_folder(restored: Restored, folder: Path) -> EvaluationSet:

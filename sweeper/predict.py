@@ -58,13 +58,14 @@ class Shown:
 
     names: the paths of the files, or the numbers of the images in the split, from 0.
     batches: images for the network, in the order of the names.
-    pictures: a function that returns the pictures of the first so many images.
+    pictures: a function that returns the pictures of the first so many images; None if they cannot
+        be drawn.
     truths: the true labels of the images; None for image files.
     """
 
     names: Sequence[str | int]
     batches: Iterable[Tensor]
-    pictures: Callable[[int], Sequence[Image]]
+    pictures: Callable[[int], Sequence[Image]] | None
     truths: Tensor | None = None
 
 
@@ -95,12 +96,9 @@ def predict(argv: Sequence[str]) -> None:
     else:
         sys.stdout.write(_lines(answers) if split is None else _table(split, answers))
     if grid is not None:
-        waiting_for(f"drawing {grid}")
-        n_drawn = _draw(grid, shown, answers, restored)
-        hide_waiting()
-        drawn = f"the first {n_drawn} images" if n_drawn < len(answers) else "picture"
+        drawn = _draw(grid, shown, answers, restored)
         # The document alone goes to the output, so that other programs can read it.
-        (sys.stderr if as_json else sys.stdout).write(f"{drawn}: {printable(str(grid))}\n")
+        (sys.stderr if as_json else sys.stdout).write(f"{drawn}\n")
 
 
 def _answers(restored: Restored, shown: Shown, top: int) -> list[dict[str, Any]]:
@@ -226,10 +224,14 @@ def _of_split(split: str, typed: int | None, restored: Restored) -> Shown:
     if count > size:
         raise ConfigError(f"count={count}: split={split} has {size} images; type count={size}")
     images, labels = data.samples(split, range(count))
+
+    def pictures(n_drawn: int) -> Sequence[Image]:
+        return data.to_pictures(images[:n_drawn].cpu())
+
     return Shown(
         range(count),
         torch.split(images, restored.batch_size),
-        lambda n_drawn: data.to_pictures(images[:n_drawn].cpu()),
+        None if data.profile.why_not_drawn else pictures,
         labels.cpu(),
     )
 
@@ -275,8 +277,11 @@ def prediction_of(restored: Restored, labels: Tensor, scores: Tensor, top: int) 
 
 def _draw(
     path: Path, shown: Shown, answers: Sequence[Mapping[str, Any]], restored: Restored
-) -> int:
-    """Draw the images with their names or true labels, and predictions; return their number."""
+) -> str:
+    """Draw the images with their names or true labels, and predictions; return a line about it."""
+    if shown.pictures is None:
+        return str(restored.profile.why_not_drawn)
+    waiting_for(f"drawing {path}")
     from sweeper.figures.grid_of_images import image_grid  # imports matplotlib
 
     drawn = answers[:MAX_PICTURES]
@@ -294,7 +299,8 @@ def _draw(
         figure.savefig(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"grid={path} cannot be written ({error}); type grid=FILE.png") from error
-    return len(drawn)
+    hide_waiting()
+    return f"{f'the first {len(drawn)} images' if is_part else 'picture'}: {printable(str(path))}"
 
 
 def heading(answer: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> str:

@@ -19,7 +19,7 @@ from sweeper.api.call import CONFIG_NAME, Call
 from sweeper.api.untouched import untouched_figures, untouched_torch
 from sweeper.errors import ConfigError
 from sweeper.secrets import MASK
-from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.budget import is_shown
 from sweeper.sweep.command import recorded_command
 from sweeper.sweep.curve import is_paused
 from sweeper.sweep.elsewhere.address import open_existing
@@ -89,7 +89,7 @@ class Study:
         if table.empty:  # Optuna gives it no columns
             table = table.reindex(columns=["number", "value", "state", *times])
         trials = self.optuna.get_trials(deepcopy=False)
-        own = [t.number for t in trials if is_own(t) and not was_not_needed(t)]
+        own = [t.number for t in trials if is_shown(t)]
         paused = [t.number for t in trials if is_paused(t)]
         table.loc[table["number"].isin(paused), "state"] = "PAUSED"
         table = table[table["number"].isin(own)].reset_index(drop=True)

@@ -132,11 +132,17 @@ class Recipe:
         """
         model, outputs = self.network(adapter, profile.input_shape, device)
         self.options.require_computable_loss(adapter, outputs, profile)
+        # A study is told too that the memory format that was typed does not fit.
+        self.options.weights_channels_last(model, self.trainer, self.device)
         return model
 
     def to_device(self, model: nn.Module) -> nn.Module:
-        """Move the network to the device of the run, in the trainer's memory format."""
-        is_last = self.options.channels_last(self.trainer, self.device)
+        """Move the network to the device of the run, in the trainer's memory format.
+
+        Raises:
+            ConfigError: the format does not fit the network.
+        """
+        is_last = self.options.weights_channels_last(model, self.trainer, self.device)
         layout = torch.channels_last if is_last else torch.contiguous_format
         return model.to(self.device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 

@@ -59,17 +59,23 @@ def ui_commands(uri: str, folder: Path, page: str | None) -> Iterator[str]:
 def ui_command(uri: str, folder: Path) -> str:
     """Return the command that shows the runs of a database.
 
-    `mlflow ui` finds the database `mlflow.db` in the folder in which it is started.
+    `mlflow ui` finds the database `mlflow.db` in the folder in which it is started. It ends with an
+    error if there are files of an older MLflow too, unless the database is named.
     """
     shown = masked_uri(uri)
     if uri.startswith("databricks"):
         return shown
     if uri.startswith(SQLITE):
-        path = Path(unquote(uri.removeprefix(SQLITE)))
-        if path == folder / "mlflow.db":
+        name, mark, query = shown.removeprefix(SQLITE).partition("?")
+        path = Path(unquote(name))
+        if path == folder / "mlflow.db" and not _has_older_files(folder):
             return "mlflow ui"
-        shown = f"{SQLITE}{quote(relative(path, folder).as_posix(), safe='/:')}"
+        shown = f"{SQLITE}{quote(relative(path, folder).as_posix(), safe='/:')}{mark}{query}"
     return shlex.join(["mlflow", "ui", "--backend-store-uri", shown])
+
+
+def _has_older_files(folder: Path) -> bool:
+    return any(file.parent.name.isdigit() for file in folder.glob("mlruns/*/meta.yaml"))
 
 
 def relative(path: Path, folder: Path | None = None) -> Path:

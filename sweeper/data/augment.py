@@ -2,12 +2,12 @@
 
 A random transform of v2 draws its parameters once a call, so it would flip a whole batch or none
 of it. The common transforms are vectorised here, with torchvision's parameters and distributions.
-Any other transform is called image by image. All use torch's global random state.
+Any other transform is called image by image, and so is a subclass, which may do something else. All
+use torch's global random state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import singledispatch
 from typing import Any
 
 import torch
@@ -37,45 +37,32 @@ class _Batched:
         return str(self.transform)
 
 
-@singledispatch
 def augment(transform: Any, images: Tensor) -> Tensor:
     """Apply the transform to images (N, C, H, W), with random parameters for every image."""
-    return _image_by_image(transform, images)
+    return VECTORISED.get(type(transform), _image_by_image)(transform, images)
 
 
 def _image_by_image(transform: Any, images: Tensor) -> Tensor:
     return torch.stack([transform(image) for image in images])
 
 
-@augment.register(v2.Resize)
-@augment.register(v2.CenterCrop)
-@augment.register(v2.Pad)
-@augment.register(v2.Grayscale)
-@augment.register(v2.RGB)
-@augment.register(v2.Normalize)
-@augment.register(v2.ToDtype)
-@augment.register(v2.Identity)
 def _deterministic(transform: Any, images: Tensor) -> Tensor:
     return transform(images)  # type: ignore[no-any-return]
 
 
-@augment.register(v2.RandomHorizontalFlip)
 def _horizontal_flip(transform: Any, images: Tensor) -> Tensor:
     return per_sample.choose(_bernoulli(transform.p, images), images.flip(-1), images)
 
 
-@augment.register(v2.RandomVerticalFlip)
 def _vertical_flip(transform: Any, images: Tensor) -> Tensor:
     return per_sample.choose(_bernoulli(transform.p, images), images.flip(-2), images)
 
 
-@augment.register(v2.RandomGrayscale)
 def _grayscale(transform: Any, images: Tensor) -> Tensor:
     gray = TF.rgb_to_grayscale(images, num_output_channels=images.shape[1])
     return per_sample.choose(_bernoulli(transform.p, images), gray, images)
 
 
-@augment.register(v2.RandomCrop)
 def _crop(transform: Any, images: Tensor) -> Tensor:
     # This computes the padding, and raises an error if the crop is too large.
     params = transform.make_params([images])
@@ -87,7 +74,6 @@ def _crop(transform: Any, images: Tensor) -> Tensor:
     return per_sample.crop(images, top, left, (height, width))
 
 
-@augment.register(v2.RandomRotation)
 def _rotation(transform: Any, images: Tensor) -> Tensor:
     if transform.expand or isinstance(transform.fill, dict):
         return _image_by_image(transform, images)
@@ -101,7 +87,6 @@ def _rotation(transform: Any, images: Tensor) -> Tensor:
     )
 
 
-@augment.register(v2.RandomErasing)
 def _erasing(transform: Any, images: Tensor) -> Tensor:
     box, fits = erasing_boxes(transform, images)
     erased = per_sample.erase(images, box, _erasing_value(transform, images))
@@ -152,3 +137,16 @@ def _uniform(bounds: Sequence[float], shape: tuple[int, ...], images: Tensor) ->
 def _random_integers(highest: int, images: Tensor) -> Tensor:
     """Return an integer from 0 to `highest` for every image: (N,) int64."""
     return torch.randint(0, highest + 1, (len(images),), device=images.device)
+
+
+VECTORISED: dict[type, Callable[[Any, Tensor], Tensor]] = {
+    **dict.fromkeys((v2.Resize, v2.CenterCrop, v2.Pad), _deterministic),
+    **dict.fromkeys((v2.Grayscale, v2.RGB, v2.Normalize, v2.ToDtype, v2.Identity), _deterministic),
+    v2.RandomHorizontalFlip: _horizontal_flip,
+    v2.RandomVerticalFlip: _vertical_flip,
+    v2.RandomGrayscale: _grayscale,
+    v2.RandomCrop: _crop,
+    v2.RandomRotation: _rotation,
+    v2.RandomErasing: _erasing,
+}
+"""What applies a transform of exactly this class to a batch."""

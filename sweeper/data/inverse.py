@@ -8,6 +8,9 @@ from torch import Tensor
 
 from sweeper.errors import DataError
 
+CHANNELS = (1, 3)
+"""The numbers of channels that a picture can have."""
+
 
 def to_uint8(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Return the pixels (N, C, H, W) uint8 of normalised images (N, C, H, W) float.
@@ -26,7 +29,7 @@ def to_pil(image: Tensor) -> Image.Image:
     Raises:
         DataError: the tensor has another dtype or shape.
     """
-    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in (1, 3):
+    if image.dtype != torch.uint8 or image.ndim != 3 or image.shape[0] not in CHANNELS:
         raise DataError(
             f"a picture must be a uint8 tensor of shape (1 or 3, H, W), "
             f"but got {image.dtype} of shape {tuple(image.shape)}"
@@ -42,7 +45,7 @@ def to_pictures(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> 
     Raises:
         DataError: the images have another shape, or other than one mean a channel.
     """
-    if images.ndim != 4 or images.shape[1] not in (1, 3) or len(mean) != images.shape[1]:
+    if images.ndim != 4 or images.shape[1] not in CHANNELS or len(mean) != images.shape[1]:
         raise DataError(
             f"pictures need images (N, C, H, W) with 1 or 3 channels and one mean a channel, "
             f"but got shape {tuple(images.shape)} and {len(mean)} means"

@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sweeper.data.inverse import CHANNELS
 from sweeper.data.source import label_text, mistake_text
 from sweeper.objectives import LabelType
 from sweeper.schema import ImageShape
@@ -29,6 +30,14 @@ class Profile:
     n_train: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @property
+    def why_not_drawn(self) -> str | None:
+        """Why no pictures of the images can be made; None if they can."""
+        channels = self.input_shape[0]
+        if channels in CHANNELS:
+            return None
+        return f"no images are drawn: they have {channels} channels, and a picture has 1 or 3"
 
     def label_text(self, labels: Tensor) -> str:
         """Return the labels of one image as text, as `source.label_text` does."""

@@ -8,7 +8,7 @@ nothing.
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, singledispatch
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -89,31 +89,24 @@ def _fixes_size(transform: Any, channels: int) -> bool:
             return False
 
 
-@singledispatch
 def transformed(transform: Any, photos: Photos) -> list[Tensor]:
     """Return the photographs after the transform, with random parameters for every photograph."""
-    return [transform(photo) for photo in photos]
+    return KNOWN.get(type(transform), _one_by_one)(transform, photos)
 
 
-@transformed.register(Frame)
-@transformed.register(v2.Resize)
-@transformed.register(v1.Resize)
-@transformed.register(v2.CenterCrop)
-@transformed.register(v1.CenterCrop)
-@transformed.register(v2.Pad)
-@transformed.register(v2.Grayscale)
+def _one_by_one(transform: Any, photos: Photos) -> list[Tensor]:
+    # One that works in place would change photographs that stay in memory for all epochs.
+    return [transform(photo.clone()) for photo in photos]
+
+
 def _deterministic(transform: Any, photos: Photos) -> list[Tensor]:
     return _in_threads(transform, photos)
 
 
-@transformed.register(v2.RandomHorizontalFlip)
-@transformed.register(v1.RandomHorizontalFlip)
 def _horizontal_flip(transform: Any, photos: Photos) -> list[Tensor]:
     return _flipped(photos, transform.p, -1)
 
 
-@transformed.register(v2.RandomVerticalFlip)
-@transformed.register(v1.RandomVerticalFlip)
 def _vertical_flip(transform: Any, photos: Photos) -> list[Tensor]:
     return _flipped(photos, transform.p, -2)
 
@@ -123,8 +116,6 @@ def _flipped(photos: Photos, p: float, dim: int) -> list[Tensor]:
     return [photo.flip(dim) if flip else photo for photo, flip in zip(photos, flips, strict=True)]
 
 
-@transformed.register(v2.RandomResizedCrop)
-@transformed.register(v1.RandomResizedCrop)
 def _resized_crop(transform: Any, photos: Photos) -> list[Tensor]:
     size, mode, antialias = list(transform.size), transform.interpolation, transform.antialias
 
@@ -162,3 +153,13 @@ def _in_threads(function: Callable[..., Tensor], *columns: Sequence[Any]) -> lis
 @cache
 def _pool(n: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(n, thread_name_prefix="photographs")
+
+
+KNOWN: dict[type, Callable[[Any, Photos], list[Tensor]]] = {
+    **dict.fromkeys((Frame, v2.Resize, v1.Resize, v2.CenterCrop, v1.CenterCrop), _deterministic),
+    **dict.fromkeys((v2.Pad, v2.Grayscale), _deterministic),
+    **dict.fromkeys((v2.RandomHorizontalFlip, v1.RandomHorizontalFlip), _horizontal_flip),
+    **dict.fromkeys((v2.RandomVerticalFlip, v1.RandomVerticalFlip), _vertical_flip),
+    **dict.fromkeys((v2.RandomResizedCrop, v1.RandomResizedCrop), _resized_crop),
+}
+"""What applies a transform of exactly this class; a subclass may do something else."""

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 CHUNK_SIZE = 1024
 """Images that are read at a time."""
+SMALLEST_STD = 1e-12
+"""Less than the deviation of two levels, however many pixels have the same one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def measure(chunks: Iterable[NDArray[np.uint8]]) -> Statistics:
     total = counts.sum(axis=1)
     mean = counts @ levels / total
     variance = (counts * (levels - mean[:, None]) ** 2).sum(axis=1) / total
-    std = np.where(variance > 0, np.sqrt(variance), 1.0)
+    is_constant = (counts > 0).sum(axis=1) == 1  # its variance may be a rounding error
+    std = np.where(is_constant, 1.0, np.sqrt(variance))
     return Statistics(tuple(mean.tolist()), tuple(std.tolist()))
 
 
@@ -93,6 +96,8 @@ def _read(path: Path) -> Statistics | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         statistics = Statistics(tuple(content["mean"]), tuple(content["std"]))
+        if min(statistics.std) < SMALLEST_STD:
+            raise ValueError("an earlier version wrote a rounding error for a constant channel")
         is_older = content.keys() == {"mean", "std"}  # written before there were checksums
         if is_older or content["crc32"] == _checksum(statistics):
             return statistics

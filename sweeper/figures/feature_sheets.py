@@ -38,13 +38,13 @@ def feature_maps(
     darkest colour is the lowest value. The scales clip the extreme 0.1 % of the values at
     either end, so that a single peak does not take the contrast from all others.
 
-    images: N pictures; labels: N texts.
+    images: N pictures, or none if they cannot be drawn; labels: N texts.
     before: the inputs of the activation as float32, of shape (N, C, H, W), (N, T, D) for T time
         steps, or (N, F) for F units.
     after: the outputs of the activation in the same form, or None for a layer without activation.
     activation: the name of the activation.
     """
-    pictures = [np.asarray(image.convert("RGB")) for image in images]
+    pictures = [[np.asarray(image.convert("RGB"))] for image in images] or [[]] * len(labels)
     panels = [("output" if after is None else f"before {activation}", before, "RdBu_r")]
     if after is not None:
         panels.append((f"after {activation}", after, "viridis"))
@@ -77,16 +77,17 @@ def _as_maps(values: Maps) -> Maps:
 
 
 def _panel(
-    pictures: Sequence[NDArray[np.uint8]], labels: Sequence[str], maps: Maps, colors: str
+    pictures: Sequence[list[NDArray[np.uint8]]], labels: Sequence[str], maps: Maps, colors: str
 ) -> Image.Image:
     """Return a panel with the maps beside their pictures.
 
-    pictures: N of shape (H, W, 3); maps: (N, C, H, W); colors: the name of a colour map.
+    pictures: N lists, each of one picture (H, W, 3) or of none.
+    maps: (N, C, H, W); colors: the name of a colour map.
     """
     low, high = _limits(maps, diverging=colors == "RdBu_r")
     scaled = np.clip((maps - low) / (high - low), 0, 1)
     tiles: NDArray[np.uint8] = colormaps[colors](scaled, bytes=True)[..., :3]
-    rows = [[picture, *row] for picture, row in zip(pictures, tiles, strict=True)]
+    rows = [[*picture, *row] for picture, row in zip(pictures, tiles, strict=True)]
     left = max(_width(label, _TEXT) for label in labels) + 2 * _GAP
     cell = map_side(maps.shape[1], left)
     height, width = (max(8, round(cell * n / max(maps.shape[2:]))) for n in maps.shape[2:])
@@ -99,7 +100,8 @@ def _panel(
         pen.text((left - _GAP, top + height // 2), label, _TEXT_COLOR, font(_TEXT), anchor="rm")
         for x, tile in zip(columns, tiles_of_row, strict=True):
             sheet.paste(_resized(tile, width, height), (x, top))
-    for x, name in zip(columns, ["image", *map(str, range(maps.shape[1]))], strict=True):
+    names = [*["image"] * len(pictures[0]), *map(str, range(maps.shape[1]))]
+    for x, name in zip(columns, names, strict=True):
         pen.text((x + width // 2, bottom), name, _TEXT_COLOR, font(_SMALL), anchor="ma")
     sheet.paste(_color_bar(colors, low, high, bottom - _GAP), (right + 3 * _GAP, 0))
     return sheet

@@ -4,7 +4,8 @@ In the parent process, the plugin's `LocalLauncher` calls
 
     local        gives jobs to worker processes, and replaces those that die
       slot       one worker process, and how it is started
-        child    starts a process that finds the same modules
+        child    starts a process that finds the same modules, and waits for it
+    orphans      kills what a worker process has started, if it is killed or hangs
     resources    how many workers this machine can run, with how many threads and which GPU
     limits       what a container leaves to it
     early        starts a fork server while the command still reads its config

@@ -42,8 +42,9 @@ def call_apart(function: Callable[..., T], *arguments: Any) -> T:
         if not process:
             return function(*arguments)
         connection = Connection(own.detach())
-        connection.send_bytes(cloudpickle.dumps((function, arguments)))
+        request = cloudpickle.dumps((function, arguments))
         try:
+            connection.send_bytes(request)
             result, error = pickle.loads(connection.recv_bytes())
         except (EOFError, ConnectionError):
             raise TrainingError(

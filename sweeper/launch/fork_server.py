@@ -11,19 +11,24 @@ from typing import Any
 
 from sweeper.cli.leaving import reap
 from sweeper.launch.child import child_environment, start_child
+from sweeper.launch.orphans import has_pidfds
 from sweeper.launch.resources import THREAD_VARIABLES
 
 LOST = 1  # the exit code of a process whose server died, so that nobody knows it
+WHOLE_GROUP = 4
+"""The flag PIDFD_SIGNAL_PROCESS_GROUP of Linux 6.9 and later."""
 
 
 def can_fork() -> bool:
     """Return whether this system can fork, and tell whether that is safe."""
-    can = hasattr(os, "fork") and hasattr(os, "pidfd_open")
-    return can and Path("/proc/self/task").is_dir()
+    return hasattr(os, "fork") and has_pidfds() and Path("/proc/self/task").is_dir()
 
 
 class ForkedProcess:
-    """A process that a fork server has forked: a `local.Process`."""
+    """A process that a fork server has forked: a `local.Process`.
+
+    What the process has started is killed if it ends with another exit code than 0.
+    """
 
     def __init__(self, pid: int, status: int) -> None:
         self.pid = pid
@@ -31,13 +36,18 @@ class ForkedProcess:
         self._status = status
         self._pidfd = os.pidfd_open(pid)
 
+    def has_ended(self) -> bool:
+        """Return whether the process has ended."""
+        return self.returncode is not None or bool(self._poll().poll(0))
+
     def wait(self) -> int:
         """Wait until the process has ended; return its exit code, negative for a signal."""
         if self.returncode is None:
-            poll = select.poll()  # unlike `select`, it takes descriptors of any number
-            poll.register(self._pidfd, select.POLLIN)
-            poll.poll()
+            self._poll().poll()
             content = os.read(self._status, 32)
+            if not content:  # the server kills what the process has started, unless it has died
+                with suppress(OSError):
+                    signal.pidfd_send_signal(self._pidfd, signal.SIGKILL, None, WHOLE_GROUP)
             self.returncode = int(content) if content else LOST
             os.close(self._status)
             os.close(self._pidfd)
@@ -52,6 +62,11 @@ class ForkedProcess:
     def kill(self) -> None:
         """Kill the process."""
         self.send_signal(signal.SIGKILL)
+
+    def _poll(self) -> select.poll:
+        poll = select.poll()  # unlike `select`, it takes descriptors of any number
+        poll.register(self._pidfd, select.POLLIN)
+        return poll
 
 
 class ForkServer:

@@ -97,7 +97,10 @@ class LocalPool:
             if self._interrupt.requested:
                 results |= {job.number: failed_job(Interrupted()) for job in queue}
                 queue.clear()
-            for connection in wait(list(slots), POLL_SECONDS):
+            ready = wait(list(slots), POLL_SECONDS)
+            for slot in () if ready else self._silently_dead():
+                self._replace(slot, queue, results, payload)
+            for connection in ready:
                 slot = slots[connection]  # type: ignore[index]
                 try:
                     self._receive(slot, queue, results)
@@ -124,6 +127,11 @@ class LocalPool:
             slot.connection.send((slot.job.overrides, slot.job.number))
         else:  # the process ends now, while others still work
             slot.connection.close()
+
+    def _silently_dead(self) -> list[Slot]:
+        """Return the slots whose process is dead, but not its connection: a child has a copy."""
+        slots = [s for s in self._slots if not s.connection.closed and s.process.has_ended()]
+        return [slot for slot in slots if not slot.connection.poll()]
 
     def _should_repeat(self, result: JobReturn) -> bool:
         """Return whether a job ended because its process was asked to end, but not by this pool."""

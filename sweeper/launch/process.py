@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from sweeper.cli.interrupts import WARNINGS
 from sweeper.cli.leaving import leave
+from sweeper.launch.orphans import exit_with_children
 from sweeper.launch.output import output_to
 
 READY = "ready"
@@ -112,13 +113,13 @@ def failed_job(error: BaseException) -> JobReturn:
 
 
 def exit_with_parent(lifeline_descriptor: int) -> None:
-    """Exit when the pipe's other end closes.
+    """Exit, with all that this process has started, when the pipe's other end closes.
 
     The parent closes it only after this process has ended, so an earlier close means that the
     parent has died.
     """
     os.read(lifeline_descriptor, 1)
-    os._exit(1)
+    exit_with_children(1)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 import contextlib
 import functools
+import itertools
 import logging
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,6 +20,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
 )
 WORKER_MEMORY_BYTES = 3 * 2**29  # torch, mlflow, a small network and its data: about 1.5 GiB
+GPU_NAME = re.compile(r"[0-9]+|(GPU|MIG)-.+")  # CUDA ignores any other, and all names after it
 DRIVER_SECONDS = 30.0  # A driver that no process has opened needs a few seconds for each GPU.
 
 
@@ -62,7 +65,8 @@ def visible_gpus() -> list[str]:
     """Return the names of the GPUs that a process may use, as in CUDA_VISIBLE_DEVICES."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        return [name for name in visible.split(",") if name.strip() not in ("", "-1")]
+        names = (name.strip() for name in visible.split(","))
+        return [*itertools.takewhile(GPU_NAME.fullmatch, names)]
     return [str(i) for i in range(_n_gpus_of_driver())]
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeper.cli.leaving import leave
+from sweeper.launch.orphans import kill_orphans_of
 from sweeper.launch.resources import THREAD_VARIABLES
 
 REFUSED = -1
@@ -64,9 +65,13 @@ class Server:
     def _fork(self, entry: str, environment: Mapping[str, str], descriptors: Sequence[int]) -> int:
         """Fork a process that calls `entry` with all descriptors but the last; return its id.
 
-        The exit code is written to the last descriptor. Return `REFUSED` if forking is unsafe.
+        The exit code is written to the last descriptor. Return `REFUSED` if forking is unsafe, or
+        if the system has no room for another process.
         """
-        pid = os.fork() if is_safe_to_fork() else REFUSED
+        try:
+            pid = os.fork() if is_safe_to_fork() else REFUSED
+        except OSError:
+            pid = REFUSED
         if pid == 0:
             self._close()
             leave(_run_child, entry, environment, descriptors)
@@ -92,6 +97,8 @@ class Server:
             code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
             status = self._status_of.pop(ended.si_pid, None)
             # Before the process is reaped, so that its id is its own until the parent knows.
+            if code != 0:
+                kill_orphans_of(ended.si_pid)
             if status is not None:
                 _write(status, f"{code}\n".encode())
             os.waitpid(ended.si_pid, 0)
@@ -126,7 +133,11 @@ def _use_threads(environment: Mapping[str, str]) -> None:
     """Set the number of threads of the libraries that read it when they were imported."""
     if all(environment.get(name) == "1" for name in THREAD_VARIABLES):
         return  # as in the server
-    number = int(environment.get(THREAD_VARIABLES[0]) or 1)
+    # OpenMP takes a list too, with a number for each level of nesting, and ignores what is none.
+    first = environment.get(THREAD_VARIABLES[0], "").partition(",")[0].strip()
+    number = int(first) if first.isdecimal() else 0
+    if number == 0:
+        return
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(number)
     if "numpy" in sys.modules:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
-from sweeper.launch.child import child_environment, start_child
+from sweeper.launch.child import ChildProcess, child_environment, start_child
 from sweeper.launch.early import current_server
 from sweeper.launch.spawned import SpawnedProcess
 
@@ -22,13 +22,15 @@ class Job:
 
 
 class Process(Protocol):
-    """What the pool needs of a process, as `subprocess.Popen` has it.
+    """What the pool needs of a process.
 
     A signal handler may call `send_signal` and `kill` in the middle of `wait`.
     """
 
     @property
     def returncode(self) -> int | Any: ...
+
+    def has_ended(self) -> bool: ...
 
     def wait(self) -> int: ...
 
@@ -96,8 +98,8 @@ def _with_descriptors(environment: dict[str, str]) -> Slot:
     lifeline_read, lifeline_write = os.pipe()
     variables = child_environment(environment)
     descriptors = (child_socket.fileno(), lifeline_read)
-    process = _forked(variables, descriptors) or start_child(
-        "sweeper.launch.process", descriptors, environment=variables
+    process = _forked(variables, descriptors) or ChildProcess(
+        start_child("sweeper.launch.process", descriptors, environment=variables)
     )
     child_socket.close()
     os.close(lifeline_read)

@@ -41,6 +41,10 @@ class SpawnedProcess:
         """The exit code, or None if the process runs."""
         return self._process.exitcode
 
+    def has_ended(self) -> bool:
+        """Return whether the process has ended."""
+        return self._process.exitcode is not None
+
     def wait(self) -> int:
         """Wait until the process has ended; return its exit code."""
         self._process.join()

@@ -6,7 +6,8 @@ mean of the training embeddings (Mensink et al., "Distance-Based Image Classific
 Snell et al., "Prototypical Networks", 2017).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import torch
@@ -30,7 +31,7 @@ def mined_triplets(points: Tensor, labels: Tensor) -> Triplets:
     (Schroff et al., "FaceNet", 2015, section 3.2). An image without a positive or a negative in the
     batch is no anchor.
     """
-    distances = torch.cdist(points.detach(), points.detach())
+    distances = _distances(points.detach(), points.detach())
     same_class = labels[:, None] == labels
     positives = _next_of_class(labels)
     farther = ~same_class & (distances > distances.gather(1, positives[:, None]))
@@ -39,6 +40,25 @@ def mined_triplets(points: Tensor, labels: Tensor) -> Triplets:
     negatives = torch.where(farther.any(dim=1), nearest, farthest)
     anchors = is_anchor(labels).nonzero().squeeze(1)
     return anchors, positives[anchors], negatives[anchors]
+
+
+def _distances(points: Tensor, others: Tensor) -> Tensor:
+    """Return the Euclidean distances between points (N, D) and others (K, D), (N, K).
+
+    They are not computed with a matrix product: a GPU would round the points to 10 bits for it.
+    """
+    return torch.cdist(points, others, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+@contextmanager
+def _full_precision() -> Iterator[None]:
+    """Let a GPU keep the factors of matrix products as they are; in training it rounds them."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def is_anchor(labels: Tensor) -> Tensor:
@@ -128,7 +148,9 @@ class Embedding(Adapter):
         for batch, labels in outputs:
             # A product with a one-hot matrix adds in the same order every time.
             one_hot = functional.one_hot(labels, self.num_classes).float()
-            sums += one_hot.T @ self.points(batch)
+            points = self.points(batch)
+            with _full_precision():
+                sums += one_hot.T @ points
             counts += one_hot.sum(dim=0)
         self.means.copy_(self.points(sums / counts.clamp_min(1.0)[:, None]))
         self.seen.copy_(counts > 0)
@@ -142,7 +164,7 @@ class Embedding(Adapter):
 
     def _negative_distances(self, outputs: Tensor) -> Tensor:
         """Return negative squared distances to the class means, (N, K) float32."""
-        distances = torch.cdist(self.points(outputs), self.means)
+        distances = _distances(self.points(outputs), self.means)
         return -distances.square().masked_fill(~self.seen, torch.inf)
 
 

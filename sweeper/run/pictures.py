@@ -3,6 +3,7 @@
 matplotlib takes half a second to import, so the modules of figures are imported in the functions.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from sweeper.training.state import RunState
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
 
 PICTURES = 24
 """The largest number of images in a grid."""
@@ -68,6 +71,7 @@ def draw_figures(
 
     The figures are the learning curves, a training batch, the results by class on the test split
     (on the validation split if there is no other), and the worst mistakes on the validation split.
+    Images with other than 1 or 3 channels are not drawn.
 
     network: the name of the network.
     val, test: the best network's predictions; `test` is None for data without a test split.
@@ -81,30 +85,36 @@ def draw_figures(
     figures = _training_figures(experiment, subject, state)
     final, split = (val, "val") if test is None else (test, "test")
     figures |= result_figures(final, profile, SPLITS[split], subject)
-    figures |= mistake_figures(val, profile, SPLITS["val"], subject, pictures)
+    if profile.why_not_drawn:
+        log.info("%s", profile.why_not_drawn)
+    else:
+        figures |= mistake_figures(val, profile, SPLITS["val"], subject, pictures)
     return save_figures(figures, folder)
 
 
 def _training_figures(experiment: Experiment, subject: Subject, state: RunState) -> Figures:
-    """Return the learning curves and a grid of images from a training batch."""
+    """Return the learning curves and, if they can be drawn, images from a training batch."""
     from sweeper.figures.curves import learning_curves
     from sweeper.figures.grid_of_images import image_grid
 
     data, measures = experiment.data, tuple(MEASURES[experiment.data.profile.label_type])
+    about = f"{subject.network} on {subject.data} · the best epoch is that of {state.metric}"
+    figures: Figures = {
+        "learning_curves": learning_curves(state.history, state.best_epoch or 1, measures, about)
+    }
+    if data.profile.why_not_drawn:
+        return figures
     images, labels = next(data.train(1))
     titles = [data.profile.label_text(label) for label in labels[:PICTURES].cpu()]
-    about = f"{subject.network} on {subject.data} · the best epoch is that of {state.metric}"
     pictures = data.to_pictures(images[:PICTURES].cpu())
     shown = f"{len(titles)} of {len(labels)} images of epoch 1, transformed anew as in training"
-    return {
-        "learning_curves": learning_curves(state.history, state.best_epoch or 1, measures, about),
-        "training_batch": image_grid(
-            pictures,
-            titles,
-            heading="First batch of the training split",
-            about=f"{subject.data} · {shown}",
-        ),
-    }
+    figures["training_batch"] = image_grid(
+        pictures,
+        titles,
+        heading="First batch of the training split",
+        about=f"{subject.data} · {shown}",
+    )
+    return figures
 
 
 def result_figures(

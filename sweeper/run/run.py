@@ -60,11 +60,10 @@ class Run:
     def next_steps(self) -> str:
         """What to type once the run has ended, in lines."""
         folder = self.invocation.folder
-        events = folder / "tensorboard"
+        has_events = (folder / "tensorboard").is_dir()
         with contextlib.chdir(self.invocation.start_folder):
-            uri, logdir = self.experiment.tracker.uri, events.is_dir()
-            page = self.experiment.tracker.page
-            return next_steps(folder, uri, folder if logdir else None, page)
+            tracker = self.experiment.tracker
+            return next_steps(folder, tracker.uri, folder if has_events else None, tracker.page)
 
     def execute(self) -> float | tuple[float, ...]:
         """Train, evaluate and record; return the value of the metric at the best epoch.

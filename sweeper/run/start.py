@@ -153,13 +153,15 @@ def _update_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 def _data_settings(config: Mapping[str, Any], state: RunState) -> dict[str, Any]:
     """Return the settings on which the pixels that are evaluated depend, by names of overrides.
 
-    Within an epoch, those that divide its images into batches and steps are among them.
+    Within an epoch, those that divide its images into batches and steps are among them, and the
+    precision, in which gradients that wait for their step may be scaled.
     """
     values = OF_PIXELS | _node(config, "data")
     settings = {f"data.{key}": values[key] for key in OF_PIXELS}
     if state.batch:
         settings["data.batch_size"] = values.get("batch_size")
-        settings["trainer.accumulate"] = _node(config, "trainer").get("accumulate")
+        for key in ("accumulate", "precision"):
+            settings[f"trainer.{key}"] = _node(config, "trainer").get(key)
     return settings
 
 

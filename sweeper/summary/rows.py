@@ -146,7 +146,7 @@ def _multiply_adds(layer: nn.Module, inputs: object, output: Tensor) -> int:
     if isinstance(layer, _ConvNd):
         return output.numel() * layer.weight[0].numel()
     # Neither shows a call of `linear`. Every weight is used once in each time step or token.
-    if isinstance(layer, nn.RNNBase | nn.MultiheadAttention):
+    if isinstance(layer, nn.RNNBase | nn.RNNCellBase | nn.MultiheadAttention):
         weights = sum(p.numel() for p in layer.parameters() if p.ndim > 1)
         return output.numel() // output.shape[-1] * weights
     return 0

@@ -97,7 +97,7 @@ class Attempt:
         return verdict
 
     def _output(self, folder: Path) -> AbstractContextManager[None]:
-        return output_to(folder) if self.spec.capture_output else nullcontext()
+        return output_to(folder) if self.spec.own_process else nullcontext()
 
     def _run_job(self, config: DictConfig) -> Verdict:
         try:

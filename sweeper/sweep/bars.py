@@ -2,18 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from sweeper.figures.study.timeline import Bar
-from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.budget import STATE_WORDS, is_shown
 from sweeper.sweep.curve import Place, end_of, start_of
 from sweeper.sweep.lease import Lease
-
-ENDS = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 def bars_of(trials: Iterable[FrozenTrial]) -> list[Bar]:
@@ -21,7 +15,7 @@ def bars_of(trials: Iterable[FrozenTrial]) -> list[Bar]:
 
     A time that ended with the death of its worker is not known, and left out.
     """
-    return [bar for t in trials if is_own(t) and not was_not_needed(t) for bar in _bars(t)]
+    return [bar for t in trials if is_shown(t) for bar in _bars(t)]
 
 
 def _bars(trial: FrozenTrial) -> Iterator[Bar]:
@@ -30,6 +24,6 @@ def _bars(trial: FrozenTrial) -> Iterator[Bar]:
         state = "paused" if s.is_pause else "put back"
         yield Bar(s.worker, number, s.start, s.end, state, is_promoted=n_before > 0)
     lease, start, end = Lease.read(trial.system_attrs), start_of(trial), end_of(trial)
-    if trial.state in ENDS and start is not None and end is not None:
+    if trial.state in STATE_WORDS and start is not None and end is not None:
         worker = lease.worker if lease else "?"
-        yield Bar(worker, number, start, end, ENDS[trial.state], bool(stretches))
+        yield Bar(worker, number, start, end, STATE_WORDS[trial.state], bool(stretches))

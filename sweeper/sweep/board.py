@@ -16,8 +16,16 @@ from rich.text import Text
 
 from sweeper.cli.waiting import can_show
 from sweeper.errors import OutageError
-from sweeper.sweep.board_view import BLOCKS, Frame, best_of, leaderboard, params_text, picture
-from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.board_view import (
+    BLOCKS,
+    Frame,
+    best_of,
+    last_value_text,
+    leaderboard,
+    params_text,
+    picture,
+)
+from sweeper.sweep.budget import is_shown, was_not_needed
 from sweeper.sweep.curve import Place, curve_of, is_paused
 from sweeper.sweep.finals.agenda import finals_storage
 from sweeper.sweep.finals.final_job import FinalJob
@@ -137,7 +145,7 @@ class Board:
         head = f"[{n_done}{total}] trial {trial.number} {event.word if event else ''}"
         if trial.state == TrialState.FAIL:
             return f"{head} ({params_text(trial.params)}): {failure_text(trial)}"
-        return f"{head} {_value_of(trial)}  {params_text(trial.params)}"
+        return f"{head} {last_value_text(trial)}  {params_text(trial.params)}"
 
     def text(self, trials: Sequence[FrozenTrial], jobs: Sequence[FrozenTrial] = ()) -> Text:
         """Return the picture of the study, which fits the terminal."""
@@ -203,14 +211,6 @@ def _is_done(trial: FrozenTrial, pauses: bool) -> bool:
     return has_stopped and trial.state != TrialState.FAIL
 
 
-def _value_of(trial: FrozenTrial) -> str:
-    """Return the trial's values, or the last one that it has reported."""
-    if trial.values or trial.state == TrialState.PRUNED:
-        return values_text(trial) if trial.values else ""
-    curve = curve_of(trial)
-    return f"{curve[-1][1]:.6g}" if curve else ""
-
-
 def _own_trials(study: optuna.Study, anew: bool = False) -> list[FrozenTrial]:
     """Return the trials that the study has run, runs or will run.
 
@@ -219,7 +219,7 @@ def _own_trials(study: optuna.Study, anew: bool = False) -> list[FrozenTrial]:
     trials = (
         read_trials(study._storage, study._study_id) if anew else study.get_trials(deepcopy=False)
     )
-    return [t for t in trials if is_own(t) and not was_not_needed(t)]
+    return [t for t in trials if is_shown(t)]
 
 
 def _job_line(job: FrozenTrial) -> str:

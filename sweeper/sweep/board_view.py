@@ -172,9 +172,9 @@ def _leaders(frame: Frame, trials: Sequence[FrozenTrial], names: Mapping[str, st
     if not leaders:
         return []
     best = leaders[0]
-    head = f"best {_value_text(best)} in trial {best.number}"
+    head = f"best {last_value_text(best)} in trial {best.number}"
     rows = [
-        f"{rank:3}  {_value_text(t):>10}  {t.number:5}  {_epoch_text(t):>7}  "
+        f"{rank:3}  {last_value_text(t):>10}  {t.number:5}  {_epoch_text(t):>7}  "
         f"{params_text(t.params, names)}"
         for rank, t in enumerate(leaders, start=1)
     ]
@@ -189,7 +189,7 @@ def _going_of(frame: Frame, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
     return sorted(reported, key=lambda t: (sign * curve_of(t)[-1][1], t.number))
 
 
-def _value_text(trial: FrozenTrial) -> str:
+def last_value_text(trial: FrozenTrial) -> str:
     """Return the values of a trial, or the last one that it has reported."""
     if trial.values:
         return values_text(trial)
@@ -230,6 +230,6 @@ def _running_row(frame: Frame, trial: FrozenTrial, label: str, names: Mapping[st
     values = [value for _, value in curve_of(trial)]
     drawn = sparkline(values, frame.unicode).ljust(CURVE_WIDTH)
     return (
-        f"{label:>11}  {_epoch_text(trial):>7}  {_value_text(trial):>8}  {drawn}  "
+        f"{label:>11}  {_epoch_text(trial):>7}  {last_value_text(trial):>8}  {drawn}  "
         f"{params_text(trial.params, names)}"
     )

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.sweep.curve import is_paused, was_promoted
 from sweeper.sweep.promotion import Halving, Promotion
-from sweeper.sweep.stop_rule import StopRule
+from sweeper.sweep.stop_rule import StopRule, is_feasible
 
 FAILURE_KEY = "failure"
 # Set to True if every further trial would fail in the same way, so that the study ends.
@@ -25,6 +25,11 @@ REPEATS_KEY, DEVIATION_KEY = "repeats", "deviation"
 SURPLUS = "surplus: the budget was already taken"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 FINISHED = (*DONE, TrialState.FAIL)
+STATE_WORDS = {
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
 EXHAUSTED = "the sampler found no point that the study does not have"
 
 
@@ -71,7 +76,7 @@ class Budget:
         """
         if trial.state is not TrialState.FAIL:
             return is_own(trial)
-        return self.exhaustive and bool(failures([trial], self.failed_before))
+        return self.exhaustive and bool(self.failed([trial]))
 
     def n_finished(self, trials: Sequence[FrozenTrial]) -> int:
         """Return the number of trials that count towards `n_trials` and do not run or wait to run.
@@ -84,11 +89,15 @@ class Budget:
             return len({t.system_attrs.get(POINT_KEY) for t in finished})
         return len(finished)
 
+    def failed(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Return the trials that failed under this command."""
+        return failures(trials, self.failed_before)
+
     def too_many_failed(self, trials: Sequence[FrozenTrial]) -> bool:
         """Return whether more trials failed under this command than `max_failure_rate` allows."""
         if self.max_failure_rate is None:
             return False
-        n_failed = len(failures(trials, self.failed_before))
+        n_failed = len(self.failed(trials))
         n_ended = n_failed + sum(t.state in DONE and is_own(t) for t in trials)
         allowed = self.max_failure_rate * (self.n_trials or max(20, n_ended))
         return n_failed > allowed + 1e-9  # 0.29 * 100 is a little less than 29
@@ -102,7 +111,7 @@ class Budget:
         """Return whether as many trials failed as were asked for, though all of them may fail."""
         if not self.all_may_fail or self.n_trials is None:
             return False
-        return len(failures(trials, self.failed_before)) >= self.n_trials
+        return len(self.failed(trials)) >= self.n_trials
 
     def fatal(self, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
         """Return a trial whose failure under this command shows that every trial would fail.
@@ -111,7 +120,7 @@ class Budget:
         """
         if self.all_may_fail:
             return None
-        failed = failures(trials, self.failed_before)
+        failed = self.failed(trials)
         return next((t for t in failed if t.user_attrs.get(FATAL_KEY)), None)
 
     def has_ended(self, trials: Sequence[FrozenTrial]) -> bool:
@@ -214,7 +223,7 @@ class Budget:
         A point that failed under this command is not run again by it.
         """
         if self.n_points is not None and not self.exhaustive:
-            n_failed = len(failures(trials, self.failed_before))
+            n_failed = len(self.failed(trials))
             if sum(map(self.counts, trials)) + n_failed >= self.n_points:
                 return True
         signs = list(filter(_found_no_point, trials))
@@ -271,6 +280,16 @@ class Budget:
 def is_own(trial: FrozenTrial) -> bool:
     """Return whether the study itself has run the trial, or will."""
     return IMPORTED_KEY not in trial.user_attrs
+
+
+def is_shown(trial: FrozenTrial) -> bool:
+    """Return whether a trial is one of the study's own, and was not ended without a run."""
+    return is_own(trial) and not was_not_needed(trial)
+
+
+def may_be_best(trial: FrozenTrial) -> bool:
+    """Return whether a trial is one of the study's own, complete and feasible."""
+    return trial.state == TrialState.COMPLETE and is_own(trial) and is_feasible(trial)
 
 
 def failures(

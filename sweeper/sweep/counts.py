@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.budget import is_shown
 from sweeper.sweep.curve import is_paused
 
 
@@ -29,7 +29,7 @@ class Counts:
         pauses: True if the command pauses trials. Otherwise it runs those that an earlier command
             has paused, so they are not counted.
         """
-        own = [t for t in trials if is_own(t) and not was_not_needed(t)]
+        own = [t for t in trials if is_shown(t)]
         states = [t.state for t in own]
         names = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL, TrialState.RUNNING)
         complete, pruned, failed, running = map(states.count, names)

@@ -15,8 +15,9 @@ from sweeper.text import in_one_line
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 1.0
-# For a task to stop by itself; after the time limit of a command it also saves its state.
-GRACE_SECONDS = {"trial_timeout": 10.0, "timeout": 30.0}
+# For a task to stop by itself. After the time limit of a command it also saves its state. Another
+# worker has a lost trial, but a long step of it is no hang yet.
+GRACE_SECONDS = {"trial_timeout": 10.0, "timeout": 30.0, "lost": 30.0}
 
 Reason = Literal["lost", "interrupted", "timeout", "trial_timeout"]
 
@@ -25,9 +26,9 @@ class Guard:
     """Context manager that guards a running trial from a thread.
 
     `reason` tells why the task must stop as soon as it can, or None. A task that has not stopped
-    `GRACE_SECONDS` after a time limit hangs: `on_hang` is then called with the reason, if there is
-    such a function. `asks_storage` is True if a command may ask its workers to leave through the
-    storage.
+    `GRACE_SECONDS` after a time limit, or after it has lost its lease, hangs: `on_hang` is then
+    called with the reason, if there is such a function. `asks_storage` is True if a command may ask
+    its workers to leave through the storage.
     """
 
     def __init__(
@@ -75,16 +76,16 @@ class Guard:
                 text = in_one_line(error)
                 log.log(level, "The trial goes on without the study's storage: %s", text)
                 self._is_away = True
-            if self._reason == "lost":
-                return
             self._check_time(now)
 
     def _ask_storage(self, now: float, interval: float) -> None:
         """Renew the lease if that is due, and ask whether the worker is to leave."""
+        if self._reason == "lost":
+            return
         if now - self._renewed_seconds >= interval:
             self._renewed_seconds = now
             if not self._ledger.renew(self._claim):
-                self._reason = "lost"
+                self._reason, self._reason_seconds = "lost", now
                 return
             self._is_away = False
         if self._asks_storage:

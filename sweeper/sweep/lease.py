@@ -11,6 +11,7 @@ import socket
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from functools import cache
@@ -188,10 +189,12 @@ def this_host() -> str:
 def process_start(pid: int) -> str | None:
     """Return the start time of process `pid` in kernel ticks, or None if it does not run.
 
-    Systems without `/proc` do not tell the start time; the text is then empty.
+    The text is empty if the system does not tell: it may have no `/proc`, or one that hides the
+    processes of other users (`hidepid`).
     """
     if Path("/proc/self/stat").exists():
-        return _linux_start(pid)
+        with suppress(OSError):
+            return _linux_start(pid)
     if hasattr(signal, "CTRL_C_EVENT"):  # on Windows signal 0 is that of Ctrl-C
         return ""
     try:
@@ -204,10 +207,7 @@ def process_start(pid: int) -> str | None:
 
 
 def _linux_start(pid: int) -> str | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
+    stat = Path(f"/proc/{pid}/stat").read_text()
     # The command's name may contain spaces and brackets, so fields are counted after the last one.
     fields_after_name = stat.rpartition(")")[2].split()
     return None if fields_after_name[0] in "ZX" else fields_after_name[19]

@@ -17,13 +17,12 @@ from optuna.trial import FrozenTrial, TrialState
 from sweeper.secrets import concealed, masked_uri
 from sweeper.space.grammar import sweep_text
 from sweeper.space.live import config_key
-from sweeper.sweep.budget import FAILURE_KEY, failures, is_own, was_not_needed
+from sweeper.sweep.budget import FAILURE_KEY, STATE_WORDS, failures, is_shown, may_be_best
 from sweeper.sweep.counts import Counts
 from sweeper.sweep.curve import Place, end_of, end_order, is_paused, start_of
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Outcome, StudyInfo
 from sweeper.sweep.results.front import best_trials, chosen_trial
-from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.study_note import study_note
 from sweeper.tracking import tags
 from sweeper.tracking.delivery import Delivery
@@ -44,7 +43,7 @@ STATUS: Mapping[TrialState, Status] = {
     TrialState.FAIL: "FAILED",
 }
 """MLflow's status for each state in which a trial can end."""
-STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: ""}
+STATES = STATE_WORDS | {TrialState.FAIL: ""}
 """What a trial's own run has as the tag `sweeper.state` in each of them."""
 
 
@@ -135,6 +134,10 @@ class MLflowStudy:
         """
         return self.finish(study)
 
+    def study_failed(self, study: StudyInfo, reason: str) -> None:
+        """End the parent run as FAILED, without results; the same command adds them later."""
+        self.fail(study, reason)
+
     def draw_early(self, study: StudyInfo) -> "EarlyFigures":
         """Draw what `finish` need not draw, if the trials are still the same then."""
         from sweeper.sweep.picture.saving import EarlyFigures  # imports matplotlib
@@ -173,6 +176,20 @@ class MLflowStudy:
             tracker.finish(_status(study))
         self._warn_of_late_model(left_behind, winner)
         return tracker.page
+
+    def fail(
+        self,
+        study: StudyInfo,
+        reason: str,
+        wait_for_trials: Callable[[], Sequence[Delivery]] = tuple,
+    ) -> None:
+        """Do what `study_failed` does; `wait_for_trials` is that of `finish`."""
+        if not self._trackers and study.parent_id is None:
+            return  # the observer failed when the study was opened
+        tracker, since = self._tracker(study), time.monotonic()
+        self._trackers.clear()
+        tracker.deliver_others(wait_for_trials(), since)
+        tracker.finish("FAILED", reason)
 
     def _warn_of_late_model(self, left_behind: Iterable[str], winner: int | None) -> None:
         """Warn if the record that registers the winner's model came before the model may have.
@@ -234,9 +251,7 @@ class MLflowStudy:
 
     def _ends(self, trials: Sequence[FrozenTrial]) -> Iterator[TrialEnd]:
         """Yield how each trial ended that has ended or is paused."""
-        for trial in trials:
-            if was_not_needed(trial) or not is_own(trial):
-                continue
+        for trial in filter(is_shown, trials):
             state = tags.PAUSED if is_paused(trial) else STATES.get(trial.state)
             if state is None:
                 continue
@@ -271,8 +286,7 @@ class MLflowStudy:
         that of the trial. So a resumed study adds points, and changes none: a trial with a low
         number may be paused, and complete only then.
         """
-        complete = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-        counting = [trial for trial in complete if is_own(trial) and is_feasible(trial)]
+        counting = filter(may_be_best, study.get_trials(deepcopy=False))
         best: list[float] = []
         choices: list[Callable[[float, float], float]]
         choices = [max if d == StudyDirection.MAXIMIZE else min for d in study.directions]

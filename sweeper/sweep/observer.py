@@ -75,8 +75,10 @@ class Observer(Protocol):
     `parent_id`; when the study is resumed, `study_opened` receives it as `study.parent_id`.
     `trial_started` is not called for a trial whose task never ran, such as a duplicate or one
     whose config could not be composed; `trial_finished` is. `study_finished` may return the address
-    of the study's page, below that of the tracking server. An observer may have a method
-    `worker_finished` too, which is called in a worker that leaves without being interrupted.
+    of the study's page, below that of the tracking server. An observer may have two more methods:
+    `worker_finished()` is called in a worker that leaves without being interrupted, and
+    `study_failed(study, reason)` in place of `study_finished` after an error that ends the command.
+    The storage of the study may be away then.
     """
 
     def study_opened(self, study: StudyInfo) -> str | None: ...
@@ -111,6 +113,9 @@ class Observers:
         pages = self._call_all(lambda o: o.study_finished(study))
         return next((page for page in pages if page), None)
 
+    def study_failed(self, study: StudyInfo, reason: str) -> None:
+        self._call_all(lambda o: getattr(o, "study_failed", _nothing)(study, reason))
+
     def _call_all(self, method: Callable[[Observer], Any]) -> list[Any]:
         returned = []
         for observer in self.members:
@@ -127,5 +132,5 @@ class Observers:
         return returned
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     """Do nothing, in place of a method that an observer does not have."""

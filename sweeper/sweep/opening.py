@@ -22,6 +22,7 @@ from sweeper.sweep.budget import Budget, is_own
 from sweeper.sweep.curve import end_of
 from sweeper.sweep.identity import steers
 from sweeper.sweep.plan import StudyPlan
+from sweeper.text import plural
 
 log = logging.getLogger(__name__)
 CODE_KEY = "sweeper:code"
@@ -61,10 +62,10 @@ def opening_lines(
     if n_waiting and not has_work and budget.stop_reason(own) is None:
         waiting = f"{n_waiting} trial{' waits' if n_waiting == 1 else 's wait'} to be run"
         yield f"{waiting}; type hydra.sweeper.n_trials={len(trials) + n_waiting}"
-    n_trials, n_points = plan.settings.n_trials, plan.spec.budget.n_points
+    n_trials, n_points = plan.settings.n_trials, budget.n_points
     if has_work and n_trials is not None and n_points is not None and n_points < n_trials:
         yield (
-            f"the search space has {n_points} point{'' if n_points == 1 else 's'}, fewer than "
+            f"the search space has {plural(n_points, 'point')}, fewer than "
             f"n_trials={n_trials}; the study ends when each has been run"
         )
     for key in _searched(plan) if has_work else ():
@@ -145,8 +146,8 @@ def _trials_text(trials: Sequence[FrozenTrial]) -> str:
     last = datetime.fromtimestamp(max(end for t in trials if (end := end_of(t)) is not None))
     days = {date.today(): "today", date.today() - timedelta(days=1): "yesterday"}
     when = f"{days.get(last.date(), f'{last:%Y-%m-%d}')} {last:%H:%M}"
-    is_one = len(trials) == 1
-    return f"{len(trials)} trial{'' if is_one else 's'} {'was' if is_one else 'were'} done ({when})"
+    n = len(trials)
+    return f"{plural(n, 'trial')} {'was' if n == 1 else 'were'} done ({when})"
 
 
 def _fresh_override(config: DictConfig) -> str:

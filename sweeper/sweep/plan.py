@@ -192,12 +192,12 @@ def _initial_points(settings: StudySettings, live: LiveSpace, is_grid: bool) -> 
 
 
 def _grid(settings: StudySettings, live: LiveSpace) -> Grid | None:
-    if settings.uses_grid_sampler and settings.custom_search_space:
+    if settings.sampler.is_grid and settings.custom_search_space:
         raise ConfigError(
             "hydra/sweeper/sampler=grid: cannot list the points of hydra.sweeper."
             "custom_search_space; type hydra/sweeper/sampler=brute_force"
         )
-    if settings.uses_grid_sampler:
+    if settings.sampler.is_grid:
         return required_grid(live)
     return None if settings.n_trials or settings.custom_search_space else full_grid(live)
 
@@ -237,7 +237,6 @@ def _spec(
         repeats=settings.repeats,
         growing=tuple(settings.growing),
         finals=_finals(settings, live),
-        capture_output=launcher != BASIC_LAUNCHER,
         own_process=launcher != BASIC_LAUNCHER,
         foreign_launcher=launcher not in OWN_LAUNCHERS,
     )

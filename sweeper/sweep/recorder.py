@@ -36,6 +36,7 @@ from sweeper.locks import locked
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
 from sweeper.tracking.courier import VARIABLE, Courier
+from sweeper.tracking.delivery import Delivery
 
 NICENESS = 5
 """A process of this niceness gets a quarter of a processor that a process of niceness 0 wants."""
@@ -96,7 +97,7 @@ def recorder_of(keys: Mapping[str, Any]) -> Recorder | None:
 
 
 class Recorded:
-    """An observer whose two calls for the study are made in the recorder's process."""
+    """An observer whose calls for the study are made in the recorder's process."""
 
     def __init__(self, recorder: Recorder, observer: Any, spec: StudySpec, logs: Any) -> None:
         self._recorder, self.original = recorder, observer
@@ -123,13 +124,21 @@ class Recorded:
 
     def study_finished(self, study: StudyInfo) -> str | None:
         """Let the recorder finish the study; do it here if its process has died."""
-        os.environ.pop(VARIABLE, None)
-        page: str | None
-        try:
-            page = self._recorder.call(_finish, replace(study, storage=None))
-        except (EOFError, ConnectionError):
-            page = self.original.study_finished(study)
+        page: str | None = self._ended(_finish, self.original.study_finished, study)
         return page
+
+    def study_failed(self, study: StudyInfo, reason: str) -> None:
+        """Let the recorder end the record of the study; do it here if its process has died."""
+        self._ended(_fail, self.original.study_failed, study, reason)
+
+    def _ended(
+        self, apart: Callable[..., Any], here: Callable[..., Any], study: StudyInfo, *more: Any
+    ) -> Any:
+        os.environ.pop(VARIABLE, None)
+        try:
+            return self._recorder.call(apart, replace(study, storage=None), *more)
+        except (EOFError, ConnectionError):
+            return here(study, *more)
 
 
 def recorded(
@@ -223,9 +232,18 @@ def _prepare_end(observer: Any, courier: Courier, opening: ExitStack) -> None:
 
 
 def _finish(desk: _Desk, study: StudyInfo) -> str | None:
-    wait = partial(desk.courier.wait, desk.observer.flush_seconds)
-    page: str | None = desk.observer.finish(desk.with_storage(study), wait, desk.early)
+    page: str | None = desk.observer.finish(desk.with_storage(study), _wait(desk), desk.early)
     return page
+
+
+def _fail(desk: _Desk, study: StudyInfo, reason: str) -> None:
+    if desk.observer is not None:  # the error came after the study was opened
+        desk.observer.fail(study, reason, _wait(desk))
+
+
+def _wait(desk: _Desk) -> Callable[[], list[Delivery]]:
+    """Return what waits for the delivery of the trials, and returns what is late."""
+    return partial(desk.courier.wait, desk.observer.flush_seconds)
 
 
 def main(descriptor: int) -> None:

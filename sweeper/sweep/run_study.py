@@ -1,11 +1,11 @@
 """The run of a study in the parent process: plan, open, run the workers, write the results."""
 
-import contextlib
 import copy
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, OutageError, TrainingError
 from sweeper.launch.apart import can_call_apart
 from sweeper.locks import locked
-from sweeper.secrets import masked_uri
+from sweeper.secrets import masked_uri, without_password
 from sweeper.sweep.announcement import options_text, plan_line, plan_text
 from sweeper.sweep.board import Board
 from sweeper.sweep.budget import FAILURE_KEY
@@ -48,6 +48,7 @@ from sweeper.sweep.study_storage import prepare_storage
 from sweeper.sweep.work import work_of
 from sweeper.sweep.worker_task import Worker
 from sweeper.sweep.workers import Workers
+from sweeper.text import in_one_line
 from sweeper.tracking.uri import resolve_uri
 
 log = logging.getLogger(__name__)
@@ -134,27 +135,65 @@ def _run_study(
             log.warning("%s", line)
         announce(plan, study, any(work.has_work() for work in work_of(plan.spec, storage)), config)
         waiting_for("opening the record of the study")
-        info = _opened(observers, study, info)
+        with _ending_record(observers, info):
+            info = _opened(observers, study, info)
     spec = replace(plan.spec, parent_id=info.parent_id)
     composer = plan.live.composer.with_master(master)
     workers = Workers(plan, Worker(spec, task, context, composer), work_of(spec, storage))
     hide_waiting()
-    with Board(study, spec, in_terminal=spec.capture_output):
-        interrupt = workers.run()
-    results, page = Results.of(study, plan.spec, plan.live, plan.settings.best), None
-    if not plan.settings.join:
-        waiting_for("writing the results")
-        results.write()
-        waiting_for("recording the study and drawing its figures")
-        has_ended = spec.budget.has_ended(results.trials) or (
-            interrupt is None and search_is_over(spec, results.trials, time.time())
-        )
-        command = results.command(results.chosen) if results.chosen else ""
-        if results.chosen and plan.live.composer.starts_study:
-            study.set_user_attr(STARTS_STUDY_KEY, True)
-        info = replace(info, has_ended=has_ended, train_again=command)
-        page = observers.study_finished(info)
+    return _run_opened(plan, study, workers, observers, info)
+
+
+def _run_opened(
+    plan: StudyPlan,
+    study: PulledStudy,
+    workers: Workers,
+    observers: Observers,
+    info: StudyInfo,
+) -> Results:
+    """Run the workers of a study that was opened, and record and show its results."""
+    spec = workers.worker.spec
+    with nullcontext() if plan.settings.join else _ending_record(observers, info):
+        with Board(study, spec, in_terminal=spec.own_process):
+            interrupt = workers.run()
+        results, page = Results.of(study, plan.spec, plan.live, plan.settings.best), None
+        if not plan.settings.join:
+            try:
+                page = _record(plan, study, observers, info, results, interrupt is not None)
+            except KeyboardInterrupt as error:
+                log.warning("Interrupted while the study was recorded; its record is not complete")
+                interrupt = interrupt or error
     return _conclude(plan, results, interrupt, page)
+
+
+def _record(
+    plan: StudyPlan, study: PulledStudy, observers: Observers, info: StudyInfo, results: Results,
+    interrupted: bool,
+) -> str | None:  # fmt: skip
+    """Write the results of a study and tell the observers; return the address of its page."""
+    waiting_for("writing the results")
+    results.write()
+    waiting_for("recording the study and drawing its figures")
+    has_ended = plan.spec.budget.has_ended(results.trials) or (
+        not interrupted and search_is_over(plan.spec, results.trials, time.time())
+    )
+    command = results.command(results.chosen) if results.chosen else ""
+    if results.chosen and plan.live.composer.starts_study:
+        study.set_user_attr(STARTS_STUDY_KEY, True)
+    return observers.study_finished(replace(info, has_ended=has_ended, train_again=command))
+
+
+@contextmanager
+def _ending_record(observers: Observers, info: StudyInfo) -> Iterator[None]:
+    """Let the observers end the record of a study that an error ends; the error goes on."""
+    try:
+        yield
+    except Exception as error:
+        waiting_for("ending the record of the study")
+        reason = without_password(in_one_line(error)) or type(error).__name__
+        with suppress(KeyboardInterrupt):  # from somebody who does not wait for the record
+            observers.study_failed(info, reason)
+        raise
 
 
 def _compared(plan: StudyPlan) -> Results:
@@ -225,7 +264,7 @@ def _tracking_uri(plan: StudyPlan) -> str | None:
     for member in plan.spec.observers.members:
         uri, folder = getattr(member, "uri", None), getattr(member, "folder", None)
         if isinstance(folder, Path):
-            with contextlib.suppress(ConfigError):
+            with suppress(ConfigError):
                 return masked_uri(resolve_uri(uri, folder))
     return None
 

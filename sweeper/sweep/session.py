@@ -20,12 +20,19 @@ from sweeper import trial as current_trial
 from sweeper.cli.interrupts import Interrupt
 from sweeper.cli.messages import WANTS_TRACEBACK
 from sweeper.cli.overrides import shell_word
+from sweeper.launch.orphans import exit_with_children
 from sweeper.secrets import without_password
 from sweeper.space.compose import Composer, has_numbered_subdir
 from sweeper.space.grid import all_points, required_grid
 from sweeper.space.live import LiveSpace, Params, suggest
 from sweeper.sweep.attempt import Attempt, Values
-from sweeper.sweep.budget import FAILURE_KEY, REPEATS_KEY, THREADS_KEY, THREADS_VARIABLE
+from sweeper.sweep.budget import (
+    FAILURE_KEY,
+    REPEATS_KEY,
+    STATE_WORDS,
+    THREADS_KEY,
+    THREADS_VARIABLE,
+)
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.curve import GROWN_KEY
 from sweeper.sweep.draw import Drawer, Drawn
@@ -56,11 +63,6 @@ from sweeper.trial import TrialInfo
 
 log = logging.getLogger(__name__)
 HUNG_EXIT_CODE = 124  # the one of the program `timeout`
-OUTCOME_STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 class Session:
@@ -91,6 +93,7 @@ class Session:
             self._study, self._storage, spec.folder, spec.budget, grid, spec.command
         )
         self._taken = TakenPoints(self.ledger)
+        self._has_ended = False  # the trial that was run last
 
     def claim(self) -> Claim | None:
         """Return a trial to run, or None if there is none or this worker should leave."""
@@ -213,12 +216,13 @@ class Session:
         verdict = replace(verdict, reason=reason, details=without_password(verdict.details))
         ended = verdict.state is not None and self._finish(claim, verdict)
         paused = verdict.is_pause and self.ledger.pause(claim)
+        self._has_ended = True
         if not (ended or paused):
             self.ledger.release(claim, alone=self._was_asked_alone())
         elif verdict.is_failure:
             self._report_failure(claim, verdict)
         state = "paused" if paused else "released"
-        state = OUTCOME_STATES[verdict.state] if ended and verdict.state else state
+        state = STATE_WORDS[verdict.state] if ended and verdict.state else state
         outcome = Outcome(state, verdict.values, verdict.reason)
         self._spec.observers.trial_finished(self._info, outcome)
 
@@ -254,14 +258,17 @@ class Session:
     def _guard(self, claim: Claim) -> Guard:
         def end_process(reason: Reason) -> None:
             """End this process, whose task hangs; its launcher starts another one."""
+            if reason == "lost" and self._has_ended:
+                return  # with the trial its lease has ended
             stack = "".join(traceback.format_stack(sys._current_frames()[main_thread]))
             verdict = replace(judge_stop(reason), details=f"The task hung:\n{stack}")
             try:
                 self._end_trial(claim, verdict)
             finally:
                 logging.shutdown()
-                os._exit(HUNG_EXIT_CODE)
+                exit_with_children(HUNG_EXIT_CODE)
 
+        self._has_ended = False
         main_thread = threading.get_ident()
         on_hang = end_process if self._spec.own_process else None
         return Guard(self.ledger, claim, self._interrupt, self._spec.foreign_launcher, on_hang)

@@ -35,8 +35,8 @@ class StudySpec:
         finals: What the workers do when the search is over.
         growing: Config keys whose number a later command may raise.
         parent_id: Id that an observer returned for the study.
-        capture_output: True if each trial's output is written to its folder.
-        own_process: True if the trials do not run in the process of the command.
+        own_process: True if the trials do not run in the process of the command. The output of
+            each is then written to its folder.
         foreign_launcher: True if the launcher cannot ask its workers to leave; they then read it
             from the storage.
         command: Identifier of the command that runs the study.
@@ -57,7 +57,6 @@ class StudySpec:
     growing: tuple[str, ...] = ()
     finals: FinalStage = field(default_factory=FinalStage)
     parent_id: str | None = None
-    capture_output: bool = False
     own_process: bool = False
     foreign_launcher: bool = False
     command: str = field(default_factory=lambda: uuid.uuid4().hex[:12])

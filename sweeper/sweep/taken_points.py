@@ -5,7 +5,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.budget import FINISHED, failures, is_own
+from sweeper.sweep.budget import FINISHED, is_own
 from sweeper.sweep.claim import Claim
 from sweeper.sweep.draft import Draft
 from sweeper.sweep.ledger import Ledger
@@ -44,7 +44,7 @@ class TakenPoints:
 
         They run, have run, or wait to be run. What failed under an earlier command has no point.
         """
-        failed = {t.number for t in failures(trials, self._ledger.budget.failed_before)}
+        failed = {t.number for t in self._ledger.budget.failed(trials)}
         return [
             t for t in trials if is_own(t) and (t.state != TrialState.FAIL or t.number in failed)
         ]

@@ -16,6 +16,9 @@ from sweeper.text import in_one_line
 
 log = logging.getLogger(__name__)
 
+FIGURES = "figures/"
+"""The beginning of the tags of the pictures that a run draws at its end, also of the test split."""
+
 TRACING_WARNINGS = (r"`torch\.jit\.trace", r"The input to trace is already a ScriptModule")
 """Beginnings of torch's warnings about tracing. TensorBoard's graphs need it nevertheless."""
 
@@ -35,14 +38,16 @@ def epoch_events(folder: Path, n_epochs: int) -> Iterator[Any]:
     """Yield the events of the first `n_epochs` epochs of a resumed run.
 
     Of step 0 they are the graph and the pictures. Three kinds of events are skipped: those of later
-    epochs, which are trained again; test metrics of a run that had ended; and the other ones of
-    step 0, which each run writes at its start.
+    epochs, which are trained again; what a run writes at its end, which are test metrics and
+    figures; and the other ones of step 0, which each run writes at its start.
     """
     for path in event_files(folder):
         for event in LegacyEventFileLoader(str(path)).Load():
+            if _is_of_the_end(event):
+                continue
             if event.step == 0 and (event.HasField("graph_def") or _is_picture(event)):
                 yield event
-            if 1 <= event.step <= n_epochs and _has_values(event):
+            if 1 <= event.step <= n_epochs and event.summary.value:
                 yield event
 
 
@@ -57,10 +62,9 @@ def _is_picture(event: Any) -> bool:
     return bool(values) and all(value.HasField("image") for value in values)
 
 
-def _has_values(event: Any) -> bool:
-    """Return whether an event has values, and none of them is a score on the test split."""
-    values = event.summary.value
-    return bool(values) and not any(value.tag.startswith(TEST) for value in values)
+def _is_of_the_end(event: Any) -> bool:
+    """Return whether a run writes one of the values at its end."""
+    return any(value.tag.startswith((TEST, FIGURES)) for value in event.summary.value)
 
 
 def write_graph(writer: Any, model: nn.Module, images: Tensor) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sweeper.errors import SweeperError
+from sweeper.files import replacing
 from sweeper.tracking import tags
 from sweeper.tracking.earlier_points import stored_text
 from sweeper.tracking.records import Record
@@ -58,9 +59,10 @@ class LoggedModels:
             RefusedError: the server has no models, or the files were deleted.
         """  # fmt: skip
         body = record.body
-        with _translating():
+        with translating_refusals():
             metrics = list(self._metrics(run_id, record, is_oldest))
             run = self._client.get_run(run_id)
+        with self._translating(run_id):
             key = f"{record.time} {body['path']}"
             model = self._known(run, key)
             is_whole = model is not None and model.status == "READY"
@@ -98,7 +100,7 @@ class LoggedModels:
         Raises:
             RefusedError: the server has no registry, or the user may not write to it.
         """
-        with _translating():
+        with self._translating(run_id):
             self._register(name, model_id, run_id)
 
     def _register(self, name: str, model_id: str, run_id: str) -> None:
@@ -129,6 +131,35 @@ class LoggedModels:
         log.info("The network is models:/%s/%s now", name, version.version)
         versions.append({"name": name, "version": version.version})
         self._client.set_logged_model_tags(model_id, {_VERSIONS: json.dumps(versions)})
+
+    @contextmanager
+    def _translating(self, run_id: str) -> Iterator[None]:
+        """Translate the refusals of `translating_refusals`, and those of a server without models.
+
+        A proxy answers for a server that restarts with the same errors, and so does a server to a
+        token that has expired. They are no refusals unless the server shows the run right after.
+
+        Raises:
+            RefusedError: MLflow refused the request.
+        """
+        from mlflow.exceptions import MlflowException
+
+        with translating_refusals():
+            try:
+                yield
+            except MlflowException as error:
+                if error.error_code in _REFUSALS and self._shows(run_id):
+                    raise RefusedError(f"the server takes no model: {error.message}") from error
+                raise
+
+    def _shows(self, run_id: str) -> bool:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self._client.get_run(run_id)
+        except MlflowException:
+            return False
+        return True
 
     def _known(self, run: "Run", key: str) -> "LoggedModel | None":
         """Return the model of an earlier delivery of the same record, or None."""
@@ -193,23 +224,5 @@ def _identify(folder: Path, model: "LoggedModel", run_id: str) -> None:
     content.model_id = content.model_uuid = model.model_id
     content.run_id, content.artifact_path = run_id, model.artifact_location
     content.flavors.get("python_function", {}).setdefault("config", {})["device"] = "cpu"
-    file.unlink()  # it may be a link to a file of somebody else
-    content.save(str(file))
-
-
-@contextmanager
-def _translating() -> Iterator[None]:
-    """Translate the refusals of `translating_refusals`, and those of a server without models.
-
-    Raises:
-        RefusedError: MLflow refused the request.
-    """
-    from mlflow.exceptions import MlflowException
-
-    with translating_refusals():
-        try:
-            yield
-        except MlflowException as error:
-            if error.error_code in _REFUSALS:
-                raise RefusedError(f"the server takes no model: {error.message}") from error
-            raise
+    with replacing(file) as partial:  # it may be a link to a file of somebody else
+        content.save(str(partial))

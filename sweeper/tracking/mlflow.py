@@ -91,6 +91,7 @@ class MLflowTracker:
         self._uri = resolve_uri(uri, folder.absolute())
         self.uri = masked_uri(self._uri)
         self._experiment = experiment or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        _require_path_on_databricks(self.uri, self._experiment)
         self._flush_seconds = flush_seconds
         self._outboxes = folder.absolute() / "outbox"
         _require_writable(self._outboxes)
@@ -328,6 +329,18 @@ def _start_body(info: RunInfo) -> dict[str, Any]:
 def _texts(values: Mapping[str, object]) -> dict[str, str]:
     """Return the values as texts; a value of another type would make a record unusable."""
     return {name: str(value) for name, value in values.items()}
+
+
+def _require_path_on_databricks(uri: str, experiment: str | None) -> None:
+    """Check that an experiment on Databricks has a path of the workspace as its name.
+
+    The name of the data, which is that of an experiment elsewhere, would be refused at the end.
+    """
+    if uri.startswith("databricks") and not (experiment or "").startswith("/"):
+        raise ConfigError(
+            f"tracking.uri={uri}: there the experiment needs a path of the workspace as its name; "
+            "type tracking.experiment=/Users/NAME/EXPERIMENT with your own"
+        )
 
 
 def _require_writable(folder: Path) -> None:

@@ -13,6 +13,7 @@ import json
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 _NAME_LENGTH, _PARAM_LENGTH, _TAG_LENGTH = 250, 6000, tags.TAG_LENGTH  # characters
 _METRICS_A_REQUEST, _PARAMS_A_REQUEST, _TAGS_A_REQUEST = 1000, 100, 100
 
+_ARTIFACTS = "mlartifacts"
+"""The folder for artifacts, beside a local database."""
 _EXPERIMENT_TAGS = {"mlflow.experimentKind": "custom_model_development"}
 """Without this tag MLflow's page shows traces of language models instead of training runs."""
 
@@ -50,8 +53,7 @@ class MLflowStore:
         self.is_server = uri.startswith(("http:", "https:", "databricks"))
         self.page: str | None = None
         """The address of the run that was started last, below that of the server."""
-        # A server has its own location for artifacts.
-        self._artifacts = (database.parent / "mlartifacts").as_uri() if database else None
+        self._database = database
         exists = bool(database and database.exists())
         if database is not None:
             require_readable(database)
@@ -220,14 +222,18 @@ class MLflowStore:
         if experiment is not None and experiment.lifecycle_stage == "deleted":
             self.client.restore_experiment(experiment.experiment_id)
             log.info("restored the deleted MLflow experiment %r", name)
+        if experiment is not None and self._database is not None:
+            _warn_of_former_place(name, experiment.artifact_location, self._database)
         return experiment
 
     def _new_experiment(self, name: str) -> "Experiment":
         from mlflow.exceptions import MlflowException
 
+        # A server has its own location for artifacts.
+        location = (self._database.parent / _ARTIFACTS).as_uri() if self._database else None
         try:
             experiment_id = self.client.create_experiment(
-                name, artifact_location=self._artifacts, tags=_EXPERIMENT_TAGS
+                name, artifact_location=location, tags=_EXPERIMENT_TAGS
             )
         except MlflowException:
             # Another run may have created it in the meantime.
@@ -311,6 +317,26 @@ class MLflowStore:
         )
         context = InputTag("mlflow.data.context", "training")
         self.client.log_inputs(run_id, [DatasetInput(entity, [context])])
+
+
+@cache
+def _warn_of_former_place(experiment: str, location: str, database: Path) -> None:
+    """Warn once if an experiment keeps its artifacts where its database was before it was moved.
+
+    location: the place for artifacts, as a URI. MLflow never changes it.
+    """
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    folder = Path(local_file_uri_to_path(location))
+    # Any other place is one that a user has chosen. A database there is a copy, or the same file.
+    is_default = location.startswith("file:") and folder.name == _ARTIFACTS
+    if is_default and not (folder.parent / database.name).exists():
+        log.warning(
+            "tracking: the artifacts of the experiment %s go to %s, where its database was before "
+            "it was moved; type tracking.experiment=NAME for a new one beside the database",
+            experiment,
+            folder,
+        )
 
 
 def is_superseded(run: "Run", started: int) -> bool:

@@ -94,9 +94,9 @@ class TensorBoardTracker(NullTracker):
     @_spares_the_run
     def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
         """Record the metrics of one step; a second value of a name at a step is ignored."""
+        self._step = step
         new = {name: value for name, value in metrics.items() if self._register(name, step)}
         for name, value in new.items():
-            self._step = step
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 

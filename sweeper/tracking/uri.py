@@ -103,13 +103,13 @@ def relative_uri(uri: str, folder: Path) -> str:
     path = sqlite_path(uri)
     if path is None or ".." in path.parts or not path.is_relative_to(folder):
         return uri
-    return _uri_of(path.relative_to(folder))
+    return _with_path(uri, path.relative_to(folder))
 
 
 def absolute_uri(uri: str, folder: Path) -> str:
     """Return a URI of `relative_uri` with the absolute path of the database."""
     path = sqlite_path(uri)
-    return uri if path is None else _uri_of(folder / path)
+    return uri if path is None else _with_path(uri, folder / path)
 
 
 def with_password(uri: str, candidates: Iterable[str]) -> str:
@@ -141,13 +141,15 @@ def _absolute(uri: str, folder: Path, key: str) -> str:
             f"{key}={masked_uri(uri)}: the folder {path.parent} does not exist; create it, "
             "or type tracking.uri=sqlite:///FILE.db with a file in a folder that exists."
         )
-    uri = _uri_of(path)
+    uri = _with_path(uri, path)
     check_schema(uri, path)
     return uri
 
 
-def _uri_of(database: Path) -> str:
-    return f"{_SQLITE}{quote(database.as_posix(), safe='/:')}"  # of a drive too
+def _with_path(uri: str, database: Path) -> str:
+    """Return an SQLite URI with another path, and with what follows a question mark in it."""
+    _, mark, query = uri.partition("?")
+    return f"{_SQLITE}{quote(database.as_posix(), safe='/:')}{mark}{query}"  # of a drive too
 
 
 def _is_usable(uri: str) -> bool:

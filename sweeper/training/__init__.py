@@ -4,6 +4,7 @@
       experiment    the objects of a run, as `sweeper.build` makes them
       state         the progress of a run: epoch, history, best epoch, reason to stop
       updates       from the loss of a batch to new weights: gradient, optimizer, schedule, average
+        momentum    the first momentum of a parameter that gets its first gradient late
         anomaly     the backward pass, which can name the operation whose gradient is nan
       scoring       metrics and predictions of a network on a split
     callback        the base class of callbacks, with the hooks that the loop calls

@@ -11,7 +11,7 @@ from sweeper.errors import TrainingError
 from sweeper.training.callback import Callback
 from sweeper.training.experiment import Experiment
 from sweeper.training.scoring import learn_from_training, measure
-from sweeper.training.seeding import rng_state, set_rng_state
+from sweeper.training.seeding import preserved_rng_state
 from sweeper.training.state import RunState
 
 CHECK_EVERY = 100
@@ -90,10 +90,9 @@ def remaining_batches(experiment: Experiment, state: RunState) -> Iterator[tuple
     """
     batches = experiment.data.train(state.epoch + 1)
     if state.batch:
-        before = rng_state()  # the checkpoint has set these states, and skipping changes them
-        for _ in islice(batches, state.batch):
-            pass
-        set_rng_state(before)
+        with preserved_rng_state():  # the checkpoint has set it, and skipping changes it
+            for _ in islice(batches, state.batch):
+                pass
     return batches
 
 

@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import (
     LambdaLR,
     MultiStepLR,
     OneCycleLR,
+    ReduceLROnPlateau,
 )
 
 from sweeper.errors import ConfigError
@@ -157,6 +158,8 @@ def rehearse(
     copy = torch.optim.SGD(groups, lr=1.0)
     rates = [float(group["lr"]) for group in copy.param_groups]
     schedule = make_schedule(copy)
+    if isinstance(schedule.scheduler, ReduceLROnPlateau):
+        schedule.scheduler.eps = 0.0  # or it stops to reduce a rate that is practically zero
     require_same_ratios(copy, rates, scheduler)
     for epoch in range(1, epochs + 1):
         for _ in range(steps_per_epoch if schedule.interval == "step" else 1):

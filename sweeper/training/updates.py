@@ -4,10 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sweeper.training.anomaly import back_propagate
+from sweeper.training.momentum import start_momentum
 
 
 class Schedule:
@@ -62,6 +64,10 @@ class Updates:
         self._scaler = scaler
         self._accumulate = accumulate
         self._clip_norm = clip_norm
+        if isinstance(optimizer, torch.optim.SGD):
+            optimizer.register_step_pre_hook(
+                lambda *_: start_momentum(optimizer, may_skip=scaler.is_enabled())
+            )
         self._average: AveragedModel | None = None
         if ema_decay is not None:
             average = get_ema_multi_avg_fn(ema_decay)  # type: ignore[no-untyped-call]
@@ -108,6 +114,7 @@ class Updates:
         self.schedule.after_step()
         if self._average is not None:
             self._average.update_parameters(self._model)
+            _copy_other_buffers(self._model, self._average.module)
 
     def _class_names(self) -> list[str]:
         """Return the class names of the optimizer, the scheduler and the average."""
@@ -159,6 +166,18 @@ class Updates:
         for name, parameter in self._model.named_parameters():
             if name in state["gradients"]:
                 parameter.grad = _laid_out_as(parameter, state["gradients"][name])
+
+
+@torch.no_grad()
+def _copy_other_buffers(model: nn.Module, average: nn.Module) -> None:
+    """Copy the buffers whose averages mean nothing, which are all but running statistics.
+
+    An average of integers is truncated, and one of infinite values is not a number.
+    """
+    for layer, averaged in zip(model.modules(), average.modules(), strict=True):
+        for name, buffer in layer.named_buffers(recurse=False):
+            if not (isinstance(layer, _NormBase) and buffer.is_floating_point()):
+                averaged.get_buffer(name).copy_(buffer)
 
 
 def _laid_out_as(parameter: Tensor, value: Tensor) -> Tensor:

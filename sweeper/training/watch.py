@@ -65,9 +65,12 @@ class Watch(Callback):
             if settings.graph:
                 model = copy_to_device(experiment.model, "cpu").eval()
                 experiment.tracker.log_graph(model, self._images[:1].cpu())
-        self._pictures = experiment.data.to_pictures(self._images)
-        self._labels = [experiment.data.profile.label_text(label) for label in labels.cpu()]
-        if settings.images:
+        profile = experiment.data.profile
+        self._pictures = [] if profile.why_not_drawn else experiment.data.to_pictures(self._images)
+        self._labels = [profile.label_text(label) for label in labels.cpu()]
+        if settings.images and profile.why_not_drawn:
+            log.info("tracking.watch.images: %s", profile.why_not_drawn)
+        elif settings.images:
             self._draw_inputs(settings.images)
         if settings.histograms:
             optimizer = experiment.updates.optimizer

@@ -264,6 +264,38 @@ def test_the_memory_format_is_the_faster_one_of_the_network(built, overrides, is
     assert weight.is_contiguous(memory_format=torch.channels_last) is is_last
 
 
+NET_3D = """
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.conv = nn.Conv3d(1, 4, 3, padding=1)
+        self.head = nn.Linear(4, num_classes)
+
+    def forward(self, images):
+        return self.head(self.conv(images[:, None]).relu().mean((2, 3, 4)))
+"""
+
+
+def test_a_network_with_five_dimensional_weights_has_no_channels_last(
+    built, composed, tmp_path, monkeypatch, refuses
+) -> None:
+    (tmp_path / f"own_{tmp_path.name}.py").write_text(NET_3D)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = ("~model", f"+model={{_target_: own_{tmp_path.name}.Net}}", "trainer.device=cpu")
+    experiment = built(*own, "trainer.train_limit=64")
+    images, labels = next(experiment.data.train(1))
+    experiment.adapter(experiment.model(images), labels).backward()
+    assert experiment.model.conv.weight.grad.abs().sum() > 0
+    message = r"^trainer\.channels_last=true: conv\.weight .*; type trainer\.channels_last=auto$"
+    with refuses(ConfigError, message):
+        built(*own, "trainer.channels_last=true")
+    with refuses(ConfigError, message):
+        verify(composed(*own, "trainer.channels_last=true", hydra=True))
+
+
 @pytest.mark.parametrize(("loss", "n"), [("cross_entropy", 2048), ("triplet_margin", 64)])
 def test_images_are_evaluated_in_large_batches_if_their_losses_are_their_own(
     built, loss, n

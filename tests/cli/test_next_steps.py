@@ -12,6 +12,9 @@ from sweeper.cli.next_steps import next_steps, ui_command, ui_commands
         ("sqlite:////home/ada/mlflow.db", "mlflow ui"),
         ("sqlite:////home/ada/a%20b.db", "mlflow ui --backend-store-uri sqlite:///a%20b.db"),
         ("sqlite:////other/mlflow.db", "mlflow ui --backend-store-uri sqlite:////other/mlflow.db"),
+        ("sqlite:////home/ada/mlflow.db?timeout=60", "mlflow ui"),
+        ("sqlite:////home/ada/a.db?timeout=60",
+         "mlflow ui --backend-store-uri 'sqlite:///a.db?timeout=60'"),
         ("postgresql://me:hushhush1@host/x",
          "mlflow ui --backend-store-uri 'postgresql://me:***@host/x'"),
     ],
@@ -55,3 +58,25 @@ def test_an_application_of_someone_else_has_no_commands_of_ours(tmp_path, monkey
     (tmp_path / "checkpoints").mkdir()
     (tmp_path / "checkpoints/best.pt").touch()
     assert next_steps(tmp_path, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "command"),
+    [
+        ("mlruns/0/meta.yaml", "mlflow ui --backend-store-uri sqlite:///mlflow.db"),
+        ("mlruns/models/meta.yaml", "mlflow ui"),
+        ("mlruns/0/artifacts", "mlflow ui"),
+    ],
+)
+def test_the_database_is_named_beside_files_that_mlflow_would_prefer(
+    tmp_path, monkeypatch, file, command
+) -> None:
+    from mlflow.tracking import get_tracking_uri
+
+    (tmp_path / file).parent.mkdir(parents=True)
+    (tmp_path / file).touch()
+    assert ui_command(f"sqlite:///{tmp_path}/mlflow.db", tmp_path) == command
+    # `mlflow ui` takes the same default as MLflow's client.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert get_tracking_uri().startswith("sqlite:") == (command == "mlflow ui")

@@ -9,6 +9,7 @@ from torchvision.transforms.v2 import functional as TF
 
 from sweeper.data import per_sample
 from sweeper.data.augment import augment, batched, erasing_boxes
+from sweeper.data.sizing import transformed
 
 N = 32
 
@@ -206,3 +207,16 @@ def test_a_custom_function_is_called_image_by_image() -> None:
 
     assert np.array_equal(augment(invert, batch(3)), 255 - batch(3))
     assert shapes == [(3, 9, 12)] * 3
+
+
+class Inverting(v2.RandomHorizontalFlip):
+    """A transform of one's own with the constructor of a known one."""
+
+    def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
+        return 255 - inpt
+
+
+def test_a_subclass_of_a_vectorised_transform_is_itself() -> None:
+    assert torch.equal(augment(Inverting(p=1.0), batch()), 255 - batch())
+    photos = list(batch(2))
+    assert torch.equal(torch.stack(transformed(Inverting(p=1.0), photos)), 255 - batch(2))

@@ -373,6 +373,22 @@ def test_crops_are_those_of_torchvision_at_the_same_boxes(channels: int) -> None
         assert torch.equal(crop, TF.resized_crop(photo, *box, [9, 11], antialias=True))
 
 
+def blackened(image: Tensor) -> Tensor:
+    return image.zero_()
+
+
+@pytest.mark.parametrize("before", [[], [v2.RandomHorizontalFlip(p=0.0)]], ids=str)
+def test_a_transform_that_works_in_place_does_not_change_the_data(
+    photos: Path, prepared: Any, before: list[Any]
+) -> None:
+    steps = [*before, blackened, v2.RandomResizedCrop(12)]
+    settings = RANDOM | {"train_transform": steps, "resident": True, "num_workers": 0}
+    data = prepared(folder(photos), **settings, **STATISTICS)
+    first = list(data.unaugmented_train())
+    assert not torch.cat([images for images, _ in data.train(0)]).any()
+    assert equal(first, list(data.unaugmented_train()))
+
+
 def test_boxes_lie_inside_and_have_the_area_and_ratio() -> None:
     torch.manual_seed(0)
     sizes = torch.tensor([[375, 500], [500, 375]]).repeat(2000, 1)

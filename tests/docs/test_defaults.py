@@ -49,6 +49,7 @@ def tpe() -> DictConfig:
         ("distributed.md", "Workers wait up to {} minutes", WORDS[OUTAGE_SECONDS / 60]),
         ("own.md", "for {} seconds after `trial_timeout`", f"{GRACE_SECONDS['trial_timeout']:g}"),
         ("own.md", "for {} seconds after `timeout`", f"{GRACE_SECONDS['timeout']:g}"),
+        ("own.md", "for {} seconds after another worker", f"{GRACE_SECONDS['lost']:g}"),
     ],
 )
 def test_a_page_states_the_default_of_the_code(page, sentence, value) -> None:

@@ -221,6 +221,36 @@ def test_a_split_is_predicted_with_its_true_labels(checkpoint, capsys, monkeypat
     assert lines[-1] == f"{12 - sum(marks)} of 12 are right"
 
 
+def test_images_that_cannot_be_drawn_are_left_out_of_the_figures(
+    ran, tmp_path, monkeypatch, caplog, capsys
+) -> None:
+    module = f"own_{tmp_path.name}"
+    (tmp_path / f"{module}.py").write_text(
+        "import torch\n\n\nclass Doubled:\n"
+        "    def __call__(self, image):\n        return torch.cat([image, image])\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    keys = ("data.train_transform", "data.eval_transform")
+    doubled = [f"{key}=[{{_target_: {module}.Doubled}}]" for key in keys]
+    watched = ("tracking.watch.images=4", "tracking.watch.layers=auto")
+    caplog.set_level("INFO")
+    ran(*QUICK, *doubled, *watched, "trainer.train_limit=200", "figures=true")
+    line = "no images are drawn: they have 2 channels, and a picture has 1 or 3"
+    told = [record.message for record in caplog.records if line in record.message]
+    assert told == [f"tracking.watch.images: {line}", line]
+    drawn = {path.stem for path in (tmp_path / "run/figures").iterdir()}
+    assert drawn == {"learning_curves", "confusion_matrix"}
+    assert [path.name for path in (tmp_path / "run/watch").iterdir()] == ["layers"]
+    capsys.readouterr()
+    words = [f"checkpoint={tmp_path}/run/checkpoints/best.pt", "split=test", f"trust={module}"]
+    predict([*words, f"grid={tmp_path}/grid.png"])
+    assert capsys.readouterr().out.splitlines()[-1] == line
+    assert not (tmp_path / "grid.png").exists()
+    evaluate(words)
+    assert capsys.readouterr().err == f"{line}\n"
+    assert not (tmp_path / "run/evaluation/test/worst_mistakes.png").exists()
+
+
 def test_the_data_of_a_split_may_lie_elsewhere(ran, image_folders, capsys, tmp_path) -> None:
     data = ("data=image_folder", f"data.root={image_folders}", "data.image_size=8")
     ran(*data, "trainer.epochs=1", "model=mlp", "data.batch_size=4")

@@ -80,3 +80,12 @@ def test_maps_of_any_shape_can_be_drawn(shape) -> None:
 def test_long_labels_move_the_maps_to_the_right() -> None:
     maps = np.zeros((2, 3, 6, 6), np.float32)
     assert corner(drawn(maps, labels=("i" * 80, "dog")), GREEN)[1] > corner(drawn(maps), GREEN)[1]
+
+
+def test_maps_of_images_without_pictures_have_no_column_of_images() -> None:
+    before = np.full((2, 3, 6, 6), 1.0, np.float32)
+    sheet = np.asarray(feature_maps([], ("cat", "dog"), before, None, "", "conv, epoch 1"))
+    full = drawn(before)
+    columns = [int((each == RED).all(axis=2).any(axis=0).sum()) for each in (sheet, full)]
+    assert columns[0] == columns[1]
+    assert full.shape[1] - sheet.shape[1] == map_size(full)[1]

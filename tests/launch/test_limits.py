@@ -5,6 +5,15 @@ from sweeper.launch import limits
 GIB = 2**30
 
 
+NO_LIMIT_1 = 2**63 - 4096
+"""What version 1 tells if there is no limit."""
+
+
+def quota(group, microseconds):
+    """Return the files of a group of version 1 with a limit of cores."""
+    return {f"{group}/cpu.cfs_quota_us": microseconds, f"{group}/cpu.cfs_period_us": 100000}
+
+
 @pytest.fixture
 def groups(monkeypatch, tmp_path):
     """Return a function that writes the group of this process and the files of all groups."""
@@ -32,6 +41,10 @@ def groups(monkeypatch, tmp_path):
         ("0::/job\n", {"job/cpu.max": "300000 100000", "cpu.max": "200000 100000"}, 2),
         ("0::/docker/0a1b\n", {"cpu.max": "400000 100000"}, 4),
         ("0::/../../job\n", {"cpu.max": "400000 100000"}, 4),
+        ("4:cpu,cpuacct:/job/step\n", quota("cpu/job", 300000), 3),
+        ("4:cpuacct,cpu:/job\n1:name=systemd:/\n", quota("cpu/job", -1), limits.NO_LIMIT),
+        ("4:cpu:/docker/0a1b\n0::/\n", quota("cpu", 200000), 2),
+        ("4:memory:/job\n", quota("cpu/job", 200000), limits.NO_LIMIT),
     ],
 )
 def test_the_smallest_limit_of_the_group_and_its_parents_counts(groups, own, files, cores) -> None:
@@ -59,4 +72,19 @@ def test_the_smallest_limit_of_the_group_and_its_parents_counts(groups, own, fil
 )
 def test_files_that_the_kernel_keeps_in_memory_leave_it_free(groups, files, free) -> None:
     groups("0::/job/step\n", files)
+    assert limits.free_memory_bytes() == free
+
+
+@pytest.mark.parametrize(
+    ("most", "stat", "free"),
+    [
+        (NO_LIMIT_1, "cache 0", limits.NO_LIMIT),
+        (4 * GIB, f"inactive_file {GIB}", 2 * GIB),
+        (4 * GIB, f"inactive_file 0\ntotal_inactive_file {2 * GIB}", 3 * GIB),
+    ],
+)
+def test_a_memory_group_of_version_1_has_other_files(groups, most, stat, free) -> None:
+    files = {"limit_in_bytes": most, "usage_in_bytes": 3 * GIB, "stat": stat}
+    files = {f"memory/job/memory.{name}": text for name, text in files.items()}
+    groups("9:cpu:/x\n8:memory:/job/step\n", files)
     assert limits.free_memory_bytes() == free

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hydra.core.utils import JobStatus
 
+from process_tree import runs
 from sweeper.errors import TrainingError
 from sweeper.launch import local
 
@@ -44,16 +45,12 @@ def test_a_process_runs_several_jobs(sweep) -> None:
 
 
 def test_a_process_without_a_further_job_ends_while_others_work(sweep, tmp_path) -> None:
-    def has_ended(pid: str) -> bool:
-        stat = Path(f"/proc/{pid}/stat")
-        return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
-
     def task(cfg):
         own, other = tmp_path / str(cfg.a), tmp_path / str(1 - cfg.a)
         own.write_text(str(os.getpid()))
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            if other.exists() and (cfg.a == 0 or has_ended(other.read_text())):
+            if other.exists() and (cfg.a == 0 or not runs(int(other.read_text()))):
                 return True
             time.sleep(0.05)
         return False
@@ -108,6 +105,34 @@ def test_a_job_whose_process_dies_fails_and_the_others_run(sweep, monkeypatch) -
     values = [results[i]._return_value for i in (0, 2, 3)]
     assert values == [0, 2, 3]
     assert results[1].status == JobStatus.FAILED
+
+
+@pytest.mark.parametrize("group", ["its parent's", "its own"])
+def test_a_child_that_holds_its_dead_parents_connection_keeps_nobody_waiting(
+    sweep, tmp_path, wait_for, group
+) -> None:
+    file, waited = tmp_path / "child", tmp_path / "waited"
+
+    def task(cfg):
+        if os.fork() == 0:
+            if group == "its own":
+                os.setsid()
+            file.with_suffix(".new").write_text(str(os.getpid()))
+            file.with_suffix(".new").replace(file)
+            time.sleep(60)
+            waited.touch()
+            os._exit(0)
+        while not file.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(ChildProcessError, match="killed by SIGKILL"):
+        sweep(task, n=1)
+    assert not waited.exists()
+    child = int(file.read_text())
+    if group == "its own":
+        os.kill(child, signal.SIGKILL)
+    wait_for(lambda: not runs(child))
 
 
 def test_a_process_that_cannot_start_is_not_restarted_for_ever(sweep, monkeypatch) -> None:

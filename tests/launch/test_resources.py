@@ -65,7 +65,20 @@ def test_a_thread_count_that_the_user_has_set_is_kept(machine, monkeypatch) -> N
 
 
 @pytest.mark.parametrize(
-    ("visible", "gpus"), [("", []), ("-1", []), ("0,3", ["0", "3"]), ("GPU-a1", ["GPU-a1"])]
+    ("visible", "gpus"),
+    [
+        ("", []),
+        ("-1", []),
+        ("-1,0", []),
+        ("none", []),
+        ("NoDevFiles", []),
+        ("0,3", ["0", "3"]),
+        (" 0, 3 ", ["0", "3"]),
+        ("0,-1,3", ["0"]),
+        ("0,,3", ["0"]),
+        ("GPU-a1", ["GPU-a1"]),
+        ("MIG-a1,MIG-GPU-b2/1/0", ["MIG-a1", "MIG-GPU-b2/1/0"]),
+    ],
 )
 def test_only_visible_gpus_are_used(monkeypatch, visible, gpus) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)

@@ -1,6 +1,7 @@
 """The fork server: a process that has imported what its forks need."""
 
 import os
+import platform
 import select
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from process_tree import runs
+from sweeper.errors import TrainingError
 from sweeper.launch import early, fork_server
 from sweeper.launch.apart import call_apart
 from sweeper.launch.fork_server import ForkServer, can_fork
@@ -29,7 +32,23 @@ def main(descriptor):
     os.write(descriptor, repr((*facts, os.environ["FACT"])).encode())
     os.close(descriptor)
     EXIT[os.environ["FACT"]]()
+def parent(descriptor, lifeline):
+    import subprocess, threading
+    from sweeper.launch.process import exit_with_parent
+    threading.Thread(target=exit_with_parent, args=(lifeline,), daemon=True).start()
+    os.write(descriptor, str(subprocess.Popen(["sleep", "600"]).pid).encode())
+    os.close(descriptor)
+    time.sleep(600)
 """
+NO_ROOM_ONCE = """
+import os
+real = os.fork
+def fork():
+    os.fork = real
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+os.fork = fork
+"""
+KERNEL = tuple(map(int, platform.release().split(".")[:2])) if sys.platform == "linux" else ()
 
 
 @pytest.fixture
@@ -39,6 +58,7 @@ def server(tmp_path, monkeypatch) -> Iterator[ForkServer]:
         "import threading, time\n"
         "threading.Thread(target=time.sleep, args=[60], daemon=True).start()\n"
     )
+    (tmp_path / "no_room_once.py").write_text(NO_ROOM_ONCE)
     monkeypatch.syspath_prepend(tmp_path)
     server = ForkServer(["torch"])
     yield server
@@ -65,6 +85,54 @@ def test_a_forked_process_has_its_own_session_threads_and_random_numbers(server)
     assert (facts[1], others[1]) == (one.pid, other.pid)
     assert (facts[2], others[2]) == (2, 1)
     assert facts[3] != others[3]
+
+
+def test_a_forked_process_has_the_first_number_of_threads_that_openmp_takes(server) -> None:
+    texts = ["3,2", " 2 , 1", "0", "none", ""]
+    assert [fork(server, "leave", text)[1][2] for text in texts] == [3, 2, 1, 1, 1]
+
+
+@pytest.fixture
+def family(server):
+    """A forked process, the id of a process that it has started, and what closes its lifeline."""
+    (reader, writer), (lifeline, end) = os.pipe(), os.pipe()
+    process = server.fork("forked_child:parent", os.environ, [writer, lifeline])
+    os.close(writer)
+    os.close(lifeline)
+    with os.fdopen(reader) as facts, os.fdopen(end, "w") as held:
+        yield process, int(facts.read()), held.close
+
+
+@pytest.mark.parametrize(
+    "lives",
+    [
+        True,
+        pytest.param(False, marks=pytest.mark.skipif(KERNEL < (6, 9), reason="it needs Linux 6.9")),
+    ],
+)
+def test_what_a_killed_process_has_started_is_killed(server, family, wait_for, lives) -> None:
+    process, child, _ = family
+    if not lives:
+        server.close()
+    assert not process.has_ended()
+    process.kill()
+    wait_for(process.has_ended)
+    assert process.wait() == (-signal.SIGKILL if lives else 1)
+    wait_for(lambda: not runs(child))
+
+
+def test_what_a_process_has_started_ends_with_its_parent(server, family, wait_for) -> None:
+    process, child, close_lifeline = family
+    server.close()  # as it ends with its parent too
+    close_lifeline()
+    wait_for(lambda: not runs(child))
+    assert process.wait() == 1
+
+
+def test_a_system_without_room_for_a_process_is_asked_again(server) -> None:
+    server.load(b"cno_room_once\nreal\n.")
+    assert server.fork("forked_child:main", os.environ, []) is None
+    assert fork(server, "leave") is not None
 
 
 def test_the_exit_code_of_a_forked_process_is_known(server) -> None:
@@ -132,6 +200,13 @@ def test_a_call_apart_returns_or_raises_what_the_function_does(monkeypatch, serv
     assert loaded
     with pytest.raises(Exception, match="ZeroDivisionError"):
         call_apart(lambda: 1 // 0)
+
+
+def test_a_call_whose_process_dies_before_it_is_asked_fails_in_words(monkeypatch) -> None:
+    dead = SimpleNamespace(wait=lambda: -9)
+    monkeypatch.setattr(early, "_servers", [SimpleNamespace(fork=lambda *_: dead)])
+    with pytest.raises(TrainingError, match="the process of getpid ended with exit code -9"):
+        call_apart(os.getpid)
 
 
 @pytest.mark.parametrize(

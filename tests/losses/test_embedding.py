@@ -5,7 +5,9 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
+from sweeper.api.untouched import untouched_torch
 from sweeper.losses import PairCosine, PairDistance, Ranking, Triplet
 from sweeper.losses.embedding import is_anchor, mined_triplets
 
@@ -106,3 +108,41 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_anchors() -> None:
     for outputs, labels in ((POINTS, LABELS), (POINTS[:2], LABELS[:2])):  # the second has no anchor
         meter.update(outputs, labels, adapter(outputs, labels))
     assert meter.compute()["loss"] == pytest.approx(5 / 4, abs=1e-4)
+
+
+def test_triplets_do_not_depend_on_the_distance_from_the_origin() -> None:
+    # A matrix product would lose such small differences between large numbers.
+    generator = torch.Generator().manual_seed(0)
+    points = torch.randint(0, 64, (40, 2), generator=generator) / 64
+    near, far = (mined_triplets(points + offset, torch.arange(40) % 4) for offset in (0, 1000))
+    assert all(torch.equal(a, b) for a, b in zip(near, far, strict=True))
+
+
+def test_the_nearest_class_is_found_far_from_the_origin() -> None:
+    points = torch.stack([1000 + torch.arange(30) / 64, torch.zeros(30)], dim=1)
+    adapter = Triplet(nn.TripletMarginLoss(), 30, embedding_size=2)
+    adapter.learn([(points, torch.arange(30))])
+    assert adapter.predict(points).tolist() == list(range(30))
+
+
+class Products(TorchFunctionMode):
+    """Notes the precision that torch is set to at each matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.precisions: list[str] = []
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if "matmul" in getattr(function, "__name__", ""):
+            self.precisions.append(torch.get_float32_matmul_precision())
+        return function(*args, **(kwargs or {}))
+
+
+def test_class_means_have_the_full_precision_whatever_training_has() -> None:
+    adapter = Triplet(nn.TripletMarginLoss(), 2, embedding_size=2)
+    with untouched_torch():
+        torch.set_float32_matmul_precision("high")
+        with Products() as products:
+            adapter.learn([(POINTS, LABELS)])
+        assert products.precisions == ["highest"]
+        assert torch.get_float32_matmul_precision() == "high"

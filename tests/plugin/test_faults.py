@@ -18,7 +18,7 @@ SPACE = ("x=interval(-3,3)", "hydra/sweeper/pruner=none", "hydra/sweeper/sampler
          "hydra.sweeper.sampler.seed=1", "hydra.sweeper.warm_start=false")  # fmt: skip
 IMPATIENT = """
 from sweeper.sweep.guard import GRACE_SECONDS
-GRACE_SECONDS.update(trial_timeout=1.0, timeout=1.0)
+GRACE_SECONDS.update(trial_timeout=1.0, timeout=1.0, lost=1.0)
 """
 LAUNCHERS = ["local", "joblib", "submitit_local"]
 

@@ -357,6 +357,15 @@ def test_observers_follow_the_study_from_its_workers(app) -> None:
     ]
 
 
+def test_a_study_whose_record_is_interrupted_shows_its_results(app) -> None:
+    diary = f"{{_target_: watch.Diary, path: '{app.cwd}/diary.txt', interrupted: true}}"
+    output = app.run("x=1,2", f"hydra.sweeper.observers=[{diary}]", code=130)
+    assert "its record is not complete" in output
+    assert "2 of 2 trials done" in output
+    assert "interrupted, the same command resumes it" in output
+    assert "Train it again: " in output
+
+
 def test_a_study_may_lie_in_a_folder_of_any_name(app, tmp_path) -> None:
     elsewhere = replace(app, cwd=tmp_path / "käse, it's 日本")
     elsewhere.cwd.mkdir()

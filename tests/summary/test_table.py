@@ -70,6 +70,25 @@ def test_a_transformer_has_the_published_operations_and_rows_for_all_parameters(
     assert sum(row.parameter_bytes for row in summary.rows) == 4 * summary.parameters
 
 
+class Cells(nn.Module):
+    """A network that passes each row of an image to a recurrent cell."""
+
+    def __init__(self, kind: type[nn.RNNCellBase]) -> None:
+        super().__init__()
+        self.cell = kind(6, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        state = None
+        for row in images[:, 0].unbind(dim=1):
+            state = self.cell(row, state)
+        return state[0] if isinstance(state, tuple) else state
+
+
+@pytest.mark.parametrize(("kind", "gates"), [(nn.RNNCell, 1), (nn.GRUCell, 3), (nn.LSTMCell, 4)])
+def test_a_recurrent_cell_counts_its_weights_at_each_call(kind, gates) -> None:
+    assert summarise(Cells(kind), (1, 4, 6), 1).multiply_adds == 4 * gates * 5 * (6 + 5)
+
+
 def test_grouped_convolutions_count_the_channels_of_one_group() -> None:
     model = nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=False)
     assert summarise(model, (4, 6, 6), 1).multiply_adds == 9 * 8 * 36

@@ -11,7 +11,7 @@ from sweeper.sweep.guard import Guard
 @pytest.fixture(autouse=True)
 def fast(monkeypatch) -> None:
     monkeypatch.setattr(guard_module, "TICK_SECONDS", 0.01)
-    grace = {"trial_timeout": 0.05, "timeout": 0.05}
+    grace = {"trial_timeout": 0.05, "timeout": 0.05, "lost": 0.05}
     monkeypatch.setattr(guard_module, "GRACE_SECONDS", grace)
 
 
@@ -48,6 +48,21 @@ def test_a_lease_is_renewed_until_it_is_lost(make_ledger, storage) -> None:
         assert guard.reason is None
         ledger.release(claim)
         until(lambda: guard.reason == "lost")
+
+
+def test_a_task_that_goes_on_without_its_lease_hangs(make_ledger) -> None:
+    ledger = make_ledger(lease_seconds=0.03)
+    claim = ledger.claim()
+    ledger.release(claim)
+    hung, reasons = threading.Event(), []
+
+    def on_hang(reason):
+        reasons.append(reason)
+        hung.set()
+
+    with Guard(ledger, claim, Interrupt(), on_hang=on_hang):
+        assert hung.wait(30)
+    assert set(reasons) == {"lost"}
 
 
 def test_a_storage_that_is_away_does_not_end_the_renewals(make_ledger, caplog, monkeypatch) -> None:

@@ -2,6 +2,7 @@ import os
 import subprocess
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,29 @@ def test_a_zombie_process_counts_as_dead() -> None:
     assert process_start(child.pid) is None
     child.wait()
     assert process_start(os.getpid()) is not None
+
+
+@pytest.mark.parametrize(
+    ("answer", "standing"),
+    [(PermissionError, UNKNOWN), (None, UNKNOWN), (ProcessLookupError, LAPSED)],
+)
+@pytest.mark.parametrize("hidden", [FileNotFoundError, PermissionError])
+def test_time_tells_of_a_process_that_the_system_hides(
+    monkeypatch, hidden, answer, standing
+) -> None:
+    def kill(pid, number):
+        assert number == 0
+        if answer is not None:
+            raise answer
+
+    def read_text(path):
+        assert path == Path(f"/proc/{NO_PROCESS}/stat")
+        raise hidden
+
+    lease = replace(Lease.new(), pid=NO_PROCESS)
+    monkeypatch.setattr(os, "kill", kill)
+    monkeypatch.setattr(Path, "read_text", read_text)
+    assert LeaseJudge(60).standing(0, lease) is standing
 
 
 def test_an_earlier_command_of_this_very_process_has_left_its_trials() -> None:

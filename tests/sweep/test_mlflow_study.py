@@ -143,6 +143,30 @@ def test_the_parent_run_records_counts_the_best_trial_and_every_end(
     assert run.data.tags["source"] == "postgresql://ada:***@db/images"
 
 
+def test_an_error_ends_the_parent_run_until_the_study_goes_on(study, database, tmp_path) -> None:
+    from mlflow import MlflowClient
+
+    observer = MLflowStudy("val/accuracy", database, folder=tmp_path)
+    parent = observer.study_opened(study)
+    study = replace(study, parent_id=parent)
+    observer.study_failed(replace(study, storage=None), "the database was away")  # it still is
+    client = MlflowClient(database)
+    run = client.get_run(parent)
+    assert run.info.status == "FAILED"
+    assert run.data.tags[tags.END_REASON] == "the database was away"
+    assert not (tmp_path / "outbox").exists()
+    observer.study_opened(study)
+    observer.study_finished(replace(study, has_ended=True))
+    run = client.get_run(parent)
+    assert (run.info.status, run.data.metrics["trials/complete"]) == ("FINISHED", 3)
+    assert tags.END_REASON not in run.data.tags
+
+
+def test_an_error_begins_no_run_of_a_study_that_has_none(study, database, tmp_path) -> None:
+    MLflowStudy("val/accuracy", database, folder=tmp_path).study_failed(study, "the disk is full")
+    assert runs(database, study) == ([], [])
+
+
 def test_a_paused_trial_is_recorded_with_its_curve_and_its_times(study, database, tmp_path) -> None:
     from mlflow import MlflowClient
 

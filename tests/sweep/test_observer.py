@@ -56,3 +56,16 @@ def test_an_observer_need_not_care_for_workers() -> None:
 
     Observers((Returns(None), Cares())).worker_finished()
     assert told == ["finished"]
+
+
+def test_an_observer_need_not_care_for_errors_of_the_study(caplog) -> None:
+    told: list[str] = []
+
+    class Cares:
+        def study_failed(self, study, reason):
+            told.append(f"{study.name}: {reason}")
+            raise RuntimeError("server away")
+
+    Observers((Cares(), Returns(None), Cares())).study_failed(INFO, "the disk is full")
+    assert told == ["s: the disk is full"] * 2
+    assert "Observer Cares failed: server away" in caplog.text

@@ -4,6 +4,7 @@ import os
 import socket
 import threading
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,25 +51,48 @@ def parent_runs(tmp_path: Path):
     return [run for run in runs if tags.is_study(run.data.tags)]
 
 
+@pytest.fixture
+def ending(info, observer, monkeypatch) -> Callable[..., None]:
+    """Return a function that opens a study in another process, and ends it.
+
+    `dies` says whether the process dies in between.
+    """
+    monkeypatch.delenv(VARIABLE, raising=False)
+
+    def end(dies: bool, call: Callable[[Observers, StudyInfo], object]) -> None:
+        recorder, spec = Recorder(), SimpleNamespace(storage=None, folder=info.folder)
+        recorder.start()
+        apart = recorded(Observers((observer,)), recorder, spec, LOGS)
+        parent_id = apart.study_opened(info)
+        assert os.environ[VARIABLE].startswith("sweeper-")
+        if dies:
+            with pytest.raises((EOFError, ConnectionError)):
+                recorder.call(lambda _: os._exit(1))
+        call(apart, replace(info, parent_id=parent_id))
+        recorder.close()
+        assert VARIABLE not in os.environ
+
+    return end
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dies", [False, True])
-def test_a_study_is_recorded_in_another_process_while_that_lives(
-    tmp_path, info, observer, monkeypatch, dies
-) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
-    recorder, spec = Recorder(), SimpleNamespace(storage=None, folder=info.folder)
-    recorder.start()
-    apart = recorded(Observers((observer,)), recorder, spec, LOGS)
-    parent_id = apart.study_opened(info)
-    assert os.environ[VARIABLE].startswith("sweeper-")
-    if dies:
-        with pytest.raises((EOFError, ConnectionError)):
-            recorder.call(lambda _: os._exit(1))
-    apart.study_finished(replace(info, parent_id=parent_id, has_ended=True))
-    recorder.close()
-    assert VARIABLE not in os.environ
+def test_a_study_is_recorded_in_another_process_while_that_lives(tmp_path, ending, dies) -> None:
+    ending(dies, lambda apart, info: apart.study_finished(replace(info, has_ended=True)))
     [run] = parent_runs(tmp_path)
     assert (run.info.status, run.data.metrics["trials/complete"]) == ("FINISHED", 1.0)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_record_of_a_study_ends_with_its_error(tmp_path, ending, dies) -> None:
+    def fail(apart: Observers, info: StudyInfo) -> None:
+        apart.study_failed(replace(info, storage=None), "the database was away")
+
+    ending(dies, fail)
+    [run] = parent_runs(tmp_path)
+    reason = run.data.tags[tags.END_REASON]
+    assert (run.info.status, reason) == ("FAILED", "the database was away")
 
 
 def test_the_process_prints_no_lines_of_libraries_below_the_board(monkeypatch) -> None:
@@ -112,11 +136,16 @@ def desk_of(info: StudyInfo, observer: MLflowStudy) -> recorder._Desk:
     return desk
 
 
-def test_the_records_of_the_trials_are_waited_for_as_long_as_it_was_asked(info) -> None:
+@pytest.mark.parametrize("error", [(), ("the disk is full",)])
+def test_the_records_of_the_trials_are_waited_for_as_long_as_it_was_asked(info, error) -> None:
     observer, courier = Mock(flush_seconds=7.0), Mock()
     desk = SimpleNamespace(observer=observer, courier=courier, with_storage=str, early=None)
-    recorder._finish(desk, info)
-    _, wait_for_trials, _ = observer.finish.call_args.args
+    if error:
+        recorder._fail(desk, info, *error)
+        _, _, wait_for_trials = observer.fail.call_args.args
+    else:
+        recorder._finish(desk, info)
+        _, wait_for_trials, _ = observer.finish.call_args.args
     wait_for_trials()
     courier.wait.assert_called_once_with(7.0)
 

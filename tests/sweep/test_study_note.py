@@ -89,8 +89,8 @@ def test_the_note_says_who_won_the_finals_and_by_how_much() -> None:
         "Trial 2 beats the next (trial 3) with p = 0.012, after 2 further seeds.",
         "| finalist | mean of its runs | behind the winner by | p |\n"
         "|---|---|---|---|\n"
-        "| [trial 2](trial:2) | 0.985 ± 0.007 (2 seeds) |  |  |\n"
-        "| [trial 3](trial:3) | 0.92 ± 0.03 (2 seeds) | 0.065 | 0.012 |\n"
+        "| [trial 2](trial:2) | 0.9850 ± 0.0071 (2 seeds) |  |  |\n"
+        "| [trial 3](trial:3) | 0.920 ± 0.028 (2 seeds) | 0.065 | 0.012 |\n"
         "| [trial 1](trial:1) | 0.5, then a run failed | 0.48 |  |",
     ]
     study.add_trial(study_of(9).trials[8])  # the finalists are no longer the best

@@ -262,3 +262,90 @@ def test_a_version_that_was_deleted_is_registered_again(
     [version] = client(database).search_model_versions(f"run_id = '{run_id}'")
     tag = model_of(database, run_id).tags["mlflow.modelVersions"]
     assert json.loads(tag) == [{"name": "gone", "version": int(version.version)}]
+
+
+def model_outbox(uri: str, folder: Path) -> Outbox:
+    """Return an outbox with a run and its model."""
+    outbox = Outbox.create(folder / "outbox")
+    module.write_model(lambda: MODEL, folder / "model")
+    outbox.append("start", {"uri": uri, "experiment": "e", "dataset": None})
+    body = {"metrics": {"val/loss": 0.25}, "step": 2, "registered_as": "digits"}
+    outbox.append("model", body | {"path": outbox.keep_folder(folder / "model")})
+    return outbox
+
+
+def let_fail(patch: pytest.MonkeyPatch, code: str, method: str, *others: str) -> None:
+    """Make a method of MLflow's client fail, and after its first failure others too."""
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import ErrorCode
+
+    def fails(*_: object, **__: object) -> None:
+        for other in others:
+            patch.setattr(MlflowClient, other, fails)
+        raise MlflowException("no such page", ErrorCode.Value(code))
+
+    patch.setattr(MlflowClient, method, fails)
+
+
+@pytest.mark.parametrize(
+    ("code", "method"),
+    [
+        ("ENDPOINT_NOT_FOUND", "get_metric_history"),  # of a proxy, while the server restarts
+        ("ENDPOINT_NOT_FOUND", "create_logged_model"),
+        ("PERMISSION_DENIED", "create_registered_model"),  # with a token that has expired
+    ],
+)
+def test_a_model_waits_for_a_server_that_shows_no_run_either(
+    database: str, tmp_path: Path, code: str, method: str
+) -> None:
+    outbox = model_outbox(database, tmp_path)
+    delivery = Delivery(outbox)
+    with pytest.MonkeyPatch.context() as patch:
+        let_fail(patch, code, method, "get_run")
+        assert not delivery.attempt()
+    assert delivery.failure == "no such page"
+    assert delivery.attempt(), delivery.failure
+    run_id = outbox.progress.run_id or ""
+    assert str(model_of(database, run_id).status) == "READY"
+    assert client(database).search_model_versions(f"run_id = '{run_id}'")
+
+
+@pytest.mark.parametrize("method", ["search_logged_models", "create_registered_model"])
+def test_a_model_is_set_aside_if_the_server_takes_none(
+    database: str, tmp_path: Path, caplog, method: str
+) -> None:
+    outbox = model_outbox(database, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        let_fail(patch, "ENDPOINT_NOT_FOUND", method)
+        assert Delivery(outbox).attempt()
+    assert "the server takes no model: no such page" in caplog.text
+    assert (tmp_path / "outbox/damaged" / outbox.folder.name / "records.jsonl").is_file()
+
+
+def test_a_full_disk_leaves_the_files_of_a_model_as_they_are(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.models import Model
+
+    outbox = model_outbox(database, tmp_path)
+    delivery, save = Delivery(outbox), Model.save
+
+    def fill_disk(model: Model, path: str) -> None:
+        Path(path).write_text("flav")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Model, "save", fill_disk)
+    assert not delivery.attempt()
+    monkeypatch.setattr(Model, "save", save)
+    assert delivery.attempt(), delivery.failure
+    model = model_of(database, outbox.progress.run_id or "")
+    files = client(database).list_logged_model_artifacts(model.model_id)
+    assert {file.path for file in files} == {"MLmodel", "data"}
+
+
+def test_a_model_is_identified_in_a_file_of_its_own(database: str, tmp_path: Path) -> None:
+    outbox = model_outbox(database, tmp_path)  # its files are links
+    before = (tmp_path / "model/MLmodel").read_text()
+    assert Delivery(outbox).attempt()
+    assert (tmp_path / "model/MLmodel").read_text() == before

@@ -197,6 +197,29 @@ def test_a_deleted_experiment_of_the_name_is_restored(database: str, tmp_path: P
     assert mlflow.get_experiment_by_name("deleted").lifecycle_stage == "active"
 
 
+@pytest.mark.parametrize(
+    ("location", "warns"),
+    [
+        ("former/mlartifacts", True),
+        ("copied/mlartifacts", False),  # a database is there too
+        ("chosen", False),
+    ],
+)
+def test_artifacts_that_go_to_the_place_before_a_move_cost_one_line(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, location: str, warns: bool
+) -> None:
+    (tmp_path / "copied").mkdir()
+    (tmp_path / "copied/mlflow.db").touch()
+    place = tmp_path / location
+    client(database).create_experiment("moved", artifact_location=place.as_uri())
+    for _ in range(2):
+        record(MLflowTracker(database, "moved", folder=tmp_path))
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [str(place) in line and "tracking.experiment=NAME" in line for line in warnings] == (
+        [True] if warns else []
+    )
+
+
 def test_a_run_is_continued_under_its_id(database: str, tmp_path: Path) -> None:
     first = record(MLflowTracker(database, folder=tmp_path))
     tracker = MLflowTracker(database, folder=tmp_path)
@@ -288,6 +311,16 @@ def test_a_folder_that_cannot_be_written_is_refused_before_a_run(tmp_path: Path)
     (tmp_path / "outbox").write_text("a file where the folder should be")
     with pytest.raises(ConfigError, match="cannot write records"):
         MLflowTracker("http://localhost:1", folder=tmp_path)
+
+
+@pytest.mark.parametrize("experiment", [None, "digits"])
+def test_an_experiment_without_a_path_is_refused_on_databricks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, experiment: str | None
+) -> None:
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_NAME", raising=False)
+    with pytest.raises(ConfigError, match="type tracking.experiment=/Users/"):
+        MLflowTracker("databricks", experiment, folder=tmp_path)
+    assert MLflowTracker("databricks", "/Users/ada/digits", folder=tmp_path).uri == "databricks"
 
 
 def test_nothing_is_recorded_after_finish(database: str, tmp_path: Path) -> None:

@@ -143,6 +143,22 @@ def test_the_test_scores_alone_of_a_resumed_run_are_dropped(tmp_path) -> None:
     }
 
 
+def test_the_figures_of_a_resumed_run_are_those_that_it_draws_itself(tmp_path) -> None:
+    pictures = {"figures": "test_confusion", "watch": "conv"}
+    for name in pictures.values():
+        Image.new("L", (2, 2)).save(tmp_path / f"{name}.png")
+    tracker = ran(tmp_path, {1: 0.5})
+    for folder, name in pictures.items():
+        tracker.log_artifact(tmp_path / f"{name}.png", folder)
+    tracker.finish("FINISHED")
+    tracker = started(tmp_path, Resumed(tmp_path, [{"val/loss": 0.5}]))  # it had ended
+    assert recorded(tmp_path).Tags()["images"] == ["watch/conv"]
+    Image.new("L", (3, 3)).save(tmp_path / "test_confusion.png")
+    tracker.log_artifact(tmp_path / "test_confusion.png", "figures")
+    [picture] = recorded(tmp_path).Images("figures/test_confusion")
+    assert (picture.step, picture.width) == (1, 3)
+
+
 def test_a_new_run_in_an_old_folder_replaces_its_record(tmp_path) -> None:
     ran(tmp_path, {1: 0.5, 2: 0.25})
     ran(tmp_path, {1: 0.75})

@@ -16,6 +16,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (None, "sqlite:///{folder}/mlflow.db"),
         ("sqlite:///runs.db", "sqlite:///{folder}/runs.db"),
+        ("sqlite:///runs.db?timeout=60", "sqlite:///{folder}/runs.db?timeout=60"),
         ("http://localhost:5000", "http://localhost:5000"),
         ("postgresql+psycopg2://me@host/runs", "postgresql+psycopg2://me@host/runs"),
         ("databricks", "databricks"),
@@ -112,6 +113,7 @@ def test_what_the_environment_names_is_refused_by_its_name(
         ("sqlite:////home/me/a%20b/runs/%25.db", "sqlite:///runs/%25.db"),
         ("sqlite:////home/me/a%20b/../mlflow.db", "sqlite:////home/me/a%20b/../mlflow.db"),
         ("sqlite:////home/me/mlflow.db", "sqlite:////home/me/mlflow.db"),
+        ("sqlite:////home/me/a%20b/mlflow.db?timeout=60", "sqlite:///mlflow.db?timeout=60"),
         ("http://127.0.0.1:5000", "http://127.0.0.1:5000"),
     ],
 )

@@ -173,6 +173,7 @@ def test_another_transform_of_training_is_accepted(ran, tmp_path) -> None:
     [
         ("data.batch_size=63", r"data\.batch_size is 64 in the checkpoint and 63 in this run"),
         ("trainer.accumulate=2", r"trainer\.accumulate is 1 in the checkpoint and 2 in this run"),
+        ("trainer.precision=bf16", r"trainer\.precision is fp32 in the checkpoint and bf16 in"),
     ],
 )
 def test_an_epoch_is_finished_with_its_own_batches(

@@ -289,6 +289,12 @@ def test_every_schedule_keeps_the_ratio_of_the_rates(built, scheduler) -> None:
             one.schedule.after_epoch(-epoch)
 
 
+def test_a_plateau_does_not_change_the_ratio_where_a_rate_is_practically_zero(built) -> None:
+    scale = ("trainer.lr_scale={features: 0.01}", "optimizer.lr=0.001", "scheduler.patience=0")
+    for factor in (0.1, 0.5, 0.9):
+        built(*scale, "scheduler=plateau", f"scheduler.factor={factor}", "trainer.epochs=200")
+
+
 OWN_SCHEDULERS = """
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 

@@ -1,6 +1,7 @@
 """Accumulation, clipping and averaging against values computed by hand."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -118,3 +119,65 @@ def test_the_fused_kernel_is_the_default_unless_another_implementation_is_named(
     built, given, fused
 ) -> None:
     assert built(*given).updates.optimizer.defaults["fused"] is fused
+
+
+class Buffered(nn.Module):
+    """A network of one weight with all kinds of buffers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.norm = nn.BatchNorm1d(1)
+        self.register_buffer("index", torch.arange(169))
+        self.register_buffer("mask", torch.tensor([0.0, -math.inf]))
+        self.register_buffer("hidden", torch.tensor([math.inf]), persistent=False)
+
+
+def test_only_running_statistics_are_averaged_among_the_buffers() -> None:
+    model = Buffered()
+    updates = updates_of(model, ema_decay=0.9999)
+    feed(updates, model, [1.0])
+    model.norm.running_mean.fill_(1.0)
+    model.norm.num_batches_tracked.fill_(9)
+    feed(updates, model, [1.0] * 2)
+    averages = dict(updates.eval_model.named_buffers())
+    assert averages.pop("norm.running_mean").item() == pytest.approx(2e-4, rel=1e-3)
+    assert all(torch.equal(averages[name], model.get_buffer(name)) for name in averages)
+
+
+def test_wrong_buffers_in_an_average_of_an_earlier_version_are_mended() -> None:
+    model = Buffered()
+    updates = updates_of(model, ema_decay=0.9999)
+    feed(updates, model, [1.0] * 2)
+    state = copy.deepcopy(updates.state_dict())
+    state["ema"]["module.index"] -= 1
+    state["ema"]["module.mask"].fill_(math.nan)
+    updates.load_state_dict(state)
+    feed(updates, model, [1.0])
+    assert torch.equal(updates.eval_model.index, model.index)
+    assert torch.equal(updates.eval_model.mask, model.mask)
+
+
+@pytest.mark.parametrize("settings", [{}, {"nesterov": True}, {"weight_decay": 0.1}], ids=str)
+def test_a_parameter_may_get_its_first_gradient_after_the_first_step(settings) -> None:
+    scaler = torch.amp.GradScaler("cpu", enabled=False)
+    results = []
+    for fused in (True, False):
+        model = nn.Linear(2, 1)
+        nn.init.ones_(model.weight)
+        nn.init.ones_(model.bias)
+        optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, fused=fused, **settings)
+        updates = Updates(model, optimizer, Schedule(None), scaler=scaler)
+        for batch, parts in enumerate((1, 2, 2), start=1):
+            loss = sum(parameter.sum() for parameter in list(model.parameters())[:parts])
+            updates.after_batch(loss, batch, 3)
+        results.append(nn.utils.parameters_to_vector(model.parameters()))
+    torch.testing.assert_close(*results)
+
+
+def test_a_first_step_that_overflows_leaves_no_momentum(model, monkeypatch) -> None:
+    monkeypatch.setattr(torch, "empty_like", lambda values: torch.full_like(values, math.nan))
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9, fused=True)
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    updates = Updates(model, optimizer, Schedule(None), scaler=scaler)
+    assert feed(updates, model, [math.inf, 1.0, 1.0]) == pytest.approx([0.0, -0.1, -0.29])

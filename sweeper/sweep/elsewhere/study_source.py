@@ -6,11 +6,11 @@ from typing import Any
 
 import optuna
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from sweeper.errors import ConfigError
 from sweeper.secrets import MASK, connectable, masked_uri, revealed
-from sweeper.sweep.budget import is_own
+from sweeper.sweep.budget import is_own, may_be_best
 from sweeper.sweep.command import COMMAND_FILE, recorded_command
 from sweeper.sweep.elsewhere.address import address, open_existing
 from sweeper.sweep.elsewhere.finding import Finding, Findings
@@ -18,7 +18,6 @@ from sweeper.sweep.elsewhere.sources import Source
 from sweeper.sweep.identity import CONFIG, METRIC
 from sweeper.sweep.lease import Lease
 from sweeper.sweep.spec import StudySpec
-from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import JOURNAL, open_storage
 from sweeper.sweep.storage_place import absolute, file_of
 from sweeper.sweep.study import IDENTITY_KEY
@@ -39,8 +38,8 @@ def study_findings(source: Source, own: StudySpec) -> Findings:
     study = optuna.load_study(study_name=name, storage=opened)
     identity = study.user_attrs.get(IDENTITY_KEY) or {}
     config = _config(identity)
-    trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    findings = [Finding(t.params, tuple(t.values), config) for t in trials if _counts(t)]
+    trials = filter(may_be_best, study.get_trials(deepcopy=False))
+    findings = [Finding(t.params, tuple(t.values), config) for t in trials]
     directions = tuple(d.name.lower() for d in study.directions)
     return Findings(findings, directions, "complete trials", identity.get(METRIC, ""))
 
@@ -108,7 +107,3 @@ def _config(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options and values that all trials of a study share, by config key."""
     shared = [(prefix, key) for prefix in (CONFIG, OPTION) for key in identity]
     return {k.removeprefix(prefix): identity[k] for prefix, k in shared if k.startswith(prefix)}
-
-
-def _counts(trial: FrozenTrial) -> bool:
-    return is_own(trial) and is_feasible(trial)

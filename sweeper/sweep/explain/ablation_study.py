@@ -11,16 +11,15 @@ from typing import Any
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from sweeper.cli.interrupts import Interrupt, Interrupted
 from sweeper.cli.overrides import flags_and_overrides, override_text, quoted
 from sweeper.errors import TrainingError
-from sweeper.sweep.budget import failures, is_own
+from sweeper.sweep.budget import failures, may_be_best
 from sweeper.sweep.command import PART_VARIABLE, StudyCommand
 from sweeper.sweep.explain.ablation import Point
 from sweeper.sweep.explain.differences import Difference, Texts, same
-from sweeper.sweep.stop_rule import is_feasible
 from sweeper.sweep.storage import JOURNAL, open_storage
 
 EXPLAIN_FOLDER = "explain"
@@ -189,7 +188,7 @@ def values_of_points(
     """
     found: dict[Point, float] = {}
     for trial in trials:
-        if trial.state != TrialState.COMPLETE or not (is_own(trial) and is_feasible(trial)):
+        if not may_be_best(trial):
             continue
         point = _point(trial.params, shared, differences)
         if point is not None:

@@ -15,7 +15,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.figures.study.view import Parameter, StudyView, TrialView
-from sweeper.sweep.budget import is_own, was_not_needed
+from sweeper.sweep.budget import STATE_WORDS, is_shown
 from sweeper.sweep.curve import curve_of, is_paused
 from sweeper.sweep.finals.final_records import FINALISTS_RECORD, Scores
 from sweeper.sweep.picture.importances import importances_of
@@ -23,12 +23,6 @@ from sweeper.sweep.picture.suggestions import advice
 from sweeper.sweep.results.deviation import values_text
 from sweeper.sweep.results.front import best_trials, chosen_trial
 from sweeper.sweep.stop_rule import is_feasible
-
-STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
 
 
 def view_of(
@@ -47,7 +41,7 @@ def view_of(
         n_trials: The number of trials that were asked for.
         choice: The member of a Pareto front that is chosen, as `chosen_trial` takes it.
     """
-    own = [t for t in study.get_trials(deepcopy=False) if is_own(t) and not was_not_needed(t)]
+    own = [t for t in study.get_trials(deepcopy=False) if is_shown(t)]
     pairs = [(t, _trial_view(t)) for t in own if t.state != TrialState.WAITING or curve_of(t)]
     front = best_trials(study)
     best = chosen_trial(front, study.directions, choice)
@@ -77,7 +71,7 @@ def _about(options: Mapping[str, str]) -> str:
 
 def _trial_view(trial: FrozenTrial) -> TrialView:
     curve = curve_of(trial)
-    state = STATES.get(trial.state, "paused" if is_paused(trial) else "unfinished")
+    state = STATE_WORDS.get(trial.state, "paused" if is_paused(trial) else "unfinished")
     values: Sequence[float] = ()
     if trial.state == TrialState.COMPLETE:
         values = trial.values

@@ -12,7 +12,7 @@ LARGEST_IN_DIGITS = 1e9
 
 
 def values_text(trial: FrozenTrial) -> str:
-    """Return the values of a complete trial, such as `0.982 ± 0.003 (5 seeds)`."""
+    """Return the values of a complete trial, such as `0.9821 ± 0.0031 (5 seeds)`."""
     repeats, deviations = _repeats(trial), _deviations(trial)
     if not repeats or not deviations:
         return ", ".join(f"{v:.6g}" for v in trial.values)
@@ -62,8 +62,11 @@ def _numbers(record: Any, trial: FrozenTrial) -> list[float]:
 
 
 def with_deviation(value: float, deviation: float) -> str:
-    """Return a mean and its standard deviation, which has one digit after leading zeros."""
-    decimals = max(0, -math.floor(math.log10(deviation))) if deviation > 0 else math.inf
+    """Return a mean and its standard deviation, which has two digits after leading zeros.
+
+    With one digit, two means that are compared may be rounded as differently as 0.96 and 0.956.
+    """
+    decimals = max(0, 1 - math.floor(math.log10(deviation))) if deviation > 0 else math.inf
     if decimals > MAX_DECIMALS or max(abs(value), deviation) > LARGEST_IN_DIGITS:
-        return f"{value:.6g} ± {deviation:.1g}"
+        return f"{value:.6g} ± {deviation:.2g}"
     return f"{value:.{decimals}f} ± {deviation:.{decimals}f}"

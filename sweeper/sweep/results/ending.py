@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial, TrialState
 
-from sweeper.sweep.budget import Budget, failures, is_own
+from sweeper.sweep.budget import DONE, Budget, is_own
 from sweeper.sweep.stop_rule import is_feasible
 from sweeper.text import plural
 
@@ -25,7 +25,7 @@ def ending_line(budget: Budget, trials: Sequence[FrozenTrial], now: float) -> st
     if budget.deadline is not None and now >= budget.deadline:
         return "The time limit of the command has passed; the same command goes on"
     if budget.only_failed(trials):
-        failed = plural(len(failures(trials, budget.failed_before)), "trial")
+        failed = plural(len(budget.failed(trials)), "trial")
         return f"The command has ended: {failed} failed; the same command tries others"
     return None
 
@@ -42,8 +42,7 @@ def violated_constraints(trials: Sequence[FrozenTrial]) -> str | None:
 
     Failed trials and those that still run have no part in it.
     """
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    done = [t for t in trials if is_own(t) and t.state in ended]
+    done = [t for t in trials if is_own(t) and t.state in DONE]
     if not done or any(map(is_feasible, done)):
         return None
     limits = {key for t in done for key, violation in t.constraints.items() if violation > 0}

@@ -6,13 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from sweeper.space.same_point import point_key
-from sweeper.sweep.budget import is_own
+from sweeper.sweep.budget import may_be_best
 from sweeper.sweep.finals.final_records import Finalists
 from sweeper.sweep.settings.setting_rules import refused
-from sweeper.sweep.stop_rule import is_feasible
 from sweeper.text import near_names
 
 KNEE = "knee"
@@ -106,11 +105,7 @@ def parse_choice(value: Any, n_objectives: int, names: Sequence[str] = ()) -> Ch
 
 def _candidates(study: Study) -> list[FrozenTrial]:
     """Return the study's own complete, feasible trials."""
-    return list(filter(_is_candidate, study.get_trials(deepcopy=False)))
-
-
-def _is_candidate(trial: FrozenTrial) -> bool:
-    return trial.state == TrialState.COMPLETE and is_feasible(trial) and is_own(trial)
+    return list(filter(may_be_best, study.get_trials(deepcopy=False)))
 
 
 def _losses(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]) -> Losses:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -18,50 +17,33 @@ from sweeper.text import printable
 MAX_SHOWN = 10
 
 
-@dataclass(frozen=True)
-class Missing:
-    """The points that failed and are missing in a study.
+def missing_line(trials: Sequence[FrozenTrial], budget: Budget, live: LiveSpace) -> str:
+    """Return a line on the points of a finite space that failed and have no other trial.
 
-    Args:
-        points: Overrides of each point, separated by spaces.
-        n_points: Number of points that the study was asked for.
-    """
-
-    points: Sequence[str]
-    n_points: int
-
-    @property
-    def line(self) -> str:
-        """The points in one line; empty if none is missing."""
-        n = len(self.points)
-        if not n:
-            return ""
-        shown = "; ".join(self.points[:MAX_SHOWN])
-        more = f"; and {n - MAX_SHOWN} more" if n > MAX_SHOWN else ""
-        verb, them = ("is", "it") if n == 1 else ("are", "them")
-        return (
-            f"{n} of {self.n_points} points failed and {verb} missing: {shown}{more}; "
-            f"the same command tries {them} again"
-        )
-
-
-def missing_points(trials: Sequence[FrozenTrial], budget: Budget, live: LiveSpace) -> Missing:
-    """Return the points of a finite space that failed and have no other trial.
-
-    In an infinite space none is missing, because another point takes the place of a failed one. Nor
-    is one after a stop rule has ended the study.
+    It is empty if none is missing. In an infinite space none is, because another point takes the
+    place of a failed one. Nor is one after a stop rule has ended the study.
     """
     limits = [n for n in (budget.n_trials, budget.n_points) if n is not None]
     is_finite = budget.n_points is not None or budget.exhaustive
     if not limits or not is_finite or budget.stop_reason(trials) is not None:
-        return Missing((), 0)
+        return ""
     others = [t for t in trials if t.state != TrialState.FAIL and is_own(t)]
     has_trial = set(map(_key, others))
     failed = {_key(t): t for t in failures(trials) if _is_asked_for(t, budget)}
     absent = [trial for key, trial in failed.items() if key not in has_trial]
     n_done = len({_key(t) for t in others if t.state.is_finished() or budget.is_paused(t)})
     room = max(0, min(limits) - n_done)
-    return Missing([_text(trial, live) for trial in absent[:room]], min(limits))
+    missing = [_text(trial, live) for trial in absent[:room]]
+    n = len(missing)
+    if not n:
+        return ""
+    shown = "; ".join(missing[:MAX_SHOWN])
+    more = f"; and {n - MAX_SHOWN} more" if n > MAX_SHOWN else ""
+    verb, them = ("is", "it") if n == 1 else ("are", "them")
+    return (
+        f"{n} of {min(limits)} points failed and {verb} missing: {shown}{more}; "
+        f"the same command tries {them} again"
+    )
 
 
 def _is_asked_for(trial: FrozenTrial, budget: Budget) -> bool:

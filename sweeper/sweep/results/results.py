@@ -23,7 +23,7 @@ from sweeper.sweep.results.ended_trial import EndedTrial, Retraining
 from sweeper.sweep.results.ending import ending_line, silent_constraints, violated_constraints
 from sweeper.sweep.results.front import Choice, best_trials, chosen_trial, ranked_trials
 from sweeper.sweep.results.front_text import FRONT_FILE, choice_line, front_lines, front_script
-from sweeper.sweep.results.missing import missing_points
+from sweeper.sweep.results.missing import missing_line
 from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.verdict import failure_text
 from sweeper.yaml_text import yaml_text
@@ -148,7 +148,7 @@ class Results:
 
     def missing(self) -> str:
         """Return a line on the points of a finite space that failed; empty if none is missing."""
-        return missing_points(self.trials, self.spec.budget, self.live).line
+        return missing_line(self.trials, self.spec.budget, self.live)
 
     def overrides(self, trial: FrozenTrial) -> list[str]:
         """Return the overrides that give a trial's config."""
@@ -164,7 +164,7 @@ class Results:
 
     def failure_message(self) -> str:
         """Return the error message of a study in which too many trials failed."""
-        failed = failures(self.trials, self.spec.budget.failed_before)
+        failed = self.spec.budget.failed(self.trials)
         return (
             f"{len(failed)} trials failed, more than hydra.sweeper.max_failure_rate allows; "
             f"trial {failed[-1].number}: {failure_text(failed[-1])}"

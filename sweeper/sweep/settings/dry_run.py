@@ -37,29 +37,27 @@ def check_search(
     Raises:
         ConfigError: one of them cannot, for this space or these directions.
     """
-    check_sampler(sampler, directions, live)
+    _check_sampler(sampler, directions, live)
     if len(directions) == 1:
-        check_pruner(pruner, directions)
+        _check_pruner(pruner, directions)
 
 
-def check_sampler(recipe: SamplerRecipe, directions: Sequence[str], live: LiveSpace) -> None:
+def _check_sampler(recipe: SamplerRecipe, directions: Sequence[str], live: LiveSpace) -> None:
     """Let the sampler propose two points.
 
     Raises:
         ConfigError: it cannot, for this space or these directions.
     """
-    study, spaces = _study(directions), cycle(_spaces(live))
+    study, spaces, n = _study(directions), cycle(_spaces(live)), _n_startup(recipe)
     with _quiet():
-        _run(study, RandomSampler(seed=0), _n_startup(recipe), spaces)
+        _run(study, RandomSampler(seed=0), n, spaces)
         try:
-            _run(
-                study, recipe.sampler(study.trials[-1].number + 1 if study.trials else 0), 2, spaces
-            )
+            _run(study, recipe.sampler(n), 2, spaces)
         except Exception as error:  # samplers check a study with errors of several types
             raise failure("sampler", "cannot search this space", recipe.kind, error) from error
 
 
-def check_pruner(recipe: PrunerRecipe, directions: Sequence[str]) -> None:
+def _check_pruner(recipe: PrunerRecipe, directions: Sequence[str]) -> None:
     """Let the pruner decide on a trial after others have ended.
 
     Raises:

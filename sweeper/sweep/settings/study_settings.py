@@ -83,11 +83,6 @@ class StudySettings:
         }
         return {key: value for key, value in settings.items() if value is not None}
 
-    @property
-    def uses_grid_sampler(self) -> bool:
-        """True if the user chose the grid sampler."""
-        return self.sampler.is_grid
-
 
 def read_settings(keys: Mapping[str, Any]) -> StudySettings:
     """Return the checked settings in `keys`, the values of `hydra.sweeper`.

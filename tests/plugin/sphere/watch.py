@@ -9,9 +9,13 @@ from sweeper.trial import TrialInfo
 
 @dataclass
 class Diary:
-    """Observer that appends a line to the file `path` at each call."""
+    """Observer that appends a line to the file `path` at each call.
+
+    interrupted: whether it is interrupted while it follows the end of the study.
+    """
 
     path: str
+    interrupted: bool = False
 
     def study_opened(self, study: StudyInfo) -> str | None:
         self._write(f"opened {study.name} {study.parent_id}")
@@ -25,6 +29,8 @@ class Diary:
 
     def study_finished(self, study: StudyInfo) -> None:
         self._write(f"closed under {study.parent_id}")
+        if self.interrupted:
+            raise KeyboardInterrupt
 
     def _write(self, line: str) -> None:
         with Path(self.path).open("a") as file:

@@ -51,8 +51,8 @@ def test_the_winner_leads_by_a_mean_over_the_seeds_of_the_other() -> None:
 def test_each_finalist_has_a_line() -> None:
     places = [FIRST, BEHIND, FAILED, FinalPlace(2, (), None, True)]
     assert Finalists([1], [1, 2], places).lines == [
-        "  finalist 7: 0.985 ± 0.007 (2 seeds)",
-        "  finalist 12: 0.55 ± 0.07 (2 seeds), p = 0.012",
+        "  finalist 7: 0.9850 ± 0.0071 (2 seeds)",
+        "  finalist 12: 0.550 ± 0.071 (2 seeds), p = 0.012",
         "  finalist 1: 0.9, then a run failed",
         "  finalist 2: its first run failed",
     ]

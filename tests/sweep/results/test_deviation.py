@@ -9,7 +9,7 @@ from sweeper.sweep.results.deviation import typical_repeat, typical_values, valu
     [
         ([0.98213], {}, "0.98213"),
         ([0.5, 1234.0], {}, "0.5, 1234"),
-        ([0.98213], {"repeats": [[0.9]] * 5, "deviation": [0.00312]}, "0.982 ± 0.003 (5 seeds)"),
+        ([0.98213], {"repeats": [[0.9]] * 5, "deviation": [0.00312]}, "0.9821 ± 0.0031 (5 seeds)"),
         ([0.5], {"repeats": [[0.5]] * 2, "deviation": [0.0]}, "0.5 ± 0 (2 seeds)"),
         ([1234.5], {"repeats": [[1.0]] * 2, "deviation": [67.8]}, "1234 ± 68 (2 seeds)"),
         ([2e12], {"repeats": [[1.0]] * 2, "deviation": [3e10]}, "2e+12 ± 3e+10 (2 seeds)"),
@@ -17,7 +17,7 @@ from sweeper.sweep.results.deviation import typical_repeat, typical_values, valu
         (
             [0.5, 1234.0],
             {"repeats": [[0.4, 1234.0], [0.6, 1234.0]], "deviation": [0.1, 0.0]},
-            "0.5 ± 0.1, 1234 ± 0 (2 seeds)",
+            "0.50 ± 0.10, 1234 ± 0 (2 seeds)",
         ),
         ([0.5], {"repeats": [[0.5]]}, "0.5"),
         ([0.5], {"repeats": "no list", "deviation": [0.1]}, "0.5"),

@@ -214,7 +214,7 @@ def test_a_trial_with_several_seeds_shows_their_spread_and_links_a_typical_one(
     results.show(interrupted=False)
     assert (tmp_path / "best/config.yaml").read_text() == "seed: 9"
     out = capsys.readouterr().out
-    assert "Best: 1.0 ± 0.1 (3 seeds) in trial 0" in out
+    assert "Best: 1.00 ± 0.10 (3 seeds) in trial 0" in out
     assert out.splitlines()[-1].endswith("x=0.0 steps=2 +seed=7")
 
 
