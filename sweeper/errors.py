@@ -6,9 +6,10 @@
     |-- DataError         a data set that is missing, empty or unreadable
     |-- CheckpointError   a checkpoint that is missing, damaged or of another model
     `-- TrainingError     training that cannot continue, such as a loss that is not finite
-        `-- OutageError   the database of a study that stays away; no trial is to blame
+        |-- OutageError   the database of a study that stays away; no trial is to blame
+        `-- MovedError    a study that is no longer where its worker has it; no trial is to blame
 
-All but the last two are raised before the first training step.
+All but the last three are raised before the first training step.
 """
 
 
@@ -49,3 +50,7 @@ class TrainingError(SweeperError):
 
 class OutageError(TrainingError):
     """The database of a study stays away, so its trials cannot go on; none of them has failed."""
+
+
+class MovedError(TrainingError):
+    """A study was moved away or deleted, so its workers leave it; none of its trials has failed."""

@@ -14,7 +14,6 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from sweeper.cli.arguments import run_tool, study_meant
 from sweeper.errors import ConfigError
@@ -29,12 +28,12 @@ def join(argv: Sequence[str]) -> None:
         ConfigError: there is no such study.
     """
     hide_arguments(argument for argument in argv if masked_uri(argument) != argument)
-    overrides = [
-        argument
-        for argument in argv
-        if re.match(r"~|\+*[\w./@-]+=", argument) and not Path(argument).exists()
-    ]
-    places = [argument for argument in argv if argument not in overrides]
+    overrides, places = list[str](), list[str]()
+    for argument in argv:
+        is_override = re.match(r"~|\+*[\w./@-]+=", argument)
+        # `Path.exists` raises for a name that no file can have.
+        is_place = not is_override or os.path.exists(argument)  # noqa: PTH110
+        (places if is_place else overrides).append(argument)
     if len(places) not in (1, 2):
         problem = f"{' '.join(argv)}: names {'no study' if not places else 'several studies'}"
         meant = study_meant(overrides) or (

@@ -16,7 +16,7 @@ In the parent process, Hydra calls the plugin's `StudySweeper.sweep`, which call
         idle             checks that nobody uses a study that is to be moved away
         storage          opens a journal file or a database
           database         few queries a trial, and patience while the server is away
-          storage_place    the file that the path or URL of a storage names
+          storage_place    where it is: in a file, on a server, or in memory
       command          records the command, so that workers can join the study from elsewhere
       opening          says what was done before, and by which code
       recorder         a process for MLflow, which neither the command nor its workers import

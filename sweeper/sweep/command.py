@@ -12,10 +12,9 @@ from typing import Any
 
 import optuna
 from omegaconf import OmegaConf
-from optuna.storages import RDBStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages import BaseStorage
 
-from sweeper.cli.overrides import flags_and_overrides, quoted
+from sweeper.cli.overrides import bare_key, flags_and_overrides, quoted
 from sweeper.cli.program import program
 from sweeper.concealment import concealed_override
 from sweeper.errors import ConfigError
@@ -23,11 +22,12 @@ from sweeper.files import write_text
 from sweeper.secrets import MASK, masked_uri, without_password
 from sweeper.sweep.elsewhere.address import check_file, open_existing
 from sweeper.sweep.storage import JOURNAL, JOURNAL_SUFFIX
-from sweeper.sweep.storage_place import absolute
+from sweeper.sweep.storage_place import absolute, file_of, is_at, lies_in, url_or_path
 
 COMMAND_FILE = "study.yaml"
 COMMAND_KEY = "sweeper:command"
 OBJECT = "object:"
+STORAGE = "hydra.sweeper.storage"
 STARTS_STUDY_KEY = "sweeper:starts_study"
 """The attribute of a study whose command starts one without --multirun too."""
 PART_VARIABLE = "SWEEPER_IS_PART"
@@ -55,11 +55,17 @@ class StudyCommand:
     cwd: str
 
     @staticmethod
-    def current(study: str, storage: Any) -> "StudyCommand":
-        """Return the command of this process."""
-        arguments = tuple(without_password(argument) for argument in sys.argv[1:])
-        place = _place_of(storage)
-        return StudyCommand(study, place, tuple(program()), arguments, str(Path.cwd()))
+    def current(study: str, storage: str | BaseStorage | None) -> "StudyCommand":
+        """Return the command of this process.
+
+        The journal of the folder is null among the arguments too, since another study, in a folder
+        of its own, may take them over.
+        """
+        place, arguments = _place_of(storage), [*map(without_password, sys.argv[1:])]
+        if place is None:
+            own = f"{STORAGE}=null"
+            arguments = [own if bare_key(each) == STORAGE else each for each in arguments]
+        return StudyCommand(study, place, tuple(program()), tuple(arguments), str(Path.cwd()))
 
     @property
     def start_folder(self) -> Path:
@@ -158,6 +164,27 @@ def rename_in_storage(study: optuna.Study, new: str) -> None:
         study.set_user_attr(COMMAND_KEY, {**record, "study": new})
 
 
+def follow_folder(record: Path, old: Path, new: Path) -> None:
+    """Let the record of a command, in the folder `record`, name a storage that has been moved.
+
+    It lay in the folder `old`, which is `new` now. A storage elsewhere stays on record as it is.
+    """
+    try:
+        command = recorded_command(record)
+        place = command.place(record)
+    except ConfigError:
+        return
+    file = file_of(place)
+    if file is None or command.storage is None or not lies_in(place, old):
+        return
+    there = new / file.resolve().relative_to(old.resolve())
+    storage = place.replace(str(file), str(there))
+    others = (argument for argument in command.arguments if bare_key(argument) != STORAGE)
+    arguments = (*others, f"{STORAGE}={quoted(storage)}")
+    moved = replace(command, storage=storage, arguments=arguments).record()
+    write_text(record / COMMAND_FILE, OmegaConf.to_yaml(moved))
+
+
 def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> list[str]:
     """Return the command line of a worker for a study, and enter the folder of its command.
 
@@ -170,12 +197,17 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
         ConfigError: there is no such study, or its command is not known.
     """
     folder = Path(place).absolute()
-    if name is None and not folder.is_dir():
+    if name is not None and is_at(place, folder.parent / JOURNAL):
+        # Only workers that share the folder know which jobs follow the search.
+        is_own = study_of_journal(folder.parent) == name
+        folder, name = (folder.parent, None) if is_own else (folder, name)
+    is_folder = os.path.isdir(folder)  # noqa: PTH112  False for a name that no file can have
+    if name is None and not is_folder:
         raise ConfigError(
             f"{masked_uri(place)}: there is no such folder; type the folder of a study, such as "
             "multirun/NAME, or a storage and the name of a study"
         )
-    if name is not None and folder.is_dir():
+    if name is not None and is_folder:
         raise ConfigError(
             f"{place} {name}: the folder names its study; type python -m sweeper.worker {place}"
         )
@@ -193,21 +225,18 @@ def worker_command(place: str, name: str | None, overrides: Sequence[str]) -> li
         name, opened = open_existing(place, name)
         record = optuna.load_study(study_name=name, storage=opened).user_attrs.get(COMMAND_KEY)
         command = _parsed(record, f"{masked_uri(place)} {name}")
-        where = [concealed_override(f"hydra.sweeper.storage={quoted(place)}")]
+        where = [concealed_override(f"{STORAGE}={quoted(place)}")]
     os.chdir(command.start_folder)
     return command.worker(overrides, where)
 
 
-def _place_of(storage: Any) -> str | None:
+def _place_of(storage: str | BaseStorage | None) -> str | None:
     """Return how a storage is put on record."""
-    backend = getattr(storage, "_backend", None)
-    if isinstance(storage, RDBStorage):
-        storage = storage.url
-    elif isinstance(backend, JournalFileBackend) and backend._file_path.endswith(JOURNAL_SUFFIX):
-        storage = backend._file_path
-    if storage is None or isinstance(storage, str):
-        return storage and masked_uri(storage)
-    return f"{OBJECT}{type(storage).__qualname__}"
+    if storage is None:
+        return None
+    place = url_or_path(storage)
+    is_known = "://" in place or place.endswith(JOURNAL_SUFFIX)
+    return masked_uri(place) if is_known else f"{OBJECT}{type(storage).__qualname__}"
 
 
 def _content(file: Path) -> Any:

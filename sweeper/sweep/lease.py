@@ -39,6 +39,7 @@ class Lease:
         cuts: Number of all earlier attempts that did not finish the trial: those that ended with
             a death, and those whose worker put the trial back.
         folder: Identifier of the study's folder in which the trial has its files.
+        seconds: How long the lease lasts unless it is renewed; 0 if an earlier version wrote it.
     """
 
     token: str
@@ -51,15 +52,23 @@ class Lease:
     deaths: int = 0
     cuts: int = 0
     folder: str = ""
+    seconds: float = 0.0
 
     @staticmethod
     def new(
-        command: str = "", progress: int = 0, deaths: int = 0, cuts: int = 0, folder: str = ""
+        command: str = "",
+        progress: int = 0,
+        deaths: int = 0,
+        cuts: int = 0,
+        folder: str = "",
+        seconds: float = 0.0,
     ) -> "Lease":
         """Return a new lease for this process."""
         pid = os.getpid()
         token, started = uuid.uuid4().hex, process_start(pid) or ""
-        return Lease(token, this_host(), pid, started, command, 0, progress, deaths, cuts, folder)
+        return Lease(
+            token, this_host(), pid, started, command, 0, progress, deaths, cuts, folder, seconds
+        )
 
     @staticmethod
     def read(system_attrs: Mapping[str, Any]) -> "Lease | None":
@@ -88,6 +97,13 @@ class Lease:
     def worker(self) -> str:
         """Name of the worker: its host and process."""
         return f"{self.host_name} {self.pid}"
+
+    def lasts(self, seconds: float) -> float:
+        """Return how long it lasts unless it is renewed, for a process whose leases last `seconds`.
+
+        Two commands may have different settings. The longer one keeps a live trial.
+        """
+        return max(self.seconds, seconds)
 
     def process_is_alive(self) -> bool | None:
         """Return whether its process runs, or None if this host cannot tell."""
@@ -118,8 +134,9 @@ class LeaseJudge:
     """Judge of the leases of other workers, by this process's own clock.
 
     A lease whose process cannot be looked up has lapsed once it was seen without a renewal for
-    `seconds`. The time adds up over looks that are at most `seconds` apart; after a longer gap, in
-    which the storage may have been away for its worker too, it starts again.
+    `seconds`, or for longer if it lasts longer itself. The time adds up over looks that are at most
+    as far apart; after a longer gap, in which the storage may have been away for its worker too, it
+    starts again.
 
     `command` identifies the command that this process runs.
     """
@@ -136,14 +153,15 @@ class LeaseJudge:
         if alive is not None:
             return Standing.ALIVE if alive else Standing.LAPSED
         now, mark = time.monotonic(), (lease.token, lease.renewals) if lease else ("", 0)
+        seconds = self._seconds if lease is None else lease.lasts(self._seconds)
         before = self._seen.get(trial_id)
-        if before is None or before.mark != mark or now - before.last > self._seconds:
+        if before is None or before.mark != mark or now - before.last > seconds:
             renewed = before is not None and before.mark[0] == mark[0] and before.mark != mark
             self._seen[trial_id] = _Sighting(mark, now, now, renewed)
         else:
             before.last = now
         sighting = self._seen[trial_id]
-        if now - sighting.first > self._seconds:
+        if now - sighting.first > seconds:
             return Standing.LAPSED
         return Standing.ALIVE if sighting.renewed else Standing.UNKNOWN
 

@@ -21,6 +21,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from sweeper.errors import MovedError
 from sweeper.locks import locked
 from sweeper.sweep.budget import (
     FAILURE_KEY,
@@ -52,7 +53,7 @@ from sweeper.sweep.draft import FIXED_PARAMS_KEY
 from sweeper.sweep.folder_id import folder_id
 from sweeper.sweep.lease import LEASE_KEY, RENEWALS_PER_LEASE, Lease, LeaseJudge
 from sweeper.sweep.liveness import Liveness
-from sweeper.sweep.storage import read_trial, read_trials
+from sweeper.sweep.storage import moved, read_trial, read_trials
 
 log = logging.getLogger(__name__)
 LOCK_FILE = ".claims.lock"
@@ -61,8 +62,13 @@ ENDED_COMMANDS_KEY = "sweeper:ended_commands"
 WAIT_SECONDS = 1.0
 
 
-def waiting_line(names: Sequence[str], seconds: float) -> str:
-    """Return the line on trials of which it is not known yet whether their workers live."""
+def waiting_line(names: Sequence[str], trials: Sequence[FrozenTrial], seconds: float) -> str:
+    """Return the line on trials of which it is not known yet whether their workers live.
+
+    seconds: how long a lease of this command lasts.
+    """
+    leases = (Lease.read(t.system_attrs) for t in trials)
+    seconds = max(seconds if lease is None else lease.lasts(seconds) for lease in leases)
     is_one = len(names) == 1
     return (
         f"Waiting up to {seconds:g} s for a sign of life of {', '.join(names)}: another host or "
@@ -96,7 +102,13 @@ class Ledger:
         self._liveness = Liveness(self._lock, study.study_name, judge)
 
     def locked(self) -> AbstractContextManager[None]:
-        """Return a context that keeps out the other processes that share the folder."""
+        """Return a context that keeps out the other processes that share the folder.
+
+        Raises:
+            MovedError: the folder is gone.
+        """
+        if not self._lock.parent.is_dir():
+            raise moved(self._lock.parent)
         return locked(self._lock)
 
     def trials(self) -> list[FrozenTrial]:
@@ -140,7 +152,7 @@ class Ledger:
                     return claim
                 if not has_told:
                     names = [f"trial {t.number}" for t in uncertain]
-                    log.info("%s", waiting_line(names, self.budget.lease_seconds))
+                    log.info("%s", waiting_line(names, uncertain, self.budget.lease_seconds))
                     has_told = True
             time.sleep(wait)
         return None
@@ -197,7 +209,15 @@ class Ledger:
         return is_left or self.budget.may_be_taken_up(trial, trials)
 
     def renew(self, claim: Claim) -> bool:
-        """Renew the lease; return False when the trial no longer belongs to this worker."""
+        """Renew the lease; return False when the trial no longer belongs to this worker.
+
+        Nor does it once the study was moved away.
+        """
+        with suppress(MovedError):
+            return self._renew(claim)
+        return False
+
+    def _renew(self, claim: Claim) -> bool:
         # A look at the other leases, which tells later if they lapsed. It comes before the lock, so
         # that nobody waits for a worker that waits for its database.
         self.uncertain(self.trials())
@@ -212,8 +232,12 @@ class Ledger:
         return False
 
     def owns(self, claim: Claim) -> bool:
-        """Return whether the trial still belongs to this worker."""
-        return claim.holds(self.stored(claim))
+        """Return whether the trial still belongs to this worker, and its study is still there."""
+        try:
+            stored = self.stored(claim)
+        except (MovedError, KeyError):  # a database that has no such trial raises a KeyError
+            return False
+        return claim.holds(stored)
 
     def note_look(self, claim: Claim, epochs: float, value: float) -> None:
         """Record a value from within an epoch; `epochs` is its position.
@@ -499,7 +523,8 @@ class Ledger:
     def _claim_running(self, trial: FrozenTrial, deaths: int, cuts: int) -> Claim:
         """Claim a trial that is marked as running but that no worker runs."""
         folder = folder_id(self._lock.parent)
-        lease = Lease.new(self._command, progress_of(trial), deaths, cuts, folder)
+        seconds = self.budget.lease_seconds
+        lease = Lease.new(self._command, progress_of(trial), deaths, cuts, folder, seconds)
         self._write_lease(trial._trial_id, lease)
         self._liveness.unmark()
         return Claim(trial._trial_id, trial.number, lease)
@@ -509,7 +534,8 @@ class Ledger:
         index = self.budget.next_index(trials)
         if index is None:
             return None
-        lease = Lease.new(self._command, folder=folder_id(self._lock.parent))
+        folder, seconds = folder_id(self._lock.parent), self.budget.lease_seconds
+        lease = Lease.new(self._command, folder=folder, seconds=seconds)
         system_attrs: dict[str, Any] = {LEASE_KEY: lease.record()}
         if self.budget.exhaustive:
             system_attrs |= {POINT_KEY: index, FIXED_PARAMS_KEY: self._grid[index]}

@@ -32,7 +32,11 @@ from sweeper.sweep.identity import StudyIdentity, study_identity
 from sweeper.sweep.points import FirstPoints, default_point, user_point
 from sweeper.sweep.settings.dry_run import check_search
 from sweeper.sweep.settings.pruning import promotion_of, study_pruner, with_numbers
-from sweeper.sweep.settings.setting_rules import check_number_of_processes, imported_function
+from sweeper.sweep.settings.setting_rules import (
+    check_number_of_processes,
+    check_shared,
+    imported_function,
+)
 from sweeper.sweep.settings.study_settings import (
     DEFAULT_FAILURE_RATE,
     DEFAULT_N_TRIALS,
@@ -40,6 +44,8 @@ from sweeper.sweep.settings.study_settings import (
     read_settings,
 )
 from sweeper.sweep.spec import StudySpec
+from sweeper.sweep.storage import JOURNAL
+from sweeper.sweep.storage_place import is_at
 from sweeper.sweep.verification import verification
 
 log = logging.getLogger(__name__)
@@ -101,6 +107,7 @@ def plan_study(
     launcher = config.hydra.launcher
     if launcher._target_ == LocalLauncherConf._target_:
         check_number_of_processes("hydra.launcher.n_jobs", launcher.get("n_jobs"))
+    check_shared(settings.storage, in_one_process=launcher._target_ == BASIC_LAUNCHER)
     space = parse_space([*settings.params, *arguments], loader, settings.auto)
     live = LiveSpace(space, Composer(loader, config, space))
     if settings.check:
@@ -204,6 +211,7 @@ def _spec(
 ) -> StudySpec:
     job = _job_name(config)
     name = settings.study_name or f"{job}-{identity.short_hash()}"
+    folder = _folder(config, name)
     launcher = config.hydra.launcher._target_
     pruner = study_pruner(settings.pruner, config, settings.directions, grid is not None)
     promotion = promotion_of(
@@ -216,12 +224,12 @@ def _spec(
     promotion = with_numbers(promotion, live, settings.growing)
     return StudySpec(
         name=name,
-        folder=_folder(config, name),
+        folder=folder,
         space=live.space,
         budget=replace(_budget(settings, live, grid), promotion=promotion),
         sampler=settings.sampler,
         pruner=pruner,
-        storage=settings.storage,
+        storage=None if is_at(settings.storage, folder / JOURNAL) else settings.storage,
         custom_search_space=settings.custom_search_space,
         constraints=settings.constraints,
         observers=settings.observers,

@@ -17,7 +17,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -32,6 +32,7 @@ from sweeper.cli.leaving import leave, reap
 from sweeper.errors import ConfigError
 from sweeper.hydra_versions import as_main
 from sweeper.launch.child import start_child
+from sweeper.locks import locked
 from sweeper.sweep.observer import Observers, StudyInfo
 from sweeper.sweep.spec import StudySpec
 from sweeper.tracking.courier import VARIABLE, Courier
@@ -41,6 +42,8 @@ NICENESS = 5
 """A process of this niceness gets a quarter of a processor that a process of niceness 0 wants."""
 log = logging.getLogger(__name__)
 OBSERVER = "sweeper.sweep.mlflow_study.MLflowStudy"
+PARENT_LOCK = ".parent.lock"
+"""The file in a study's folder that is locked until MLflow has the parent run, or is away."""
 
 
 class Recorder:
@@ -194,9 +197,14 @@ def _open(
     with as_main():
         configure_log(*logs)
     desk.observer, desk.study, desk.place = observer, study, place
-    parent_id = observer.open(study)
+    with ExitStack() as held:
+        # The recorder of another command would make a second run if it did not find the first one.
+        held.enter_context(locked(study.folder / PARENT_LOCK))
+        parent_id = observer.open(study)
+        opening = held.pop_all()
     _leave_processor_to_trials()
-    threading.Thread(target=_prepare_end, args=(observer, desk.courier), daemon=True).start()
+    arguments = observer, desk.courier, opening
+    threading.Thread(target=_prepare_end, args=arguments, daemon=True).start()
     return parent_id, desk.courier.name
 
 
@@ -208,9 +216,13 @@ def _leave_processor_to_trials() -> None:
         Path("/proc/self/autogroup").write_text(str(NICENESS), encoding="ascii")
 
 
-def _prepare_end(observer: Any, courier: Courier) -> None:
-    """Import what the end of the study needs, once MLflow is imported."""
-    observer.wait_until_open()
+def _prepare_end(observer: Any, courier: Courier, opening: ExitStack) -> None:
+    """Import what the end of the study needs, once MLflow is imported and the run is open.
+
+    opening: what is held until then.
+    """
+    with opening:
+        observer.wait_until_open()
     from sweeper.sweep.picture.rehearsal import rehearse
 
     rehearse()

@@ -22,6 +22,7 @@ from sweeper.cli.repeated import repeated_lines
 from sweeper.cli.waiting import hide_waiting, is_waiting_shown, waiting_for
 from sweeper.errors import ConfigError, OutageError, TrainingError
 from sweeper.launch.apart import can_call_apart
+from sweeper.locks import locked
 from sweeper.secrets import masked_uri, without_password
 from sweeper.sweep.announcement import options_text, plan_line, plan_text
 from sweeper.sweep.board import Board
@@ -52,6 +53,8 @@ from sweeper.tracking.uri import resolve_uri
 
 log = logging.getLogger(__name__)
 EVENTS_FOLDER = "tensorboard"
+OPENING_LOCK = ".opening.lock"
+"""The file in a study's folder that a command locks while its observers open the study."""
 
 
 def run_study(
@@ -214,10 +217,16 @@ def _compared(plan: StudyPlan) -> Results:
 
 
 def _opened(observers: Observers, study: PulledStudy, info: StudyInfo) -> StudyInfo:
-    """Tell the observers of the study; return its description with the id that they gave it."""
-    parent_id = observers.study_opened(info)
-    if parent_id is not None:
-        study.set_user_attr(PARENT_KEY, parent_id)
+    """Tell the observers of the study; return its description with the id that they gave it.
+
+    Another command may have opened the study since it was read. Of two that start at the same time,
+    the second one waits for the id. No worker needs this lock, since an observer may take long.
+    """
+    with locked(info.folder / OPENING_LOCK):
+        info = replace(info, parent_id=study.user_attrs.get(PARENT_KEY))
+        parent_id = observers.study_opened(info)
+        if parent_id is not None:
+            study.set_user_attr(PARENT_KEY, parent_id)
     return replace(info, parent_id=parent_id)
 
 

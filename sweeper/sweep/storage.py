@@ -14,7 +14,7 @@ from collections.abc import Generator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import (
@@ -26,7 +26,7 @@ from optuna.storages.journal._file import get_lock_file
 from optuna.storages.journal._storage import JournalOperation
 from optuna.trial import FrozenTrial
 
-from sweeper.errors import ConfigError, OutageError
+from sweeper.errors import ConfigError, MovedError, OutageError
 from sweeper.locks import locked
 from sweeper.secrets import (
     ODD_PASSWORD,
@@ -89,27 +89,69 @@ class JournalFile(JournalFileBackend):
     The operating system has each record before a write returns, so records outlive their process.
     Waiting for the disk takes longer than all else that a short trial writes. A power cut loses at
     most what the running trials wrote, and these are run again.
+
+    The study may be moved away, and another one begin at the same path. The first record, which
+    names the process that wrote it, tells their journals apart.
     """
 
+    def __init__(self, file_path: str, lock_obj: JournalFileOpenLock) -> None:
+        super().__init__(file_path, lock_obj)
+        self._first = b""
+        """The first record; empty until it is known."""
+
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        """Append records, in one step."""
+        """Append records, in one step.
+
+        Raises:
+            MovedError: the folder is gone, or this is the journal of another study now.
+        """
         lines = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-        with get_lock_file(self._lock), Path(self._file_path).open("ab") as file:
-            file.write(lines.encode())
-            file.flush()
-            if any(log["op_code"] not in OF_A_RUNNING_TRIAL for log in logs):
-                os.fsync(file.fileno())
+        try:
+            with get_lock_file(self._lock), Path(self._file_path).open("a+b") as file:
+                file.seek(0)
+                self._check_is_the_same(file)
+                file.write(lines.encode())
+                file.flush()
+                if any(log["op_code"] not in OF_A_RUNNING_TRIAL for log in logs):
+                    os.fsync(file.fileno())
+        except FileNotFoundError as error:
+            raise moved(self._file_path) from error
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any]]:
         """Yield the records from a number on.
 
         Raises:
             ConfigError: a record is no JSON object.
+            MovedError: the journal is gone, or is that of another study now.
         """
         try:
+            with Path(self._file_path).open("rb") as file:
+                self._check_is_the_same(file)
             yield from super().read_logs(log_number_from)
+        except FileNotFoundError as error:
+            raise moved(self._file_path) from error
         except ValueError as error:
             raise _damaged(Path(self._file_path), error) from error
+
+    def _check_is_the_same(self, file: BinaryIO) -> None:
+        """Check that the journal, open at its start, has the first record that it had before.
+
+        Raises:
+            MovedError: it has another one, or none.
+        """
+        first = file.readline()
+        if not self._first and first.endswith(b"\n"):
+            self._first = first
+        elif first != self._first and self._first:
+            raise moved(self._file_path)
+
+
+def moved(place: Path | str) -> MovedError:
+    """Return the error of a process whose study is no longer at a place."""
+    return MovedError(
+        f"{place}: the study of this process is no longer there, since it was moved away, deleted "
+        "or replaced; type the study's command to work on the one that is there"
+    )
 
 
 def _damaged(journal: Path, error: Exception) -> ConfigError:
@@ -207,9 +249,16 @@ def _reason(error: Exception) -> str:
 
 
 def read_trials(storage: BaseStorage, study_id: int) -> list[FrozenTrial]:
-    """Return all trials as they are now, though the storage may keep earlier reads."""
+    """Return all trials as they are now, though the storage may keep earlier reads.
+
+    Raises:
+        MovedError: the storage has no such study any more.
+    """
     _refresh(storage)
-    return storage.get_all_trials(study_id, deepcopy=False)
+    try:
+        return storage.get_all_trials(study_id, deepcopy=False)
+    except KeyError as error:
+        raise moved("the study's storage") from error
 
 
 def read_trial(storage: BaseStorage, trial_id: int) -> FrozenTrial:
@@ -238,7 +287,7 @@ def _open_journal(path: Path) -> JournalStorage:
     except OSError as error:
         reason = in_one_line(error.strerror or error)
         raise ConfigError(f"{path}: the study's journal cannot be opened: {reason}") from error
-    except ConfigError:
+    except (ConfigError, MovedError):
         raise
     except Exception as error:  # Optuna lets errors of many types through
         raise _damaged(path, error) from error

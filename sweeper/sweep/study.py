@@ -16,7 +16,12 @@ from optuna.study._frozen import FrozenStudy
 
 from sweeper.cli.overrides import override_text, shell_word
 from sweeper.errors import ConfigError
-from sweeper.sweep.command import COMMAND_FILE, rename_in_folder, rename_in_storage
+from sweeper.sweep.command import (
+    COMMAND_FILE,
+    follow_folder,
+    rename_in_folder,
+    rename_in_storage,
+)
 from sweeper.sweep.explain.ablation_study import EXPLAIN_FOLDER, ablation_name
 from sweeper.sweep.finals.stage import finals_name
 from sweeper.sweep.identity import (
@@ -139,7 +144,7 @@ def _rename(name: str, new: str, storage: BaseStorage) -> None:
 
 
 def set_folder_aside(folder: Path, stamp: str | None = None) -> Path | None:
-    """Append the time to the name of a study's folder, with a journal in it.
+    """Append the time to the name of a study's folder, with a journal or another storage in it.
 
     Return the path that the folder has then; None if it is not the folder of a study.
     """
@@ -147,6 +152,8 @@ def set_folder_aside(folder: Path, stamp: str | None = None) -> Path | None:
         return None
     moved = folder.with_name(f"{folder.name}.{stamp or _stamp()}")
     shutil.move(folder, moved)
+    for each in (moved, *(moved / EXPLAIN_FOLDER).glob("*")):
+        follow_folder(each, folder, moved)
     return moved
 
 

@@ -17,7 +17,9 @@ from sweeper.sweep.idle import require_idle, require_movable
 from sweeper.sweep.ledger import LOCK_FILE
 from sweeper.sweep.plan import StudyPlan
 from sweeper.sweep.points import enqueue
+from sweeper.sweep.spec import StudySpec
 from sweeper.sweep.storage import open_storage
+from sweeper.sweep.storage_place import lies_in
 from sweeper.sweep.study import (
     MULTIRUN_FILE,
     create_study,
@@ -46,10 +48,8 @@ def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
         require_idle(spec)
         if is_study_folder(folder):
             require_movable(folder)
-    if plan.settings.fresh and spec.storage is None:
-        set_folder_aside(folder)
-    elif plan.settings.fresh:
-        set_aside(spec.name, open_storage(spec.storage, folder), folder)
+    if plan.settings.fresh:
+        _set_aside(spec)
     storage = open_storage(spec.storage, folder)  # first, since it may be refused
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder / LOCK_FILE):
@@ -65,6 +65,26 @@ def prepare_storage(plan: StudyPlan) -> tuple[StudyPlan, BaseStorage]:
         # What failed under a command, a later one alone tries again, and not a worker of the first.
         enqueue(study, plan.initial_points, again=not (plan.settings.join or is_spent))
     return plan, storage
+
+
+def _set_aside(spec: StudySpec) -> None:
+    """Move the study away: with its folder, or in the storage that stays where it is.
+
+    Raises:
+        ConfigError: the storage, an object that has opened its file, would be moved.
+    """
+    storage, folder = spec.storage, spec.folder
+    is_moved = storage is None or (is_study_folder(folder) and lies_in(storage, folder))
+    if is_moved and isinstance(storage, BaseStorage):
+        raise ConfigError(
+            f"study=fresh: the storage lies in {folder}, which is moved away, and an object keeps "
+            "its file open; type the URL or the path, hydra.sweeper.storage=sqlite:///study.db"
+        )
+    if is_moved:
+        set_folder_aside(folder)
+        folder.mkdir(parents=True, exist_ok=True)  # SQLite creates a file, but no folder
+    elif storage is not None:
+        set_aside(spec.name, open_storage(storage, folder), folder)
 
 
 def _with_failed_before(plan: StudyPlan, storage: BaseStorage) -> StudyPlan:

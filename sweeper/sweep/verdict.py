@@ -11,7 +11,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from sweeper.cli.messages import WANTS_TRACEBACK
-from sweeper.errors import OutageError
+from sweeper.errors import MovedError, OutageError
 from sweeper.sweep.budget import DUPLICATE_KEY, EXHAUSTED, FAILURE_KEY, FATAL_KEY
 from sweeper.text import did_you_mean, in_one_line, shortened
 
@@ -107,11 +107,12 @@ def judge_error(error: BaseException, stop_reason: str | None = None) -> Verdict
     """Return the verdict on a task that raised.
 
     `optuna.TrialPruned` ends the task as it was asked to, by `stop_reason`; if it was not asked to,
-    it prunes the trial. An `OutageError` is no fault of the trial, which is put back.
+    it prunes the trial. An `OutageError` or a `MovedError` is no fault of the trial, which is put
+    back.
     """
     if isinstance(error, optuna.TrialPruned):
         return judge_stop(stop_reason or "pruned")
-    if isinstance(error, OutageError):
+    if isinstance(error, OutageError | MovedError):
         return Verdict(None, reason=str(error))
     if isinstance(error, EveryTrialError):
         return Verdict(TrialState.FAIL, reason=str(error), user_attrs={FATAL_KEY: True})

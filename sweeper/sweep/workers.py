@@ -167,7 +167,8 @@ class Workers:
             if budget.is_spent(trials, time.time()):
                 continue
             if uncertain := work.ledger.uncertain(trials):
-                log.info("%s", waiting_line([*map(work.text, uncertain)], budget.lease_seconds))
+                names = [*map(work.text, uncertain)]
+                log.info("%s", waiting_line(names, uncertain, budget.lease_seconds))
 
     def _is_uncertain(self) -> bool:
         return any(work.ledger.uncertain(work.trials()) for work in self.work)

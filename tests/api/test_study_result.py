@@ -9,9 +9,10 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 import sweeper
+from sweeper.cli.overrides import quoted
 from sweeper.errors import ConfigError
 from sweeper.sweep.budget import FAILURE_KEY, IMPORTED_KEY, SURPLUS, THREADS_KEY
-from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
+from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand, recorded_command
 from sweeper.sweep.identity import FULL_GRID, OVERRIDE
 from sweeper.sweep.storage import open_storage
 from sweeper.sweep.storage_place import absolute
@@ -148,6 +149,21 @@ def test_a_journal_that_was_moved_away_keeps_its_name(study) -> None:
     study(trial(5.0))
     assert [sweeper.Study.load(f).best.value for f in (moved, folder)] == [3.0, 5.0]
     assert sweeper.Study.load(moved).name == "s"
+
+
+@pytest.mark.parametrize("storage", ["sqlite:///multirun/s/x.db?timeout=9", "multirun/s/x.log"])
+def test_a_storage_in_the_folder_of_its_study_is_moved_away_with_it(study, storage) -> None:
+    folder = study(trial(3.0), storage=storage)
+    part = folder / "explain/0"
+    part.mkdir(parents=True)
+    (part / "study.yaml").write_text((folder / "study.yaml").read_text())
+    moved = set_folder_aside(folder)
+    study(trial(5.0), storage=storage)
+    assert [sweeper.Study.load(f).best.value for f in (moved, folder)] == [3.0, 5.0]
+    for each in (moved, moved / "explain/0"):
+        command = recorded_command(each)
+        assert command.storage == storage.replace("multirun/s", str(moved))
+        assert command.arguments[-1].endswith(quoted(command.storage))
 
 
 def test_the_table_has_the_studys_own_trials(study) -> None:

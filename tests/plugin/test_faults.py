@@ -1,6 +1,7 @@
 """Faults that a study meets: signals to its processes, trials that kill their process or hang."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -207,6 +208,20 @@ def test_a_study_that_runs_is_not_moved_away(app, wait_for) -> None:
     assert process.returncode == 0, out + err
     app.run(*command, "hydra.sweeper.study=fresh", "hydra.sweeper.n_trials=1")
     assert app.states() == ["COMPLETE"]
+
+
+def test_a_study_that_was_moved_away_while_it_ran_leaves_the_new_one_alone(app, wait_for) -> None:
+    keys = (*SPACE, "hydra.sweeper.n_jobs=1", "step_seconds=0.1", "hydra.sweeper.lease_seconds=3")
+    process = app.start(*keys, "hydra.sweeper.n_trials=2", "steps=40")
+    wait_for(lambda: started(app))
+    shutil.move(app.folder, app.folder.with_name("moved"))
+    app.run(*keys, "hydra.sweeper.n_trials=3", "steps=2")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 1, out + err
+    assert "the study of this process is no longer there, since it was moved away" in err
+    assert "Traceback" not in out + err
+    assert app.states() == ["COMPLETE"] * 3
+    assert all(len(t.intermediate_values) == 2 for t in app.trials())
 
 
 def test_a_task_that_interrupts_itself_fails(app) -> None:

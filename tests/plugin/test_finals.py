@@ -2,12 +2,15 @@
 
 import os
 import signal
+import subprocess
 
+import optuna
 import pytest
 from omegaconf import OmegaConf
 
 from journals import trials_in
 from sweeper.sweep.lease import Lease
+from sweeper.sweep.storage import open_storage
 
 NOTE = ("hydra.sweeper.conclude=finals.note", "hydra.sweeper.warm_start=false")
 RANDOM = ("x=range(1,100)", "hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=1")
@@ -32,6 +35,17 @@ def test_the_winner_alone_is_scored_and_only_once(app) -> None:
     assert [text.splitlines().count("the winner has 1 name") for text in (out, again)] == [1, 1]
     assert "nothing to run" in again
     assert len(app.trials()) == 3
+
+
+def test_the_journal_of_the_study_may_be_named_as_its_storage(app) -> None:
+    command = ("x=3,2,4", *NOTE, "hydra.sweeper.n_jobs=1")
+    app.run(*command)
+    out = app.run(*command, "hydra.sweeper.storage=multirun/s/journal.log")
+    assert "Scored once, at the end: test/loss 2.0000" in out
+    join = [app.python, "-m", "sweeper.worker", "multirun/s/journal.log", "s"]
+    subprocess.run(join, cwd=app.cwd, check=True, capture_output=True)
+    assert calls(app) == ["trial 1 x=2 in 1"]
+    assert optuna.get_all_study_names(open_storage(None, app.folder)) == ["s"]
 
 
 def test_a_larger_study_is_scored_again_if_it_has_another_winner(app) -> None:

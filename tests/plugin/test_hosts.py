@@ -88,6 +88,18 @@ def test_no_live_trial_is_taken_over_because_of_a_clock(app, on_host, wait_for, 
     assert all(lease(t).cuts == 0 for t in app.trials())
 
 
+def test_a_study_that_runs_on_another_host_is_not_moved_away(app, on_host, wait_for) -> None:
+    first = on_host("first", app.command(*SPACE, "hydra.sweeper.n_trials=4",
+                                         "hydra.sweeper.lease_seconds=30"))  # fmt: skip
+    wait_for(lambda: running_on(app, "first"))
+    out = app.run(*SPACE, "hydra.sweeper.study=fresh", "hydra.sweeper.lease_seconds=3", code=1)
+    assert "waiting up to 30 s for a sign of life of study s, which first was running" in out
+    assert "study=fresh: study s is running, in process" in out
+    out, _ = first.communicate(timeout=120)
+    assert first.returncode == 0, out
+    assert app.states() == ["COMPLETE"] * 4
+
+
 def test_a_point_that_fails_is_run_once_whatever_the_clocks_say(app, on_host) -> None:
     grid = ("x=1,2,3", "breaks_above=2", "hydra/launcher=basic", "hydra.sweeper.timeout=20")
     ahead = on_host("ahead", app.command(*grid), 3600)
@@ -124,6 +136,7 @@ def test_the_trial_of_a_host_that_died_is_taken_up(app, on_host, wait_for) -> No
     [
         (["multirun/none"], "multirun/none: there is no such folder; type the folder of a study"),
         ([], "no study is named; type python -m sweeper.worker STUDY_FOLDER"),
+        (["x=" + "1," * 200], "1,1,: names no study; type python -m sweeper.worker STUDY_FOLDER"),
         (["study=s"], "study=s: names no study; type python -m sweeper.worker multirun/s"),
         (["a", "b", "c"], "a b c: names several studies; type python -m sweeper.worker STUDY"),
         (["sqlite:///none.db", "s"], "none.db; put it back, or type another"),

@@ -83,3 +83,10 @@ def test_a_study_goes_on_with_choices_that_are_written_in_another_way(app) -> No
     app.run("x=choice(1e1,2.0,3)", "hydra.sweeper.n_trials=1", *random)
     app.run("x=choice(10,2,3.0)", "hydra.sweeper.n_trials=3", *random)
     assert sorted(t.params["x"] for t in app.trials()) == [2, 3, 10]
+
+
+def test_a_storage_in_memory_serves_a_study_in_one_process_only(app) -> None:
+    storage = "hydra.sweeper.storage={_target_: optuna.storages.InMemoryStorage}"
+    assert "2 of 2 trials done" in app.run("x=1,2", "hydra/launcher=basic", storage)
+    out = app.run("x=1,2", storage, code=1)
+    assert "hydra.sweeper.storage=InMemoryStorage: must be a storage that the processes of" in out

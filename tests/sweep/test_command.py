@@ -5,6 +5,7 @@ import pytest
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.command import StudyCommand, recorded_command, worker_command
+from sweeper.sweep.storage import open_storage
 from sweeper.sweep.study import set_aside
 
 
@@ -103,9 +104,32 @@ def test_a_folder_needs_no_name_of_a_study(tmp_path, refuses) -> None:
         worker_command(str(tmp_path), "s", [])
 
 
+@pytest.mark.parametrize("name", ["s", "s.finals"])
+def test_a_worker_that_is_given_the_journal_of_a_folder_joins_by_the_folder(
+    recorded, storage, monkeypatch, name
+) -> None:
+    folder = recorded(None, storage)
+    optuna.create_study(study_name="s.finals", storage=open_storage(None, folder))
+    monkeypatch.chdir(folder)
+    if name == "s":
+        line = worker_command("journal.log", "s", [])
+        assert line[-1] == f"hydra.sweep.dir={folder}"
+        assert not any("storage" in argument for argument in line)
+    else:  # it has no record of a command
+        with pytest.raises(ConfigError):
+            worker_command("journal.log", name, [])
+
+
 def test_the_flags_of_a_worker_stand_before_all_overrides() -> None:
     arguments = ("--multirun", "x=1,2", "--config-dir", "more", "hydra.launcher.n_jobs=3", "-cn=a")
     line = StudyCommand("s", None, ("app.py",), arguments, ".").worker(["y=1"], ["z=2"])
     assert line[1:8] == ["app.py", "--multirun", "--config-dir", "more", "-cn=a", "x=1,2",
                          "hydra.sweeper.study_name=s"]  # fmt: skip
     assert line[-2:] == ["z=2", "y=1"]
+
+
+def test_the_journal_of_the_folder_is_null_among_the_arguments(monkeypatch) -> None:
+    typed = ("x=1,2", "hydra.sweeper.storage=multirun/s/j.log")
+    monkeypatch.setattr("sys.argv", ["app.py", *typed])
+    assert StudyCommand.current("s", "multirun/s/j.log").arguments == typed
+    assert StudyCommand.current("s", None).arguments == ("x=1,2", "hydra.sweeper.storage=null")

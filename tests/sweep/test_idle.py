@@ -1,5 +1,7 @@
 """A study that is to be moved away."""
 
+import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +11,7 @@ from optuna.trial import TrialState, create_trial
 
 from sweeper.errors import ConfigError
 from sweeper.locks import locked
+from sweeper.sweep.budget import Budget
 from sweeper.sweep.explain.explanation import EXPLAIN_LOCK
 from sweeper.sweep.idle import require_idle, require_movable
 from sweeper.sweep.lease import LEASE_KEY, Lease
@@ -44,6 +47,60 @@ def test_a_study_is_not_moved_away_while_a_trial_or_a_final_job_runs(
     study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=lease))
     with refuses(ConfigError, "study s is running, in process"):
         require_idle(spec)
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Return a study whose trial 0 was begun on another host, and how its lease is written."""
+    study = optuna.create_study(study_name="s", storage=open_storage(None, tmp_path))
+    lease = replace(Lease.new(seconds=6.0), host="far/boot/1")
+    attrs = {LEASE_KEY: lease.record()}
+    study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=attrs))
+
+    def write(**changes) -> None:
+        record = replace(lease, **changes).record()
+        study._storage.set_trial_system_attr(study.trials[0]._trial_id, LEASE_KEY, record)
+
+    return study, write
+
+
+def renews(study, write) -> None:
+    write(renewals=1)
+
+
+def ends(study, write) -> None:
+    study.tell(0, 1.0)
+
+
+def begins_another(study, write) -> None:
+    lease = {LEASE_KEY: replace(Lease.new(), host="far/boot/1").record()}
+    study.add_trial(create_trial(state=TrialState.RUNNING, system_attrs=lease))
+
+
+@pytest.mark.parametrize("acts", [renews, ends, begins_another])
+def test_a_study_is_not_moved_away_while_another_host_runs_it(
+    tmp_path, refuses, monkeypatch, caplog, elsewhere, acts
+) -> None:
+    sleeps = iter([lambda: None, lambda: acts(*elsewhere)])
+    monkeypatch.setattr(time, "sleep", lambda _: next(sleeps)())
+    spec = SimpleNamespace(
+        name="s", storage=None, folder=tmp_path, command="", budget=Budget(1, lease_seconds=3)
+    )
+    with caplog.at_level("INFO"), refuses(ConfigError, "s is running, in process [0-9]* of far; e"):
+        require_idle(spec)
+    assert "waiting up to 6 s for a sign of life of study s, which far was running" in caplog.text
+
+
+def test_a_study_whose_host_died_is_moved_away_once_its_lease_has_lapsed(
+    tmp_path, monkeypatch, elsewhere
+) -> None:
+    sleeps: list[float] = []
+    monkeypatch.setattr(time, "sleep", sleeps.append)
+    spec = SimpleNamespace(
+        name="s", storage=None, folder=tmp_path, command="", budget=Budget(1, lease_seconds=30)
+    )
+    require_idle(spec)
+    assert sum(sleeps) == 30
 
 
 def test_a_study_is_not_moved_away_while_it_is_explained(tmp_path, refuses) -> None:

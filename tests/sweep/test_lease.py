@@ -69,6 +69,22 @@ def test_a_lease_of_another_host_lapses_when_no_renewal_is_seen(clock, looks, st
     assert seen is standing
 
 
+@pytest.mark.parametrize(("own", "of_lease"), [(60, 0), (60, 20), (20, 60)])
+def test_the_longer_one_of_two_settings_holds(clock, own, of_lease) -> None:
+    judge, lease = LeaseJudge(own), replace(Lease.new(seconds=of_lease), host="elsewhere")
+    standings = []
+    for seconds in (0, 30, 60, 61):
+        clock(seconds)
+        standings.append(judge.standing(0, lease))
+    assert standings == [UNKNOWN, UNKNOWN, UNKNOWN, LAPSED]
+
+
+def test_a_lease_of_an_earlier_version_lasts_as_long_as_its_reader_says() -> None:
+    record = Lease.new(seconds=90).record()
+    del record["seconds"]
+    assert Lease.read({LEASE_KEY: record}).lasts(60) == 60
+
+
 def test_a_new_lease_of_the_same_trial_is_watched_anew(clock) -> None:
     judge = LeaseJudge(60)
     for seconds in (0, 30, 61):

@@ -2,9 +2,11 @@ import time
 from dataclasses import replace
 from datetime import timedelta
 
+import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from sweeper.errors import MovedError
 from sweeper.sweep.budget import (
     EXHAUSTED,
     FAILURE_KEY,
@@ -16,11 +18,12 @@ from sweeper.sweep.budget import (
 )
 from sweeper.sweep.curve import PLACE_KEY, Place, Stretch, curve_of, is_paused
 from sweeper.sweep.lease import LEASE_KEY, Lease
-from sweeper.sweep.ledger import Ledger
+from sweeper.sweep.ledger import Ledger, waiting_line
 from sweeper.sweep.pausing import Pausing
 from sweeper.sweep.promotion import Promotion
 from sweeper.sweep.stop_rule import StopRule
-from sweeper.sweep.study import open_study
+from sweeper.sweep.storage import open_storage
+from sweeper.sweep.study import open_study, set_aside, set_folder_aside
 
 COMPLETE, PRUNED, FAIL = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
 
@@ -813,3 +816,49 @@ def test_a_rate_of_failures_is_not_rounded_down() -> None:
     failed = [create_trial(state=FAIL) for _ in range(30)]
     assert not budget.too_many_failed(failed[:29])
     assert budget.too_many_failed(failed)
+
+
+@pytest.mark.parametrize("database", [None, "sqlite:///{}/o.db"])
+def test_a_worker_leaves_the_trials_of_the_study_that_took_the_place_of_its_own(
+    tmp_path, refuses, database
+) -> None:
+    place, folder = database and database.format(tmp_path), tmp_path / "s"
+
+    def begun() -> Ledger:
+        storage = open_storage(place, folder)
+        optuna.create_study(study_name="s", storage=storage)
+        folder.mkdir(exist_ok=True)
+        (folder / "study.yaml").touch()
+        return Ledger(open_study("s", storage), storage, folder, Budget(1))
+
+    old = begun()
+    lost = old.claim()
+    if place is None:
+        set_folder_aside(folder)
+    else:
+        set_aside("s", open_storage(place, folder), folder)
+    new = begun()
+    claim = new.claim()
+    assert not old.renew(lost)
+    assert not old.owns(lost)
+    assert not old.finish(lost, COMPLETE, [1.0])
+    old.release(lost)
+    assert new.stored(claim).state == TrialState.RUNNING
+    assert new.finish(claim, COMPLETE, [2.0])
+    with refuses(MovedError, "was moved away"):
+        old.claim()
+
+
+def test_a_lease_lasts_as_long_as_its_own_command_says(make_ledger, storage, monkeypatch) -> None:
+    ledger = make_ledger(n_trials=1, lease_seconds=600)
+    claim = ledger.claim()
+    assert ledger.renew(claim)
+    lease = Lease.read(storage.get_trial(claim.trial_id).system_attrs)
+    assert lease.seconds == 600
+    elsewhere = replace(lease, host="elsewhere")
+    storage.set_trial_system_attr(claim.trial_id, LEASE_KEY, elsewhere.record())
+    assert waiting_line(["trial 0"], ledger.trials(), 60).startswith("Waiting up to 600 s for")
+    hasty = make_ledger(n_trials=1, lease_seconds=6)
+    for seconds in range(0, 600, 5):
+        monkeypatch.setattr(time, "monotonic", lambda now=float(seconds): now)
+        assert not hasty.is_abandoned(hasty.trials()[0])

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,8 @@ import pytest
 from omegaconf import OmegaConf
 from optuna.trial import create_trial
 
+from sweeper.errors import ConfigError
+from sweeper.locks import locked
 from sweeper.sweep import recorder
 from sweeper.sweep.mlflow_study import MLflowStudy
 from sweeper.sweep.observer import Observers, StudyInfo
@@ -158,3 +161,35 @@ def test_figures_that_cannot_be_drawn_early_are_left_to_the_end(info, observer) 
     desk = desk_of(replace(info, name="no such study"), observer)
     desk.courier._on_model()
     assert desk.early() is None
+
+
+def test_the_parent_run_is_opened_by_one_process_at_a_time(info, monkeypatch) -> None:
+    """Until MLflow has it, the recorder of another command would not find it."""
+    lock, taken = info.folder / recorder.PARENT_LOCK, list[bool]()
+    monkeypatch.setattr(recorder, "configure_log", Mock())
+    monkeypatch.setattr(recorder, "_leave_processor_to_trials", Mock())
+
+    def look(*_: object) -> str:
+        try:
+            with locked(lock, wait=False):
+                taken.append(False)
+        except BlockingIOError:
+            taken.append(True)
+        return "key"
+
+    has_ended = threading.Event()
+    observer = Mock(open=look, wait_until_open=look, model=False)
+    monkeypatch.setattr(recorder, "gc", Mock(freeze=has_ended.set))
+    recorder._open(recorder._Desk(), {}, LOGS, observer, (None, info.folder), info)
+    with locked(lock):
+        assert taken == [True, True]
+    assert has_ended.wait(60)
+
+
+def test_a_parent_run_that_cannot_be_opened_keeps_nobody_out(info, monkeypatch) -> None:
+    monkeypatch.setattr(recorder, "configure_log", Mock())
+    observer = Mock(open=Mock(side_effect=ConfigError("no such server")))
+    with pytest.raises(ConfigError):
+        recorder._open(recorder._Desk(), {}, LOGS, observer, (None, info.folder), info)
+    with locked(info.folder / recorder.PARENT_LOCK, wait=False):
+        pass

@@ -1,21 +1,25 @@
 """What the command of a study prints when it ends."""
 
 import errno
+import threading
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
 
 from sweeper.cli import next_steps
 from sweeper.cli.interrupts import Interrupted
 from sweeper.errors import OutageError, TrainingError
+from sweeper.locks import locked
 from sweeper.sweep import run_study
 from sweeper.sweep.finals.final_records import Scores
 from sweeper.sweep.observer import Observers, StudyInfo
-from sweeper.sweep.run_study import _next_steps
+from sweeper.sweep.run_study import OPENING_LOCK, _next_steps, _opened
+from sweeper.sweep.study import PARENT_KEY
 
 
 @pytest.mark.parametrize(
@@ -55,6 +59,31 @@ def test_a_full_disk_or_an_outage_is_an_error_of_one_line(
     monkeypatch.setattr(run_study, "can_call_apart", lambda: False)
     with pytest.raises(raised, match=message):
         run_study.run_study({}, *[None] * 4)
+
+
+def test_two_commands_that_start_at_once_have_one_parent_run(tmp_path: Path) -> None:
+    study = optuna.create_study()
+    info = StudyInfo("s", tmp_path, ("minimize",), {}, {}, 1, None)
+    given: list[str | None] = []
+    second = threading.Thread(target=lambda: _opened(Observers((Second(),)), study, info))
+
+    class First:
+        def study_opened(self, study: StudyInfo) -> str:
+            second.start()
+            with pytest.raises(BlockingIOError), locked(tmp_path / OPENING_LOCK, wait=False):
+                pass
+            assert given == []
+            return "run of the first"
+
+    class Second:
+        def study_opened(self, study: StudyInfo) -> str | None:
+            given.append(study.parent_id)
+            return study.parent_id
+
+    assert _opened(Observers((First(),)), study, info).parent_id == "run of the first"
+    second.join()
+    assert given == ["run of the first"]
+    assert study.user_attrs[PARENT_KEY] == "run of the first"
 
 
 class Follows:

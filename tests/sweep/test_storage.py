@@ -1,6 +1,7 @@
 import fcntl
 import multiprocessing
 import os
+import shutil
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,11 @@ import optuna
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from sweeper.errors import ConfigError, OutageError
+from sweeper.errors import ConfigError, MovedError, OutageError
 from sweeper.locks import locked
 from sweeper.sweep import database
 from sweeper.sweep import storage as storage_module
-from sweeper.sweep.storage import KernelLock, open_storage
+from sweeper.sweep.storage import KernelLock, open_storage, read_trials
 
 
 @pytest.mark.parametrize("partial", [b'{"op_code": 5, "tri', b"x" * 9000])
@@ -134,3 +135,43 @@ def test_the_journal_waits_for_the_disk_at_the_end_of_a_trial_only(tmp_path, mon
     assert synced == []
     study.tell(trial, 1.0)
     assert len(synced) == 1
+
+
+@pytest.mark.parametrize("there", ["another study", "a folder", "nothing"])
+def test_nothing_is_read_from_or_written_to_the_journal_of_another_study(
+    tmp_path, refuses, there
+) -> None:
+    folder, journal = tmp_path / "s", tmp_path / "s" / "journal.log"
+    trial = optuna.create_study(study_name="s", storage=open_storage(None, folder)).ask()
+    kept = shutil.copytree(folder, tmp_path / "kept") / "journal.log"
+    shutil.move(folder, tmp_path / "s.old")
+    if there == "another study":
+        optuna.create_study(study_name="s", storage=open_storage(None, folder)).ask()
+    elif there == "a folder":
+        folder.mkdir()
+    before = journal.read_bytes() if journal.exists() else b""
+    for use in (lambda: trial.report(0.5, 0), lambda: trial.study.trials, trial.study.ask):
+        with refuses(MovedError, r"journal\.log: the study .* no longer there, since it was moved"):
+            use()
+    assert (journal.read_bytes() if journal.exists() else b"") == before
+    assert (tmp_path / "s.old/journal.log").read_bytes() == kept.read_bytes()
+
+
+def test_a_study_that_was_moved_back_goes_on(tmp_path) -> None:
+    study = optuna.create_study(study_name="s", storage=open_storage(None, tmp_path / "s"))
+    shutil.move(tmp_path / "s", tmp_path / "s.old")
+    with pytest.raises(MovedError):
+        study.ask()
+    shutil.move(tmp_path / "s.old", tmp_path / "s")
+    assert study.ask().number == 0
+
+
+def test_the_trials_of_a_study_that_its_database_has_no_more_are_not_read(
+    tmp_path, refuses
+) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path}/o.db", tmp_path)
+    study = optuna.create_study(study_name="s", storage=storage)
+    assert read_trials(storage, study._study_id) == []
+    optuna.delete_study(study_name="s", storage=storage)
+    with refuses(MovedError, "^the study's storage: .* is no longer there"):
+        read_trials(storage, study._study_id)

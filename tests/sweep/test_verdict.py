@@ -3,7 +3,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from sweeper.errors import OutageError, TrainingError
+from sweeper.errors import MovedError, OutageError, TrainingError
 from sweeper.sweep.budget import FATAL_KEY
 from sweeper.sweep.verdict import Objectives, judge_error, judge_return
 
@@ -42,6 +42,7 @@ def test_the_verdict_follows_the_value_unless_the_task_was_asked_to_stop(
         (optuna.TrialPruned(), TrialState.PRUNED, "pruned"),
         (TrainingError("the loss is nan"), TrialState.FAIL, "TrainingError: the loss is nan"),
         (OutageError("it is away"), None, "it is away"),  # no fault of the trial's
+        (MovedError("it was moved"), None, "it was moved"),
     ],
 )
 def test_the_verdict_on_an_error_has_its_text_as_reason(error, state, reason) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import yaml
 from hydra._internal.utils import _locate
-from optuna.storages import BaseStorage
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from sweeper.cli.overrides import to_type
 from sweeper.cli.typed import unusable_folder
 from sweeper.errors import ConfigError
 from sweeper.schema import meanings
 from sweeper.secrets import without_password
-from sweeper.sweep.storage_place import file_of
+from sweeper.sweep.storage_place import file_of, is_in_memory
 from sweeper.text import did_you_mean, in_one_line, printable
 
 DIRECTIONS, STUDIES = ("minimize", "maximize"), ("resume", "fresh", "compare")
@@ -96,6 +96,23 @@ def imported_function(key: str, path: str) -> Callable[..., Any]:
     if not callable(function):
         raise refused(key, path, f"a function, not a {type(function).__name__}", hint)
     return function
+
+
+def check_shared(storage: str | BaseStorage | None, in_one_process: bool) -> None:
+    """Check that those who open a storage meet in it.
+
+    in_one_process: the command itself runs the trials. It can share an object with them, but not a
+        URL, nor an object that has a database for each of its threads.
+
+    Raises:
+        ConfigError: it is in memory.
+    """
+    shares = in_one_process and isinstance(storage, InMemoryStorage)
+    if storage is not None and is_in_memory(storage) and not shares:
+        shown = storage if isinstance(storage, str) else type(storage).__name__
+        must = "a storage that the processes of a study share, not one in memory"
+        hint = "type hydra.sweeper.storage=sqlite:///study.db, or leave it out"
+        raise refused("storage", shown, must, hint)
 
 
 def _check_storage_folder(storage: Any) -> None:

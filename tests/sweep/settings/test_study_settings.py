@@ -5,7 +5,7 @@ import pytest
 
 from sweeper.errors import ConfigError
 from sweeper.sweep.settings.setting_rules import KEYS as CHECKED_KEYS
-from sweeper.sweep.settings.setting_rules import RULES
+from sweeper.sweep.settings.setting_rules import RULES, check_shared
 from sweeper.sweep.settings.study_settings import parse_seconds, read_settings
 
 KEYS = {
@@ -198,6 +198,25 @@ def test_every_key_is_checked_and_none_can_be_removed(composed) -> None:
 def test_a_storage_in_a_folder_that_cannot_be_is_refused(storage) -> None:
     with pytest.raises(ConfigError, match=r"^hydra\.sweeper\.storage=.*: must be .*; type"):
         read_settings({**KEYS, "storage": storage})
+
+
+@pytest.mark.parametrize("in_one_process", [False, True])
+def test_a_storage_in_memory_is_refused_unless_one_process_alone_uses_it(
+    refuses, in_one_process
+) -> None:
+    storages = optuna.storages
+    told = r"storage={}: must be a storage that the processes .* type hydra\.sweeper\.storage=sq"
+    for storage in ("sqlite://", "sqlite:///:memory:", storages.RDBStorage("sqlite://")):
+        shown = storage if isinstance(storage, str) else "RDBStorage"
+        with refuses(ConfigError, told.format(shown)):
+            check_shared(storage, in_one_process)
+    if in_one_process:
+        check_shared(storages.InMemoryStorage(), in_one_process)
+    else:
+        with refuses(ConfigError, told.format("InMemoryStorage")):
+            check_shared(storages.InMemoryStorage(), in_one_process)
+    for storage in (None, "x.log", "sqlite:///x.db"):
+        check_shared(storage, in_one_process)
 
 
 def test_the_path_of_a_database_may_be_a_uri_of_sqlite(tmp_path) -> None:
