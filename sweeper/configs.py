@@ -22,6 +22,7 @@ def first_of(*values: object) -> object:
     return next((value for value in values if value is not None), None)
 
 
-register_resolver("directions", directions)
-register_resolver("first_of", first_of)
+# A caller from Python may have resolvers of his own with such common names.
+register_resolver("sweeper.directions", directions)
+register_resolver("sweeper.first_of", first_of)
 register_resolver("torchvision_min_image_size", torchvision_min_image_size)

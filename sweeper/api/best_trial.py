@@ -13,7 +13,6 @@ from optuna import Study as OptunaStudy
 from optuna.trial import FrozenTrial
 
 from sweeper.cli.overrides import bare_key, override_line
-from sweeper.cli.program import standing_in
 from sweeper.space.live import config_key
 from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand
 from sweeper.sweep.identity import FULL_GRID, METRIC, OVERRIDE
@@ -121,8 +120,8 @@ def recorded_retraining(
     except Exception:  # as in `recorded_choice`
         steering = []
     starts_study = study.user_attrs.get(STARTS_STUDY_KEY, False)
-    with standing_in(command.program, command.arguments):
-        return retraining(trial, lines, steering, starts_study, names_threads)
+    started = command.program, command.arguments
+    return retraining(trial, started, lines, steering, starts_study, names_threads)
 
 
 def _names_threads(config_file: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from sweeper import trial
 from sweeper.api.call import CONFIG_NAME, Call
 from sweeper.api.untouched import untouched_torch
 from sweeper.errors import EndedError
@@ -67,6 +68,8 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> RunResult:
         SweeperError: the config, the data or a checkpoint cannot be used, or training failed.
         KeyboardInterrupt: the run was interrupted. It is saved, and the printed command or
             `sweeper.run(..., "resume=<folder>/checkpoints/last.pt")` continues it.
+        optuna.TrialPruned: the run was called by the task of a study, which has ended this trial
+            within the first epoch.
     """
     results: list[RunResult] = []
 
@@ -78,18 +81,23 @@ def run(*overrides: str, config_dir: str | Path | None = None) -> RunResult:
                 finished, value = executed(cfg)
         except Exception as error:
             raise EndedError(error) from error
-        results.append(_result(finished, value))
+        if finished.state.best_epoch is not None:
+            results.append(_result(finished, value))
         return value
 
     with Call(overrides, None if config_dir is None else Path(config_dir)).opened() as opened:
         hydra, given = opened
         hydra.run(config_name=CONFIG_NAME, task_function=task, overrides=given)
+    if not results:
+        import optuna  # takes a second; a run outside a study does not need it
+
+        raise optuna.TrialPruned(f"{trial.stop_reason()} within the first epoch")
     return results[0]
 
 
 def _result(finished: "Run", value: float | tuple[float, ...]) -> RunResult:
     state, store = finished.state, finished.store
-    assert state.best_epoch is not None
+    assert state.best_epoch is not None  # only a trial ends without an error before it
     folder = finished.invocation.folder
     best = state.history[state.best_epoch - 1]
     metrics = {name: value for name, value in best.items() if name.startswith("val/")}

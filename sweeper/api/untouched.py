@@ -9,6 +9,7 @@ import warnings
 import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from sweeper.hydra_state import OF_AN_APPLICATION, without_singletons
 from sweeper.tracking.imported import restore_levels
@@ -56,14 +57,14 @@ def _random_numbers() -> Iterator[None]:
 
 @contextmanager
 def _logging() -> Iterator[None]:
-    """Restore the handlers and levels of all loggers, and close the handlers of the call.
+    """Restore the settings of all loggers, and close the handlers of the call.
 
     A new configuration closes every handler that logging has on its lists, so that the caller's
     log file would get no more records. The lists are therefore empty during the call.
     """
     root, known = logging.getLogger(), logging.Logger.manager.loggerDict.values()
     loggers = [root, *(each for each in known if isinstance(each, logging.Logger))]
-    before = [(each, each.level, each.handlers[:], each.propagate) for each in loggers]
+    before = [(g, g.level, g.handlers[:], g.propagate, g.disabled) for g in loggers]
     names, handlers = logging._handlers, logging._handlerList  # type: ignore[attr-defined]
     logging._handlers = weakref.WeakValueDictionary()  # type: ignore[attr-defined]
     logging._handlerList = []  # type: ignore[attr-defined]
@@ -72,8 +73,8 @@ def _logging() -> Iterator[None]:
     finally:
         restore_levels()  # those of loggers that the call has made
         own = [handler for handler in root.handlers if handler not in before[0][2]]
-        for logger, level, its_handlers, propagate in before:
-            logger.handlers, logger.propagate = its_handlers, propagate
+        for logger, level, its_handlers, propagate, disabled in before:
+            logger.handlers, logger.propagate, logger.disabled = its_handlers, propagate, disabled
             logger.setLevel(level)
         for handler in own:
             handler.close()
@@ -85,7 +86,11 @@ def _logging() -> Iterator[None]:
 
 @contextmanager
 def untouched_torch() -> Iterator[None]:
-    """Restore the random numbers of Python, NumPy and torch, and torch's settings."""
+    """Restore the random numbers of Python, NumPy and torch, and torch's settings.
+
+    Within the context, gradients, the default type and the default device are those of torch, and
+    not of the caller, so that a call gives the numbers of the command.
+    """
     import torch  # takes seconds
 
     from sweeper.training.seeding import preserved_rng_state
@@ -94,10 +99,15 @@ def untouched_torch() -> Iterator[None]:
     benchmark = torch.backends.cudnn.benchmark
     deterministic = _deterministic()
     anomalies = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    # Such a context slows every call of torch down, so there is none without need.
+    on_cpu: Any = contextlib.nullcontext() if device.type == "cpu" else torch.device("cpu")
+    torch.set_default_dtype(torch.float32)
     try:
-        with preserved_rng_state():
+        with on_cpu, torch.inference_mode(False), torch.enable_grad(), preserved_rng_state():
             yield
     finally:
+        torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark = benchmark

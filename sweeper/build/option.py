@@ -48,13 +48,24 @@ def plain_node(cfg: PlainOrConfig, group: str) -> dict[str, Any]:
     Raises:
         ConfigError: a value is missing, an interpolation fails, or the node is no mapping.
     """
+    node = plain_mapping(cfg, group)
+    node.pop(SEARCH, None)
+    return node
+
+
+def plain_mapping(cfg: PlainOrConfig, group: str) -> dict[str, Any]:
+    """Return the resolved mapping at a key in the root of a config, as plain Python values.
+
+    Raises:
+        ConfigError: a value is missing, an interpolation fails, or the node is no mapping.
+    """
     if group not in cfg:
         raise ConfigError(f"{group} is missing: type {group}=NAME instead of removing it")
     node = plain_value(cfg, group)
     if not isinstance(node, dict):
         shown = "null" if node is None else node
         raise ConfigError(f"{group}={shown}: there is no such option; see --help for the groups")
-    return {str(key): value for key, value in node.items() if key != SEARCH}
+    return {str(key): value for key, value in node.items()}
 
 
 def plain_value(cfg: PlainOrConfig, key: str) -> Any:

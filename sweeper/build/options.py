@@ -13,7 +13,14 @@ from sweeper.build.epoch_metrics import require_epoch_metrics
 from sweeper.build.init_option import InitOption
 from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.build.model_option import ModelOption
-from sweeper.build.option import Option, PlainOrConfig, Trust, option_or_none, plain_node
+from sweeper.build.option import (
+    Option,
+    PlainOrConfig,
+    Trust,
+    option_or_none,
+    plain_mapping,
+    plain_node,
+)
 from sweeper.build.updates_option import UpdatesOption
 from sweeper.data.image_data import ImageData
 from sweeper.data.profile import Profile
@@ -58,7 +65,7 @@ class Options:
         self._watch = _watch_settings(tracking.pop("watch", {}))
         self._tracking = Option.of_node("tracking", choices["tracking"], tracking, trust=trust)
         self._callbacks = [
-            callback_option(*named, trust) for named in plain_node(cfg, "callbacks").items()
+            callback_option(*named, trust) for named in plain_mapping(cfg, "callbacks").items()
         ]
 
     def data(

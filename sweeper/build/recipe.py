@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -77,7 +77,7 @@ class Recipe:
             ConfigError: a group, option, key or value cannot work.
         """
         values = all_plain(cfg)
-        settings = parsed("", RunSettings, _root_values(values))
+        settings = _settings(values)
         node = plain_node(values, "trainer")
         pop_keys("trainer", TrainerKeys, node)
         trainer = parsed("trainer", TrainerSettings, node)
@@ -167,7 +167,12 @@ def build(cfg: PlainOrConfig, choices: Mapping[str, str], folder: Path) -> Exper
         ConfigError: a group, option, key or value cannot work, or the parts do not fit each other.
         DataError: the data is missing or cannot be read.
     """
-    recipe = Recipe.of(cfg, choices)
+    values = all_plain(cfg)
+    seed = _settings(values).seed
+    # What the config names inside an option, and the loss, may draw when they are made. They get
+    # other numbers than the network, which do not depend on whether the data is in the cache.
+    seed_everything(~seed)
+    recipe = Recipe.of(values, choices)
     options, trainer = recipe.options, recipe.trainer
     autocast_context = recipe.autocast()
     if not trainer.compile:
@@ -175,8 +180,9 @@ def build(cfg: PlainOrConfig, choices: Mapping[str, str], folder: Path) -> Exper
     configure_torch(trainer)
     tracker = options.tracker(folder)  # checks the tracking URI before the data is read
     data = recipe.data()
+    seed_everything(~seed)
     adapter = options.adapter(data.profile)
-    seed_everything(recipe.settings.seed)  # nothing but the network draws before the training
+    seed_everything(seed)  # nothing but the network draws from here to the training
     model = recipe.to_device(recipe.trainable_network(adapter, data.profile))
     if trainer.activation_checkpointing:
         _checkpoint_activations(model)
@@ -279,14 +285,18 @@ def source_of(cfg: DictConfig) -> DataSet:
     return Recipe.of(*_without_hydra(cfg)).options.data_option.source()
 
 
-def _root_values(cfg: PlainOrConfig) -> dict[str, Any]:
+def _settings(cfg: PlainOrConfig) -> RunSettings:
     """Return the values of the config's root that are not groups.
 
     A setting that was given a mapping is among them, so that its type is refused.
+
+    Raises:
+        ConfigError: a value is missing or cannot work, or there is no such key.
     """
     settings = {field.name for field in fields(RunSettings)}
     values = {str(key): plain_value(cfg, str(key)) for key in cfg}
-    return {k: v for k, v in values.items() if k in settings or not isinstance(v, dict)}
+    of_root = {k: v for k, v in values.items() if k in settings or not isinstance(v, dict)}
+    return parsed("", RunSettings, of_root)
 
 
 def _without_hydra(cfg: DictConfig) -> tuple[DictConfig, dict[str, str]]:

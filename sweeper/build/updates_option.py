@@ -75,8 +75,8 @@ class UpdatesOption:
         """Build the optimizer and its schedule for epochs of `batches` training batches.
 
         Raises:
-            ConfigError: a target fails with its arguments, the scheduler ignores `lr_scale`, or it
-                would watch the metric after every step.
+            ConfigError: a target fails with its arguments, the optimizer needs a closure, or the
+                scheduler ignores `lr_scale` or would watch the metric after every step.
         """
         with_frozen = trainer.unfreeze_at is not None
         groups = parameter_groups(model, trainer.lr_scale, with_frozen)
@@ -88,6 +88,7 @@ class UpdatesOption:
             arguments["output_weight"] = output_weight(model)
         optimizer = self._optimizer(**arguments)
         require_kind(optimizer, torch.optim.Optimizer, self._optimizer)
+        _require_step_without_closure(optimizer, self._optimizer.name)
         scale_rates(optimizer)
         steps_per_epoch = -(-batches // trainer.accumulate)
 
@@ -135,6 +136,21 @@ class UpdatesOption:
                 "which is measured once an epoch; type scheduler.interval=epoch"
             )
         return Schedule(scheduler, interval, horizon)
+
+
+def _require_step_without_closure(optimizer: torch.optim.Optimizer, name: str) -> None:
+    """Check that an optimizer needs nothing but the gradients of a batch.
+
+    Raises:
+        ConfigError: it computes the loss several times, as LBFGS does.
+    """
+    try:
+        inspect.signature(optimizer.step).bind()
+    except TypeError as error:
+        raise ConfigError(
+            f"optimizer={name}: a step of {type(optimizer).__name__} needs a closure, which "
+            "computes the loss again; type optimizer=adam, or another one that needs none"
+        ) from error
 
 
 def _takes_mode(target: Callable[..., Any]) -> bool:

@@ -82,7 +82,20 @@ def values_below(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 
 def command_line(overrides: Sequence[str]) -> str:
     """Return the command that runs this application once with these overrides."""
-    return shlex.join(["python", *program(), *_config_options(sys.argv[1:]), *overrides])
+    return command_line_of(program(), sys.argv[1:], overrides)
+
+
+def command_line_of(
+    application: Sequence[str], arguments: Sequence[str], overrides: Sequence[str]
+) -> str:
+    """Return the command that runs an application once with these overrides.
+
+    Args:
+        application: The arguments of Python that run it, as `program` returns them.
+        arguments: Those with which it was started. The options that select its config are kept.
+        overrides: The overrides.
+    """
+    return shlex.join(["python", *application, *_config_options(arguments), *overrides])
 
 
 def to_type(override: str) -> str:

@@ -3,6 +3,7 @@
 `sweeper.build` calls `prepare` for batches, and `describe` for shapes without reading images.
 
     prepare             a source and the settings of a run become an `ImageData`
+      checked_splits    the splits of a source, with what is read of them checked
       placement         the choice between a resident tensor and streaming, for each split
         cache           decoded splits on disk, memory-mapped by later processes
           photo_cache   the same for photographs of different sizes

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from sweeper.data.checked_splits import checked_splits, require_split_names
 from sweeper.data.file_source import DataSet, FileSource
 from sweeper.data.framing import Size
 from sweeper.data.inputs import Inputs
@@ -53,13 +54,15 @@ def _channels_and_classes(source: FileSource) -> tuple[int, int]:
     if isinstance(source, SelfDescribing):
         description = source.describe((1, 1))
         return description.shape[0], description.n_classes
-    train = source.files()["train"]
+    files = source.files()
+    require_split_names(source.name, files)
+    train = files["train"]
     return len(train.mode), len(train.labels()[1])
 
 
 def _decoded_description(source: Source, image_size: int | Size | None) -> Description:
     if isinstance(source, SelfDescribing):
         return source.describe(image_size)
-    train = source.splits(image_size)["train"].load()
+    train = checked_splits(source.name, source.splits(image_size))["train"].load()
     channels, height, width = train.images[np.zeros(1, dtype=np.int64)][0].shape
     return Description((channels, height, width), len(train.classes))

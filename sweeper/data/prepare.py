@@ -3,8 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import torch
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from sweeper.data.cache import OpenSplit
+from sweeper.data.checked_splits import checked_splits, require_split_names
 from sweeper.data.decoding import Decoding
 from sweeper.data.file_source import DataSet, FileSource, decoded_files
 from sweeper.data.framing import ImageSize, Resize
@@ -24,7 +24,6 @@ from sweeper.data.pipeline import Pipeline
 from sweeper.data.placement import Placement
 from sweeper.data.profile import Profile
 from sweeper.data.source import (
-    Decoded,
     Images,
     Indices,
     Split,
@@ -34,7 +33,7 @@ from sweeper.data.source import (
 )
 from sweeper.data.split import subset_indices
 from sweeper.data.statistics import Statistics
-from sweeper.errors import ConfigError, DataError
+from sweeper.errors import ConfigError
 from sweeper.schema import Fraction, ImageShape
 
 log = logging.getLogger(__name__)
@@ -97,7 +96,8 @@ def prepare(source: DataSet, keys: PipelineKeys, needs: RunNeeds) -> ImageData:
     """Read and split a data set, and build the pipelines of its batches.
 
     Raises:
-        DataError: the data cannot be read, or a split has no image.
+        DataError: the data cannot be read, or a split has no image, another name than `train`,
+            `val` and `test`, or images or labels of another type or number than they must have.
         ConfigError: the settings do not fit the data.
     """
     inputs, device = keys.inputs(source.name, needs.min_image_size), needs.device
@@ -175,27 +175,13 @@ def prepare(source: DataSet, keys: PipelineKeys, needs: RunNeeds) -> ImageData:
 
 
 def _splits(source: DataSet, inputs: Inputs) -> dict[str, Split]:
-    """Return the splits of a source, which raise a DataError when one without images is read."""
-    if isinstance(source, FileSource):
-        files = source.files()
-        decoding = inputs.decoding(len(files["train"].mode))
-        splits = {name: each.split(decoding) for name, each in files.items()}
-    else:
-        splits = source.splits(inputs.image_size)
-    return {
-        name: _with_images(split, f"data={source.name}: {name}") for name, split in splits.items()
-    }
-
-
-def _with_images(split: Split, name: str) -> Split:
-    def checked(read: Callable[[], Decoded]) -> Decoded:
-        decoded = read()
-        if not len(decoded.labels):
-            raise DataError(f"{name} has no image; add some, or leave out the split")
-        return decoded
-
-    stream = split.stream and partial(checked, split.stream)
-    return replace(split, load=partial(checked, split.load), stream=stream)
+    """Return the splits of a source, which raise a DataError when they cannot be used."""
+    if not isinstance(source, FileSource):
+        return checked_splits(source.name, source.splits(inputs.image_size))
+    files = source.files()
+    require_split_names(source.name, files)
+    decoding = inputs.decoding(len(files["train"].mode))
+    return checked_splits(source.name, {name: each.split(decoding) for name, each in files.items()})
 
 
 def _probes(

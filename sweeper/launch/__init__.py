@@ -16,6 +16,7 @@ and starts in each worker process
 
     process      imports the task once, then runs one Hydra job after another
     spawned      starts such a process on Windows, and stands for it
+    script       the main module of the process: the script that defines the task
     output       writes the output of a job to the job's folder
 
 A worker is forked from `server`, a process that has imported everything, or a fresh process where

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
 from hydra.core.singleton import Singleton
@@ -20,6 +19,7 @@ from sweeper.cli.interrupts import SIGNALS, Interrupt, Interrupted
 from sweeper.errors import TrainingError
 from sweeper.launch.process import READY, failed_job
 from sweeper.launch.resources import n_workers, worker_environment
+from sweeper.launch.script import definitions, pickled_task
 from sweeper.launch.slot import Job, Slot, start_slot
 from sweeper.text import in_one_line, plural
 
@@ -62,6 +62,7 @@ class LocalPool:
         wait. After a launcher's warning they have `WARNED_FACTOR` times as long.
 
         Raises:
+            ConfigError: the task cannot be sent to a process.
             TrainingError: processes die before they have imported the task.
         """
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
@@ -199,8 +200,13 @@ class LocalPool:
         return getattr(self.task, "restartable", False)
 
     def _payload(self) -> bytes:
-        state: Any = (Singleton.get_state(), self.context, self.config, self.task)
-        return bytes(cloudpickle.dumps(state))
+        task = getattr(self.task, "task", self.task)  # that of a study is in its worker
+        state = (Singleton.get_state(), self.context, self.config, self.task, definitions(task))
+        try:
+            return bytes(cloudpickle.dumps(state))
+        except Exception:
+            pickled_task(task)  # it may be to blame
+            raise
 
 
 def _unpickled(content: bytes) -> JobReturn:

@@ -1,16 +1,14 @@
 """The program of a worker process: import the task once, then run one job after another."""
 
-import inspect
 import io
 import os
 import pickle
 import signal
 import sys
 import threading
-from importlib.machinery import ModuleSpec
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import cloudpickle  # type: ignore[import-untyped]
@@ -23,6 +21,7 @@ from sweeper.cli.interrupts import WARNINGS
 from sweeper.cli.leaving import leave
 from sweeper.launch.orphans import exit_with_children
 from sweeper.launch.output import output_to
+from sweeper.launch.script import enter_script
 
 READY = "ready"
 
@@ -54,11 +53,13 @@ def serve(connection: Connection) -> None:
 class JobRunner:
     """Runner of Hydra jobs, with the singletons, context, config and task of the parent process."""
 
-    def __init__(self, singletons: Any, context: Any, config: Any, task: Any) -> None:
+    def __init__(
+        self, singletons: Any, context: Any, config: Any, task: Any, defined: Mapping[str, bytes]
+    ) -> None:
         setup_globals()
         Singleton.set_state(singletons)
         self._context, self._config, self._task = context, config, task
-        _enter_script(getattr(task, "task", task))  # that of a study is inside its worker
+        enter_script(getattr(task, "task", task), defined)  # that of a study is in its worker
 
     def run(self, overrides: list[str], number: int) -> JobReturn:
         """Compose and run one job, and write its output to its folder."""
@@ -87,22 +88,6 @@ class JobRunner:
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         return config
-
-
-def _enter_script(task: Any) -> None:
-    """Make the script that defines the task the main module, as it is in the parent process.
-
-    The task may then pickle what its script defines, and start processes that use it.
-    """
-    variables = getattr(inspect.unwrap(task), "__globals__", {})
-    if variables.get("__name__") != "__main__":
-        return
-    script = ModuleType("__main__")
-    vars(script).update(variables)
-    package, file = variables.get("__package__"), variables.get("__file__")
-    if package and file:  # python -m PACKAGE.MODULE
-        script.__spec__ = ModuleSpec(f"{package}.{Path(file).stem}", None)
-    sys.modules["__main__"] = sys.modules["__mp_main__"] = script  # `multiprocessing` names it so
 
 
 def failed_job(error: BaseException) -> JobReturn:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import optuna
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from optuna.distributions import (
     BaseDistribution,
@@ -221,15 +222,43 @@ def block_lines(config: DictConfig) -> Iterator[str]:
         ConfigError: a `search` block is not a mapping.
     """
     for path, node in _search_blocks(config, ""):
-        block: Any = OmegaConf.to_container(node, resolve=True)
-        if not isinstance(block, dict):
-            raise ConfigError(
-                f"{path}.{SEARCH_BLOCK}={block!r}: must map keys to sweeps, "
-                "such as {lr: 'interval(0.001, 0.1)'}"
-            )
-        for key, sweep in values_below(block, f"{path}."):
-            if sweep is not None:
-                yield f"{key}={sweep if isinstance(sweep, str) else override_text(sweep)}"
+        yield from _lines_of(path, node)
+
+
+def block_keys(config: DictConfig, auto: bool) -> set[str]:
+    """Return the keys of the config's `search` blocks, as `model.search`.
+
+    Without `auto` no trial takes its parameters from them. A node with other values than sweeps and
+    null is then no block: an application may have settings of this name.
+    """
+    if not auto:
+        config = copy.deepcopy(config)  # it is resolved
+    return {
+        f"{path}.{SEARCH_BLOCK}"
+        for path, node in _search_blocks(config, "")
+        if auto or _has_sweeps_alone(path, node)
+    }
+
+
+def _has_sweeps_alone(path: str, node: DictConfig) -> bool:
+    try:
+        overrides = OverridesParser.create().parse_overrides([*_lines_of(path, node)])
+    except Exception:  # nobody has promised that its texts are overrides, or can be resolved
+        return False
+    return all(override.is_sweep_override() for override in overrides)
+
+
+def _lines_of(path: str, node: DictConfig) -> Iterator[str]:
+    """Yield the overrides in the `search` block of the config node `path`."""
+    block: Any = OmegaConf.to_container(node, resolve=True)
+    if not isinstance(block, dict):
+        raise ConfigError(
+            f"{path}.{SEARCH_BLOCK}={block!r}: must map keys to sweeps, "
+            "such as {lr: 'interval(0.001, 0.1)'}"
+        )
+    for key, sweep in values_below(block, f"{path}."):
+        if sweep is not None:
+            yield f"{key}={sweep if isinstance(sweep, str) else override_text(sweep)}"
 
 
 def _search_blocks(config: DictConfig, path: str) -> Iterator[tuple[str, DictConfig]]:

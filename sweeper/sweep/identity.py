@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,7 @@ from optuna.distributions import (
 
 from sweeper.cli.overrides import bare_key, override_text
 from sweeper.secrets import masked_uri
-from sweeper.space.live import SEARCH_BLOCK, LiveSpace, config_key
+from sweeper.space.live import SEARCH_BLOCK, LiveSpace, block_keys, config_key
 from sweeper.sweep.settings.study_settings import StudySettings
 from sweeper.text import in_one_line, shortened
 
@@ -295,7 +295,8 @@ def _fixed_options(live: LiveSpace, steering: Sequence[str]) -> dict[str, Any]:
 def config_values(live: LiveSpace, steering: Sequence[str]) -> dict[str, str]:
     """Return the values of the default config that trials share, as text.
 
-    Left out are keys that are swept or overridden, lie below one of `steering`, or belong to Hydra.
+    Left out are keys that are swept or overridden, lie below one of `steering`, or belong to Hydra,
+    and the `search` blocks.
     A value that differs between the options of a swept group is listed for each option.
     """
     values: dict[str, str] = {}
@@ -306,7 +307,8 @@ def config_values(live: LiveSpace, steering: Sequence[str]) -> dict[str, str]:
         swept = [bare_key(key) for key in keys if not live.composer.is_group(key)]
         config = live.composer.option_config(options)
         name = ",".join(f"{key}={value}" for key, value in options.items())
-        for key, text in _leaves(config, ""):
+        blocks = block_keys(config, live.space.auto)
+        for key, text in _leaves(config, "", blocks):
             value = masked_uri(text)  # two options may have different passwords
             if steers(key, [*left_out, *swept]):
                 continue
@@ -315,15 +317,19 @@ def config_values(live: LiveSpace, steering: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _leaves(config: DictConfig, path: str) -> Iterator[tuple[str, str]]:
-    """Yield the values below `path` as texts, with interpolations as they are written."""
+def _leaves(config: DictConfig, path: str, blocks: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield the values below `path` as texts, with interpolations as they are written.
+
+    blocks: the keys of the `search` blocks, which are left out; so is an empty one, with null.
+    """
     for key in config:
-        if key == SEARCH_BLOCK or (not path and key == "hydra"):
-            continue
         place = f"{path}.{key!s}" if path else str(key)
-        node = config._get_node(key)
+        node: Any = config._get_node(key)
+        is_empty = key == SEARCH_BLOCK and node._is_none()
+        if is_empty or place in blocks or place == "hydra":
+            continue
         if isinstance(node, DictConfig) and not (node._is_none() or node._is_interpolation()):
-            yield from _leaves(node, place)
+            yield from _leaves(node, place, blocks)
         else:
             yield place, _text(node)
 

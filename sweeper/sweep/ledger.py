@@ -364,7 +364,8 @@ class Ledger:
 
     def _held(self, claim: Claim) -> FrozenTrial | None:
         """Return the trial as it is now; None when it no longer belongs to this worker."""
-        self.trials()  # reads all anew, at once, since a read of a database may be a second old
+        with suppress(MovedError, KeyError):  # the study may have been moved away, or deleted
+            self.trials()  # reads all anew, at once, since a read of a database may be a second old
         return self.stored(claim) if self.owns(claim) else None
 
     def _ended_commands(self) -> list[str]:

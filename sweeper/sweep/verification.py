@@ -35,7 +35,7 @@ def verification(
     """
     if path is None:
         return None
-    if not can_call_apart():
+    if not can_call_apart() or path.startswith("__main__."):  # no other process has run the script
         return verifying(imported_function("verify", path))
     return partial(_verified_apart, path, config, meanwhile)
 

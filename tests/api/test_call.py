@@ -12,13 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from traceback import format_exception
 
 import numpy as np
+import optuna
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
 import sweeper
+from study_side import StudySide
+from sweeper import trial
 from sweeper.configs import CONFIGS
 from sweeper.errors import ConfigError, DataError, SweeperError, TrainingError
 from sweeper.locks import ARE_BESIDE, locked
@@ -194,6 +198,43 @@ def test_a_log_file_of_the_caller_gets_records_after_a_call(tmp_path) -> None:
     log.removeHandler(handler)
     handler.close()
     assert (tmp_path / "mine.log").read_text() == "after the run\n"
+
+
+@pytest.mark.parametrize("disabled", [True, False])
+def test_a_logger_of_the_caller_is_disabled_afterwards_if_it_was_before(disabled) -> None:
+    log = logging.getLogger(f"mine.{disabled}")
+    log.disabled = disabled
+    disables = f"hydra.job_logging.disable_existing_loggers={not disabled}"
+    sweeper.run(*QUICK, disables)
+    assert log.disabled == disabled
+
+
+def test_resolvers_of_the_caller_stay_as_they_were() -> None:
+    names = ("first_of", "directions")
+    for name in names:
+        OmegaConf.register_new_resolver(name, lambda *_: "mine")
+    try:
+        sweeper.run(*QUICK)
+        sweeper.sweep(*QUICK, *IN_THIS_PROCESS)
+        for name in names:
+            assert OmegaConf.create({"key": f"${{{name}:1,2}}"}).key == "mine"
+    finally:
+        for name in names:
+            OmegaConf.clear_resolver(name)
+
+
+@pytest.mark.parametrize("reason", ["pruned", "paused", "infeasible"])
+def test_a_run_that_its_study_ends_within_the_first_epoch_ends_the_task_too(
+    tmp_path, reason
+) -> None:
+    side = StudySide(tmp_path / "trial", stop_after=0, reason=reason)
+    with trial.reported_by(side), pytest.raises(optuna.TrialPruned, match=reason):
+        sweeper.run(*QUICK)
+
+
+def test_a_run_that_its_study_ends_later_returns_what_it_has(tmp_path) -> None:
+    with trial.reported_by(StudySide(tmp_path / "trial", stop_after=1)):
+        assert len(sweeper.run(*QUICK, "trainer.epochs=3").history) == 1
 
 
 def test_a_password_is_in_no_file_and_in_no_error(tmp_path) -> None:

@@ -16,12 +16,14 @@ run_result.run = lambda *overrides, **options: _run(*overrides, *QUICK, **option
 study_result.sweep = lambda *overrides, **options: _sweep(*overrides, *QUICK, *TRIALS, **options)
 """
 CHECKS = """
+import optuna
 assert run.checkpoint.is_file() and run.figures["learning_curves"].is_file()
 assert len(run.epochs) == 2
 assert len(study.trials) == len(study.optuna.trials) == 2
 again = sweeper.sweep("search=cnn", "hydra.sweeper.n_trials=20")
 assert again.trials.equals(study.trials), "the same call runs nothing new"
 assert sweeper.Study.load(study.folder).front == study.front
+optuna.visualization.matplotlib.plot_contour(study.optuna)
 assert best.config.model.kernel_size == study.best.params["model.kernel_size"]
 print("as the page says")
 """

@@ -1,6 +1,7 @@
 """Studies that are loaded from their folder and their storage."""
 
 import os
+import sys
 from pathlib import Path
 
 import optuna
@@ -10,7 +11,9 @@ from optuna.trial import TrialState, create_trial
 
 import sweeper
 from sweeper.cli.overrides import quoted
+from sweeper.cli.program import program
 from sweeper.errors import ConfigError
+from sweeper.secrets import masked_uri
 from sweeper.sweep.budget import FAILURE_KEY, IMPORTED_KEY, SURPLUS, THREADS_KEY
 from sweeper.sweep.command import STARTS_STUDY_KEY, StudyCommand, recorded_command
 from sweeper.sweep.identity import FULL_GRID, OVERRIDE
@@ -63,6 +66,21 @@ def test_a_study_is_loaded_from_any_folder(study, storage) -> None:
     assert sweeper.Study.load(folder).best.value == 3.0
     assert sweeper.Study.load(os.path.relpath(folder)).best.value == 3.0
     assert list(Path().iterdir()) == []
+
+
+def test_to_load_a_study_changes_nothing_of_the_process_for_a_call_of_another_thread(
+    study, monkeypatch
+) -> None:
+    before, seen = (list(sys.argv), program()), []
+
+    def looked(line: str) -> str:
+        seen.append((list(sys.argv), program()))
+        return masked_uri(line)
+
+    monkeypatch.setattr("sweeper.sweep.results.ended_trial.masked_uri", looked)
+    best = sweeper.Study.load(study(trial(3.0), program=("mine.py",))).best
+    assert best.command.endswith("python mine.py x=1.0")
+    assert seen == [before]
 
 
 def test_a_trial_without_files_keeps_what_its_study_was_told(study) -> None:

@@ -83,3 +83,49 @@ def test_a_call_restores_what_torch_only_warns_of(tmp_path, monkeypatch, asked) 
     sweeper.run(*small, "trainer.train_limit=64", f"trainer.deterministic={asked}")
     assert during == [(asked == "true", False, False, True)]
     assert torch_settings() == (True, True, True, False)
+
+
+SETTERS = {
+    "gradients": lambda: torch.set_grad_enabled(False),
+    "type": lambda: torch.set_default_dtype(torch.float64),
+    "device": lambda: torch.set_default_device("meta"),
+}
+
+
+@pytest.fixture
+def _default_modes() -> Iterator[None]:
+    yield
+    torch.set_grad_enabled(True)
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+def modes() -> tuple[object, ...]:
+    return torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_default_device()
+
+
+def losses() -> list[float]:
+    small = ("model=mlp", "tracking=none", "figures=false", "trainer.epochs=2")
+    return [e["train/loss"] for e in sweeper.run(*small, "trainer.train_limit=64").history]
+
+
+@pytest.mark.usefixtures("_default_modes")
+@pytest.mark.parametrize("setter", SETTERS.values(), ids=SETTERS)
+def test_a_run_does_not_depend_on_the_modes_of_torch_that_the_caller_has_set(
+    tmp_path, monkeypatch, setter
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = losses()
+    setter()
+    before = modes()
+    assert losses() == expected
+    assert modes() == before
+
+
+def test_a_run_may_be_called_in_contexts_of_torch(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = losses()
+    with torch.inference_mode(), torch.device("meta"):
+        assert losses() == expected
+        assert torch.is_inference_mode_enabled()
+        assert torch.empty(1).is_meta

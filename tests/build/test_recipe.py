@@ -95,6 +95,47 @@ class Net(nn.Sequential):
         verify(composed("~model", f"+model={{{target},size:9}}", hydra=True))
 
 
+def test_what_a_part_draws_when_it_is_made_depends_on_the_seed_alone(
+    built, tmp_path, monkeypatch
+) -> None:
+    source = """
+import torch
+from torch import nn
+
+
+class Part(nn.Linear):
+    def __init__(self):
+        super().__init__(64, 64)
+
+
+class Net(nn.Sequential):
+    def __init__(self, part):
+        super().__init__(nn.Flatten(), part, nn.Linear(64, 64), nn.Linear(64, 10))
+
+
+class Loss(nn.CrossEntropyLoss):
+    def __init__(self):
+        super().__init__(weight=torch.rand(10))
+"""
+    (tmp_path / f"own_{tmp_path.name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    own = f"own_{tmp_path.name}"
+    net = f"+model={{_target_: {own}.Net, part: {{_target_: {own}.Part}}}}"
+
+    def drawn(before: int, seed: int):
+        torch.manual_seed(before)
+        experiment = built(
+            "~model", net, "~loss", f"+loss={{_target_: {own}.Loss}}", f"seed={seed}"
+        )
+        _, part, inner, last = experiment.model
+        return [part.weight, inner.weight, last.weight, experiment.adapter.criterion.weight]
+
+    first, again, other = drawn(1, 5), drawn(2, 5), drawn(1, 6)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+    assert not torch.equal(first[0], first[1])
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -197,6 +238,10 @@ class Net(nn.Sequential):
         (
             ["optimizer=sgd", "optimizer.nesterov=true", "optimizer.momentum=0"],
             r"^optimizer=sgd .*Nesterov",
+        ),
+        (
+            ["~optimizer", "+optimizer={_target_: torch.optim.LBFGS}"],
+            r"^optimizer=inline: a step of LBFGS needs a closure, .*; type optimizer=adam",
         ),
         (["model=mlp", "trainer.activation_checkpointing=true"], r"finds no block"),
         (["optimizer.lr=${nowhere}"], r"^optimizer.lr: .*nowhere"),

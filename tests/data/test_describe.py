@@ -49,6 +49,13 @@ def test_the_description_of_digits_is_correct(prepared: Any) -> None:
     assert described(Digits()) == Description(data.profile.input_shape, len(data.profile.classes))
 
 
+def test_a_set_without_training_images_cannot_be_described(source: Any, refuses: Any) -> None:
+    test = source.splits(None)["test"]
+    source.splits = lambda image_size: {"test": test}
+    with refuses(DataError, "^data=arrays: there is no split train"):
+        described(source)
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_set_of_torchvision_is_described_without_its_files(name: Any) -> None:
     shape = (1, 28, 28) if "mnist" in name else (3, 32, 32)

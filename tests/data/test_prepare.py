@@ -135,6 +135,64 @@ def test_a_split_without_images_is_refused(
         prepared(source, resident=resident)
 
 
+IMAGES, LABELS = np.zeros((4, 1, 8, 8), dtype=np.uint8), np.array([0, 1, 0, 1])
+
+
+@pytest.mark.parametrize("resident", [True, False])
+@pytest.mark.parametrize(
+    ("images", "labels", "message"),
+    [
+        (IMAGES / 255, LABELS, "has images of type float64: expected uint8, from 0 to 255"),
+        (torch.zeros(4, 1, 8, 8), LABELS, "has images of type float32: expected uint8"),
+        (IMAGES[:, 0], LABELS, r"has images of shape \(4, 8, 8\): expected \(N, channels, height"),
+        (IMAGES, LABELS[:3], "has 4 images and 3 labels"),
+        (IMAGES[:3], LABELS, "has 3 images and 4 labels"),
+        (IMAGES, LABELS / 2, "has labels of type float64: expected int64"),
+        (IMAGES, LABELS.astype(str), "has labels of type <U"),
+    ],
+)
+def test_images_and_labels_of_another_type_or_number_are_refused(
+    prepared: Any, source: Any, refuses: Any, images: Any, labels: Any, message: str, resident: bool
+) -> None:
+    wrong = Split("wrong", lambda: Decoded(images, labels, ("a", "b")))
+    source.splits = lambda image_size: {"train": wrong}
+    with refuses(DataError, f"^data=arrays: train {message}"):
+        prepared(source, resident=resident)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (
+            ("train", "valid"),
+            "^data=arrays: nothing reads a split valid; name it train, val or test",
+        ),
+        (("test",), "^data=arrays: there is no split train"),
+    ],
+)
+def test_splits_of_other_names_are_refused(
+    prepared: Any, source: Any, refuses: Any, names: tuple[str, ...], message: str
+) -> None:
+    split = source.splits(None)["train"]
+    source.splits = lambda image_size: dict.fromkeys(names, split)
+    with refuses(DataError, message):
+        prepared(source)
+
+
+@pytest.mark.parametrize("kind", ["int32", "uint8", ">i8", "bool"])
+def test_labels_of_other_integer_types_give_the_same_batches_and_are_cached(
+    prepared: Any, source: Any, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def load() -> Decoded:
+        return Decoded(IMAGES, LABELS.astype(kind), ("a", "b"))
+
+    source.splits = lambda image_size: {"train": Split(kind, load)}
+    for _ in range(2):
+        _, labels = next(prepared(source, val_fraction=0.5).train(0))
+        assert (labels.dtype, sorted(labels.tolist())) == (torch.int64, [0, 1])
+    assert not caplog.messages
+
+
 def test_a_source_may_have_no_test_split(prepared: Any, array_source: Any) -> None:
     data = prepared(array_source(n_test=0))
     assert not data.has_test

@@ -13,7 +13,7 @@ class Task:
 
 
 def test_a_job_whose_config_cannot_be_composed_fails_and_its_process_lives() -> None:
-    result = JobRunner(Singleton.get_state(), None, None, Task()).run([], 3)
+    result = JobRunner(Singleton.get_state(), None, None, Task(), {}).run([], 3)
     assert result.status == JobStatus.FAILED
     with pytest.raises(ValueError, match="no config 3"):
         _ = result.return_value

@@ -285,6 +285,60 @@ def double(point):
     assert run(files, "x=1,2", f"hydra/launcher={launcher}", start=start) == ["True 4", "True 8"]
 
 
+@LAUNCHERS
+def test_a_config_may_name_what_the_script_defines(run, launcher, tmp_path) -> None:
+    helper = """
+import optuna
+
+class Net:
+    def __init__(self, k):
+        self.k = k
+
+class Sampler(optuna.samplers.RandomSampler):
+    pass
+
+def add_width(cfg, trial):
+    trial.suggest_int("+width", 5, 5)
+
+def conclude(cfg, trial):
+    return {"test/score": cfg.x}
+"""
+    body = "return see(cfg.x, type(hydra.utils.instantiate(cfg.net)).__name__, cfg.width)"
+    files = {
+        "app.py": app(body).replace("\n@hydra", f"{helper}\n@hydra"),
+        "config.yaml": CONFIG + "net: {_target_: __main__.Net, k: '${x}'}",
+    }
+    found = run(
+        files, "x=int(interval(1,1))", "hydra.sweeper.n_trials=1", f"hydra/launcher={launcher}",
+        "hydra.sweeper.sampler._target_=__main__.Sampler",
+        "hydra.sweeper.custom_search_space=__main__.add_width",
+        "hydra.sweeper.conclude=__main__.conclude",
+    )  # fmt: skip
+    assert found == ["1 Net 5"]
+    assert "test/score" in (tmp_path / "multirun/s/optimization_results.yaml").read_text()
+
+
+def test_a_task_that_cannot_be_sent_to_a_process_is_refused_in_one_line(tmp_path, python) -> None:
+    body = "with lock:\n        return cfg.x"
+    lock = "\nimport threading\nlock = threading.Lock()\n\n@hydra"
+    (tmp_path / "app.py").write_text(app(body).replace("\n@hydra", lock))
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    command = [python, "app.py", *SWEEPER, "x=1,2"]
+    done = subprocess.run(
+        [*command, "hydra/launcher=local"], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.startswith("__main__.main: this task uses what cannot be sent to another")
+    assert "create it in the task, or type hydra/launcher=basic\n" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "multirun").exists()
+    subprocess.run(
+        [*command, "hydra/launcher=basic"], cwd=tmp_path, capture_output=True, timeout=120,
+        check=True,
+    )  # fmt: skip
+
+
 def test_ctrl_c_before_the_first_trial_ends_the_command_without_a_traceback(
     tmp_path, python
 ) -> None:

@@ -51,6 +51,13 @@ def test_a_changed_default_is_refused_with_the_difference(copied, file, old, new
     assert len(copied.trials()) == 3
 
 
+def test_a_changed_setting_named_search_is_refused(copied) -> None:
+    edit(copied, "conf/config.yaml", "returns: null", "returns: null\nsearch: {beam: 2}")
+    copied.run(*COMMAND)
+    edit(copied, "conf/config.yaml", "beam: 2", "beam: 3")
+    assert "(search.beam: 2 -> 3)" in copied.run(*COMMAND, code=1)
+
+
 def test_a_changed_default_of_what_is_swept_or_steers_is_not_refused(copied) -> None:
     command = (*COMMAND, "hydra.sweeper.steering=[step_seconds]")
     copied.run(*command)

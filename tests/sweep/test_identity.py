@@ -27,6 +27,30 @@ def test_the_values_are_those_that_all_trials_share(live) -> None:
     assert not any(key.startswith(("hydra", "shape.search")) for key in values)
 
 
+@pytest.mark.parametrize(
+    ("search", "auto", "is_block"),
+    [
+        ("{radius: 'choice(1,2)', size: null}", False, True),
+        ("{nested: {k: 'interval(0,1)'}}", False, True),
+        ("{radius: '${missing}'}", True, True),
+        ("{k: 5}", False, False),
+        ("{k: 5, radius: 'choice(1,2)'}", False, False),
+        ("{k: '${missing}'}", False, False),
+        ("beam", False, False),
+        ("beam", True, False),
+        ("null", False, True),
+    ],
+)
+def test_a_node_named_search_is_left_out_if_it_is_a_block_of_sweeps(search, auto, is_block) -> None:
+    config = OmegaConf.create(f"search: {{k: 'choice(1,2)'}}\nmodel: {{search: {search}}}")
+    composer = SimpleNamespace(option_config=lambda options: config, is_group=lambda key: False)
+    live = SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}, auto=auto),
+                           option_choices=lambda: [{}], parameters=lambda options: {})  # fmt: skip
+    values = config_values(live, [])
+    assert values.pop("search.k") == "choice(1,2)"  # the root has no block
+    assert bool(values) != is_block
+
+
 def test_values_that_differ_between_swept_options_are_listed_for_each(live) -> None:
     values = config_values(live("shape=sphere,plane", auto=False), [])
     assert values["shape.radius"] == "1"
@@ -76,7 +100,7 @@ def test_a_text_and_a_number_differ() -> None:
         config = OmegaConf.create({"a": value})
         composer = SimpleNamespace(option_config=lambda options: config, is_group=lambda k: False)
         return config_values(
-            SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}),
+            SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}, auto=False),
                             option_choices=lambda: [{}], parameters=lambda options: {}), []
         )  # fmt: skip
 
@@ -87,7 +111,7 @@ def test_a_text_and_a_number_differ() -> None:
 def test_interpolations_are_compared_as_they_are_written() -> None:
     config = OmegaConf.create({"where": "${oc.env:SOME_FOLDER}", "all": {"of": "${where}"}})
     composer = SimpleNamespace(option_config=lambda options: config, is_group=lambda key: False)
-    live = SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}),
+    live = SimpleNamespace(composer=composer, space=SimpleNamespace(fixed={}, auto=False),
                            option_choices=lambda: [{}], parameters=lambda options: {})  # fmt: skip
     assert config_values(live, []) == {"where": "${oc.env:SOME_FOLDER}", "all.of": "${where}"}
 

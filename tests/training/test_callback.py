@@ -82,6 +82,7 @@ def _own_callbacks(tmp_path, monkeypatch) -> None:
         (["+callbacks.mine.accuracy=1"], r"^callbacks\.mine=None has no _target_"),
         (["+callbacks.mine._target_=own_callbacks.Quiter"], r"^callbacks\.mine=own_.*Quiter"),
         (["+callbacks.mine._target_=own_callbacks.Quitter"], r"missing .*'accuracy'"),
+        (["+callbacks.search._target_=own_callbacks.Quitter"], r"missing .*'accuracy'"),
         (
             ["+callbacks.mine={_target_: own_callbacks.Quitter, acuracy: 1}"],
             r"^callbacks\.mine has no key acuracy; did you mean accuracy\?",

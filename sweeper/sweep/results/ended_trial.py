@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial
 
 from sweeper.cli.next_steps import PROGRAM
-from sweeper.cli.overrides import bare_key, command_line
+from sweeper.cli.overrides import bare_key, command_line_of
 from sweeper.cli.program import program
 from sweeper.secrets import masked_uri
 from sweeper.space.live import LiveSpace, Params
@@ -70,8 +71,9 @@ class EndedTrial:
         lines = self.overrides
         seed = None if SEED_KEY in map(bare_key, lines) else self._seed(0)
         lines += [] if seed is None else [f"{SEED_KEY}={seed}"]
-        starts_study = self.live.composer.starts_study
-        return retraining(self.trial, lines, steering, starts_study, self._names_threads())
+        starts_study, names_threads = self.live.composer.starts_study, self._names_threads()
+        started = program(), sys.argv[1:]
+        return retraining(self.trial, started, lines, steering, starts_study, names_threads)
 
     @property
     def seed(self) -> int | None:
@@ -131,6 +133,7 @@ class EndedTrial:
 
 def retraining(
     trial: FrozenTrial,
+    started: tuple[Sequence[str], Sequence[str]],
     overrides: Sequence[str],
     steering: Sequence[str],
     starts_study: bool,
@@ -142,6 +145,8 @@ def retraining(
 
     Args:
         trial: The trial.
+        started: The arguments of Python that run the application of its study, and the arguments
+            of the application.
         overrides: The overrides that give its config.
         steering: Those of the study, `hydra.sweeper.steering`.
         starts_study: True if the config starts a study unless the command says otherwise.
@@ -150,13 +155,14 @@ def retraining(
     of_study = ["study", *(key for key in NAMES_OF_STUDY if steers(key, steering))]
     lines = [masked_uri(line) for line in overrides if not steers(bare_key(line), of_study)]
     once = [RUN_ONCE] if starts_study else []  # `sweeper.run` says so itself
-    threads, prefix = _other_threads(trial), ""
-    if threads is not None and threads.isdecimal() and program() == PROGRAM:
+    (application, arguments), threads, prefix = started, _other_threads(trial), ""
+    if threads is not None and threads.isdecimal() and [*application] == PROGRAM:
         # No shell of Windows has variables in front of a command.
         lines += [] if names_threads else [f"{N_THREADS_KEY}={threads}"]
     elif threads is not None:
         prefix = f"{THREADS_VARIABLE}={shlex.quote(threads)} "
-    return Retraining(tuple(lines), prefix + command_line([*lines, *once]))
+    command = command_line_of(application, arguments, [*lines, *once])
+    return Retraining(tuple(lines), prefix + command)
 
 
 def _other_threads(trial: FrozenTrial) -> str | None:

@@ -26,8 +26,7 @@ def test_a_trial_is_trained_again_with_its_number_of_threads(
 ) -> None:
     monkeypatch.setenv(THREADS_VARIABLE, "4")
     trial = create_trial(value=1.0, user_attrs={THREADS_KEY: threads})
-    with standing_in(program, []):
-        again = retraining(trial, ["x=1"], [], False, names_threads)
+    again = retraining(trial, (program, []), ["x=1"], [], False, names_threads)
     assert again.command == expected
     assert expected.endswith(" ".join(again.overrides))
 
@@ -53,7 +52,9 @@ def test_a_trial_is_trained_again_once_and_not_under_its_studys_name(
     steering, starts_study, expected
 ) -> None:
     overrides = ["++study=fresh", "run_name=n", "+tags.a=b", "x=1", "tracking.register=m"]
-    again = retraining(create_trial(value=1.0), overrides, steering, starts_study)
+    started = ["app.py"], ["-cn", "mine", "x=2"]
+    again = retraining(create_trial(value=1.0), started, overrides, steering, starts_study)
+    assert again.command.startswith("python app.py -cn mine ")
     assert again.command.endswith(f" {expected}")
     once = ["hydra.mode=RUN"] if starts_study else []
     assert [*again.overrides, *once] == expected.split()  # `sweeper.run` sets the mode

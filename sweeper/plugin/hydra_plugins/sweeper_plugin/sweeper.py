@@ -64,12 +64,20 @@ class StudySweeper(Sweeper):
 
 
 def _start_server(task: TaskFunction) -> None:
-    """Let a server import what the task needs, while this process plans the study."""
-    import cloudpickle  # type: ignore[import-untyped]
+    """Let a server import what the task needs, while this process plans the study.
 
-    from sweeper.launch.early import current_server, start_server
+    Raises:
+        CompactHydraException: the task cannot be sent to a worker process.
+    """
+    from sweeper.launch.early import close_server, current_server, start_server
+    from sweeper.launch.script import pickled_task
 
     start_server(["sweeper.sweep.worker_task"])
+    try:
+        content = pickled_task(task)
+    except SweeperError as error:
+        close_server()
+        raise CompactHydraException(without_password(str(error))) from error
     server = current_server()
     if server is not None:
-        server.load(cloudpickle.dumps(task))
+        server.load(content)
