@@ -43,9 +43,7 @@ def test_a_trial_that_another_worker_has_meanwhile_runs_no_further_seed(
     job = JobReturn(status=JobStatus.COMPLETED, _return_value=0.5)
     monkeypatch.setattr(attempt, "run_trial_job", lambda *_: job)
     composer, kept = live("x=interval(0,1)", "+seed=0").composer, []
-    spec = SimpleNamespace(
-        repeats=3, folder=tmp_path, capture_output=False, objectives=Objectives(1)
-    )
+    spec = SimpleNamespace(repeats=3, folder=tmp_path, own_process=False, objectives=Objectives(1))
     reporter = SimpleNamespace(
         info=TrialInfo("s", 0, 0, tmp_path / "0", {}),
         start_repeat=lambda *_: None,
