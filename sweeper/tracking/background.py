@@ -15,6 +15,7 @@ from sweeper.secrets import masked_uri
 from sweeper.text import plural
 from sweeper.tracking.courier import Handover
 from sweeper.tracking.delivery import Delivery, deliver_abandoned, deliver_until_closed
+from sweeper.tracking.imported import ignore_warnings
 from sweeper.tracking.outbox import Outbox, abandoned_outboxes
 
 log = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ class BackgroundDelivery:
 def _start_thread(
     deliver: Callable[..., None], deliveries: object, closing: threading.Event
 ) -> threading.Thread:
+    ignore_warnings()
     # A daemon thread: a server that hangs must not keep the process alive. The records that it has
     # not delivered are on disk.
     thread = threading.Thread(

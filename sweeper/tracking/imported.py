@@ -34,8 +34,7 @@ def import_mlflow() -> None:
     """Import MLflow's client; a later import of it, or of another module of MLflow, is quiet."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # Deprecation warnings inside MLflow must not end a run that treats warnings as errors.
-    warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic)\b")
+    ignore_warnings()
     with _import_lock:
         from mlflow import MlflowClient  # noqa: F401
     # MLflow would log each failure with a traceback, which breaks the progress display. `Delivery`
@@ -45,6 +44,15 @@ def import_mlflow() -> None:
             logger = logging.getLogger(name)
             _levels.setdefault(name, logger.level)
             logger.setLevel(logging.CRITICAL)
+
+
+def ignore_warnings() -> None:
+    """Ignore the warnings of MLflow and of what it imports.
+
+    They must not end a run that treats warnings as errors. A thread that imports MLflow sets this
+    too late if another thread restores the filters meanwhile, so it is also set before it starts.
+    """
+    warnings.filterwarnings("ignore", module=r"(mlflow|sqlalchemy|alembic|urllib3)\b")
 
 
 def restore_levels() -> None:

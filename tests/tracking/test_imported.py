@@ -1,11 +1,12 @@
 """The import of MLflow."""
 
 import logging
+import warnings
 
 import pytest
 
 from sweeper.api.untouched import untouched
-from sweeper.tracking.imported import import_mlflow, restore_levels
+from sweeper.tracking.imported import ignore_warnings, import_mlflow, restore_levels
 
 
 def test_mlflow_prints_no_address_at_the_end_of_a_run() -> None:
@@ -24,3 +25,13 @@ def test_mlflow_logs_again_after_a_call_from_python(monkeypatch: pytest.MonkeyPa
         import_mlflow()
         assert logging.getLogger("mlflow").level == logging.CRITICAL
     assert logging.getLogger("mlflow").level < logging.WARNING
+
+
+@pytest.mark.parametrize("module", ["mlflow.store", "urllib3.contrib.socks"])
+def test_nobody_is_warned_by_what_mlflow_imports(module) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ignore_warnings()
+        warnings.warn_explicit("an option is not installed", UserWarning, "x.py", 1, module)
+        with pytest.raises(UserWarning):
+            warnings.warn_explicit("of the user", UserWarning, "x.py", 1, "mine")
