@@ -14,6 +14,7 @@ from sweeper.build.init_option import InitOption
 from sweeper.build.loss_option import LossOption, OutputShape
 from sweeper.build.model_option import ModelOption
 from sweeper.build.option import (
+    SEARCH,
     Option,
     PlainOrConfig,
     Trust,
@@ -65,7 +66,9 @@ class Options:
         self._watch = _watch_settings(tracking.pop("watch", {}))
         self._tracking = Option.of_node("tracking", choices["tracking"], tracking, trust=trust)
         self._callbacks = [
-            callback_option(*named, trust) for named in plain_mapping(cfg, "callbacks").items()
+            callback_option(name, node, trust)
+            for name, node in plain_mapping(cfg, "callbacks").items()
+            if name != SEARCH or not isinstance(node, dict) or "_target_" in node
         ]
 
     def data(

@@ -63,7 +63,7 @@ class ForkedProcess:
         """Kill the process."""
         self.send_signal(signal.SIGKILL)
 
-    def _poll(self) -> select.poll:
+    def _poll(self) -> "select.poll":  # Windows has none
         poll = select.poll()  # unlike `select`, it takes descriptors of any number
         poll.register(self._pidfd, select.POLLIN)
         return poll

@@ -36,23 +36,26 @@ def kill_orphans_of(leader: int) -> None:
         _kill_group(leader)
         return
     killed: set[_Process] = set()
-    while found := _below(leader) - killed:  # one of them may have started another one meanwhile
-        opened = _opened(found)
-        _kill(opened)
-        for descriptor in opened:
-            os.close(descriptor)
-        killed |= found
+    with suppress(OSError):  # the system may refuse another descriptor
+        while found := _below(leader) - killed:  # one may have started another one meanwhile
+            opened = _opened(found)
+            _kill(opened)
+            for descriptor in opened:
+                os.close(descriptor)
+            killed |= found
 
 
 def exit_with_children(code: int) -> NoReturn:
     """End this process at once, and all that is below it or in the group that it leads."""
-    if has_pidfds():
-        # Nothing comes in between that lets another thread run: it would take the end of a child
-        # for a failure of its task.
-        _kill(_opened(_below(os.getpid())))
-    else:
-        _kill_group(os.getpid())
-    os._exit(code)
+    try:
+        if has_pidfds():
+            # Nothing comes in between that lets another thread run: it would take the end of a
+            # child for a failure of its task.
+            _kill(_opened(_below(os.getpid())))
+        else:
+            _kill_group(os.getpid())
+    finally:  # whatever the system refuses, such as another descriptor
+        os._exit(code)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from sweeper import trial
 from sweeper.cli.git import commit_of
-from sweeper.errors import OutageError
+from sweeper.errors import MovedError, OutageError
 from sweeper.files import reason_of, write_text
 from sweeper.run.naming import override_key
 from sweeper.secrets import masked_uri, without_password
@@ -49,7 +49,9 @@ def finish_failed(tracker: Tracker, error: BaseException) -> None:
         tracker.finish("KILLED", "interrupted")
     else:
         reason = without_password(str(error)) or type(error).__name__
-        tracker.finish("KILLED" if isinstance(error, OutageError) else "FAILED", reason)
+        tracker.finish(
+            "KILLED" if isinstance(error, OutageError | MovedError) else "FAILED", reason
+        )
 
 
 def tracked_metrics(state: RunState, epoch: int) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,8 @@ _BATCHED = {"metrics", "artifact"}
 """Operations of which several in a row are sent at once."""
 _UPLOADS = {"artifact", "model"}
 """Operations that no other one waits for: the place of a run's files may be away by itself."""
+HANG_SECONDS = 10.0
+"""If files that cannot be uploaded have taken longer, their place hangs."""
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0  # seconds; metrics logged within one pause share a request
 
 
@@ -71,16 +74,17 @@ class Delivery:
     def attempt_abandoned(self) -> bool:
         """Take over an abandoned outbox, try to deliver it once, and close it.
 
-        Return whether nothing is left to do, as when another process has taken it over.
+        Return whether nothing is left to do, as when another process has delivered it.
         """
         try:
             outbox = Outbox.take_over(self.outbox.folder)
         except OSError as error:
             self.failure = _first_line(error)
             return False
-        if outbox is None:
-            self.is_done = True
-            return True
+        if outbox is None:  # another process owns it, or has delivered it
+            self.is_done = not self.outbox.folder.exists()
+            self.failure = None if self.is_done else "another process is delivering it"
+            return self.is_done
         self.outbox = outbox
         succeeded = self.attempt()
         self.close()
@@ -120,14 +124,22 @@ class Delivery:
         return self._deliver_put_off(self._store)
 
     def _deliver_put_off(self, store: MLflowStore) -> str | None:
-        """Upload each file that is put off by itself; return why the first one failed, if any."""
+        """Upload each file that is put off by itself; return why the first one failed, if any.
+
+        If the place for files hangs, the others wait for the next attempt: new records come first.
+        """
         records, run_id = self.outbox.records_put_off(), self.outbox.progress.run_id or ""
         last = {_place_of(record): record for record in records}
         for record in records:
             if last[_place_of(record)] is not record:  # the later file would replace it
                 self.outbox.mark_delivered(record, run_id)
-        failures = [self._upload(store, [record]) for record in last.values()]
-        return next(filter(None, failures), None)
+        failure, started = None, time.monotonic()
+        for record in last.values():
+            reason = self._upload(store, [record])
+            failure = failure or reason
+            if reason and time.monotonic() - started > HANG_SECONDS:
+                break
+        return failure
 
     def _upload(self, store: MLflowStore, batch: Sequence[Record]) -> str | None:
         """Send files and mark them as delivered; return why that failed, or None."""

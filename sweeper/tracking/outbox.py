@@ -125,7 +125,8 @@ class Outbox:
     def is_oldest(self) -> bool:
         """Return whether no outbox beside this one was created before it."""
         older = (p for p in _folders_of_outboxes(self.folder.parent) if p.name < self.folder.name)
-        return not any((path / RECORDS).exists() for path in older)
+        # Unlike `Path.exists`, this takes the outbox of another user for one that is not there.
+        return not any(os.path.exists(path / RECORDS) for path in older)  # noqa: PTH110
 
     def fileno(self) -> int:
         """Return the descriptor of the file with the records, which holds the lock."""

@@ -200,11 +200,15 @@ class MLflowStore:
     def finish(self, run_id: str, status: str, reason: str, time: int, started: int) -> None:
         """End the run at `time` (milliseconds since 1970), unless a later attempt has started.
 
+        A study that finishes counts even then, if the later command has ended it with an error.
+
         started: when the attempt that ends started (milliseconds since 1970).
         """
         with translating_refusals():
             run = self.client.get_run(run_id)
-            if not is_superseded(run, started):
+            ended = run.info.status in ("FAILED", "KILLED") and (run.info.end_time or 0) < time
+            finishes = status == "FINISHED" and ended and tags.TRIAL not in run.data.tags
+            if finishes or not is_superseded(run, started):
                 replace_tag(self.client, run, tags.END_REASON, reason)
                 self.client.set_terminated(run_id, status, end_time=time)
             elif tags.ENDED_BY_STUDY in run.data.tags and tags.END_REASON not in run.data.tags:
@@ -346,7 +350,8 @@ def _alone_if_new(database: Path | None, folder: Path) -> AbstractContextManager
     that on the folder belongs to a run, which holds it as long as it trains.
     """
     if database is None:  # of a database server, which says not whether it has tables
-        return locked_beside(folder / ".mlflow")
+        outbox = folder / "outbox"  # the start folder itself may be read-only
+        return locked_beside((outbox if outbox.is_dir() else folder) / ".mlflow")
     # Asked in this order: who creates the database locks the file before, and removes it after.
     if database.exists() and not beside(database).exists():
         return nullcontext()

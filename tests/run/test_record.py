@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeper.errors import OutageError, TrainingError
+from sweeper.errors import MovedError, OutageError, TrainingError
 from sweeper.run import record
 from sweeper.run.record import chosen_params, config_tag, searched_params
 from sweeper.tracking.tags import TAG_LENGTH, config_of
@@ -70,6 +70,7 @@ def test_tags_of_the_user_are_added() -> None:
     [
         (KeyboardInterrupt(), "KILLED", "interrupted"),
         (OutageError("it is away"), "KILLED", "it is away"),
+        (MovedError("it was moved"), "KILLED", "it was moved"),
         (TrainingError("the loss is nan"), "FAILED", "the loss is nan"),
         (MemoryError(), "FAILED", "MemoryError"),
     ],

@@ -226,6 +226,22 @@ def test_a_trials_records_that_come_after_the_studys_view_of_it_fill_its_run(
     assert parent.info.status == "FINISHED"
 
 
+@pytest.mark.parametrize(
+    ("own", "status"), [({}, "FINISHED"), ({tags.TRIAL: "1"}, "FAILED")], ids=["study", "trial"]
+)
+def test_a_study_finishes_although_a_later_command_failed(
+    attempt, server: Server, own, status
+) -> None:
+    server.deliver(first := attempt(status=None, tags=own), close=False)
+    later = attempt(status="FAILED", reason="no space", run_id=first.folder.name, tags=own)
+    server.deliver(later)
+    first.append("finish", {"status": "FINISHED", "reason": ""}, 9_000_000)
+    server.deliver(first)
+    [run] = server.runs()
+    assert run.info.status == status
+    assert run.data.tags.get(tags.END_REASON) == ("no space" if status == "FAILED" else None)
+
+
 def test_an_epoch_that_a_later_attempt_repeats_is_logged_once(attempt, server: Server) -> None:
     def epoch(step: int, **more: float) -> tuple[str, dict[str, Any]]:
         return "metrics", {"metrics": {"acc": step / 4, **more}, "step": step}

@@ -193,6 +193,28 @@ def test_a_file_that_cannot_be_uploaded_holds_back_no_other_record(outbox: Outbo
     assert not outbox.folder.exists()
 
 
+def test_files_whose_place_hangs_are_tried_one_by_one(
+    outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    class Hanging(FakeStore):
+        def log_artifacts(self, run_id: str, files: Sequence[Any], started: int) -> None:
+            tried.extend(path.name for path, _ in files)
+            super().log_artifacts(run_id, files, started)
+
+    for name in ("a", "b"):
+        artifact(outbox, name, name)
+    metrics(outbox, 0)
+    sending = delivery(outbox, store := Hanging(0, "a", "b"))
+    monkeypatch.setattr("sweeper.tracking.delivery.HANG_SECONDS", -1.0)
+    assert not sending.attempt()
+    assert store.seen == ["start", [0]]
+    tried.clear()
+    assert not sending.attempt()
+    assert tried == ["a"]
+
+
 def test_of_the_files_of_one_name_that_wait_the_last_one_is_uploaded(outbox: Outbox) -> None:
     store = FakeStore(0, "best.pt")
     sending = delivery(outbox, store)
@@ -262,6 +284,9 @@ def test_an_outbox_that_waits_for_the_next_try_is_free(outbox: Outbox) -> None:
 
 def test_an_outbox_that_another_process_has_taken_over_is_left_to_it(outbox: Outbox) -> None:
     sending = delivery(outbox, store := FakeStore())  # `outbox` is the owner
-    assert sending.attempt_abandoned()
+    assert not sending.attempt_abandoned()
+    assert (sending.is_done, sending.failure) == (False, "another process is delivering it")
     assert store.seen == []
-    assert outbox.folder.exists()
+    outbox.remove()
+    assert sending.attempt_abandoned()
+    assert (sending.is_done, sending.failure) == (True, None)

@@ -100,6 +100,10 @@ def test_an_invalid_callback_is_refused_in_one_line(built, overrides, message, r
         built(*overrides)
 
 
+def test_sweeps_beside_the_callbacks_are_no_callback(built) -> None:
+    built("+callbacks={search: {mine.alpha: 'interval(0, 1)'}}")
+
+
 TWO_EPOCHS = ("trainer.epochs=2", "trainer.train_limit=128", "trainer.val_limit=50",
               "data.batch_size=64", "model=mlp")  # fmt: skip
 FIRST_EPOCH = ["fit start", "epoch start 0", "batch end 1", "batch end 2", "epoch end 1, saved 0"]

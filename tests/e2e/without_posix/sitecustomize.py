@@ -9,6 +9,7 @@ all of them: what is open can neither be moved nor deleted, and nothing is renam
 import builtins
 import multiprocessing
 import os
+import select
 import shutil
 import signal
 import socket
@@ -27,6 +28,7 @@ LACKING = {
         *("SIGKILL", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGCHLD", "SIGALRM", "SIGQUIT", "alarm"),
         *("setitimer", "pidfd_send_signal", "pthread_sigmask", "pthread_kill", "pause"),
     ),
+    select: ("poll", "epoll"),
     socket: ("AF_UNIX", "SO_PEERCRED", "SOCK_SEQPACKET", "send_fds", "recv_fds"),
 }
 
