@@ -7,8 +7,9 @@ import random
 import sys
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 from sweeper.hydra_state import OF_AN_APPLICATION, without_singletons
@@ -95,7 +96,7 @@ def untouched_torch() -> Iterator[None]:
 
     from sweeper.training.seeding import preserved_rng_state
 
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    threads, restore_precision = torch.get_num_threads(), _kept_precision()
     benchmark = torch.backends.cudnn.benchmark
     deterministic = _deterministic()
     anomalies = torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()
@@ -109,12 +110,30 @@ def untouched_torch() -> Iterator[None]:
     finally:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
-        torch.set_float32_matmul_precision(precision)
+        restore_precision()
         torch.backends.cudnn.benchmark = benchmark
         torch.autograd.set_detect_anomaly(*anomalies)
         if _deterministic() != deterministic:
             is_enabled, warns = deterministic
             torch.use_deterministic_algorithms(is_enabled, warn_only=warns)
+
+
+def _kept_precision() -> Callable[[], None]:
+    """Return a function that restores the precision of products of float32 matrices."""
+    import torch
+
+    try:
+        return partial(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+    except RuntimeError:  # the caller has set it for a backend, and torch has no word for all
+        on_cpu: Any = torch.backends.mkldnn
+        backends = (torch.backends.cuda.matmul, on_cpu.matmul)
+        kept = [(backend, backend.fp32_precision) for backend in backends]
+
+    def restore() -> None:
+        for backend, precision in kept:
+            backend.fp32_precision = precision
+
+    return restore
 
 
 def _deterministic() -> tuple[bool, bool]:

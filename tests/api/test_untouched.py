@@ -50,6 +50,25 @@ def test_a_call_that_loads_torch_leaves_random_numbers_as_they_were(tmp_path, ca
     assert done.stdout.endswith("untouched\n")
 
 
+BY_BACKEND = """
+import torch
+torch.backends.cuda.matmul.fp32_precision = "tf32"
+import sweeper
+sweeper.run("model=mlp", "tracking=none", "figures=false", "trainer.epochs=1",
+            "trainer.train_limit=64", "trainer.val_limit=32")
+assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+assert torch.backends.mkldnn.matmul.fp32_precision == "none"
+"""
+
+
+def test_a_precision_that_the_caller_has_set_for_a_backend_stays(tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-"], input=BY_BACKEND, cwd=tmp_path, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
 def torch_settings() -> tuple[bool, ...]:
     return (
         torch.are_deterministic_algorithms_enabled(),
