@@ -180,7 +180,7 @@ def _without_defaults(text: str, names: Iterator[str]) -> str:
 
 
 def _stored_default(default: str, names: Iterator[str]) -> str:
-    """Return the second argument of a resolver with interpolations for its plain text."""
+    """Return the second argument of a resolver, with its plain text stored in variables."""
     if re.search(INTERPOLATION, default):
         quote = default[0] if re.fullmatch(_QUOTED, default, re.DOTALL) else ""
         inside = default[len(quote) : len(default) - len(quote)]

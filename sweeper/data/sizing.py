@@ -95,7 +95,7 @@ def transformed(transform: Any, photos: Photos) -> list[Tensor]:
 
 
 def _one_by_one(transform: Any, photos: Photos) -> list[Tensor]:
-    # One that works in place would change photographs that stay in memory for all epochs.
+    # A transform that works in place would change photographs that stay in memory for all epochs.
     return [transform(photo.clone()) for photo in photos]
 
 

@@ -49,7 +49,7 @@ def exit_with_children(code: int) -> NoReturn:
     """End this process at once, and all that is below it or in the group that it leads."""
     try:
         if has_pidfds():
-            # Nothing comes in between that lets another thread run: it would take the end of a
+            # At once, and then this process ends: a thread that went on would take the end of a
             # child for a failure of its task.
             _kill(_opened(_below(os.getpid())))
         else:

@@ -49,7 +49,7 @@ class StopRule:
         since = set[int]()
         leader, best = None, None
         for number, value, after_stop in _events(trials):
-            # They do not start the study again, unless a later command has more patience.
+            # Such a trial does not start the study again, unless a later command has more patience.
             goes_on = after_stop and best is not None and len(since) >= patience
             values.pop(number, None)
             if value is not None:

@@ -20,7 +20,7 @@ def stored_text(value: float) -> str:
 
 
 class EarlierPoints:
-    """The steps and values that a run has when a delivery begins that has not created it.
+    """The steps and values that a run had before a delivery that did not create it.
 
     Those of a metric are read when it is logged for the first time. System metrics are measured
     anew by each attempt, so none of them is repeated.

@@ -352,7 +352,8 @@ def _alone_if_new(database: Path | None, folder: Path) -> AbstractContextManager
     if database is None:  # of a database server, which says not whether it has tables
         outbox = folder / "outbox"  # the start folder itself may be read-only
         return locked_beside((outbox if outbox.is_dir() else folder) / ".mlflow")
-    # Asked in this order: who creates the database locks the file before, and removes it after.
+    # In this order: the process that creates the database makes the locked file first, and removes
+    # it last.
     if database.exists() and not beside(database).exists():
         return nullcontext()
     return locked_beside(database)

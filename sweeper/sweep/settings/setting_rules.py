@@ -99,7 +99,7 @@ def imported_function(key: str, path: str) -> Callable[..., Any]:
 
 
 def check_shared(storage: str | BaseStorage | None, in_one_process: bool) -> None:
-    """Check that those who open a storage meet in it.
+    """Check that all who open a storage find the same study in it.
 
     in_one_process: the command itself runs the trials. It can share an object with them, but not a
         URL, nor an object that has a database for each of its threads.
